@@ -1,0 +1,219 @@
+package onetime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	nonceBytes = 16
+
+	// uploadLife is how long S3 takes the upload signature to begin the upload; a
+	// transfer under way is not cut off. It has to cover the way from the edge to
+	// the bucket, no more.
+	uploadLife = 60 * time.Second
+)
+
+// FirstVersion is how the first-version rule is held: a claim counts only if it is
+// the first version that the expired entry has ever had.
+type FirstVersion string
+
+const (
+	// Conditional: S3 grants a conditional write only while no current version
+	// exists, and HeadExpired tells of a delete marker that could hide an earlier
+	// one. Sufficient while nobody deletes under signatures/ in a URL's lifetime.
+	Conditional FirstVersion = "conditional"
+	// Listed: besides, the claim must come last in the list of the entry's
+	// versions, which S3 keeps newest first, and no delete marker be among them.
+	Listed FirstVersion = "listed"
+)
+
+// Gate decides over uploads.
+type Gate struct {
+	Index        Index
+	Presigner    Presigner
+	Clock        Clock
+	Entropy      Entropy // safe for concurrent use
+	Region       string  // of the bucket
+	FirstVersion FirstVersion
+}
+
+// Pass lets one upload through.
+type Pass struct {
+	ID    ID
+	Key   string // the object it writes
+	Query string // replaces the viewer's query; a secret of the gate and S3
+}
+
+// Decide spends the URL of put and lets it pass, or refuses with a *Refusal. It
+// never passes without a claim of its own that is known to have succeeded; at most
+// one claim of a URL ever does. deadline is when the decision must be ready.
+func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, error) {
+	key, err := put.check(g.Region, g.Clock.Now())
+	if err != nil {
+		return Pass{}, err
+	}
+	id := Fingerprint(put.Path, put.Query)
+	pass, err := g.spend(ctx, id, key, put.Request, deadline)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		refusal.ID = id
+	}
+	return pass, err
+}
+
+func (g *Gate) spend(ctx context.Context, id ID, key, request string, deadline time.Time) (Pass, error) {
+	if err := g.lookUp(ctx, id, key, deadline.Add(-writeLimit-readBackLimit)); err != nil {
+		return Pass{}, err
+	}
+	version, err := g.claim(ctx, id, request, deadline)
+	if err != nil {
+		return Pass{}, err
+	}
+	if g.FirstVersion == Listed {
+		if err := g.checkFirst(ctx, id, version, deadline); err != nil {
+			return Pass{}, err
+		}
+	}
+	query, err := g.Presigner.PresignUpload(ctx, key, g.Clock.Now(), uploadLife)
+	if err != nil {
+		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
+	}
+	return Pass{ID: id, Key: key, Query: query}, nil
+}
+
+// lookUp reads both entries at once: the URL must have been minted here for this
+// object, and must not be spent. It burns nothing. Until leaves the claim its time.
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) error {
+	r := requests{g.Clock, g.Entropy}
+
+	var (
+		body              []byte
+		spent             Reason
+		validErr, usedErr error
+		done              = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		usedErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
+			spent, err = g.Index.HeadExpired(ctx, limit, id)
+			return err
+		})
+	}()
+	validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
+		body, err = g.Index.ReadValid(ctx, limit, id)
+		return err
+	})
+	<-done
+
+	switch {
+	case errors.Is(validErr, ErrAbsent):
+		return refuse(Unknown, nil)
+	case validErr != nil:
+		return refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
+	}
+	switch {
+	case usedErr == nil && spent == Revoked:
+		return refuse(Revoked, nil)
+	case usedErr == nil:
+		return refuse(Used, nil)
+	case errors.Is(usedErr, ErrDeleted):
+		return refuse(Used, usedErr)
+	case !errors.Is(usedErr, ErrAbsent):
+		return refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
+	}
+	entry, err := ParseValidEntry(body)
+	if err != nil {
+		return refuse(IndexUnavailable, err)
+	}
+	if entry.Key != key {
+		return refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+	}
+	return nil
+}
+
+// claim creates the expired entry and returns its version id. After an answer that
+// got lost, S3's "exists already" may speak of our own write: the nonce tells.
+func (g *Gate) claim(ctx context.Context, id ID, request string, deadline time.Time) (version string, err error) {
+	nonce, err := randomHex(g.Entropy, nonceBytes)
+	if err != nil {
+		return "", refuse(Internal, err)
+	}
+	body := ExpiredEntry{
+		Version: entryVersion,
+		Reason:  Used,
+		At:      g.Clock.Now().UTC(),
+		Nonce:   nonce,
+		Request: request,
+	}.Marshal()
+
+	unanswered := false
+	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline.Add(-readBackLimit), writeLimit, writeLimit, func(limit time.Duration) (err error) {
+		version, err = g.Index.Claim(ctx, limit, id, Used, body)
+		if _, ok := errors.AsType[*Fault](err); ok {
+			unanswered = true
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return version, nil
+	case errors.Is(err, errNoTime):
+		return "", refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
+	case errors.Is(err, ErrExists) && !unanswered:
+		return "", refuse(Used, nil)
+	case errors.Is(err, ErrExists):
+		return g.readBack(ctx, id, nonce, deadline)
+	default:
+		return "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
+	}
+}
+
+// readBack finds out whose claim the expired entry is.
+func (g *Gate) readBack(ctx context.Context, id ID, nonce string, deadline time.Time) (version string, err error) {
+	var body []byte
+	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
+		body, version, err = g.Index.ReadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
+	}
+	entry, err := ParseExpiredEntry(body)
+	switch {
+	case err != nil:
+		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
+	case entry.Nonce != nonce:
+		return "", refuse(entry.Reason, errors.New("somebody else's claim came first"))
+	}
+	return version, nil
+}
+
+// checkFirst is the first-version rule to the letter. S3 lists versions newest
+// first; times are not compared, for they have whole seconds.
+func (g *Gate) checkFirst(ctx context.Context, id ID, version string, deadline time.Time) error {
+	if version == "" {
+		return refuse(ClaimUnknown, errors.New("the claim has no version id: is the bucket versioned?"))
+	}
+	var versions []Version
+	err := requests{g.Clock, g.Entropy}.repeat(ctx, deadline, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
+		versions, err = g.Index.ListExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return refuse(ClaimUnknown, fmt.Errorf("list the claim's versions: %w", err))
+	}
+	if len(versions) == 0 {
+		return refuse(ClaimUnknown, errors.New("list the claim's versions: none"))
+	}
+	for _, v := range versions {
+		if v.DeleteMarker {
+			return refuse(Used, errors.New("a delete marker lies over an earlier claim"))
+		}
+	}
+	if versions[len(versions)-1].ID != version {
+		return refuse(Used, errors.New("another claim is the first version"))
+	}
+	return nil
+}

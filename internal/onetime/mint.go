@@ -1,0 +1,64 @@
+package onetime
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// secretBytes is the entropy of a minted URL. Nobody keeps the secret: what proves
+// the URL is its fingerprint in the index, not its signature.
+const secretBytes = 32
+
+// Minter makes one-time URLs.
+type Minter struct {
+	Index     Index
+	Presigner Presigner
+	Clock     Clock
+	Entropy   Entropy
+	Life      time.Duration // of every URL, whole seconds, at most MaxLife
+}
+
+// Minted is a URL that the index knows.
+type Minted struct {
+	ID      ID
+	Key     string // object key that it uploads
+	Path    string // "/" + Key
+	Query   string // without "?"
+	Expires time.Time
+}
+
+// Mint makes a URL and registers it. The URL is returned only after its valid
+// entry was written for sure; otherwise the error is a Refusal, and what may have
+// been written is an entry of a URL that nobody holds. deadline is when the answer
+// must be ready.
+func (m *Minter) Mint(ctx context.Context, deadline time.Time) (Minted, error) {
+	name, err := uuid.NewRandomFromReader(m.Entropy)
+	if err != nil {
+		return Minted{}, refuse(Internal, fmt.Errorf("make object name: %w", err))
+	}
+	secret, err := randomHex(m.Entropy, secretBytes)
+	if err != nil {
+		return Minted{}, refuse(Internal, err)
+	}
+	now := m.Clock.Now().UTC().Truncate(time.Second)
+	minted := Minted{Key: uploadPrefix + name.String(), Expires: now.Add(m.Life)}
+	minted.Path = "/" + minted.Key
+	minted.Query, err = m.Presigner.PresignMinted(ctx, minted.Key, secret, now, m.Life)
+	if err != nil {
+		return Minted{}, refuse(Internal, fmt.Errorf("presign: %w", err))
+	}
+	minted.ID = Fingerprint(minted.Path, minted.Query)
+
+	entry := ValidEntry{Version: entryVersion, Created: now, Expires: minted.Expires, Key: minted.Key}.Marshal()
+	// Writing the same entry twice is the same as once: the key is nobody else's.
+	err = requests{m.Clock, m.Entropy}.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
+		return m.Index.WriteValid(ctx, limit, minted.ID, entry)
+	})
+	if err != nil {
+		return Minted{}, refuse(IndexUnavailable, fmt.Errorf("write valid entry: %w", err))
+	}
+	return minted, nil
+}

@@ -1,0 +1,106 @@
+// Package onetime is the one-time rule: what makes an upload URL, what spends it,
+// and what is refused. It knows no AWS, no HTTP and no clock of its own.
+//
+// A URL is known by its fingerprint. Two small objects of the bucket, the entries
+// of the signature index, say all there is to know about it:
+//
+//	signatures/valid/<hash>     the URL was minted here (ValidEntry)
+//	signatures/expired/<hash>   the URL is spent: used or revoked (ExpiredEntry)
+//
+// Minter makes a URL and writes its valid entry. Gate decides over an upload: it
+// reads both entries, then claims the URL by creating the expired entry with a
+// conditional write, which S3 grants to at most one writer. Whatever is not a
+// clear answer is a refusal.
+package onetime
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ID is a URL's fingerprint: 64 lower-case hex digits.
+type ID string
+
+// Fingerprint hashes the exact bytes of a minted URL's path and query. Neither is
+// decoded, sorted or normalised first: another spelling is another URL.
+func Fingerprint(path, query string) ID {
+	sum := sha256.Sum256([]byte(path + "?" + query))
+	return ID(hex.EncodeToString(sum[:]))
+}
+
+// ParseID checks that s is a fingerprint.
+func ParseID(s string) (ID, error) {
+	if !isLowerHex(s, sha256.Size*2) {
+		return "", fmt.Errorf("fingerprint %q: want %d lower-case hex digits", s, sha256.Size*2)
+	}
+	return ID(s), nil
+}
+
+// ValidKey is the object key of the entry that says: this URL was minted here.
+func (id ID) ValidKey() string { return "signatures/valid/" + string(id) }
+
+// ExpiredKey is the object key of the entry that says: this URL is spent.
+func (id ID) ExpiredKey() string { return "signatures/expired/" + string(id) }
+
+// Reason says why a request was refused, as one machine word. It is what a client
+// sees in x-oncegate-reason; package edge holds status and sentence of each.
+type Reason string
+
+// Every reason there is.
+const (
+	Used             Reason = "used"              // the URL was spent by an upload
+	Revoked          Reason = "revoked"           // the URL was taken back
+	Unknown          Reason = "unknown"           // no such URL was minted here
+	Expired          Reason = "expired"           // the URL's time is over
+	Method           Reason = "method"            // not a PUT (gate), not a GET (mint)
+	Path             Reason = "path"              // not a path that mint makes
+	LengthRequired   Reason = "length-required"   // not exactly one decimal Content-Length, or a Transfer-Encoding
+	TooLarge         Reason = "too-large"         // more than one PUT to S3 can hold
+	Header           Reason = "header"            // a header that S3 would refuse, or that changes what a PUT means
+	Options          Reason = "options"           // mint was asked for something it does not know
+	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is burned
+	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be burned
+	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up
+)
+
+// Refusal is the error of everything that does not pass. Reason is for the client;
+// ID, once the fingerprint was worked out, and Err, when there is one, are for the
+// log only.
+type Refusal struct {
+	Reason Reason
+	ID     ID
+	Err    error
+}
+
+func (r *Refusal) Error() string {
+	if r.Err == nil {
+		return "refused: " + string(r.Reason)
+	}
+	return "refused: " + string(r.Reason) + ": " + r.Err.Error()
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// ReasonOf tells why err refuses. An error that is no Refusal is Internal.
+func ReasonOf(err error) Reason {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		return refusal.Reason
+	}
+	return Internal
+}
+
+func refuse(reason Reason, err error) error { return &Refusal{Reason: reason, Err: err} }
+
+func isLowerHex(s string, length int) bool {
+	if len(s) != length {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,137 @@
+package onetime
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Put is an upload as the viewer sent it: raw path, raw query without "?".
+type Put struct {
+	Method  string
+	Path    string
+	Query   string
+	Headers Headers
+	// Request is CloudFront's id of the request. It goes into the expired entry
+	// and decides nothing.
+	Request string
+}
+
+// Headers gives the values of the header with this lower-case name, one per line.
+type Headers interface {
+	Values(name string) []string
+}
+
+// MaxBytes is the largest body that one PUT to S3 can hold, 5 GiB:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+const MaxBytes = 5 << 30
+
+// maxMetadataBytes is how much system-defined metadata S3 takes with a PUT:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+const maxMetadataBytes = 2 << 10
+
+// metadataHeaders are stored by S3 with the object.
+var metadataHeaders = []string{
+	"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires",
+}
+
+// Forwarded tells whether a viewer's header may reach S3 with the upload. S3
+// authenticates by the upload signature alone: a second Authorization would be an
+// error, an unsigned x-amz-* header too. Conditions are the gate's business:
+// a viewer's own would make S3 refuse a PUT that has already burned its URL.
+func Forwarded(name string) bool {
+	switch name {
+	case "authorization", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range":
+		return false
+	}
+	return !strings.HasPrefix(name, "x-amz-")
+}
+
+// check is the gate's first step: it refuses, without a request to S3, whatever
+// cannot be an upload with a URL minted here, and whatever S3 would refuse once
+// the URL is burned. It returns the object key.
+func (put Put) check(region string, now time.Time) (key string, err error) {
+	if put.Method != "PUT" {
+		return "", refuse(Method, nil)
+	}
+	if key, err = UploadKey(put.Path); err != nil {
+		return "", refuse(Path, err)
+	}
+	query, err := ParseQuery(put.Query, region)
+	if err != nil {
+		return "", refuse(Unknown, err)
+	}
+	if !now.Before(query.Expires()) {
+		return "", refuse(Expired, nil)
+	}
+	if err := put.checkFraming(); err != nil {
+		return "", err
+	}
+	if err := put.checkHeaders(); err != nil {
+		return "", refuse(Header, err)
+	}
+	return key, nil
+}
+
+// checkFraming holds the body to what S3 needs: a length, stated beforehand
+// (S3 answers 411 MissingContentLength without one).
+func (put Put) checkFraming() error {
+	if put.Headers.Values("transfer-encoding") != nil {
+		return refuse(LengthRequired, errors.New("transfer-encoding is set"))
+	}
+	lengths := put.Headers.Values("content-length")
+	if len(lengths) != 1 || !isDecimal(lengths[0]) {
+		return refuse(LengthRequired, fmt.Errorf("%d content-length headers, or not a decimal number", len(lengths)))
+	}
+	// Out of range is the only error left for digits.
+	if n, err := strconv.ParseUint(lengths[0], 10, 64); err != nil || n > MaxBytes {
+		return refuse(TooLarge, nil)
+	}
+	return nil
+}
+
+func (put Put) checkHeaders() error {
+	if put.Headers.Values("x-amz-copy-source") != nil {
+		return errors.New("x-amz-copy-source makes the PUT a copy")
+	}
+	// AWS SDKs can frame a body as aws-chunked. The frames are only undone for a
+	// request that was signed for them; behind an upload signature S3 would store
+	// them as if they were content.
+	chunked := put.Headers.Values("x-amz-decoded-content-length") != nil
+	for _, encoding := range put.Headers.Values("content-encoding") {
+		chunked = chunked || strings.Contains(strings.ToLower(encoding), "aws-chunked")
+	}
+	for _, hash := range put.Headers.Values("x-amz-content-sha256") {
+		chunked = chunked || strings.HasPrefix(hash, "STREAMING-")
+	}
+	if chunked {
+		return errors.New("the body is framed as aws-chunked")
+	}
+	for _, digest := range put.Headers.Values("content-md5") {
+		if sum, err := base64.StdEncoding.DecodeString(digest); err != nil || len(sum) != 16 {
+			return errors.New("content-md5 is not the base64 of 16 bytes")
+		}
+	}
+	size := 0
+	for _, name := range metadataHeaders {
+		for _, value := range put.Headers.Values(name) {
+			size += len(name) + len(value)
+		}
+	}
+	if size > maxMetadataBytes {
+		return fmt.Errorf("metadata headers of %d bytes, S3 takes %d", size, maxMetadataBytes)
+	}
+	return nil
+}
+
+func isDecimal(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

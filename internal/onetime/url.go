@@ -1,0 +1,111 @@
+package onetime
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The form of every URL that mint makes. Nothing else can be in the index, so
+// nothing else is worth a request to S3.
+//
+//	/uploads/<lower-case UUIDv4>?X-Amz-Algorithm=AWS4-HMAC-SHA256
+//	  &X-Amz-Credential=oncegate%2F<date>%2F<region>%2Fs3%2Faws4_request
+//	  &X-Amz-Date=<YYYYMMDD>T<hhmmss>Z&X-Amz-Expires=<seconds>
+//	  &X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=<64 hex digits>
+//
+// It is a presigned URL of S3 as the AWS SDK for Go makes it:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+const (
+	// MintedAccessKey stands where a presigned URL names its access key. S3 knows
+	// no such key, so S3 refuses the URL wherever it is put directly.
+	MintedAccessKey = "oncegate"
+
+	uploadPrefix = "uploads/"
+
+	// MaxLife is the longest life that SigV4 query authentication allows.
+	MaxLife = 7 * 24 * time.Hour
+
+	amzDate = "20060102T150405Z"
+)
+
+// UploadKey returns the object key that path names when it is exactly
+// /uploads/<lower-case UUIDv4>.
+func UploadKey(path string) (key string, err error) {
+	name, ok := strings.CutPrefix(path, "/"+uploadPrefix)
+	if !ok {
+		return "", fmt.Errorf("path does not begin with /%s", uploadPrefix)
+	}
+	// Parse accepts other spellings too (upper case, braces, urn:uuid:), String
+	// writes just one.
+	id, err := uuid.Parse(name)
+	if err != nil || id.String() != name || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
+		return "", errors.New("path does not end in a lower-case UUIDv4")
+	}
+	return uploadPrefix + name, nil
+}
+
+// Query is the meaning of a minted URL's query.
+type Query struct {
+	Region    string
+	Date      time.Time     // when it was minted, whole seconds, UTC
+	Life      time.Duration // whole seconds, at least one, at most MaxLife
+	Signature string        // 64 lower-case hex digits
+}
+
+// Expires is the first moment at which the URL is no longer good.
+func (q Query) Expires() time.Time { return q.Date.Add(q.Life) }
+
+// String writes the query, byte for byte as mint makes it.
+func (q Query) String() string {
+	date := q.Date.Format(amzDate)
+	return "X-Amz-Algorithm=AWS4-HMAC-SHA256" +
+		"&X-Amz-Credential=" + MintedAccessKey + "%2F" + date[:8] + "%2F" + q.Region + "%2Fs3%2Faws4_request" +
+		"&X-Amz-Date=" + date +
+		"&X-Amz-Expires=" + strconv.FormatInt(int64(q.Life/time.Second), 10) +
+		"&X-Amz-SignedHeaders=host&x-id=PutObject" +
+		"&X-Amz-Signature=" + q.Signature
+}
+
+// ParseQuery reads a query that mint makes for buckets in region. It is strict:
+// what it accepts, String writes back with the same bytes.
+func ParseQuery(query, region string) (Query, error) {
+	var q Query
+	rest := query
+	next := func(name string) (value string) {
+		value, rest, _ = strings.Cut(rest, "&")
+		value, _ = strings.CutPrefix(value, name+"=")
+		return value
+	}
+	next("X-Amz-Algorithm")
+	next("X-Amz-Credential")
+	date := next("X-Amz-Date")
+	life := next("X-Amz-Expires")
+	next("X-Amz-SignedHeaders")
+	next("x-id")
+	q.Region = region
+	q.Signature = next("X-Amz-Signature")
+
+	var err error
+	if q.Date, err = time.Parse(amzDate, date); err != nil {
+		return Query{}, errors.New("query: X-Amz-Date is not YYYYMMDDThhmmssZ")
+	}
+	seconds, err := strconv.ParseUint(life, 10, 32)
+	q.Life = time.Duration(seconds) * time.Second
+	if err != nil || q.Life < time.Second || q.Life > MaxLife {
+		return Query{}, fmt.Errorf("query: X-Amz-Expires is not 1 to %d", MaxLife/time.Second)
+	}
+	if !isLowerHex(q.Signature, 64) {
+		return Query{}, errors.New("query: X-Amz-Signature is not 64 lower-case hex digits")
+	}
+	// The fields above were cut out with little care; this is what makes the parser
+	// strict: order, names, fixed values, escaping and number format at once.
+	if q.String() != query {
+		return Query{}, errors.New("query: not in the form that mint makes")
+	}
+	return q, nil
+}
