@@ -1,0 +1,209 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"oncegate/internal/config"
+)
+
+func TestParseFillsDefaults(t *testing.T) {
+	got, err := config.Parse([]byte(` {"bucket": "my-bucket"} ` + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		Bucket:         "my-bucket",
+		Region:         "us-east-1",
+		Expires:        900 * time.Second,
+		FirstVersion:   "conditional",
+		AllowedOrigins: []string{},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseTakesEveryField(t *testing.T) {
+	got, err := config.Parse([]byte(`{
+		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
+		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Config{
+		Bucket:         "a-1",
+		Region:         "eu-central-1",
+		Expires:        7 * 24 * time.Hour,
+		FirstVersion:   "listed",
+		AllowedOrigins: []string{"https://app.example.com", "http://localhost:5173", "http://[::1]:8080"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const b = `"bucket": "abc"`
+	for _, tt := range []struct {
+		name, in string
+		want     []string // all of them stand in the message
+	}{
+		{"empty", ``, []string{"document is empty"}},
+		{"white space", " \n", []string{"document is empty"}},
+		{"not an object", `[]`, []string{"not an object"}},
+		{"null", `null`, []string{"not an object"}},
+		{"half", `{` + b, []string{"not valid JSON"}},
+		{"missing comma", `{` + b + ` "region": "us-east-1"}`, []string{"not valid JSON"}},
+		{"trailing comma", `{` + b + `,}`, []string{"not valid JSON"}},
+		{"comment", `{` + b + `} // mine`, []string{"follows the closing brace"}},
+		{"two documents", `{` + b + `}{}`, []string{"follows the closing brace"}},
+		{"unknown field", `{` + b + `, "buckt": 1}`, []string{`unknown field "buckt"`, "bucket, region, expires, firstVersion, allowedOrigins"}},
+		{"field in another case", `{` + b + `, "Region": "us-east-1"}`, []string{`unknown field "Region"`}},
+		{"field twice", `{` + b + `, ` + b + `}`, []string{`field "bucket" is given twice`}},
+		{"no bucket", `{}`, []string{"bucket is missing", "3 to 63"}},
+		{"bucket null", `{"bucket": null}`, []string{"bucket is null"}},
+		{"bucket number", `{"bucket": 12}`, []string{"bucket is 12"}},
+		{"bucket empty", `{"bucket": ""}`, []string{`bucket is ""`}},
+		{"bucket short", `{"bucket": "ab"}`, []string{`bucket is "ab"`}},
+		{"bucket long", `{"bucket": "` + strings.Repeat("a", 64) + `"}`, []string{"3 to 63"}},
+		{"bucket with a dot", `{"bucket": "a.b"}`, []string{`bucket is "a.b"`}},
+		{"bucket upper case", `{"bucket": "Abc"}`, []string{`bucket is "Abc"`}},
+		{"bucket hyphen first", `{"bucket": "-abc"}`, []string{"letter or digit at both ends"}},
+		{"bucket hyphen last", `{"bucket": "abc-"}`, []string{"letter or digit at both ends"}},
+		{"bucket underscore", `{"bucket": "a_bc"}`, []string{`bucket is "a_bc"`}},
+		{"bucket prefix xn", `{"bucket": "xn--abc"}`, []string{"reserves"}},
+		{"bucket prefix sthree", `{"bucket": "sthree-abc"}`, []string{"reserves"}},
+		{"bucket prefix demo", `{"bucket": "amzn-s3-demo-abc"}`, []string{"reserves"}},
+		{"bucket suffix alias", `{"bucket": "abc-s3alias"}`, []string{"reserves"}},
+		{"bucket suffix ol", `{"bucket": "abc--ol-s3"}`, []string{"reserves"}},
+		{"bucket suffix directory", `{"bucket": "abc--x-s3"}`, []string{"reserves"}},
+		{"bucket suffix table", `{"bucket": "abc--table-s3"}`, []string{"reserves"}},
+		{"bucket suffix account", `{"bucket": "abc-111122223333-us-east-1-an"}`, []string{"reserves"}},
+		{"region shape", `{` + b + `, "region": "useast1"}`, []string{`region is "useast1"`, "us-east-1"}},
+		{"region empty part", `{` + b + `, "region": "us--1"}`, []string{"region is"}},
+		{"region zone", `{` + b + `, "region": "us-east-1a"}`, []string{"region is"}},
+		{"region type", `{` + b + `, "region": ["us-east-1"]}`, []string{"region is"}},
+		{"region host", `{` + b + `, "region": "us-east-1.evil"}`, []string{"region is"}},
+		{"expires zero", `{` + b + `, "expires": 0}`, []string{"expires is 0", "from 1 to 604800"}},
+		{"expires negative", `{` + b + `, "expires": -1}`, []string{"expires is -1"}},
+		{"expires over seven days", `{` + b + `, "expires": 604801}`, []string{"expires is 604801"}},
+		{"expires huge", `{` + b + `, "expires": 99999999999999999999}`, []string{"from 1 to 604800"}},
+		{"expires fraction", `{` + b + `, "expires": 1.5}`, []string{"expires is 1.5"}},
+		{"expires exponent", `{` + b + `, "expires": 9e2}`, []string{"expires is 9e2"}},
+		{"expires text", `{` + b + `, "expires": "900"}`, []string{`expires is "900"`}},
+		{"expires null", `{` + b + `, "expires": null}`, []string{"expires is null"}},
+		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" and "listed"`}},
+		{"firstVersion null", `{` + b + `, "firstVersion": null}`, []string{"firstVersion is null"}},
+		{"origins not a list", `{` + b + `, "allowedOrigins": "*"}`, []string{`allowedOrigins is "*"`, "list"}},
+		{"origins null", `{` + b + `, "allowedOrigins": null}`, []string{"allowedOrigins is null"}},
+		{"origins null item", `{` + b + `, "allowedOrigins": [null]}`, []string{"allowedOrigins has null"}},
+		{"origins star and more", `{` + b + `, "allowedOrigins": ["*", "https://a"]}`, []string{`"*" beside`}},
+		{"origins twice", `{` + b + `, "allowedOrigins": ["https://a", "https://a"]}`, []string{"twice"}},
+		{"origin path", `{` + b + `, "allowedOrigins": ["https://a/"]}`, []string{`has "https://a/"`}},
+		{"origin upper case", `{` + b + `, "allowedOrigins": ["https://A"]}`, []string{`has "https://A"`}},
+		{"origin no scheme", `{` + b + `, "allowedOrigins": ["a.example"]}`, []string{"scheme://host"}},
+		{"origin null text", `{` + b + `, "allowedOrigins": ["null"]}`, []string{"scheme://host"}},
+		{"origin user", `{` + b + `, "allowedOrigins": ["https://u@a"]}`, []string{"scheme://host"}},
+		{"origin default port", `{` + b + `, "allowedOrigins": ["https://a:443"]}`, []string{"scheme://host"}},
+		{"origin port range", `{` + b + `, "allowedOrigins": ["https://a:65536"]}`, []string{"scheme://host"}},
+		{"origin port empty", `{` + b + `, "allowedOrigins": ["https://a:"]}`, []string{"scheme://host"}},
+		{"origin wildcard label", `{` + b + `, "allowedOrigins": ["https://*.a"]}`, []string{"scheme://host"}},
+		{"origin line break", `{` + b + `, "allowedOrigins": ["https://a\r\nx"]}`, []string{"scheme://host"}},
+		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := config.Parse([]byte(tt.in))
+			if err == nil {
+				t.Fatalf("accepted as %+v", got)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("error %q is more than one line", err)
+			}
+		})
+	}
+}
+
+func TestParseTakesStarAlone(t *testing.T) {
+	c, err := config.Parse([]byte(`{"bucket": "abc", "allowedOrigins": ["*"]}`))
+	if err != nil || len(c.AllowedOrigins) != 1 || c.AllowedOrigins[0] != "*" {
+		t.Errorf("got %v, %v", c.AllowedOrigins, err)
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mine.json")
+	if err := os.WriteFile(path, []byte(`{"bucket": "no.dots"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), path+": bucket is") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := config.Load(path + ".absent"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want os.ErrNotExist", err)
+	}
+}
+
+func TestCheckedInFileIsForOneMachineOnly(t *testing.T) {
+	c, err := config.Load("../../config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Deployable(); !errors.Is(err, config.ErrPlaceholder) {
+		t.Errorf("the checked-in bucket %q would be deployed: %v", c.Bucket, err)
+	}
+	c.Bucket = "somebody-elses"
+	if err := c.Deployable(); err != nil {
+		t.Errorf("a chosen bucket is refused: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `null`, `{"bucket":"abc"}`, `{"bucket":"abc","bucket":"abd"}`,
+		`{"bucket":"abc","region":"us-gov-west-1","expires":1,"firstVersion":"listed","allowedOrigins":["*"]}`,
+		`{"bucket":"abc","allowedOrigins":["http://[::1]:8080","https://a.b"]}`,
+		`{"bucket":"\u0061bc"}`, "{\"bucket\":\"a\xffc\"}", `{"bucket":"abc"}x`, `{"expires":1e400}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := config.Parse(data)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\r\n") {
+				t.Errorf("error %q is more than one line", err)
+			}
+			return
+		}
+		if strings.ContainsAny(c.Bucket, "./:%?#@ ") || len(c.Bucket) < 3 {
+			t.Errorf("bucket %q is no host label", c.Bucket)
+		}
+		if strings.ContainsAny(c.Region, "./:%?#@ ") || strings.Count(c.Region, "-") < 2 {
+			t.Errorf("region %q is no host label", c.Region)
+		}
+		if c.Expires < time.Second || c.Expires > config.MaxExpires || c.Expires%time.Second != 0 {
+			t.Errorf("expires %v is out of range", c.Expires)
+		}
+		if c.FirstVersion != config.Conditional && c.FirstVersion != config.Listed {
+			t.Errorf("first version %q", c.FirstVersion)
+		}
+		for _, o := range c.AllowedOrigins {
+			if o == "*" && len(c.AllowedOrigins) == 1 {
+				continue
+			}
+			if scheme, host, ok := strings.Cut(o, "://"); !ok || scheme == "" || host == "" || strings.ContainsAny(host, "/?#@ \r\n") {
+				t.Errorf("origin %q", o)
+			}
+		}
+	})
+}
