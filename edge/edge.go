@@ -1,0 +1,191 @@
+// Package edge is what runs at CloudFront's edge: viewer-request events in,
+// responses or forwarded requests out. It knows CloudFront's events and the HTTP
+// meaning of a decision; the decision itself is package onetime's.
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"oncegate/internal/onetime"
+)
+
+// Functions are the two viewer-request functions of a distribution.
+type Functions struct {
+	Minter         *onetime.Minter
+	Gate           *onetime.Gate
+	AllowedOrigins []string // origins of CORS, or the single "*"
+	Scheme         string   // of minted URLs: "https" at the real edge
+	Log            *slog.Logger
+}
+
+// Names of the functions, as the handlers in the artifact are called.
+const (
+	MintFunction = "mint"
+	GateFunction = "gate"
+)
+
+// Handle runs the function of this name on one event in CloudFront's JSON and
+// returns a Result in JSON. It does not fail: whatever goes wrong is a refusal.
+// deadline is when the result must be ready.
+func (f *Functions) Handle(ctx context.Context, name string, eventJSON []byte, deadline time.Time) []byte {
+	var event Event
+	var result Result
+	if err := json.Unmarshal(eventJSON, &event); err != nil {
+		f.log(ctx, name, event, onetime.Internal, fmt.Errorf("event: %w", err))
+		result = Result{Response: refusal(onetime.Internal)}
+	} else {
+		result = f.Decide(ctx, name, event, deadline)
+	}
+	// Strings, maps and slices of strings: this cannot fail, and if it did, the
+	// empty answer would be refused by the Node handler.
+	resultJSON, _ := json.Marshal(result)
+	return resultJSON
+}
+
+// Decide runs the function of this name on one event.
+func (f *Functions) Decide(ctx context.Context, name string, event Event, deadline time.Time) (result Result) {
+	var request Request
+	defer func() {
+		if p := recover(); p != nil {
+			f.log(ctx, name, event, onetime.Internal, fmt.Errorf("panic: %v", p))
+			result = Result{Response: refusal(onetime.Internal)}
+		}
+		if result.Response != nil {
+			f.addCORS(result.Response, request)
+		}
+	}()
+
+	var err error
+	if err = event.check(); err == nil {
+		request = event.Records[0].CF.Request
+		switch {
+		case name != MintFunction && name != GateFunction:
+			err = fmt.Errorf("there is no function %q", name)
+		case request.Method == http.MethodOptions:
+			return Result{Response: preflight(name)}
+		case name == MintFunction:
+			result, err = f.mint(ctx, event, deadline)
+		default:
+			result, err = f.gate(ctx, event, deadline)
+		}
+	}
+	if err != nil {
+		reason := onetime.ReasonOf(err)
+		f.log(ctx, name, event, reason, err)
+		return Result{Response: refusal(reason)}
+	}
+	return result
+}
+
+// check makes sure that this is one viewer request. Anything else means that the
+// function hangs on the wrong trigger.
+func (e Event) check() error {
+	if len(e.Records) != 1 {
+		return fmt.Errorf("event: %d records, want one", len(e.Records))
+	}
+	if t := e.Records[0].CF.Config.EventType; t != EventViewerRequest {
+		return fmt.Errorf("event: type %q, want %q", t, EventViewerRequest)
+	}
+	return nil
+}
+
+func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (Result, error) {
+	request := event.Records[0].CF.Request
+	switch {
+	case request.URI != "/url":
+		return Result{}, &onetime.Refusal{Reason: onetime.Path}
+	case request.Method == http.MethodHead:
+		// What a GET would say of itself, without a URL being made: link previews
+		// and monitors ask with HEAD.
+		return Result{Response: answer(http.StatusOK, "")}, nil
+	case request.Method != http.MethodGet:
+		return Result{}, &onetime.Refusal{Reason: onetime.Method}
+	case request.Querystring != "":
+		return Result{}, &onetime.Refusal{Reason: onetime.Options}
+	}
+	host := request.Headers.Values("host")
+	if len(host) != 1 || host[0] == "" {
+		return Result{}, errors.New("event: want one host header")
+	}
+	minted, err := f.Minter.Mint(ctx, deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	f.Log.InfoContext(ctx, "minted", "function", MintFunction, "id", minted.ID, "key", minted.Key,
+		"expires", minted.Expires, "request", event.Records[0].CF.Config.RequestID)
+	return Result{Response: answer(http.StatusOK, f.Scheme+"://"+host[0]+minted.Path+"?"+minted.Query)}, nil
+}
+
+func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (Result, error) {
+	request := event.Records[0].CF.Request
+	requestID := event.Records[0].CF.Config.RequestID
+	pass, err := f.Gate.Decide(ctx, onetime.Put{
+		Method:  request.Method,
+		Path:    request.URI,
+		Query:   request.Querystring,
+		Headers: request.Headers,
+		Request: requestID,
+	}, deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	f.Log.InfoContext(ctx, "passed", "function", GateFunction, "id", pass.ID, "key", pass.Key, "request", requestID)
+	forward := &Forward{Querystring: pass.Query}
+	for name := range request.Headers {
+		if !onetime.Forwarded(name) {
+			forward.Drop = append(forward.Drop, name)
+		}
+	}
+	slices.Sort(forward.Drop) // same event, same answer
+	return Result{Forward: forward}, nil
+}
+
+// log writes why a request was refused. It is the only place where the cause of a
+// refusal goes; neither cause nor id holds anything that a URL could be made from.
+func (f *Functions) log(ctx context.Context, name string, event Event, reason onetime.Reason, err error) {
+	level := slog.LevelInfo
+	if refusals[reason].status >= 500 {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{slog.String("function", name), slog.String("reason", string(reason))}
+	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
+		err = refusal.Err
+		if refusal.ID != "" {
+			attrs = append(attrs, slog.String("id", string(refusal.ID)))
+		}
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	if len(event.Records) == 1 {
+		attrs = append(attrs, slog.String("request", event.Records[0].CF.Config.RequestID))
+	}
+	f.Log.LogAttrs(ctx, level, "refused", attrs...)
+}
+
+// answer is a generated response: plain text that no cache keeps.
+func answer(status int, body string) *Response {
+	r := &Response{
+		Status:            strconv.Itoa(status),
+		StatusDescription: http.StatusText(status),
+		Headers:           Headers{},
+		Body:              body,
+	}
+	r.Headers.set("cache-control", "no-store")
+	if status != http.StatusNoContent {
+		r.Headers.set("content-type", "text/plain; charset=utf-8")
+	}
+	return r
+}
+
+// set replaces a header by one line. CloudFront spells the wire name itself when
+// Key is left out.
+func (h Headers) set(name, value string) { h[name] = []Header{{Value: value}} }

@@ -1,0 +1,48 @@
+package edge
+
+import (
+	"net/http"
+
+	"oncegate/internal/onetime"
+)
+
+// refusals is the one table from reason to answer: status and the rest of a
+// sentence that begins with the status text. Nothing else of an error ever reaches
+// a client.
+var refusals = map[onetime.Reason]struct {
+	status   int
+	sentence string
+}{
+	onetime.Used:             {http.StatusForbidden, "this URL has already been used."},
+	onetime.Revoked:          {http.StatusForbidden, "this URL has been revoked."},
+	onetime.Unknown:          {http.StatusForbidden, "this URL was not issued here."},
+	onetime.Expired:          {http.StatusForbidden, "this URL has expired."},
+	onetime.Method:           {http.StatusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
+	onetime.Path:             {http.StatusForbidden, "there is nothing at this path."},
+	onetime.LengthRequired:   {http.StatusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
+	onetime.TooLarge:         {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
+	onetime.Header:           {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
+	onetime.Options:          {http.StatusBadRequest, "GET /url takes no options; leave the query away."},
+	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the upload could not be checked and nothing was spent; try again with the same URL."},
+	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
+	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
+}
+
+// retryAfter, in seconds, goes with the one refusal after which the same request
+// may succeed.
+const retryAfter = "1"
+
+func refusal(reason onetime.Reason) *Response {
+	row, ok := refusals[reason]
+	if !ok {
+		reason = onetime.Internal
+		row = refusals[reason]
+	}
+	text := http.StatusText(row.status)
+	r := answer(row.status, text+": "+row.sentence)
+	r.Headers.set("x-oncegate-reason", string(reason))
+	if reason == onetime.IndexUnavailable {
+		r.Headers.set("retry-after", retryAfter)
+	}
+	return r
+}

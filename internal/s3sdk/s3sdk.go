@@ -1,0 +1,215 @@
+// Package s3sdk makes S3 requests with the AWS SDK. It is the S3 client of the CLI
+// and of regional Lambda functions; what it stores, answers and signs is the same
+// as package s3wire's.
+package s3sdk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+)
+
+// maxBodyBytes bounds what is read of an answer; entries are far smaller.
+const maxBodyBytes = 1 << 20
+
+// Client is one bucket. It implements s3index.Bucket and onetime.Presigner.
+type Client struct {
+	bucket string
+	s3     *s3.Client
+}
+
+var (
+	_ s3index.Bucket    = (*Client)(nil)
+	_ onetime.Presigner = (*Client)(nil)
+)
+
+// New returns a client for the bucket in region. endpoint is "" for AWS, or the
+// URL of another S3 server, which is then used in path style.
+func New(bucket, region, endpoint string, provider aws.CredentialsProvider) *Client {
+	return &Client{bucket, s3.New(s3.Options{
+		Region:       region,
+		Credentials:  provider,
+		BaseEndpoint: endpointOption(endpoint),
+		UsePathStyle: endpoint != "",
+		// The domain repeats requests itself: only it knows that a claim whose
+		// answer got lost is not a stranger's.
+		Retryer: aws.NopRetryer{},
+		// Without this the SDK adds checksums of its own choosing to what it
+		// stores and signs.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	})}
+}
+
+func endpointOption(endpoint string) *string {
+	if endpoint == "" {
+		return nil
+	}
+	return &endpoint
+}
+
+// Get implements s3index.Bucket.
+func (c *Client) Get(ctx context.Context, limit time.Duration, key string) (s3index.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return answerOf(err)
+	}
+	defer out.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(out.Body, maxBodyBytes))
+	if err != nil {
+		return s3index.Answer{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return s3index.Answer{
+		Status:    http.StatusOK,
+		VersionID: aws.ToString(out.VersionId),
+		Metadata:  out.Metadata,
+		Body:      body,
+	}, nil
+}
+
+// Head implements s3index.Bucket.
+func (c *Client) Head(ctx context.Context, limit time.Duration, key string) (s3index.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return answerOf(err)
+	}
+	return s3index.Answer{
+		Status:    http.StatusOK,
+		VersionID: aws.ToString(out.VersionId),
+		Metadata:  out.Metadata,
+	}, nil
+}
+
+// Put implements s3index.Bucket.
+func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Object) (s3index.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	input := &s3.PutObjectInput{
+		Bucket:      &c.bucket,
+		Key:         &object.Key,
+		Body:        bytes.NewReader(object.Body),
+		ContentType: &object.ContentType,
+		Metadata:    object.Metadata,
+	}
+	if object.IfAbsent {
+		input.IfNoneMatch = aws.String("*")
+	}
+	out, err := c.s3.PutObject(ctx, input)
+	if err != nil {
+		return answerOf(err)
+	}
+	return s3index.Answer{Status: http.StatusOK, VersionID: aws.ToString(out.VersionId)}, nil
+}
+
+// ListVersions implements s3index.Bucket. The SDK returns versions and delete
+// markers as two lists, each in S3's order, and so loses how they interleave. The
+// first-version rule needs only to know that there is a delete marker at all, and
+// which version comes last; the markers are put in front.
+func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix string, from s3index.Marker) (s3index.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	input := &s3.ListObjectVersionsInput{Bucket: &c.bucket, Prefix: &prefix}
+	if from != (s3index.Marker{}) {
+		input.KeyMarker, input.VersionIdMarker = &from.Key, &from.VersionID
+	}
+	out, err := c.s3.ListObjectVersions(ctx, input)
+	if err != nil {
+		answer, err := answerOf(err)
+		return s3index.Page{Status: answer.Status}, err
+	}
+	page := s3index.Page{Status: http.StatusOK}
+	for _, m := range out.DeleteMarkers {
+		page.Versions = append(page.Versions, s3index.KeyVersion{
+			Key:     aws.ToString(m.Key),
+			Version: onetime.Version{ID: aws.ToString(m.VersionId), DeleteMarker: true},
+		})
+	}
+	for _, v := range out.Versions {
+		page.Versions = append(page.Versions, s3index.KeyVersion{
+			Key:     aws.ToString(v.Key),
+			Version: onetime.Version{ID: aws.ToString(v.VersionId)},
+		})
+	}
+	if aws.ToBool(out.IsTruncated) {
+		page.Next = &s3index.Marker{Key: aws.ToString(out.NextKeyMarker), VersionID: aws.ToString(out.NextVersionIdMarker)}
+	}
+	return page, nil
+}
+
+// answerOf tells an answer that the SDK reports as an error from no answer.
+func answerOf(err error) (s3index.Answer, error) {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || response.Response == nil || response.HTTPStatusCode() == http.StatusOK {
+		return s3index.Answer{}, err // no answer, or a 200 whose body was cut short
+	}
+	return s3index.Answer{
+		Status:       response.HTTPStatusCode(),
+		DeleteMarker: response.Response.Header.Get("X-Amz-Delete-Marker") == "true",
+	}, nil
+}
+
+// PresignMinted implements onetime.Presigner.
+func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
+	return c.presign(ctx, credentials.NewStaticCredentialsProvider(onetime.MintedAccessKey, secret, ""), key, at, life)
+}
+
+// PresignUpload implements onetime.Presigner.
+func (c *Client) PresignUpload(ctx context.Context, key string, at time.Time, life time.Duration) (string, error) {
+	return c.presign(ctx, nil, key, at, life)
+}
+
+// presign signs for AWS, whatever endpoint the client itself talks to. provider
+// nil stands for the client's own.
+func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, key string, at time.Time, life time.Duration) (string, error) {
+	presigner := s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
+		o.Expires = life
+		o.Presigner = presignAt{v4.NewSigner(), at}
+		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
+			o.BaseEndpoint = nil
+			o.UsePathStyle = false
+			if provider != nil {
+				o.Credentials = provider
+			}
+		})
+	})
+	signed, err := presigner.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key})
+	if err != nil {
+		return "", fmt.Errorf("presign: %w", err)
+	}
+	u, err := url.Parse(signed.URL)
+	if err != nil {
+		return "", fmt.Errorf("presign: %w", err)
+	}
+	return u.RawQuery, nil
+}
+
+// presignAt signs with a given time instead of the wall clock's.
+type presignAt struct {
+	signer *v4.Signer
+	at     time.Time
+}
+
+func (p presignAt) PresignHTTP(
+	ctx context.Context, credentials aws.Credentials, r *http.Request,
+	payloadHash, service, region string, _ time.Time, options ...func(*v4.SignerOptions),
+) (string, http.Header, error) {
+	return p.signer.PresignHTTP(ctx, credentials, r, payloadHash, service, region, p.at, options...)
+}
