@@ -23,7 +23,7 @@ var refusals = map[onetime.Reason]struct {
 	onetime.TooLarge:         {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
 	onetime.Header:           {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
 	onetime.Options:          {http.StatusBadRequest, "GET /url takes no options; leave the query away."},
-	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the upload could not be checked and nothing was spent; try again with the same URL."},
+	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
 	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
 	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
 }

@@ -1,0 +1,215 @@
+// The Lambda handlers of oncegate: transport between Lambda, the Go program
+// (edge/wasm, compiled to oncegate.wasm) and S3. Nothing is decided here. Every
+// path that does not end in a clear result of the Go program is a refusal.
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import v8 from 'node:v8';
+
+// Before anything is compiled: V8's optimising compiler would spend more CPU time
+// on Go's large functions than the optimised code ever gives back.
+v8.setFlagsFromString('--liftoff-only');
+
+await import('./wasm_exec.js'); // Go's own glue; sets globalThis.Go
+
+const module = await WebAssembly.compile(readFileSync(new URL('oncegate.wasm', import.meta.url)));
+const config = readFileSync(new URL('config.json', import.meta.url), 'utf8');
+
+// Time kept for handing the answer over when the Go program has not answered.
+const ANSWER_RESERVE_MS = 100;
+
+// A socket idle for longer is not used again. S3 does not say when it closes idle
+// connections, and a container may have been frozen for hours in between.
+const IDLE_MS = 15_000;
+
+// No answer that the index needs comes near this size.
+const MAX_BODY_BYTES = 1 << 20;
+
+// What is answered when the Go program did not: the words that package edge has
+// for reason "internal" (a test holds the two together).
+function refuse() {
+  return {
+    status: '503',
+    statusDescription: 'Service Unavailable',
+    headers: {
+      'cache-control': [{ value: 'no-store' }],
+      'content-type': [{ value: 'text/plain; charset=utf-8' }],
+      'x-oncegate-reason': [{ value: 'internal' }],
+    },
+    body: 'Service Unavailable: this request could not be handled.',
+  };
+}
+
+// Program is one running instance of the Go program. Once it has ended, by a
+// panic, an exit or by being given up, all its invocations end in undefined.
+class Program {
+  #waiting = new Map(); // invocation id -> resolve
+  #requests = new Set(); // requests to S3 under way
+  #lastID = 0;
+  #host;
+  #go = new globalThis.Go();
+  ended = false;
+
+  static async start() {
+    const program = new Program();
+    const go = program.#go;
+    const ready = new Promise((resolve) => {
+      program.#host = globalThis.oncegate = {
+        config,
+        env: process.env,
+        ready: () => resolve(true),
+        done: (id, result) => program.#settle(id, result),
+        send: (...request) => program.#send(...request),
+        log: (line) => process.stdout.write(line),
+      };
+    });
+    const instance = await WebAssembly.instantiate(module, go.importObject);
+    const exit = go.run(instance).catch((error) => console.error('oncegate:', error)).then(() => program.end());
+    await Promise.race([ready, exit]);
+    if (program.ended) throw new Error('the Go program did not start; the lines above say why');
+    return program;
+  }
+
+  // invoke resolves with the result's JSON, or with undefined.
+  invoke(name, event, remainingMs) {
+    return new Promise((resolve) => {
+      const id = ++this.#lastID;
+      const timer = setTimeout(() => this.end(), remainingMs - ANSWER_RESERVE_MS);
+      this.#waiting.set(id, (result) => {
+        clearTimeout(timer);
+        resolve(result);
+      });
+      this.#call('invoke', id, name, JSON.stringify(event), remainingMs);
+    });
+  }
+
+  // #call runs a function of the Go program; one that traps is at its end.
+  #call(name, ...args) {
+    try {
+      this.#host[name](...args);
+    } catch (error) {
+      console.error('oncegate:', error);
+      this.end();
+    }
+  }
+
+  end() {
+    this.ended = true;
+    // A timer of the dead program would throw when it fires, outside any
+    // invocation, and take the container with it.
+    for (const timer of this.#go._scheduledTimeouts.values()) clearTimeout(timer);
+    for (const request of this.#requests) request.destroy();
+    for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);
+  }
+
+  #settle(id, result) {
+    this.#waiting.get(id)?.(result);
+    this.#waiting.delete(id);
+  }
+
+  // #send makes one request to S3 and reports the outcome exactly once.
+  #send(id, method, target, headers, body, limitMs) {
+    const { scheme, host } = this.#host.endpoint;
+    const report = (status, lines, text, error, stale) => {
+      if (reported) return;
+      reported = true;
+      this.#requests.delete(request);
+      clearTimeout(timer);
+      if (!this.ended) this.#call('received', id, status, lines, text, error, stale);
+    };
+    let reported = false;
+    const request = connection(scheme).request({
+      ...address(scheme, host), method, path: target, headers: parseHeaders(headers),
+    });
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    this.#requests.add(request);
+    request.on('error', (error) => {
+      // Whatever else lies idle was opened before and is likely dead as well.
+      dropIdle();
+      report(0, '', '', String(error.message), request.reusedSocket && DEAD.has(error.code));
+    });
+    request.on('response', (response) => {
+      const chunks = [];
+      let size = 0;
+      response.on('data', (chunk) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > MAX_BODY_BYTES) request.destroy(new Error('answer too large'));
+      });
+      response.on('error', (error) => report(0, '', '', String(error.message), false));
+      response.on('close', () => {
+        if (!response.complete) return report(0, '', '', 'answer cut short', false);
+        const lines = [];
+        for (let i = 0; i < response.rawHeaders.length; i += 2) {
+          lines.push(`${response.rawHeaders[i]}: ${response.rawHeaders[i + 1]}\n`);
+        }
+        report(response.statusCode, lines.join(''), Buffer.concat(chunks).toString(), '', false);
+      });
+    });
+    request.end(body);
+  }
+}
+
+// How a reused connection that the other side has closed shows itself.
+const DEAD = new Set(['ECONNRESET', 'EPIPE']);
+
+const options = { keepAlive: true, scheduling: 'lifo' };
+const agents = { http: new http.Agent(options), https: new https.Agent(options) };
+let lastUse = 0;
+
+function connection(scheme) {
+  const now = Date.now();
+  if (now - lastUse > IDLE_MS) dropIdle();
+  lastUse = now;
+  return scheme === 'https' ? https : http;
+}
+
+function dropIdle() {
+  for (const agent of Object.values(agents)) {
+    for (const sockets of Object.values(agent.freeSockets)) {
+      for (const socket of [...sockets]) socket.destroy();
+    }
+  }
+}
+
+function address(scheme, host) {
+  const { hostname, port } = new URL(`${scheme}://${host}`);
+  return { agent: agents[scheme], hostname, port };
+}
+
+function parseHeaders(lines) {
+  const headers = {};
+  for (const line of lines.split('\n')) {
+    const colon = line.indexOf(': ');
+    if (colon > 0) headers[line.slice(0, colon)] = line.slice(colon + 2);
+  }
+  return headers;
+}
+
+let program = await Program.start();
+
+async function handle(name, event, context) {
+  try {
+    if (program.ended) program = await Program.start();
+    const json = await program.invoke(name, event, Math.floor(context.getRemainingTimeInMillis()));
+    return apply(event, json && JSON.parse(json));
+  } catch (error) {
+    console.error('oncegate:', error);
+    return refuse();
+  }
+}
+
+// apply turns the program's result into what CloudFront wants: a response, or the
+// very request that it handed in, changed as the result says and nowhere else
+// (a read-only header that comes back altered or missing is a 502).
+function apply(event, result) {
+  if (result?.response?.status) return result.response;
+  if (!result?.forward?.querystring) return refuse();
+  const request = event.Records[0].cf.request;
+  const { querystring, drop = [], set = {} } = result.forward;
+  for (const name of drop) delete request.headers[name];
+  return { ...request, querystring, headers: { ...request.headers, ...set } };
+}
+
+export const mint = (event, context) => handle('mint', event, context);
+export const gate = (event, context) => handle('gate', event, context);
