@@ -1,0 +1,318 @@
+// Package locals3 runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
+// what that server does differently from S3 and lets tests inject faults.
+//
+// The server is a child process that listens on a private unix socket; every client talks to the proxy. Objects, their
+// versions and the accounts live below Options.Dir and outlast the process, whether it ends by Close or by SIGKILL.
+// Requests are verified by the child with SigV4, path style at URL and also for the production host name
+// <bucket>.s3.<region>.amazonaws.com when the request carries it in Host.
+//
+// What the proxy puts right:
+//   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
+//   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
+//   - a presigned request dated more than 15 minutes ahead is refused with 403.
+//
+// What stays different from S3: a PUT with If-None-Match: * over a delete marker answers 412, S3 answers 200. HEAD of an
+// absent key answers 404 whatever the caller may list. DELETE of a key that never existed makes no delete marker. Keys are
+// paths of files: "a" and "a/b" cannot both exist (409), and PUT and DELETE racing on one key can lose versions.
+package locals3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// ErrNoBinary says that the S3 server's program is not there.
+var ErrNoBinary = errors.New("versitygw not found")
+
+// Options says what to run and where. All fields but Log, Fault and IdleTimeout are needed.
+type Options struct {
+	Binary               string // path of versitygw
+	Dir                  string // data: objects, versions and accounts; survives restarts
+	Bucket, Region       string // the one bucket, created with versioning enabled
+	AccessKey, SecretKey string // the one account
+	Addr                 string // where the proxy listens, such as 127.0.0.1:9000; port 0 picks a free one
+
+	// IdleTimeout is how long the proxy keeps an idle client connection; 0 keeps it for ever.
+	IdleTimeout time.Duration
+	// Log gets the server's own output at debug level; nil discards it.
+	Log *slog.Logger
+	// Fault is asked once for each request, from many goroutines at once; nil means no faults.
+	Fault func(*http.Request) Fault
+}
+
+// Server is a running S3 server with its proxy.
+type Server struct {
+	o      Options
+	url    string
+	tmp    string     // holds the socket: its path must be short, which Dir may not be
+	direct *s3.Client // to the child, past the proxy
+	proxy  *proxy
+	http   *http.Server
+	served chan struct{}
+
+	mu     sync.Mutex // guards child
+	child  *child
+	closed sync.Once
+}
+
+// Start runs the server, creates the bucket with versioning where it is missing, and returns once requests are
+// answered. The context bounds the start alone; Close ends the server.
+func Start(ctx context.Context, o Options) (_ *Server, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ln, err := net.Listen("tcp", o.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("another program already listens on %s: %w", o.Addr, syscall.EADDRINUSE)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen for s3 requests on %q: %w", o.Addr, err)
+	}
+	s := &Server{o: o, url: "http://" + ln.Addr().String(), served: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			ln.Close()
+			if s.child != nil {
+				s.child.kill()
+			}
+			os.RemoveAll(s.tmp)
+		}
+	}()
+	// os.TempDir is short everywhere; a socket's path may have no more than 104 bytes on macOS, 108 on Linux.
+	if s.tmp, err = os.MkdirTemp("", "oncegate-s3-"); err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", s.socket())
+	}
+	s.direct = newDirect(o, dial)
+	s.proxy = newProxy(o, dial, s.newestIsMarker)
+	if err := s.run(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.makeBucket(ctx); err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           s.proxy,
+		IdleTimeout:       o.IdleTimeout,
+		ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			o.Log.Error("the s3 proxy has stopped", "err", err)
+		}
+	}()
+	return s, nil
+}
+
+func (o Options) check() error {
+	for _, f := range []struct{ name, value string }{
+		{"Binary", o.Binary}, {"Dir", o.Dir}, {"Bucket", o.Bucket}, {"Region", o.Region},
+		{"AccessKey", o.AccessKey}, {"SecretKey", o.SecretKey}, {"Addr", o.Addr},
+	} {
+		if f.value == "" {
+			return fmt.Errorf("local s3: option %s is missing", f.name)
+		}
+	}
+	if _, err := os.Stat(o.Binary); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w at %s: run `make tools`", ErrNoBinary, o.Binary)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// URL is the endpoint that everyone uses, such as http://127.0.0.1:9000.
+func (s *Server) URL() string { return s.url }
+
+// Requests counts the requests that reached the proxy since the start or the last ResetRequests, by Call.
+func (s *Server) Requests() map[string]int { return s.proxy.counts.get() }
+
+// ResetRequests sets all counts back to none.
+func (s *Server) ResetRequests() { s.proxy.counts.reset() }
+
+// Close stops the proxy and the server and waits until both are gone. Requests in progress are broken off.
+func (s *Server) Close() error {
+	s.closed.Do(func() {
+		s.proxy.close()
+		s.http.Close() // also frees handlers that are reading a client's body
+		<-s.served
+		s.proxy.active.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.child.stop()
+		os.RemoveAll(s.tmp)
+	})
+	return nil
+}
+
+// Kill ends the server process with SIGKILL, as a crash would, and waits until it is gone. The proxy stays: it closes
+// every client's connection without an answer until Restart.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.child.kill()
+}
+
+// Restart kills the server process if it runs and starts it again on the same data.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.child.kill()
+	return s.run(ctx)
+}
+
+// run starts the child and waits until it answers; the caller holds mu or is alone.
+func (s *Server) run(ctx context.Context) error {
+	dir, err := filepath.Abs(s.o.Dir)
+	if err != nil {
+		return err
+	}
+	objects, versions, iam := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "iam")
+	for _, d := range []string{objects, versions, iam} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(s.socket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// With an account directory an unknown access key answers 403 InvalidAccessKeyId as at AWS; without one,
+	// in the server's single account mode, it answers 404.
+	c, err := startChild(s.o.Log, s.o.Binary, []string{
+		"--quiet", "--port", s.socket(), "--region", s.o.Region,
+		"--virtual-domain", "s3." + s.o.Region + ".amazonaws.com", "--iam-dir", iam,
+		"posix", "--versioning-dir", versions, objects,
+	}, []string{
+		"ROOT_ACCESS_KEY=" + s.o.AccessKey, "ROOT_SECRET_KEY=" + s.o.SecretKey,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.o.Binary, err)
+	}
+	s.child = c
+	for {
+		if conn, err := net.Dial("unix", s.socket()); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-c.done:
+			return fmt.Errorf("the s3 server ended while starting: %s", c.out.lastLine())
+		case <-ctx.Done():
+			c.kill()
+			return fmt.Errorf("the s3 server does not answer: %w", ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Server) socket() string { return filepath.Join(s.tmp, "s3.sock") }
+
+func (s *Server) makeBucket(ctx context.Context) error {
+	in := &s3.CreateBucketInput{Bucket: &s.o.Bucket}
+	if s.o.Region != "us-east-1" { // the one region that S3 does not allow to be named here
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
+			LocationConstraint: types.BucketLocationConstraint(s.o.Region),
+		}
+	}
+	var owned *types.BucketAlreadyOwnedByYou
+	if _, err := s.direct.CreateBucket(ctx, in); err != nil && !errors.As(err, &owned) {
+		return fmt.Errorf("create bucket %s: %w", s.o.Bucket, err)
+	}
+	_, err := s.direct.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
+		Bucket:                  &s.o.Bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		return fmt.Errorf("enable versioning of bucket %s: %w", s.o.Bucket, err)
+	}
+	return nil
+}
+
+// newestIsMarker asks the server whether the newest version of exactly this key is a delete marker. Lists are in key
+// order, so the key itself, if it has any version, comes first among the keys that start with it.
+func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, error) {
+	out, err := s.direct.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
+		Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1),
+	})
+	var absent *types.NoSuchBucket
+	if errors.As(err, &absent) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("list versions of %s: %w", key, err)
+	}
+	for _, m := range out.DeleteMarkers {
+		if aws.ToString(m.Key) == key && aws.ToBool(m.IsLatest) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// newDirect makes the client for the proxy's own questions. It never retries: a failure shows as one.
+func newDirect(o Options, dial func(context.Context, string, string) (net.Conn, error)) *s3.Client {
+	return s3.New(s3.Options{
+		Region:       o.Region,
+		BaseEndpoint: aws.String("http://localhost"),
+		UsePathStyle: true,
+		Retryer:      aws.NopRetryer{},
+		HTTPClient:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: o.AccessKey, SecretAccessKey: o.SecretKey}, nil
+		}),
+	})
+}
+
+// Call names a request as Requests counts it: the method, then the key up to its last slash, then the query
+// parameters that make it another S3 operation. "PUT uploads/", "HEAD signatures/expired/", "GET ?versions",
+// "PUT uploads/?partNumber&uploadId".
+func Call(r *http.Request) string {
+	_, key := target(r)
+	name := r.Method + " " + key[:strings.LastIndexByte(key, '/')+1]
+	sep := "?"
+	q := r.URL.Query()
+	for _, p := range []string{
+		"acl", "attributes", "cors", "delete", "lifecycle", "list-type", "location", "partNumber", "policy", "tagging",
+		"uploadId", "uploads", "versionId", "versioning", "versions",
+	} {
+		if q.Has(p) {
+			name += sep + p
+			sep = "&"
+		}
+	}
+	return name
+}
+
+// target finds the bucket and the key in a production host name or, with any other host, in the path.
+func target(r *http.Request) (bucket, key string) {
+	path := strings.TrimPrefix(r.URL.Path, "/")
+	host := strings.ToLower(r.Host)
+	if b, rest, ok := strings.Cut(host, ".s3."); ok && strings.HasSuffix(rest, ".amazonaws.com") {
+		return b, path
+	}
+	bucket, key, _ = strings.Cut(path, "/")
+	return bucket, key
+}

@@ -1,0 +1,195 @@
+package locals3
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// options repeats those of locals3test, which cannot be imported from inside the package.
+func options(t testing.TB) Options {
+	t.Helper()
+	bin := os.Getenv("ONCEGATE_VERSITYGW")
+	if bin == "" {
+		bin = filepath.Join("..", "..", "build", "tools", "versitygw")
+	}
+	return Options{
+		Binary: bin, Dir: t.TempDir(), Bucket: "oncegate-test", Region: "us-east-1",
+		AccessKey: "ONCEGATETESTKEY", SecretKey: "oncegate-test-secret", Addr: "127.0.0.1:0",
+	}
+}
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+
+func waitGone(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("process %d is left behind", pid)
+		}
+	}
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	s, err := Start(t.Context(), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, tmp := s.child.cmd.Process.Pid, s.tmp
+	if !alive(pid) {
+		t.Fatal("no child")
+	}
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if runtime.GOOS == "linux" && (err != nil || strings.Contains(string(args), s.o.SecretKey)) {
+		t.Errorf("the child's command line: %q %v", args, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if alive(pid) { // reaped, so not even a zombie may be there
+		t.Errorf("process %d is left behind", pid)
+	}
+	if _, err := os.Stat(tmp); !os.IsNotExist(err) {
+		t.Errorf("%s is left behind: %v", tmp, err)
+	}
+	if _, err := http.Get(s.URL()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("the proxy after Close: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+// The child dies with a parent that is killed. The parent is this test binary, run again.
+func TestParentKilled(t *testing.T) {
+	if os.Getenv("LOCALS3_PARENT") != "" {
+		o := options(t)
+		o.Dir = os.Getenv("LOCALS3_PARENT")
+		s, err := Start(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("child %d %s\n", s.child.cmd.Process.Pid, s.tmp)
+		select {}
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has a parent-death signal")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestParentKilled$", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), "LOCALS3_PARENT="+t.TempDir())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	var tmp string
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if _, serr := fmt.Sscanf(line, "child %d %s", &pid, &tmp); err != nil || serr != nil {
+		cmd.Process.Kill()
+		t.Fatalf("the parent said %q, %v %v", line, err, serr)
+	}
+	defer os.RemoveAll(tmp)
+	cmd.Process.Kill()
+	cmd.Wait()
+	waitGone(t, pid)
+}
+
+// sized is a body of n bytes that is never held in memory, and says how much was taken.
+type sized struct{ left int64 }
+
+func (s *sized) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), s.left)
+	s.left -= n
+	return int(n), nil
+}
+
+// A big body flows through without being held: the proxy's heap grows by far less than the body.
+func TestBigBodyStreams(t *testing.T) {
+	const size = 64 << 20
+	n := int64(size)
+	if mb, err := strconv.Atoi(os.Getenv("LOCALS3_BODY_MIB")); err == nil {
+		n = int64(mb) << 20
+	}
+	s, err := Start(t.Context(), options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	res := send(t, s, "PUT", "", n)
+	io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Fatalf("PUT: %s", res.Status)
+	}
+	res = send(t, s, "GET", "", 0)
+	got, err := io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	if err != nil || got != n || res.StatusCode != 200 {
+		t.Errorf("GET: %s, %d bytes of %d, %v", res.Status, got, n, err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+		t.Errorf("%d bytes allocated to pass %d through, both ways", used, n)
+	} else {
+		t.Logf("%d KiB allocated to pass %d MiB in and out", used>>10, n>>20)
+	}
+	// A server that refuses before it has read the body: the refusal arrives, not a broken connection.
+	res = send(t, s, "PUT", "wrong", n)
+	res.Body.Close()
+	if res.StatusCode != 403 {
+		t.Errorf("big PUT with a wrong signature: %s", res.Status)
+	}
+}
+
+// send sends a header-signed request with n bytes of body; the answer of a refused upload is read however far the
+// body got.
+func send(t testing.TB, s *Server, method, secret string, n int64) *http.Response {
+	t.Helper()
+	var body io.Reader
+	if n > 0 {
+		body = &sized{n}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL()+"/"+s.o.Bucket+"/big", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = n
+	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	if secret == "" {
+		secret = s.o.SecretKey
+	}
+	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: s.o.AccessKey, SecretAccessKey: secret},
+		r, "UNSIGNED-PAYLOAD", "s3", s.o.Region, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
