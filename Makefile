@@ -1,0 +1,122 @@
+# oncegate: one-time upload URLs for S3, enforced at CloudFront's edge.
+# Needs Go, Node with npm, and make; everything else is fetched, pinned, once.
+
+CONFIG ?= config.json
+FUZZTIME ?= 10s
+GO ?= go
+export CGO_ENABLED ?= 1
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VERSITYGW := build/tools/versitygw
+STATICCHECK := build/tools/staticcheck
+GOVULNCHECK := build/tools/govulncheck
+NPM := node_modules/.package-lock.json
+CLI := bin/oncegate
+EDGE := build/edge/oncegate.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
+
+# Sources of a Go main, generated files and other modules left out.
+GOFILES := $(shell find cmd edge internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
+GOMOD := go.mod go.sum
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CONFIG=path selects another settings file (now $(CONFIG)), PORT=n another port for make dev."
+
+.PHONY: dev
+dev: build $(VERSITYGW) ## run it on this machine: CloudFront, Lambda and S3 played locally
+	@$(CLI) dev --config '$(CONFIG)'
+
+.PHONY: build
+build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
+
+.PHONY: test
+test: build tools ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+	$(GO) vet ./...
+	$(GO) test -race -timeout 40m ./...
+	$(MAKE) --no-print-directory test-wasm
+
+# The packages that run at the edge, compiled for and run on what runs there.
+WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./edge
+.PHONY: test-wasm
+test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deployed
+	PATH="$$(pwd)/$$(dirname "$$(ls node_modules/node22-*/bin/node)"):$$PATH" GOOS=js GOARCH=wasm \
+	  $(GO) test -exec="$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" $(WASM_PACKAGES)
+
+.PHONY: race
+race: build tools ## only the races for one URL, longer
+	ONCEGATE_RACE_ROUNDS=1000 $(GO) test -race -count=1 -timeout 60m -run 'Race' -v ./internal/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZTIME each (now 10s)
+	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go 2>/dev/null | sed 's/^func //' | while read -r target; do \
+	    echo "$$target ($(FUZZTIME))"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	  done; done
+
+.PHONY: lint
+lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
+	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	GOOS=js GOARCH=wasm $(GO) vet ./edge/wasm
+	$(STATICCHECK) ./...
+	GOOS=js GOARCH=wasm $(STATICCHECK) ./edge/wasm
+	@if out=$$($(GOVULNCHECK) ./... 2>&1); then echo "$$out" | tail -n 3; \
+	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
+	    echo "govulncheck: its database could not be reached, so nothing was checked for known vulnerabilities"; \
+	  else echo "$$out"; exit 1; fi
+
+.PHONY: clean
+clean: ## remove what was built, the local bucket included; fetched tools stay
+	rm -rf bin build/edge build/dev
+
+.PHONY: tools
+tools: $(VERSITYGW) $(NPM) ## fetch and build the pinned tools: S3 server, Node runtimes
+
+$(NPM): package.json package-lock.json .npmrc
+	@echo "fetching the Node runtimes (npm ci)"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(VERSITYGW): tools/versitygw/go.mod tools/versitygw/go.sum
+	@echo "fetching and compiling the S3 server versitygw (once, about a minute)"
+	@mkdir -p $(@D)
+	@cd tools/versitygw && CGO_ENABLED=0 $(GO) build -trimpath -o ../../$@ github.com/versity/versitygw/cmd/versitygw
+
+$(STATICCHECK): tools/lint/go.mod tools/lint/go.sum
+	@echo "fetching and compiling staticcheck (once)"
+	@cd tools/lint && $(GO) build -trimpath -o ../../$@ honnef.co/go/tools/cmd/staticcheck
+
+$(GOVULNCHECK): tools/lint/go.mod tools/lint/go.sum
+	@echo "fetching and compiling govulncheck (once)"
+	@cd tools/lint && $(GO) build -trimpath -o ../../$@ golang.org/x/vuln/cmd/govulncheck
+
+$(CLI): $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@$(GO) build -trimpath -buildvcs=false -o $@ ./cmd/oncegate
+
+# The artifact: same commit, same bytes. -s -w -buildid= leave out what differs
+# between machines, -trimpath the paths of this one.
+build/edge/oncegate.wasm: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@mkdir -p $(@D)
+	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $@ ./edge/wasm
+
+build/edge/index.mjs: edge/node/index.mjs
+	@install -D -m 644 $< $@
+
+build/edge/wasm_exec.js: $(GOMOD)
+	@install -D -m 644 "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $@
+
+# Always looked at, because CONFIG may name another file than the last time.
+build/edge/config.json: FORCE $(CLI)
+	@$(CLI) config --config '$(CONFIG)' >/dev/null
+	@cmp -s '$(CONFIG)' $@ || install -D -m 644 '$(CONFIG)' $@
+.PHONY: FORCE
+FORCE:
