@@ -4,7 +4,9 @@
 CONFIG ?= config.json
 FUZZTIME ?= 10s
 GO ?= go
-export CGO_ENABLED ?= 1
+
+# The race detector needs a C compiler on Linux.
+RACE := $(if $(shell command -v cc gcc clang 2>/dev/null),-race)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -16,6 +18,9 @@ STATICCHECK := build/tools/staticcheck
 GOVULNCHECK := build/tools/govulncheck
 NPM := node_modules/.package-lock.json
 CLI := bin/oncegate
+# Set when the recipes run, for npm brings them.
+NODE22 = $$(echo node_modules/node22-*/bin/node)
+NODE24 = $$(echo node_modules/node24-*/bin/node)
 EDGE := build/edge/oncegate.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
 
 # Sources of a Go main, generated files and other modules left out.
@@ -37,20 +42,25 @@ build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory 
 
 .PHONY: test
 test: build tools ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
-	$(GO) vet ./...
-	$(GO) test -race -timeout 40m ./...
-	$(MAKE) --no-print-directory test-wasm
+	$(GO) test $(RACE) -timeout 40m ./...
+	@$(MAKE) --no-print-directory test-wasm test-node
 
 # The packages that run at the edge, compiled for and run on what runs there.
 WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./edge
 .PHONY: test-wasm
 test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deployed
-	PATH="$$(pwd)/$$(dirname "$$(ls node_modules/node22-*/bin/node)"):$$PATH" GOOS=js GOARCH=wasm \
+	PATH="$$(pwd)/$$(dirname $(NODE22)):$$PATH" GOOS=js GOARCH=wasm \
 	  $(GO) test -exec="$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" $(WASM_PACKAGES)
+
+# The artifact itself, in bare Node: what is deployed now, and what comes next.
+.PHONY: test-node
+test-node: build ## the artifact in Node 22 and Node 24
+	$(NODE22) --test edge/node/
+	$(NODE24) --test edge/node/
 
 .PHONY: race
 race: build tools ## only the races for one URL, longer
-	ONCEGATE_RACE_ROUNDS=1000 $(GO) test -race -count=1 -timeout 60m -run 'Race' -v ./internal/...
+	ONCEGATE_RACE_ROUNDS=1000 $(GO) test $(RACE) -count=1 -timeout 60m -run 'Race' -v ./internal/...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME each (now 10s)

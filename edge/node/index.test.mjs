@@ -1,0 +1,227 @@
+// Tests of the artifact (build/edge) in the Node that runs this file.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { S3, context, event, load, putEvent, reasonOf } from './harness.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+describe('the artifact', () => {
+  let s3, functions, logged;
+  before(async () => {
+    s3 = await new S3().start();
+    functions = await load(s3.url);
+    const write = process.stdout.write;
+    process.stdout.write = function (chunk, ...rest) {
+      if (String(chunk).startsWith('{"timestamp"')) { logged += chunk; return true; }
+      return write.call(process.stdout, chunk, ...rest);
+    };
+  });
+  beforeEach(() => {
+    s3.objects.clear();
+    s3.requests.length = 0;
+    s3.behave = null;
+    logged = '';
+  });
+  after(() => s3.stop());
+
+  const mintURL = async () => {
+    const response = await functions.mint(event('GET', '/url'), context());
+    assert.equal(response.status, '200', response.body);
+    return response.body;
+  };
+
+  test('mints a URL on the viewer’s host and spends it once', async () => {
+    const response = await functions.mint(event('GET', '/url'), context());
+    assert.equal(response.status, '200');
+    assert.deepEqual(response.headers, {
+      'cache-control': [{ value: 'no-store' }],
+      'content-type': [{ value: 'text/plain; charset=utf-8' }],
+    });
+    assert.match(response.body, /^https:\/\/d111111abcdef8\.cloudfront\.net\/uploads\/[0-9a-f-]{36}\?X-Amz-Algorithm=/);
+    assert.ok(s3.has('signatures/valid/'));
+
+    const put = putEvent(response.body, {
+      authorization: [{ key: 'Authorization', value: 'Bearer x' }],
+      'x-amz-acl': [{ key: 'x-amz-acl', value: 'public-read' }],
+      'content-type': [{ key: 'Content-Type', value: 'image/jpeg' }],
+    });
+    const original = structuredClone(put.Records[0].cf.request);
+    const forwarded = await functions.gate(put, context());
+    assert.equal(forwarded.status, undefined);
+    assert.equal(forwarded.uri, original.uri);
+    assert.equal(forwarded.method, 'PUT');
+    assert.match(forwarded.querystring, /^X-Amz-Algorithm=.*X-Amz-Credential=AKIDEXAMPLE.*X-Amz-Expires=60&X-Amz-Security-Token=a-session-token&X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=[0-9a-f]{64}$/);
+    const { authorization, 'x-amz-acl': acl, ...kept } = original.headers;
+    assert.ok(authorization && acl);
+    assert.deepEqual(forwarded.headers, kept);
+
+    const refused = await functions.gate(putEvent(response.body), context());
+    assert.equal(refused.status, '403');
+    assert.equal(reasonOf(refused), 'used');
+    assert.equal(refused.body, 'Forbidden: this URL has already been used.');
+  });
+
+  test('uses the bucket’s Region, not the one it runs in', async () => {
+    const url = new URL(await mintURL());
+    assert.match(url.searchParams.get('X-Amz-Credential'), /^oncegate\/\d{8}\/us-east-1\/s3\/aws4_request$/);
+  });
+
+  for (const [name, make] of Object.entries({
+    'an empty event': () => ({}),
+    'no event': () => null,
+    'a string': () => 'garbage',
+    'no records': () => ({ Records: [] }),
+    'two records': () => ({ Records: [...event('GET', '/url').Records, ...event('GET', '/url').Records] }),
+    'an origin request': () => { const e = event('PUT', '/x'); e.Records[0].cf.config.eventType = 'origin-request'; return e; },
+    'headers of another shape': () => event('PUT', '/x', { headers: { host: 'string' } }),
+    'a circular event': () => { const e = event('PUT', '/x'); e.self = e; return e; },
+  })) {
+    test(`refuses ${name}`, async () => {
+      for (const handler of [functions.mint, functions.gate]) {
+        const response = await handler(make(), context());
+        assert.equal(response.status, '503');
+        assert.equal(reasonOf(response), 'internal');
+      }
+      assert.deepEqual(s3.requests, []);
+    });
+  }
+
+  test('refuses without a context', async () => {
+    assert.equal((await functions.gate(event('PUT', '/x'))).status, '503');
+  });
+
+  test('a reused connection that is dead is tried again at once', async () => {
+    const url = await mintURL();
+    let dead = 0;
+    s3.behave = (request) => {
+      if (dead === 2 || request.socket.seen === undefined) { request.socket.seen = true; return false; }
+      dead++;
+      request.socket.resetAndDestroy();
+      return true;
+    };
+    await mintURL();
+    dead = 0;
+    const pauses = [];
+    const { setTimeout } = globalThis;
+    globalThis.setTimeout = (fn, ms, ...rest) => { pauses.push(ms); return setTimeout(fn, ms, ...rest); };
+    const forwarded = await functions.gate(putEvent(url), context());
+    globalThis.setTimeout = setTimeout;
+    assert.equal(forwarded.status, undefined, forwarded.body);
+    assert.ok(dead > 0, 'no connection was reused, so nothing was tried');
+    // The limits of requests are timers too, but none is this short.
+    assert.deepEqual(pauses.filter((ms) => ms < 150), []);
+  });
+
+  test('a claim whose answer got lost on a dead connection is recognised as its own', async () => {
+    const url = await mintURL();
+    let claims = 0;
+    s3.behave = (request, response, body) => {
+      if (request.method !== 'PUT') return false;
+      if (claims++) return false;
+      s3.objects.set(request.url, { body, headers: request.headers });
+      request.socket.resetAndDestroy();
+      return true;
+    };
+    const forwarded = await functions.gate(putEvent(url), context());
+    assert.equal(forwarded.status, undefined, forwarded.body);
+    assert.equal(claims, 2);
+  });
+
+  for (const [name, behave] of Object.entries({
+    'truncated': (request, response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{'); request.socket.destroySoon(); return true; },
+    'garbage': (request) => { request.socket.end('garbage\r\n\r\n'); return true; },
+    'too large': (request, response) => { response.writeHead(200).end(Buffer.alloc(2 << 20)); return true; },
+    'silence': () => true,
+    'a redirect': (request, response) => { response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end(); return true; },
+  })) {
+    test(`S3 answering ${name} refuses and spends nothing`, async () => {
+      const url = await mintURL();
+      s3.behave = behave;
+      const began = Date.now();
+      const response = await functions.gate(putEvent(url), context(4000));
+      assert.equal(response.status, '503');
+      assert.equal(reasonOf(response), 'index-unavailable');
+      assert.equal(response.headers['retry-after'][0].value, '1');
+      assert.ok(Date.now() - began < 4000, 'answered after the deadline');
+      assert.ok(!s3.has('signatures/expired/'));
+    });
+  }
+
+  test('nothing of an invocation outlives its answer but idle connections', async () => {
+    const before = process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
+    const url = await mintURL();
+    await functions.gate(putEvent(url), context());
+    s3.behave = (request, response) => { response.writeHead(503).end(); return true; };
+    await functions.gate(putEvent(url), context());
+    const after = process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
+    assert.equal(after, before);
+  });
+
+  test('logs one JSON line per decision, with nothing secret in it', async () => {
+    const url = await mintURL();
+    const forwarded = await functions.gate(putEvent(url), context());
+    await functions.gate(putEvent(url), context());
+    await functions.gate(event('GET', '/uploads/x', { requestId: 'request-9' }), context());
+    const lines = logged.trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepEqual(lines.map((l) => l.reason ?? l.message), ['minted', 'passed', 'used', 'method']);
+    assert.deepEqual(lines.map((l) => l.request), ['request-1', 'request-1', 'request-1', 'request-9']);
+    const secrets = [url, forwarded.querystring].flatMap((u) => u.match(/[0-9a-f]{64}/g));
+    for (const secret of [...secrets, 'a-secret-that-must-not-appear', 'a-session-token']) {
+      assert.ok(!logged.includes(secret), `the log holds ${secret}`);
+    }
+  });
+});
+
+describe('a Go program that breaks', () => {
+  let functions, quiet;
+  before(async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), 'oncegate-faulty-'));
+    const wasm = path.join(dir, 'oncegate.wasm');
+    execFileSync('go', ['build', '-o', wasm, './testdata/faulty'], {
+      cwd: here, env: { ...process.env, GOOS: 'js', GOARCH: 'wasm' }, stdio: 'inherit',
+    });
+    quiet = console.error;
+    console.error = () => {}; // panics are meant here; their traces are noise
+    functions = await load('http://127.0.0.1:1', { 'oncegate.wasm': wasm });
+  });
+  after(() => { console.error = quiet; });
+
+  for (const how of ['panic', 'panic-later', 'exit', 'exit-0', 'hang', 'garbage', 'empty', 'neither', 'null', 'no-query']) {
+    test(`${how}: refused now, healthy on the next invocation`, async () => {
+      const began = Date.now();
+      const response = await functions.gate(event('PUT', '/x', { requestId: how }), context(700));
+      assert.equal(response.status, '503');
+      assert.equal(reasonOf(response), 'internal');
+      assert.ok(Date.now() - began < 700, 'answered after the deadline');
+      const next = await functions.gate(event('PUT', '/x', { requestId: 'well' }), context());
+      assert.equal(next.status, '204');
+      // A timer that the dead program left behind must not take this one down.
+      await new Promise((resolve) => setTimeout(resolve, 80));
+      assert.equal((await functions.mint(event('PUT', '/x', { requestId: 'well' }), context())).status, '204');
+    });
+  }
+
+  test('twice: the first result stands', async () => {
+    const response = await functions.gate(event('PUT', '/x', { requestId: 'twice' }), context());
+    assert.equal(response.status, '403');
+  });
+
+  test('answers itself with the words that the Go program has for it', async () => {
+    const real = await load('http://127.0.0.1:1');
+    assert.deepEqual(
+      await functions.gate(event('PUT', '/x', { requestId: 'exit' }), context()),
+      await real.gate({}, context()),
+    );
+  });
+
+  test('a config.json that is wrong stops the start', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'oncegate-config-')), 'config.json');
+    writeFileSync(file, '{"bucket":"Not-A-Bucket"}');
+    await assert.rejects(load('http://127.0.0.1:1', { 'config.json': file }), /did not start/);
+  });
+});
