@@ -1,0 +1,386 @@
+//go:build !js
+
+package s3index_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"oncegate/internal/locals3"
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+	"oncegate/internal/s3sdk"
+	"oncegate/internal/s3wire"
+)
+
+// The two clients must be one: whatever is in a subtest here is asserted of both,
+// against a real S3 server that verifies SigV4.
+
+type client interface {
+	s3index.Bucket
+	onetime.Presigner
+}
+
+// sender is s3wire.Sender over net/http; at the edge Node does this.
+type sender struct {
+	scheme, host string
+	dial         string // address to connect to, host when empty
+}
+
+func (s sender) Send(ctx context.Context, limit time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	address := s.host
+	if s.dial != "" {
+		address = s.dial
+	}
+	request, err := http.NewRequestWithContext(ctx, method, s.scheme+"://"+address+target, bytes.NewReader(body))
+	if err != nil {
+		return s3wire.Reply{}, err
+	}
+	request.Header = header.Clone()
+	request.Host = s.host
+	request.Close = true
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return s3wire.Reply{}, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return s3wire.Reply{}, err
+	}
+	return s3wire.Reply{Status: response.StatusCode, Header: response.Header, Body: answer}, nil
+}
+
+func wireClient(t *testing.T, endpointURL string, key aws.Credentials) *s3wire.Client {
+	t.Helper()
+	endpoint, err := s3wire.NewEndpoint(locals3test.Bucket, locals3test.Region, endpointURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, key, sender{scheme: endpoint.Scheme, host: endpoint.Host}, time.Now)
+}
+
+func sdkClient(endpointURL string, key aws.Credentials) *s3sdk.Client {
+	return s3sdk.New(locals3test.Bucket, locals3test.Region, endpointURL,
+		credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken))
+}
+
+var testKey = aws.Credentials{AccessKeyID: locals3test.AccessKey, SecretAccessKey: locals3test.SecretKey}
+
+// both runs a subtest with each client of one server. fault, when set, is asked
+// about each request.
+func both(t *testing.T, run func(t *testing.T, c client, server *locals3.Server, fault *atomic.Pointer[locals3.Fault])) {
+	var fault atomic.Pointer[locals3.Fault]
+	server := locals3test.New(t, func(o *locals3.Options) {
+		o.Fault = func(*http.Request) locals3.Fault {
+			if f := fault.Load(); f != nil {
+				return *f
+			}
+			return locals3.Fault{}
+		}
+	})
+	for name, c := range map[string]client{
+		"wire": wireClient(t, server.URL(), testKey),
+		"sdk":  sdkClient(server.URL(), testKey),
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault.Store(nil)
+			run(t, c, server, &fault)
+		})
+	}
+}
+
+const limit = 5 * time.Second
+
+func newID(t *testing.T, part string) onetime.ID {
+	return onetime.Fingerprint(t.Name(), part)
+}
+
+func TestEntriesAreReadAsWritten(t *testing.T) {
+	stored := map[string][]byte{}
+	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+		ctx, x, id := t.Context(), s3index.New(c), newID(t, "")
+		if _, err := x.ReadValid(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
+			t.Errorf("ReadValid of nothing = %v, want ErrAbsent", err)
+		}
+		if _, err := x.HeadExpired(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
+			t.Errorf("HeadExpired of nothing = %v, want ErrAbsent", err)
+		}
+		if _, _, err := x.ReadExpired(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
+			t.Errorf("ReadExpired of nothing = %v, want ErrAbsent", err)
+		}
+		body := []byte(`{"version":1,"text":"ä & <b> +"}`)
+		if err := x.WriteValid(ctx, limit, id, body); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := x.ReadValid(ctx, limit, id); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("ReadValid = %q, %v, want %q", got, err, body)
+		}
+		version, err := x.Claim(ctx, limit, id, onetime.Revoked, body)
+		if err != nil || version == "" {
+			t.Fatalf("Claim = %q, %v", version, err)
+		}
+		if reason, err := x.HeadExpired(ctx, limit, id); err != nil || reason != onetime.Revoked {
+			t.Errorf("HeadExpired = %q, %v, want revoked", reason, err)
+		}
+		if got, v, err := x.ReadExpired(ctx, limit, id); err != nil || v != version || !bytes.Equal(got, body) {
+			t.Errorf("ReadExpired = %q, %q, %v, want version %q", got, v, err, version)
+		}
+		if _, err := x.Claim(ctx, limit, id, onetime.Used, body); !errors.Is(err, onetime.ErrExists) {
+			t.Errorf("second Claim = %v, want ErrExists", err)
+		}
+		if got, err := x.ListExpired(ctx, limit, id); err != nil || !slices.Equal(got, []onetime.Version{{ID: version}}) {
+			t.Errorf("ListExpired = %v, %v, want just %s", got, err, version)
+		}
+		stored[t.Name()] = objectBytes(t, server, id.ExpiredKey())
+	})
+	var first []byte
+	for name, object := range stored {
+		if first == nil {
+			first = object
+		}
+		if !bytes.Equal(object, first) {
+			t.Errorf("%s stored\n%s\nthe other\n%s", name, object, first)
+		}
+	}
+}
+
+// objectBytes is what is stored of an object: body, type and metadata.
+func objectBytes(t *testing.T, server *locals3.Server, key string) []byte {
+	t.Helper()
+	out, err := locals3test.Client(server).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Body.Close()
+	body, err := io.ReadAll(out.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Appendf(nil, "%s %v %s", aws.ToString(out.ContentType), out.Metadata, body)
+}
+
+func TestDeletedEntryIsTold(t *testing.T) {
+	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+		ctx, x, id := t.Context(), s3index.New(c), newID(t, "")
+		version, err := x.Claim(ctx, limit, id, onetime.Used, []byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		deleted, err := locals3test.Client(server).DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: aws.String(locals3test.Bucket), Key: aws.String(id.ExpiredKey()),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.HeadExpired(ctx, limit, id); !errors.Is(err, onetime.ErrDeleted) {
+			t.Errorf("HeadExpired = %v, want ErrDeleted", err)
+		}
+		want := []onetime.Version{{ID: aws.ToString(deleted.VersionId), DeleteMarker: true}, {ID: version}}
+		if got, err := x.ListExpired(ctx, limit, id); err != nil || !slices.Equal(got, want) {
+			t.Errorf("ListExpired = %v, %v, want %v", got, err, want)
+		}
+	})
+}
+
+// TestUploadSignature is the promise that an upload signature is the same whoever
+// makes it, and that S3 takes it on the production host, and there alone.
+func TestUploadSignature(t *testing.T) {
+	at := time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC)
+	signers := map[string]aws.Credentials{
+		"long-lived key": testKey,
+		"role":           {AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret", SessionToken: "to/ken+with=odd&characters"},
+	}
+	for name, key := range signers {
+		t.Run(name, func(t *testing.T) {
+			upload := func(c client) string {
+				q, err := c.PresignUpload(t.Context(), "uploads/x", at, time.Minute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return q
+			}
+			minted := func(c client) string {
+				q, err := c.PresignMinted(t.Context(), "uploads/x", "throw-away", at, time.Hour)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return q
+			}
+			wire, sdk := wireClient(t, "http://127.0.0.1:9", key), sdkClient("http://127.0.0.1:9", key)
+			if a, b := upload(wire), upload(sdk); a != b {
+				t.Errorf("wire %s\nsdk  %s", a, b)
+			}
+			if a, b := minted(wire), minted(sdk); a != b {
+				t.Errorf("wire %s\nsdk  %s", a, b)
+			}
+			if q := minted(wire); strings.Contains(q, "Token") || !strings.Contains(q, "oncegate%2F") {
+				t.Errorf("minted query %s carries the role, or not the throw-away key", q)
+			}
+			if q := upload(wire); strings.Contains(q, "X-Amz-Security-Token=") != (key.SessionToken != "") {
+				t.Errorf("upload query %s: session token", q)
+			}
+			if q, err := onetime.ParseQuery(minted(wire), locals3test.Region); err != nil || q.Life != time.Hour || !q.Date.Equal(at) {
+				t.Errorf("ParseQuery = %+v, %v", q, err)
+			}
+		})
+	}
+}
+
+func TestSignedUploadsAtTheRealServer(t *testing.T) {
+	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+		put := func(query string) int {
+			s := sender{scheme: "http", host: s3wire.ProductionHost(locals3test.Bucket, locals3test.Region), dial: strings.TrimPrefix(server.URL(), "http://")}
+			reply, err := s.Send(t.Context(), limit, http.MethodPut, "/uploads/x?"+query, http.Header{}, []byte("body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return reply.Status
+		}
+		upload, err := c.PresignUpload(t.Context(), "uploads/x", time.Now(), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status := put(upload); status != http.StatusOK {
+			t.Errorf("upload signature on the production host: %d, want 200", status)
+		}
+		minted, err := c.PresignMinted(t.Context(), "uploads/x", "throw-away", time.Now(), time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status := put(minted); status != http.StatusForbidden {
+			t.Errorf("minted query put to S3 directly: %d, want 403", status)
+		}
+	})
+}
+
+// TestProductionHostVerifies sends signed index requests under the bucket's own
+// host name, as the real edge does, to the server that stands in for it.
+func TestProductionHostVerifies(t *testing.T) {
+	server := locals3test.New(t)
+	endpoint, err := s3wire.NewEndpoint(locals3test.Bucket, locals3test.Region, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if endpoint.Scheme != "https" || endpoint.Host != "oncegate-test.s3.us-east-1.amazonaws.com" {
+		t.Fatalf("endpoint %+v", endpoint)
+	}
+	x := s3index.New(s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, testKey,
+		sender{scheme: "http", host: endpoint.Host, dial: strings.TrimPrefix(server.URL(), "http://")}, time.Now))
+	id := newID(t, "")
+	version, err := x.Claim(t.Context(), limit, id, onetime.Used, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, v, err := x.ReadExpired(t.Context(), limit, id); err != nil || v != version {
+		t.Errorf("ReadExpired = %q, %v, want %q", v, err, version)
+	}
+	if got, err := x.ListExpired(t.Context(), limit, id); err != nil || len(got) != 1 || got[0].ID != version {
+		t.Errorf("ListExpired = %v, %v", got, err)
+	}
+}
+
+// TestSameFaults holds both clients to the same error for every way in which an
+// answer can be bad, for every operation.
+func TestSameFaults(t *testing.T) {
+	type fault struct {
+		name string
+		locals3.Fault
+	}
+	var faults []fault
+	for _, status := range []int{301, 307, 400, 403, 404, 409, 412, 429, 500, 503} {
+		faults = append(faults, fault{fmt.Sprint(status), locals3.Fault{Kind: locals3.Answer, Status: status}})
+	}
+	faults = append(faults,
+		fault{"dropped", locals3.Fault{Kind: locals3.Drop}},
+		fault{"dropped after", locals3.Fault{Kind: locals3.Drop, Apply: true}},
+		fault{"silence", locals3.Fault{Kind: locals3.Hang}},
+		fault{"cut short", locals3.Fault{Kind: locals3.Truncate, Body: "{"}},
+	)
+	outcomes := map[string]map[string]string{}
+	both(t, func(t *testing.T, c client, _ *locals3.Server, current *atomic.Pointer[locals3.Fault]) {
+		x := s3index.New(c)
+		kind := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
+		outcomes[kind] = map[string]string{}
+		for _, f := range faults {
+			limit := limit
+			if f.Kind == locals3.Hang {
+				limit = 300 * time.Millisecond
+			}
+			for op, call := range map[string]func(ctx context.Context, id onetime.ID) error{
+				"ReadValid":   func(ctx context.Context, id onetime.ID) error { _, err := x.ReadValid(ctx, limit, id); return err },
+				"WriteValid":  func(ctx context.Context, id onetime.ID) error { return x.WriteValid(ctx, limit, id, []byte("{}")) },
+				"HeadExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.HeadExpired(ctx, limit, id); return err },
+				"Claim": func(ctx context.Context, id onetime.ID) error {
+					_, err := x.Claim(ctx, limit, id, onetime.Used, []byte("{}"))
+					return err
+				},
+				"ReadExpired": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadExpired(ctx, limit, id); return err },
+				"ListExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.ListExpired(ctx, limit, id); return err },
+			} {
+				if f.Kind == locals3.Truncate && op == "HeadExpired" {
+					continue // an answer to HEAD has no body to cut
+				}
+				current.Store(&f.Fault)
+				err := call(t.Context(), newID(t, f.name+op))
+				current.Store(nil)
+				outcomes[kind][f.name+" "+op] = outcomeName(err)
+			}
+		}
+	})
+	for call, outcome := range outcomes["wire"] {
+		if outcome == "ok" {
+			t.Errorf("%s: no error", call)
+		}
+		if other := outcomes["sdk"][call]; other != outcome {
+			t.Errorf("%s: wire %s, sdk %s", call, outcome, other)
+		}
+	}
+	for call, want := range map[string]string{
+		"404 ReadValid": "absent", "404 HeadExpired": "absent", "404 ReadExpired": "absent",
+		"404 WriteValid": "fault 404", "404 Claim": "fault 404", "404 ListExpired": "fault 404",
+		"412 Claim": "exists", "409 Claim": "conflict", "412 WriteValid": "fault 412",
+		"403 HeadExpired": "fault 403", "503 Claim": "fault 503", "silence Claim": "fault 0",
+		"cut short ReadValid": "fault 0", "dropped after Claim": "fault 0", "307 ReadValid": "fault 307",
+	} {
+		if got := outcomes["wire"][call]; got != want {
+			t.Errorf("%s: %s, want %s", call, got, want)
+		}
+	}
+	if n := len(outcomes["wire"]); n < 80 {
+		t.Errorf("only %d calls were compared", n)
+	}
+}
+
+func outcomeName(err error) string {
+	fault, isFault := errors.AsType[*onetime.Fault](err)
+	switch {
+	case err == nil:
+		return "ok"
+	case isFault:
+		return fmt.Sprintf("fault %d", fault.Status)
+	case errors.Is(err, onetime.ErrAbsent):
+		return "absent"
+	case errors.Is(err, onetime.ErrExists):
+		return "exists"
+	case errors.Is(err, onetime.ErrConflict):
+		return "conflict"
+	}
+	return err.Error()
+}
