@@ -1,7 +1,7 @@
 // Package locals3 runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
 // what that server does differently from S3 and lets tests inject faults.
 //
-// The server is a child process that listens on a private unix socket; every client talks to the proxy. Objects, their
+// The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects, their
 // versions and the accounts live below Options.Dir and outlast the process, whether it ends by Close or by SIGKILL.
 // Requests are verified by the child with SigV4, path style at URL and also for the production host name
 // <bucket>.s3.<region>.amazonaws.com when the request carries it in Host.
@@ -10,6 +10,8 @@
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
 //   - a presigned request dated more than 15 minutes ahead is refused with 403.
+//   - an upload that its client breaks off stores nothing; the server takes the end of the connection for the end of
+//     the body, so the proxy resets the connection instead of closing it.
 //
 // What stays different from S3: a PUT with If-None-Match: * over a delete marker answers 412, S3 answers 200. HEAD of an
 // absent key answers 404 whatever the caller may list. DELETE of a key that never existed makes no delete marker. Keys are
@@ -18,6 +20,7 @@ package locals3
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +31,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +63,6 @@ type Options struct {
 type Server struct {
 	o      Options
 	url    string
-	tmp    string     // holds the socket: its path must be short, which Dir may not be
 	direct *s3.Client // to the child, past the proxy
 	proxy  *proxy
 	http   *http.Server
@@ -67,6 +70,7 @@ type Server struct {
 
 	mu     sync.Mutex // guards child
 	child  *child
+	addr   atomic.Value // string: where the child listens
 	closed sync.Once
 }
 
@@ -93,19 +97,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 			if s.child != nil {
 				s.child.kill()
 			}
-			os.RemoveAll(s.tmp)
 		}
 	}()
-	// os.TempDir is short everywhere; a socket's path may have no more than 104 bytes on macOS, 108 on Linux.
-	if s.tmp, err = os.MkdirTemp("", "oncegate-s3-"); err != nil {
-		return nil, err
-	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", s.socket())
-	}
-	s.direct = newDirect(o, dial)
-	s.proxy = newProxy(o, dial, s.newestIsMarker)
+	s.direct = newDirect(o, s.dial)
+	s.proxy = newProxy(o, s.dial, s.newestIsMarker)
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -163,7 +158,6 @@ func (s *Server) Close() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.child.stop()
-		os.RemoveAll(s.tmp)
 	})
 	return nil
 }
@@ -196,13 +190,29 @@ func (s *Server) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := os.Remove(s.socket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for range 5 {
+		if err = s.runOnce(ctx, objects, versions, iam); !errors.Is(err, errPortTaken) {
+			break
+		}
+	}
+	return err
+}
+
+var errPortTaken = errors.New("its port was taken by another program")
+
+func (s *Server) runOnce(ctx context.Context, objects, versions, iam string) error {
+	addr, err := freeAddr()
+	if err != nil {
 		return err
 	}
+	s.addr.Store(addr)
+	// Between choosing the port and the child's taking it another server may have come in, perhaps another of ours:
+	// only our child answers at this path.
+	health := "/health-" + rand.Text()
 	// With an account directory an unknown access key answers 403 InvalidAccessKeyId as at AWS; without one,
 	// in the server's single account mode, it answers 404.
 	c, err := startChild(s.o.Log, s.o.Binary, []string{
-		"--quiet", "--port", s.socket(), "--region", s.o.Region,
+		"--quiet", "--port", addr, "--health", health, "--region", s.o.Region,
 		"--virtual-domain", "s3." + s.o.Region + ".amazonaws.com", "--iam-dir", iam,
 		"posix", "--versioning-dir", versions, objects,
 	}, []string{
@@ -213,13 +223,23 @@ func (s *Server) run(ctx context.Context) error {
 		return fmt.Errorf("start %s: %w", s.o.Binary, err)
 	}
 	s.child = c
+	client := &http.Client{Transport: &http.Transport{DialContext: s.dial, DisableKeepAlives: true}}
 	for {
-		if conn, err := net.Dial("unix", s.socket()); err == nil {
-			return conn.Close()
+		if r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+health, nil); err != nil {
+			return err
+		} else if res, err := client.Do(r); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
 		}
 		select {
 		case <-c.done:
-			return fmt.Errorf("the s3 server ended while starting: %s", c.out.lastLine())
+			last := c.out.lastLine()
+			if strings.Contains(last, syscall.EADDRINUSE.Error()) {
+				return fmt.Errorf("the s3 server cannot start: %w", errPortTaken)
+			}
+			return fmt.Errorf("the s3 server ended while starting: %s", last)
 		case <-ctx.Done():
 			c.kill()
 			return fmt.Errorf("the s3 server does not answer: %w", ctx.Err())
@@ -228,7 +248,28 @@ func (s *Server) run(ctx context.Context) error {
 	}
 }
 
-func (s *Server) socket() string { return filepath.Join(s.tmp, "s3.sock") }
+func freeAddr() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
+// dial connects to the child. Closing such a connection resets it: after a whole answer that makes no difference, but
+// a child that waits for the rest of a body must see an error, not an end.
+func (s *Server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", s.addr.Load().(string))
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
 
 func (s *Server) makeBucket(ctx context.Context) error {
 	in := &s3.CreateBucketInput{Bucket: &s.o.Bucket}
@@ -273,7 +314,7 @@ func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, 
 }
 
 // newDirect makes the client for the proxy's own questions. It never retries: a failure shows as one.
-func newDirect(o Options, dial func(context.Context, string, string) (net.Conn, error)) *s3.Client {
+func newDirect(o Options, dial dialFunc) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       o.Region,
 		BaseEndpoint: aws.String("http://localhost"),

@@ -53,12 +53,15 @@ func get(t testing.TB, c *s3.Client, key string) string {
 	return string(b)
 }
 
-// presign makes a query-signed URL for the production host, dated at.
-func presign(t testing.TB, method, key, access, secret string, at time.Time) string {
+// presign makes a query-signed URL for the production host, dated at, with the given headers signed too.
+func presign(t testing.TB, method, key, access, secret string, at time.Time, header ...string) string {
 	t.Helper()
 	r, err := http.NewRequest(method, "https://"+locals3test.Host+"/"+key+"?X-Amz-Expires=300", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
 	}
 	u, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
 		aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, r, "UNSIGNED-PAYLOAD", "s3", locals3test.Region, at)
@@ -200,14 +203,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestCloudFrontID(t *testing.T) {
+// What a proxy on the way adds does no harm, and what was signed arrives.
+func TestHeaders(t *testing.T) {
 	s := locals3test.New(t)
 	u := presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now())
 	res, body := via(t, s, "PUT", u, strings.NewReader("x"), "X-Amz-Cf-Id", "abc", "X-Forwarded-For", "192.0.2.1")
 	if res.StatusCode != 200 {
 		t.Errorf("with x-amz-cf-id: %s %s", res.Status, body)
 	}
-	if res, _ := via(t, s, "PUT", u, strings.NewReader("x"), "X-Amz-Acl", "private"); res.StatusCode != 403 {
+	forwarded := []string{"X-Forwarded-For", "192.0.2.1"}
+	u = presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now(), forwarded...)
+	if res, body := via(t, s, "PUT", u, strings.NewReader("x"), forwarded...); res.StatusCode != 200 {
+		t.Errorf("with a signed x-forwarded-for: %s %s", res.Status, body)
+	}
+	if res, _ := via(t, s, "PUT", u, strings.NewReader("x"), "X-Forwarded-For", "192.0.2.1", "X-Amz-Acl", "private"); res.StatusCode != 403 {
 		t.Errorf("with another unsigned x-amz header: %s, want 403", res.Status)
 	}
 }

@@ -6,20 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // options repeats those of locals3test, which cannot be imported from inside the package.
@@ -35,7 +38,14 @@ func options(t testing.TB) Options {
 	}
 }
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// alive does not count a zombie: reaping an orphan is up to the machine's first process.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err == nil && strings.Contains(string(stat), ") Z ") {
+		return false
+	}
+	return syscall.Kill(pid, 0) == nil
+}
 
 func waitGone(t *testing.T, pid int) {
 	t.Helper()
@@ -51,7 +61,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, tmp := s.child.cmd.Process.Pid, s.tmp
+	pid := s.child.cmd.Process.Pid
 	if !alive(pid) {
 		t.Fatal("no child")
 	}
@@ -62,11 +72,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if alive(pid) { // reaped, so not even a zombie may be there
+	if syscall.Kill(pid, 0) == nil { // reaped, so not even a zombie may be there
 		t.Errorf("process %d is left behind", pid)
-	}
-	if _, err := os.Stat(tmp); !os.IsNotExist(err) {
-		t.Errorf("%s is left behind: %v", tmp, err)
 	}
 	if _, err := http.Get(s.URL()); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the proxy after Close: %v", err)
@@ -85,7 +92,7 @@ func TestParentKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("child %d %s\n", s.child.cmd.Process.Pid, s.tmp)
+		fmt.Printf("child %d\n", s.child.cmd.Process.Pid)
 		select {}
 	}
 	if runtime.GOOS != "linux" {
@@ -101,19 +108,17 @@ func TestParentKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pid int
-	var tmp string
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if _, serr := fmt.Sscanf(line, "child %d %s", &pid, &tmp); err != nil || serr != nil {
+	if _, serr := fmt.Sscanf(line, "child %d", &pid); err != nil || serr != nil {
 		cmd.Process.Kill()
 		t.Fatalf("the parent said %q, %v %v", line, err, serr)
 	}
-	defer os.RemoveAll(tmp)
 	cmd.Process.Kill()
 	cmd.Wait()
 	waitGone(t, pid)
 }
 
-// sized is a body of n bytes that is never held in memory, and says how much was taken.
+// sized is a body of zeros that is never held in memory.
 type sized struct{ left int64 }
 
 func (s *sized) Read(p []byte) (int, error) {
@@ -165,8 +170,7 @@ func TestBigBodyStreams(t *testing.T) {
 	}
 }
 
-// send sends a header-signed request with n bytes of body; the answer of a refused upload is read however far the
-// body got.
+// send sends a header-signed request with n bytes of body.
 func send(t testing.TB, s *Server, method, secret string, n int64) *http.Response {
 	t.Helper()
 	var body io.Reader
@@ -187,9 +191,62 @@ func send(t testing.TB, s *Server, method, secret string, n int64) *http.Respons
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	// Not "Connection: close": then net/http's server closes at once behind an early answer, which can get lost.
+	tr := &http.Transport{}
+	t.Cleanup(tr.CloseIdleConnections)
+	res, err := tr.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res
+}
+
+// A server that drops a request on what looks like a kept-alive connection gets it once: no retry is hidden here.
+// It is a GET, which http.Transport would repeat.
+func TestNothingIsSentTwice(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests atomic.Int32
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				for r := bufio.NewReader(conn); ; {
+					if _, err := http.ReadRequest(r); err != nil || requests.Add(1) > 1 {
+						return
+					}
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			}()
+		}
+	}()
+	defer ln.Close()
+	o := options(t)
+	o.Log = slog.New(slog.DiscardHandler)
+	p := httptest.NewServer(newProxy(o, func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", ln.Addr().String())
+	}, nil))
+	defer p.Close()
+	for i := range 2 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/b/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if (err == nil) != (i == 0) {
+			t.Errorf("request %d: %v %v", i, res, err)
+		}
+		if res != nil {
+			res.Body.Close()
+		}
+	}
+	if n := requests.Load(); n != 2 {
+		t.Errorf("the server saw %d requests, want 2", n)
+	}
 }
