@@ -1,10 +1,10 @@
 // Package locals3 runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
 // what that server does differently from S3 and lets tests inject faults.
 //
-// The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects, their
-// versions and the accounts live below Options.Dir and outlast the process, whether it ends by Close or by SIGKILL.
-// Requests are verified by the child with SigV4, path style at URL and also for the production host name
-// <bucket>.s3.<region>.amazonaws.com when the request carries it in Host.
+// The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects, their versions and the
+// accounts live below Options.Dir and outlast the process, whether it ends by Close or by SIGKILL. The child verifies
+// SigV4, path style at URL and also for the production host name <bucket>.s3.<region>.amazonaws.com where a request
+// carries that in Host. It says 100 Continue also to an upload that it then refuses.
 //
 // What the proxy puts right:
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
@@ -68,10 +68,11 @@ type Server struct {
 	http   *http.Server
 	served chan struct{}
 
-	mu     sync.Mutex // guards child
+	addr atomic.Value // string: where the child listens
+
+	mu     sync.Mutex // guards the rest
 	child  *child
-	addr   atomic.Value // string: where the child listens
-	closed sync.Once
+	closed bool
 }
 
 // Start runs the server, creates the bucket with versioning where it is missing, and returns once requests are
@@ -150,16 +151,18 @@ func (s *Server) ResetRequests() { s.proxy.counts.reset() }
 
 // Close stops the proxy and the server and waits until both are gone. Requests in progress are broken off.
 func (s *Server) Close() error {
-	s.closed.Do(func() {
-		s.proxy.close()
-		s.http.Close() // also frees handlers that are reading a client's body
-		<-s.served
-		s.proxy.active.Wait()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.child.stop()
-	})
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.proxy.close()
+	err := s.http.Close() // also frees handlers that are reading a client's body
+	<-s.served
+	s.proxy.active.Wait()
+	s.child.stop()
+	return err
 }
 
 // Kill ends the server process with SIGKILL, as a crash would, and waits until it is gone. The proxy stays: it closes
@@ -174,6 +177,9 @@ func (s *Server) Kill() {
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return http.ErrServerClosed
+	}
 	s.child.kill()
 	return s.run(ctx)
 }

@@ -81,6 +81,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("second Close: %v", err)
 	}
+	if err := s.Restart(t.Context()); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Restart after Close: %v", err)
+	}
 }
 
 // The child dies with a parent that is killed. The parent is this test binary, run again.
