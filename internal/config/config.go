@@ -11,6 +11,24 @@
 //	expires         whole seconds from 1 to 604800                900
 //	firstVersion    "conditional" or "listed"                     conditional
 //	allowedOrigins  list of scheme://host[:port], or ["*"] alone  []
+//	writeOnce       true or false                                 false
+//
+// The rest is about the deployment (type Deploy):
+//
+//	name             1 to 40 of a-z, 0-9, hyphen                  oncegate
+//	memory           MB, 128 to 10240                             128
+//	timeout          seconds, 1 to 30                             5
+//	nodeRuntime      nodejs22.x or nodejs24.x                     nodejs22.x
+//	keepExpiredDays  days, 9 to 3650                              30
+//	keepUploadsDays  days, 0 (for ever) to 36500                  0
+//	domain           host name, with certificateArn               none
+//	certificateArn   of an ACM certificate in us-east-1           none
+//	priceClass       PriceClass_100, PriceClass_200 or _All       PriceClass_All
+//	waf              true or false                                false
+//	wafRate          requests for /url per address in 5 minutes   300
+//	accessLogs       true or false                                false
+//	alarmEmail       an e-mail address                            none
+//	alarmRefusals    403 answers in 5 minutes that are an alarm   100
 package config
 
 import (
@@ -39,6 +57,11 @@ type Config struct {
 	// AllowedOrigins are the web origins whose pages may read the answers; a
 	// single "*" stands for every origin.
 	AllowedOrigins []string
+	// WriteOnce makes S3 itself keep every upload's key write-once: the gate signs
+	// If-None-Match and CloudFront forwards it.
+	WriteOnce bool
+	// Deploy is the shape of the deployment around the edge functions.
+	Deploy Deploy
 }
 
 // The values of Config.FirstVersion.
@@ -88,9 +111,13 @@ func Parse(data []byte) (Config, error) {
 		Expires:        DefaultExpires,
 		FirstVersion:   Conditional,
 		AllowedOrigins: []string{},
+		Deploy:         defaultDeploy(),
 	}
 	for _, f := range fields {
 		set, ok := setters[f.name]
+		if !ok {
+			set, ok = deploySetters[f.name]
+		}
 		if !ok {
 			problems = append(problems, fmt.Sprintf("unknown field %q: allowed are %s", f.name, fieldNames))
 			continue
@@ -101,6 +128,9 @@ func Parse(data []byte) (Config, error) {
 	}
 	if !named(fields, "bucket") {
 		problems = append(problems, "bucket is missing: "+bucketRule)
+	}
+	if err := c.Deploy.check(); err != nil && len(problems) == 0 {
+		problems = append(problems, err.Error())
 	}
 	if len(problems) > 0 {
 		return Config{}, errors.New(strings.Join(problems, "; "))
@@ -116,7 +146,9 @@ func (c Config) Deployable() error {
 	return nil
 }
 
-const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins"
+const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, name, memory, timeout, " +
+	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
+	"alarmEmail, alarmRefusals"
 
 // setters checks and stores one field each. Their errors continue the sentence
 // that begins with the field's name.
@@ -178,6 +210,7 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 		c.AllowedOrigins = origins
 		return nil
 	},
+	"writeOnce": boolean(func(c *Config) *bool { return &c.WriteOnce }),
 }
 
 type field struct {

@@ -23,6 +23,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		Expires:        900 * time.Second,
 		FirstVersion:   "conditional",
 		AllowedOrigins: []string{},
+		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -42,6 +43,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		Expires:        7 * 24 * time.Hour,
 		FirstVersion:   "listed",
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:5173", "http://[::1]:8080"},
+		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -63,7 +65,7 @@ func TestParseRefuses(t *testing.T) {
 		{"trailing comma", `{` + b + `,}`, []string{"not valid JSON"}},
 		{"comment", `{` + b + `} // mine`, []string{"follows the closing brace"}},
 		{"two documents", `{` + b + `}{}`, []string{"follows the closing brace"}},
-		{"unknown field", `{` + b + `, "buckt": 1}`, []string{`unknown field "buckt"`, "bucket, region, expires, firstVersion, allowedOrigins"}},
+		{"unknown field", `{` + b + `, "buckt": 1}`, []string{`unknown field "buckt"`, "bucket, region, expires, firstVersion, allowedOrigins, writeOnce"}},
 		{"field in another case", `{` + b + `, "Region": "us-east-1"}`, []string{`unknown field "Region"`}},
 		{"field twice", `{` + b + `, ` + b + `}`, []string{`field "bucket" is given twice`}},
 		{"no bucket", `{}`, []string{"bucket is missing", "3 to 63"}},

@@ -83,10 +83,8 @@ func validOrigin(s string) bool {
 		if len(host) > 253 {
 			return false
 		}
-		for _, l := range strings.Split(host, ".") {
-			if len(l) > 63 || !label(l) {
-				return false
-			}
+		if !labels(host) {
+			return false
 		}
 	}
 	if port == "" {
@@ -97,6 +95,16 @@ func validOrigin(s string) bool {
 		return false
 	}
 	return !(scheme == "http" && p == "80" || scheme == "https" && p == "443")
+}
+
+// labels says whether every dot-separated part of s is a DNS label.
+func labels(s string) bool {
+	for _, l := range strings.Split(s, ".") {
+		if len(l) > 63 || !label(l) {
+			return false
+		}
+	}
+	return true
 }
 
 // label says whether s is a lower-case DNS label: letters, digits and hyphens,

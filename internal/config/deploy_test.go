@@ -1,0 +1,98 @@
+package config_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"oncegate/internal/config"
+)
+
+// defaults are what the table in the package's doc promises.
+var defaults = config.Deploy{
+	Name: "oncegate", Memory: 128, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
+	PriceClass: "PriceClass_All", WAFRate: 300, AlarmRefusals: 100,
+}
+
+func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
+	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "memory": 256, "timeout": 30,
+		"nodeRuntime": "nodejs24.x", "keepExpiredDays": 9, "keepUploadsDays": 365, "domain": "up.example.com",
+		"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b", "priceClass": "PriceClass_100",
+		"waf": true, "wafRate": 10, "accessLogs": true, "alarmEmail": "Ops@Example.com", "alarmRefusals": 7}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Deploy{
+		Name: "prod-2", Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
+		Domain: "up.example.com", CertificateARN: "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b",
+		PriceClass: "PriceClass_100", WAF: true, WAFRate: 10, AccessLogs: true, AlarmEmail: "Ops@Example.com", AlarmRefusals: 7,
+	}
+	if got.Deploy != want || !got.WriteOnce {
+		t.Errorf("got %+v, write once %v\nwant %+v, true", got.Deploy, got.WriteOnce, want)
+	}
+}
+
+func TestParseRefusesInDeploy(t *testing.T) {
+	const arn = `"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/a"`
+	for _, tt := range []struct{ field, want string }{
+		{`"writeOnce": 1`, "writeOnce is 1: allowed are true and false"},
+		{`"name": ""`, "name is"}, {`"name": "1a"`, "name is"}, {`"name": "a-"`, "name is"},
+		{`"name": "` + strings.Repeat("a", 41) + `"`, "1 to 40"},
+		{`"memory": 127`, "from 128 to 10240"}, {`"memory": 128.5`, "memory is 128.5"}, {`"memory": null`, "memory is null"},
+		{`"timeout": 0`, "from 1 to 30"}, {`"timeout": 31`, "timeout is 31"},
+		{`"nodeRuntime": "nodejs20.x"`, "allowed are nodejs22.x, nodejs24.x"},
+		{`"keepExpiredDays": 8`, "from 9 to 3650"}, {`"keepUploadsDays": -1`, "from 0 to 36500"},
+		{`"domain": "up.example.com"`, "domain and certificateArn go together"}, {arn, "domain and certificateArn go together"},
+		{`"domain": "localhost", ` + arn, "domain is"}, {`"domain": "Up.example.com", ` + arn, "domain is"},
+		{`"domain": "*.example.com", ` + arn, "domain is"},
+		{`"certificateArn": "arn:aws:acm:eu-west-1:111122223333:certificate/a"`, "us-east-1"},
+		{`"certificateArn": "arn:aws:acm:us-east-1:1:certificate/a"`, "certificateArn is"},
+		{`"priceClass": "100"`, "PriceClass_100, PriceClass_200, PriceClass_All"},
+		{`"waf": "true"`, "allowed are true and false"}, {`"wafRate": 9`, "from 10"},
+		{`"accessLogs": null`, "accessLogs is null"},
+		{`"alarmEmail": "ops"`, "alarmEmail is"}, {`"alarmEmail": "a@b@c.d"`, "alarmEmail is"}, {`"alarmRefusals": 0`, "from 1"},
+	} {
+		_, err := config.Parse([]byte(`{"bucket": "abc", ` + tt.field + `}`))
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.field, err, tt.want)
+		}
+	}
+}
+
+// A field that is missing in the list of allowed ones, or in the table of the
+// package's doc, would be a setting that nobody can find.
+func TestEveryFieldIsListedAndDocumented(t *testing.T) {
+	_, err := config.Parse([]byte(`{"bucket": "abc", "?": 0}`))
+	if err == nil {
+		t.Fatal("an unknown field is accepted")
+	}
+	_, list, _ := strings.Cut(err.Error(), "allowed are ")
+	listed := strings.Split(list, ", ")
+	var inDoc, inCode []string
+	for _, file := range []string{"config.go", "deploy.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t"(\w+)": `).FindAllStringSubmatch(string(source), -1) {
+			inCode = append(inCode, m[1])
+		}
+		for _, m := range regexp.MustCompile(`(?m)^\t"(\w+)": {2,}`).FindAllStringSubmatch(string(source), -1) {
+			inCode = append(inCode, m[1])
+		}
+		for _, m := range regexp.MustCompile(`(?m)^//\t(\w+) +\S`).FindAllStringSubmatch(string(source), -1) {
+			if m[1] != "field" {
+				inDoc = append(inDoc, m[1])
+			}
+		}
+	}
+	for _, l := range [][]string{listed, inDoc, inCode} {
+		slices.Sort(l)
+	}
+	inCode = slices.Compact(inCode)
+	if !slices.Equal(listed, inDoc) || !slices.Equal(listed, inCode) {
+		t.Errorf("error lists %v\ndoc lists   %v\ncode knows  %v", listed, inDoc, inCode)
+	}
+}
