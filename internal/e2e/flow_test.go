@@ -1,0 +1,284 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"oncegate/internal/localedge"
+	"oncegate/internal/locals3"
+	"oncegate/internal/locals3/locals3test"
+)
+
+func TestUploadOnce(t *testing.T) {
+	for name, options := range map[string][]option{"conditional": nil, "listed": {listed}} {
+		t.Run(name, func(t *testing.T) {
+			st := newStack(t, options...)
+			m := st.mint(t)
+			if !strings.HasPrefix(m.url, st.edge.URL()+"/uploads/") {
+				t.Fatalf("minted %.60s…, want it on %s", m.url, st.edge.URL())
+			}
+			hash := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimPrefix(m.url, st.edge.URL()))))
+			st.wantVersions(t, "signatures/valid/"+hash, 1)
+			st.wantVersions(t, "signatures/expired/"+hash, 0)
+
+			first := st.do(t, http.MethodPut, m.url, http.Header{"Content-Type": {"image/jpeg"}}, strings.NewReader("a photo"))
+			if first.status != http.StatusOK || first.header.Get("X-Amz-Version-Id") == "" || first.header.Get("Etag") == "" {
+				t.Fatalf("first PUT: %v %v, want 200 with version and ETag", first, first.header)
+			}
+			if got := st.stored(t, m.key); got != "a photo" {
+				t.Errorf("stored %q", got)
+			}
+			st.wantVersions(t, "signatures/expired/"+hash, 1)
+			for range 3 {
+				again := st.put(t, m, "another photo")
+				if again.status != http.StatusForbidden || again.reason() != "used" {
+					t.Fatalf("later PUT: %v, want 403 used", again)
+				}
+			}
+			st.wantVersions(t, m.key, 1)
+			st.wantVersions(t, "signatures/expired/"+hash, 1)
+		})
+	}
+}
+
+// TestRequestsPerUpload is what an upload costs at S3.
+func TestRequestsPerUpload(t *testing.T) {
+	st := newStack(t)
+	st.mint(t) // the first of all also opens connections
+	st.s3.ResetRequests()
+	m := st.mint(t)
+	if a := st.put(t, m, "x"); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	counts := st.s3.Requests()
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	if total != 5 {
+		t.Errorf("mint and upload made %d requests to S3, want 5 (2 index writes, 2 reads, the upload): %v", total, counts)
+	}
+}
+
+// TestGoingRoundTheGate puts minted URLs where the gate is not.
+func TestGoingRoundTheGate(t *testing.T) {
+	st := newStack(t)
+	m := st.mint(t)
+	direct := strings.Replace(m.url, st.edge.URL(), st.s3.URL(), 1)
+	for name, host := range map[string]string{"production host": locals3test.Host, "path style": ""} {
+		t.Run(name, func(t *testing.T) {
+			target := direct
+			if host == "" {
+				target = strings.Replace(direct, "/uploads/", "/"+locals3test.Bucket+"/uploads/", 1)
+			}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, target, strings.NewReader("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			response, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, _ := io.ReadAll(response.Body)
+			if response.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "InvalidAccessKeyId") {
+				t.Errorf("S3 answers %d %s, want 403 InvalidAccessKeyId", response.StatusCode, body)
+			}
+		})
+	}
+	st.wantVersions(t, m.key, 0)
+	if a := st.put(t, m, "x"); a.status != http.StatusOK {
+		t.Errorf("through the gate: %v, want 200", a)
+	}
+}
+
+// TestRawRequests speaks to the edge without an HTTP library in between.
+func TestRawRequests(t *testing.T) {
+	st := newStack(t)
+	address := strings.TrimPrefix(st.edge.URL(), "http://")
+	speak := func(t *testing.T, texts ...string) []*http.Response {
+		t.Helper()
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		reader := bufio.NewReader(conn)
+		var responses []*http.Response
+		for _, text := range texts {
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			st.checkLeak(t, fmt.Sprint(response.Header)+string(body))
+			response.Body = io.NopCloser(strings.NewReader(string(body)))
+			responses = append(responses, response)
+		}
+		return responses
+	}
+	head := func(method, target string) string {
+		return method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n"
+	}
+	target := func(m minted) string { return strings.TrimPrefix(m.url, st.edge.URL()) }
+
+	t.Run("keep-alive", func(t *testing.T) {
+		m := st.mint(t)
+		responses := speak(t,
+			head("GET", "/url")+"\r\n",
+			head("PUT", target(m))+"Content-Length: 4\r\n\r\nbody",
+			head("PUT", target(m))+"Content-Length: 4\r\n\r\nbody",
+		)
+		var statuses []int
+		for _, r := range responses {
+			statuses = append(statuses, r.StatusCode)
+		}
+		if fmt.Sprint(statuses) != "[200 200 403]" {
+			t.Errorf("on one connection: %v", statuses)
+		}
+	})
+
+	m := st.mint(t)
+	for _, c := range []struct {
+		name, text string
+		status     int
+		reason     string
+	}{
+		{"GET", head("GET", target(m)) + "\r\n", 403, "method"},
+		{"POST", head("POST", target(m)) + "Content-Length: 1\r\n\r\nx", 403, "method"},
+		{"DELETE", head("DELETE", target(m)) + "\r\n", 403, "method"},
+		{"PATCH", head("PATCH", target(m)) + "Content-Length: 1\r\n\r\nx", 403, "method"},
+		{"no length", head("PUT", target(m)) + "\r\n", 411, "length-required"},
+		{"chunked", head("PUT", target(m)) + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 411, "length-required"},
+		{"over 5 GiB", head("PUT", target(m)) + "Expect: 100-continue\r\nContent-Length: 5368709121\r\n\r\n", 413, "too-large"},
+		{"copy", head("PUT", target(m)) + "x-amz-copy-source: /b/k\r\nContent-Length: 1\r\n\r\nx", 400, "header"},
+		{"aws-chunked", head("PUT", target(m)) + "Content-Encoding: aws-chunked\r\nContent-Length: 1\r\n\r\nx", 400, "header"},
+		{"double slash", head("PUT", "/"+target(m)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
+		{"dot segment", head("PUT", "/."+target(m)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
+		{"encoded path", head("PUT", strings.Replace(target(m), "/uploads", "/%75ploads", 1)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
+		{"trailing slash", head("PUT", strings.Replace(target(m), "?", "/?", 1)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
+		{"index", head("PUT", strings.Replace(target(m), "/uploads/", "/signatures/valid/", 1)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
+		{"extra parameter", head("PUT", target(m)+"&acl") + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
+		{"no query", head("PUT", "/"+m.key) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
+		{"re-encoded query", head("PUT", strings.ReplaceAll(target(m), "%2F", "%2f")) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
+		{"another signature", head("PUT", target(m)[:len(target(m))-1]+flip(target(m))) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
+		{"mint with a query", head("GET", "/url?x=1") + "\r\n", 400, "options"},
+		{"mint by POST", head("POST", "/url") + "Content-Length: 0\r\n\r\n", 403, "method"},
+		{"below mint", head("GET", "/url/x") + "\r\n", 403, "path"},
+		{"preflight", head("OPTIONS", target(m)) + "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n\r\n", 204, ""},
+		{"URL over 8192 bytes", head("PUT", target(m)+"&x="+strings.Repeat("a", 8192)) + "Content-Length: 1\r\n\r\nx", 414, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := speak(t, c.text)[0]
+			if r.StatusCode != c.status || r.Header.Get("X-Oncegate-Reason") != c.reason {
+				t.Errorf("%d %q, want %d %q", r.StatusCode, r.Header.Get("X-Oncegate-Reason"), c.status, c.reason)
+			}
+			if c.reason != "" && r.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("cache-control %q", r.Header.Get("Cache-Control"))
+			}
+		})
+	}
+	t.Run("two lengths", func(t *testing.T) {
+		r := speak(t, head("PUT", target(m))+"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx")[0]
+		if r.StatusCode != http.StatusBadRequest { // the front refuses; the function's own refusal is tested in package edge
+			t.Errorf("%d, want 400", r.StatusCode)
+		}
+	})
+	t.Run("and nothing of that spent it", func(t *testing.T) {
+		st.wantVersions(t, m.id.ExpiredKey(), 0)
+		st.wantVersions(t, m.key, 0)
+		if a := st.put(t, m, "x"); a.status != http.StatusOK {
+			t.Errorf("the good PUT: %v", a)
+		}
+	})
+}
+
+// flip returns another hex digit than the last one of s.
+func flip(s string) string {
+	if strings.HasSuffix(s, "0") {
+		return "1"
+	}
+	return "0"
+}
+
+func TestExpiredURL(t *testing.T) {
+	st := newStack(t, func(settings map[string]any, _ *locals3.Options, _ *localedge.Options) { settings["expires"] = 1 })
+	m := st.mint(t)
+	time.Sleep(2 * time.Second) // until its second is over for certain: that is what is tested
+	if a := st.put(t, m, "x"); a.status != http.StatusForbidden || a.reason() != "expired" {
+		t.Errorf("%v, want 403 expired", a)
+	}
+	st.wantVersions(t, m.id.ExpiredKey(), 0)
+}
+
+// TestFrozenWorkers stops the function's processes for longer than S3 keeps idle
+// connections, as Lambda freezes containers.
+func TestFrozenWorkers(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	st := newStack(t, func(_ map[string]any, s *locals3.Options, _ *localedge.Options) { s.IdleTimeout = idle })
+	for range 3 {
+		m := st.mint(t)
+		if a := st.put(t, m, "x"); a.status != http.StatusOK {
+			t.Fatal(a)
+		}
+		spare := st.mint(t)
+		signal(t, st, syscall.SIGSTOP)
+		time.Sleep(3 * idle) // the server's timeout runs on its own clock
+		signal(t, st, syscall.SIGCONT)
+		if a := st.put(t, spare, "x"); a.status != http.StatusOK {
+			t.Errorf("gate after the freeze: %v, want 200", a)
+		}
+		if a := st.put(t, st.mint(t), "x"); a.status != http.StatusOK {
+			t.Errorf("mint and gate after the freeze: %v, want 200", a)
+		}
+	}
+}
+
+func signal(t *testing.T, st *stack, sig syscall.Signal) {
+	t.Helper()
+	pids := st.edge.Workers()
+	if len(pids) == 0 {
+		t.Fatal("no workers")
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKilledWorkers: a process that is gone costs nobody but its own request.
+func TestKilledWorkers(t *testing.T) {
+	st := newStack(t)
+	m := st.mint(t)
+	if a := st.put(t, st.mint(t), "x"); a.status != http.StatusOK {
+		t.Fatal(a)
+	}
+	signal(t, st, syscall.SIGKILL)
+	for range 3 { // the first may find the process gone
+		a := st.put(t, m, "x")
+		if a.status == http.StatusOK {
+			return
+		}
+		if a.status != http.StatusServiceUnavailable {
+			t.Fatal(a)
+		}
+	}
+	t.Error("no upload went through after the workers were killed")
+}
