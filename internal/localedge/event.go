@@ -1,0 +1,109 @@
+package localedge
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"oncegate/edge"
+)
+
+// CloudFront's limits on what a viewer may send, in bytes:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+const (
+	maxURL     = 8192
+	maxRequest = 32768 // request line and headers
+)
+
+// viewerRequest is what arrived: the event's request, and beside each of its
+// values the bytes that came over the wire. The two differ where the wire did
+// not carry UTF-8; what a function leaves alone reaches the origin as it came.
+type viewerRequest struct {
+	edge.Request
+	rawURI, rawQuerystring string
+	rawHeaders             map[string][]string // by lower-case name, parallel to Headers
+}
+
+// newViewerRequest reads r as CloudFront shows it to a viewer-request function.
+// One thing is lost: net/http canonicalises the spelling of header names.
+func newViewerRequest(r *http.Request) viewerRequest {
+	v := viewerRequest{rawHeaders: map[string][]string{}}
+	v.rawURI, v.rawQuerystring, _ = strings.Cut(r.RequestURI, "?")
+	v.Method = r.Method
+	v.URI = utf8Text(v.rawURI)
+	v.Querystring = utf8Text(v.rawQuerystring)
+	v.ClientIP = r.RemoteAddr
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		v.ClientIP = host
+	}
+	v.Headers = edge.Headers{}
+	add := func(key string, values ...string) {
+		name := strings.ToLower(key)
+		if disallowed(name) {
+			return
+		}
+		for _, value := range values {
+			v.Headers[name] = append(v.Headers[name], edge.Header{Key: key, Value: utf8Text(value)})
+			v.rawHeaders[name] = append(v.rawHeaders[name], value)
+		}
+	}
+	for key, values := range r.Header {
+		add(key, values...)
+	}
+	// net/http takes these two out of the header.
+	add("Host", r.Host)
+	add("Transfer-Encoding", r.TransferEncoding...)
+	return v
+}
+
+// event wraps the request for a function.
+func (d Distribution) event(v viewerRequest, requestID string) edge.Event {
+	return edge.Event{Records: []edge.Record{{CF: edge.CF{
+		Config: edge.Config{
+			DistributionDomainName: d.Domain,
+			DistributionID:         d.ID,
+			EventType:              edge.EventViewerRequest,
+			RequestID:              requestID,
+		},
+		Request: v.Request,
+	}}}}
+}
+
+// size is the length of the request line and the headers in their usual form:
+// one space after each colon.
+func size(r *http.Request) int {
+	n := len(r.Method) + 1 + len(r.RequestURI) + 1 + len(r.Proto) + 2
+	n += len("Host: ") + len(r.Host) + 2
+	for _, te := range r.TransferEncoding {
+		n += len("Transfer-Encoding: ") + len(te) + 2
+	}
+	for key, values := range r.Header {
+		for _, value := range values {
+			n += len(key) + 2 + len(value) + 2
+		}
+	}
+	return n + 2
+}
+
+// utf8Text gives functions UTF-8 whatever came: CloudFront takes any bytes that
+// are not UTF-8 for ISO-8859-1.
+func utf8Text(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	runes := make([]rune, len(s))
+	for i := range len(s) {
+		runes[i] = rune(s[i])
+	}
+	return string(runes)
+}
+
+// newRequestID makes an id of CloudFront's form: 56 characters, opaque.
+func newRequestID() string {
+	b := make([]byte, 40)
+	rand.Read(b) // never fails (crypto/rand)
+	return base64.URLEncoding.EncodeToString(b)
+}

@@ -1,0 +1,234 @@
+// Package localedge plays CloudFront and Lambda@Edge on one machine: an HTTP
+// server that runs the built edge functions in Node processes, one for each
+// invocation in progress, and passes on to an S3 server what they let through.
+//
+// Everything that a distribution decides is in Distribution. A request goes
+// through these steps, each as the CloudFront developer guide has it, and where
+// its pages differ as the stricter one does:
+//
+//   - limits on the URL and the headers, and the behavior for the path
+//   - the viewer-request event, one invocation of the behavior's function
+//   - the check of what the function returned
+//   - a generated response, or the request to the origin with raw path and query
+//
+// What it does not do: caching, compression, TLS, HTTP/2. Beyond its limit of
+// workers an invocation waits, where Lambda would start one more container.
+package localedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options says what to run and where. Distribution, Artifact, Node and S3 are
+// needed.
+type Options struct {
+	Distribution Distribution
+	// Artifact is the directory that becomes the Lambda zip; it holds index.mjs.
+	Artifact string
+	// Node is the path of the Node program; FindNode finds one.
+	Node string
+	// S3 is the address of the S3 server, such as http://127.0.0.1:9000. It gets
+	// the origin's name as Host.
+	S3 string
+	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
+	Addr string
+	// MaxWorkers limits the processes of one function; 0 means twice the number
+	// of cores, and at least 4.
+	MaxWorkers int
+	// Log gets the lines that the functions print, at info level with the
+	// attribute "function", and what went wrong. Nil discards them.
+	Log *slog.Logger
+}
+
+// Server is a running local edge.
+type Server struct {
+	d     Distribution
+	log   *slog.Logger
+	s3    string // host:port
+	url   string
+	pools map[string]*pool
+	http  *http.Server
+
+	ctx      context.Context // ends with Close; every forwarded request hangs on it
+	cancel   context.CancelFunc
+	served   chan struct{}
+	closed   sync.Once
+	mu       sync.Mutex // no request may begin while Close waits for the last
+	closing  bool
+	requests sync.WaitGroup
+}
+
+// Errors of Start that a program may want to explain in its own words.
+var (
+	// ErrNoArtifact says that Options.Artifact holds no index.mjs.
+	ErrNoArtifact = errors.New("no edge code")
+	// ErrNoNode says that Node is missing or does not run.
+	ErrNoNode = errors.New("no usable Node")
+	// ErrPortBusy says that another program listens on Options.Addr.
+	ErrPortBusy = errors.New("address in use")
+)
+
+// Start listens and returns; workers start with the first requests. The context
+// bounds the start alone, Close ends the server.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if err := o.Distribution.check(); err != nil {
+		return nil, fmt.Errorf("distribution: %w", err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s3, ok := strings.CutPrefix(o.S3, "http://")
+	if _, _, err := net.SplitHostPort(s3); !ok || err != nil {
+		return nil, fmt.Errorf("s3 address %q: allowed is http://host:port", o.S3)
+	}
+	dir, err := filepath.Abs(o.Artifact)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "index.mjs")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s is missing", ErrNoArtifact, filepath.Join(o.Artifact, "index.mjs"))
+	} else if err != nil {
+		return nil, err
+	}
+	node, err := inspectNode(ctx, o.Node)
+	if err != nil {
+		return nil, err
+	}
+	if o.Addr == "" {
+		o.Addr = "127.0.0.1:8080"
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: %s", ErrPortBusy, o.Addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", o.Addr, err)
+	}
+	s := &Server{
+		d:      o.Distribution,
+		log:    o.Log,
+		s3:     s3,
+		url:    "http://" + ln.Addr().String(),
+		pools:  map[string]*pool{},
+		served: make(chan struct{}),
+	}
+	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
+	for _, fn := range o.Distribution.Functions {
+		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, node, dir, limit, o.Log)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.http = &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 30 * time.Second,
+		MaxHeaderBytes:    8 * maxRequest, // so that what is over maxRequest gets CloudFront's answer, not Go's
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		// OPTIONS * is refused like any other odd request target.
+		DisableGeneralOptionsHandler: true,
+	}
+	go func() {
+		defer close(s.served)
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			o.Log.Error("the local edge has stopped", "err", err)
+		}
+	}()
+	return s, nil
+}
+
+// URL is where viewers connect, such as http://127.0.0.1:8080.
+func (s *Server) URL() string { return s.url }
+
+// Workers lists the process ids of the workers of all functions, frozen or not.
+func (s *Server) Workers() []int {
+	var pids []int
+	for _, p := range s.pools {
+		pids = append(pids, p.pids()...)
+	}
+	return pids
+}
+
+// Close breaks off requests in progress, ends the workers and returns when
+// nothing that Start began is left.
+func (s *Server) Close() error {
+	s.closed.Do(func() {
+		s.http.Close()
+		<-s.served
+		s.mu.Lock()
+		s.closing = true
+		s.mu.Unlock()
+		s.cancel()
+		for _, p := range s.pools {
+			p.close()
+		}
+		s.requests.Wait()
+	})
+	return nil
+}
+
+// enter counts a request in, unless the server is closing.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.requests.Add(1)
+	}
+	return !s.closing
+}
+
+// nodeBinary is a Node program that has been run once.
+type nodeBinary struct {
+	path  string
+	major int
+}
+
+func inspectNode(ctx context.Context, path string) (nodeBinary, error) {
+	if path == "" {
+		return nodeBinary{}, fmt.Errorf("%w: option Node is missing", ErrNoNode)
+	}
+	path, err := filepath.Abs(path) // workers run in another directory
+	if err != nil {
+		return nodeBinary{}, err
+	}
+	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd.Env = []string{}
+	out, err := cmd.Output()
+	if err != nil {
+		return nodeBinary{}, fmt.Errorf("%w: %s --version: %w", ErrNoNode, path, err)
+	}
+	version := strings.TrimSpace(string(out)) // v22.23.3
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	n, err := strconv.Atoi(major)
+	if err != nil {
+		return nodeBinary{}, fmt.Errorf("%w: %s says version %.40q", ErrNoNode, path, version)
+	}
+	return nodeBinary{path, n}, nil
+}
+
+// FindNode finds the Node program of this major version that npm has put below
+// the repository's root for this machine.
+func FindNode(root string, major int) (string, error) {
+	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
+	if arch == "" {
+		arch = runtime.GOARCH
+	}
+	name := fmt.Sprintf("node%d-%s-%s", major, runtime.GOOS, arch)
+	path := filepath.Join(root, "node_modules", name, "bin", "node")
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w: %s is missing: run `npm ci`", ErrNoNode, path)
+	}
+	return path, nil
+}

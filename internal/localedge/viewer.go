@@ -1,0 +1,197 @@
+package localedge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What CloudFront says of itself in x-cache.
+const (
+	xCacheError      = "Error from cloudfront"
+	xCacheMiss       = "Miss from cloudfront"
+	xCacheGenerated  = "LambdaGeneratedResponse from cloudfront"
+	xCacheExecution  = "LambdaExecutionError from cloudfront"
+	xCacheValidation = "LambdaValidationError from cloudfront"
+)
+
+// ServeHTTP answers one viewer.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.requests.Done()
+	// CloudFront invokes the function when the headers are there, so an answer
+	// must not wait for a body that nobody will read.
+	http.NewResponseController(w).EnableFullDuplex() // never fails on net/http's own server
+	id := newRequestID()
+	page := func(status int, xCache, sentence string) { s.page(w, r, id, status, xCache, sentence) }
+
+	if !strings.HasPrefix(r.RequestURI, "/") || strings.Contains(r.RequestURI, "#") {
+		page(http.StatusBadRequest, xCacheError, "Bad request.")
+		return
+	}
+	if len(r.RequestURI) > maxURL {
+		w.Header().Set("Connection", "close")
+		page(http.StatusRequestURITooLong, xCacheError, "The URL is too long.")
+		return
+	}
+	if size(r) > maxRequest {
+		w.Header().Set("Connection", "close")
+		page(494, xCacheError, "The request headers are too large.")
+		return
+	}
+	v := newViewerRequest(r)
+	b := s.d.behavior(v.rawURI)
+	if !slices.Contains(b.AllowedMethods, r.Method) {
+		page(http.StatusForbidden, xCacheError,
+			"This distribution is not configured to allow the HTTP request method that was used for this request.")
+		return
+	}
+	if r.Method == http.MethodGet && r.ContentLength != 0 {
+		page(http.StatusForbidden, xCacheError, "A GET request cannot have a body.")
+		return
+	}
+	if b.ViewerRequest == "" {
+		s.forward(w, r, b, id, v, v.Request)
+		return
+	}
+
+	began := time.Now()
+	result, err := s.pools[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
+	if err != nil {
+		if r.Context().Err() == nil && !errors.Is(err, errClosed) {
+			s.log.Error("the invocation failed", "function", b.ViewerRequest, "request", id, "err", err)
+		}
+		page(http.StatusServiceUnavailable, xCacheExecution,
+			"The Lambda function associated with the CloudFront distribution is invalid or doesn't have the required permissions.")
+		return
+	}
+	s.log.Debug("invoked", "function", b.ViewerRequest, "request", id, "took", time.Since(began))
+	out, err := interpret(v.Request, result)
+	var bad *invalidResult
+	switch {
+	case errors.As(err, &bad):
+		s.log.Error("the function's result is not valid", "function", b.ViewerRequest, "request", id, "err", bad.Detail)
+		page(http.StatusBadGateway, xCacheValidation, "The Lambda function result failed validation: "+bad.Sentence)
+	case out.response != nil:
+		s.respond(w, r, id, out.response)
+	default:
+		s.forward(w, r, b, id, v, *out.request)
+	}
+}
+
+// respond writes a response that a function generated.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *generated) {
+	h := w.Header()
+	h["Content-Type"] = nil // net/http would guess one
+	for name, values := range g.headers {
+		for _, v := range values {
+			h.Add(name, v.Value)
+		}
+	}
+	if g.status != http.StatusNoContent && g.status != http.StatusNotModified {
+		h.Set("Content-Length", strconv.Itoa(len(g.body)))
+	}
+	h.Set("Server", "CloudFront")
+	s.mark(h, id, xCacheGenerated)
+	write(w, r, g.status, g.body)
+}
+
+// maxDrain is how much of an unwanted body is read to keep the connection usable.
+const maxDrain = 256 << 10
+
+// write answers without the origin. The request's body may still be on its way.
+// Draining it is this function's job: net/http, in full duplex, panics when it
+// drains a body itself and then goes on with the same connection.
+func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	rc := http.NewResponseController(w)
+	keep := r.ContentLength >= 0 && r.ContentLength <= maxDrain && r.Header.Get("Expect") == ""
+	if !keep {
+		w.Header().Set("Connection", "close")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(body) // a viewer that has left needs no answer
+	}
+	if keep && r.ContentLength > 0 {
+		rc.Flush()
+		rc.SetReadDeadline(time.Now().Add(5 * time.Second))
+		io.Copy(io.Discard, r.Body) // what fails here fails again where the next request is read
+		rc.SetReadDeadline(time.Time{})
+	}
+}
+
+// page writes CloudFront's own error page.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, id string, status int, xCache, sentence string) {
+	title := http.StatusText(status)
+	if title == "" {
+		title = "Request Header Too Large"
+	}
+	body := fmt.Sprintf(`<!DOCTYPE html>
+<html><head><title>ERROR: The request could not be satisfied</title></head><body>
+<h1>%d ERROR</h1>
+<h2>%s</h2>
+<p>%s</p>
+<pre>
+Generated by cloudfront (CloudFront)
+Request ID: %s
+</pre>
+</body></html>
+`, status, title, html.EscapeString(sentence), id)
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Server", "CloudFront")
+	s.mark(h, id, xCache)
+	write(w, r, status, []byte(body))
+}
+
+// mark adds what CloudFront adds to every answer.
+func (s *Server) mark(h http.Header, id, xCache string) {
+	h.Add("Via", "1.1 "+s.d.Domain+" (CloudFront)")
+	h.Set("X-Cache", xCache)
+	h.Set("X-Amz-Cf-Id", id)
+}
+
+// setCORS replaces the origin's CORS headers by the policy's, which then speak
+// for this answer alone.
+func (p ResponseHeadersPolicy) setCORS(h http.Header, origin string) {
+	if len(p.AllowedOrigins) == 0 {
+		return
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			h.Del(name)
+		}
+	}
+	allowed := "*"
+	if !slices.Contains(p.AllowedOrigins, "*") {
+		h.Add("Vary", "Origin")
+		if !slices.Contains(p.AllowedOrigins, origin) {
+			return
+		}
+		allowed = origin
+	}
+	if origin == "" {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", allowed)
+	if len(p.ExposeHeaders) > 0 {
+		h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposeHeaders, ", "))
+	}
+}
+
+// upTo is ctx, ended also when the server closes.
+func (s *Server) upTo(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

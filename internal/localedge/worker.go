@@ -1,0 +1,215 @@
+package localedge
+
+import (
+	"bufio"
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"time"
+
+	"oncegate/edge"
+)
+
+//go:embed worker.mjs
+var workerScript string
+
+// What can go wrong with an invocation. All of them are CloudFront's 503.
+var (
+	errInit     = errors.New("the function could not be loaded")
+	errThrown   = errors.New("the function threw")
+	errTimeout  = errors.New("the function timed out")
+	errExited   = errors.New("the function's process ended")
+	errNotGiven = errors.New("the worker was gone before it got the event")
+)
+
+const (
+	// initTimeout is Lambda's bound on a function's init phase.
+	initTimeout = 10 * time.Second
+	// maxResult bounds one line of a worker: what Lambda allows for a synchronous result.
+	maxResult = 6 << 20
+)
+
+// worker is one Node process that has loaded one function: a Lambda container.
+// It takes one invocation at a time.
+type worker struct {
+	cmd    *exec.Cmd
+	events *os.File      // descriptor 3 of the process
+	answer *os.File      // descriptor 4
+	lines  *bufio.Reader // over answer
+	done   chan struct{} // closed when the process is reaped
+	kill   func()
+}
+
+// invocation is one line to a worker.
+type invocation struct {
+	Event    edge.Event    `json:"event"`
+	Context  lambdaContext `json:"context"`
+	Deadline int64         `json:"deadline"` // milliseconds since 1970
+}
+
+type lambdaContext struct {
+	AWSRequestID       string `json:"awsRequestId"`
+	FunctionName       string `json:"functionName"`
+	FunctionVersion    string `json:"functionVersion"`
+	MemoryLimitInMB    string `json:"memoryLimitInMB"`
+	InvokedFunctionARN string `json:"invokedFunctionArn"`
+}
+
+// startWorker starts a process, which gets env and nothing else of this
+// process's. It can be used once ready has returned.
+func startWorker(node, dir, handler string, env []string, log *slog.Logger) (*worker, error) {
+	w := &worker{done: make(chan struct{})}
+	theirEvents, events, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	answer, theirAnswer, err := os.Pipe()
+	if err != nil {
+		theirEvents.Close()
+		events.Close()
+		return nil, err
+	}
+	w.events, w.answer, w.lines = events, answer, bufio.NewReader(answer)
+	w.cmd = exec.Command(node, "--input-type=module", "--eval", workerScript, "--", handler)
+	w.cmd.Dir, w.cmd.Env = dir, env
+	out := &lineLog{log: log}
+	w.cmd.Stdout, w.cmd.Stderr = out, out
+	w.cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
+	w.cmd.SysProcAttr = procAttr()
+	w.cmd.WaitDelay = time.Second
+	w.kill = sync.OnceFunc(func() {
+		w.cmd.Process.Kill() // fails only when it is gone already
+		<-w.done
+		w.events.Close()
+		w.answer.Close()
+	})
+	started := make(chan error)
+	go func() {
+		// The parent-death signal goes out when the thread that started the
+		// process ends, so that thread is held until then (golang.org/issue/27505).
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := w.cmd.Start()
+		theirEvents.Close()
+		theirAnswer.Close()
+		started <- err
+		if err == nil {
+			w.cmd.Wait() // how it ended shows in what it did not answer
+		}
+		out.flush()
+		close(w.done)
+	}()
+	if err := <-started; err != nil {
+		events.Close()
+		answer.Close()
+		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)
+	}
+	return w, nil
+}
+
+// ready waits until the function is loaded.
+func (w *worker) ready() error {
+	if _, err := w.read(time.Now().Add(initTimeout)); err != nil {
+		return fmt.Errorf("%w: %w", errInit, err)
+	}
+	return nil
+}
+
+func (w *worker) pid() int { return w.cmd.Process.Pid }
+
+// invoke hands the event over and waits for the result. After an error the
+// worker is of no more use.
+func (w *worker) invoke(in invocation, deadline time.Time) (json.RawMessage, error) {
+	in.Deadline = deadline.UnixMilli()
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := thaw(w.cmd.Process); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	w.events.SetWriteDeadline(deadline)
+	if _, err := w.events.Write(append(data, '\n')); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errTimeout
+	} else if err != nil {
+		// Half a line is no event: the process cannot have begun.
+		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	return w.read(deadline)
+}
+
+func (w *worker) read(deadline time.Time) (json.RawMessage, error) {
+	w.answer.SetReadDeadline(deadline)
+	var data []byte
+	for {
+		part, err := w.lines.ReadSlice('\n')
+		data = append(data, part...)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, errTimeout
+		case errors.Is(err, bufio.ErrBufferFull) && len(data) <= maxResult:
+			continue
+		case errors.Is(err, io.EOF):
+			return nil, errExited
+		case err != nil:
+			return nil, fmt.Errorf("read the result of the function: %w", err)
+		}
+		break
+	}
+	var reply struct {
+		Result json.RawMessage `json:"result"`
+		Error  *string         `json:"error"`
+	}
+	if err := json.Unmarshal(data, &reply); err != nil {
+		return nil, fmt.Errorf("the worker's answer is not JSON: %w", err)
+	}
+	if reply.Error != nil {
+		return nil, fmt.Errorf("%w: %s", errThrown, *reply.Error)
+	}
+	return reply.Result, nil
+}
+
+// lineLog logs what a function prints, line by line.
+type lineLog struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	rest []byte
+}
+
+func (l *lineLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
+	for {
+		i := bytes.IndexByte(l.rest, '\n')
+		if i < 0 && len(l.rest) > 64<<10 {
+			i = len(l.rest) - 1
+		}
+		if i < 0 {
+			return len(p), nil
+		}
+		l.print(l.rest[:i])
+		l.rest = l.rest[i+1:]
+	}
+}
+
+func (l *lineLog) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(l.rest)
+	l.rest = nil
+}
+
+func (l *lineLog) print(line []byte) {
+	if line = bytes.TrimRight(line, " \r\n"); len(line) > 0 {
+		l.log.Info(string(line))
+	}
+}
