@@ -42,7 +42,7 @@ build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory 
 
 .PHONY: test
 test: build tools ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
-	$(GO) test $(RACE) -timeout 40m ./...
+	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
 	@$(MAKE) --no-print-directory test-wasm test-node
 
 # The packages that run at the edge, compiled for and run on what runs there.

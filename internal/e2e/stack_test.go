@@ -37,7 +37,7 @@ type stack struct {
 	log  *syncBuffer
 
 	mu      sync.Mutex
-	faults  map[string]func(*http.Request) locals3.Fault // by the last part of an object key
+	faults  map[string]func(*http.Request) locals3.Fault // by the last part of an object key, or "" for all
 	secrets map[string]bool                              // signatures and tokens that S3 was shown
 }
 
@@ -140,8 +140,10 @@ func (st *stack) fault(r *http.Request) locals3.Fault {
 	if query.Has("versions") {
 		name = query.Get("prefix")
 	}
-	if f := st.faults[name[strings.LastIndex(name, "/")+1:]]; f != nil {
-		return f(r)
+	for _, name := range []string{name[strings.LastIndex(name, "/")+1:], ""} {
+		if f := st.faults[name]; f != nil {
+			return f(r)
+		}
 	}
 	return locals3.Fault{}
 }
@@ -162,6 +164,9 @@ func (st *stack) faultOn(name string, f func(*http.Request) locals3.Fault) {
 	}
 	st.faults[name] = f
 }
+
+// everyRequest plays f for requests on every object.
+func (st *stack) everyRequest(f func(*http.Request) locals3.Fault) { st.faultOn("", f) }
 
 // answer is a whole answer, already searched for secrets.
 type answer struct {
