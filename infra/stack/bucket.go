@@ -1,0 +1,105 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// What the gate and the mint may touch.
+const (
+	validKeys   = "signatures/valid/*"
+	expiredKeys = "signatures/expired/*"
+	indexKeys   = "signatures/*"
+	uploadKeys  = "uploads/*"
+)
+
+// noncurrentDays is how long a version stays that was replaced or deleted.
+const noncurrentDays = 30
+
+// newBucket makes the bucket for uploads and index. It outlives its stack, and
+// so does its policy: without the policy the index could be deleted.
+func newBucket(stack awscdk.Stack, conf config.Config) {
+	bucket := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
+		BucketName:        jsii.String(conf.Bucket),
+		Versioned:         jsii.Bool(true),
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
+		EnforceSSL:        jsii.Bool(true),
+		MinimumTLSVersion: jsii.Number(1.2),
+		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		LifecycleRules:    lifecycle(conf),
+		Cors:              bucketCORS(conf),
+		// Request metrics, for the dashboard's S3 errors.
+		Metrics: &[]*awss3.BucketMetrics{{Id: jsii.String(requestMetrics)}},
+	})
+	protectIndex(bucket)
+	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	suppress(bucket, "AwsSolutions-S1", "Server access logs write down queries, and with them upload signatures; CloudTrail data events do not")
+}
+
+// lifecycle keeps an expired entry longer than the valid entry and longer than any
+// URL lives: an expired entry that is gone makes its URL good again. Lifecycle
+// rules remove what the bucket policy lets nobody delete:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-bucket-with-versioning.html
+func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
+	rules := []*awss3.LifecycleRule{
+		{Id: jsii.String("valid-entries"), Prefix: jsii.String("signatures/valid/"), Expiration: days(config.KeepValidDays)},
+		{Id: jsii.String("expired-entries"), Prefix: jsii.String("signatures/expired/"), Expiration: days(conf.Deploy.KeepExpiredDays)},
+		{
+			Id:                                  jsii.String("leftovers"),
+			NoncurrentVersionExpiration:         days(noncurrentDays),
+			AbortIncompleteMultipartUploadAfter: days(1),
+			ExpiredObjectDeleteMarker:           jsii.Bool(true),
+		},
+	}
+	if conf.Deploy.KeepUploadsDays > 0 {
+		rules = append(rules, &awss3.LifecycleRule{
+			Id: jsii.String("uploads"), Prefix: jsii.String("uploads/"), Expiration: days(conf.Deploy.KeepUploadsDays),
+		})
+	}
+	return &rules
+}
+
+// bucketCORS lets pages read S3's own answers to an upload.
+func bucketCORS(conf config.Config) *[]*awss3.CorsRule {
+	if len(conf.AllowedOrigins) == 0 {
+		return nil
+	}
+	return &[]*awss3.CorsRule{{
+		AllowedMethods: &[]awss3.HttpMethods{awss3.HttpMethods_PUT},
+		AllowedOrigins: jsii.Strings(conf.AllowedOrigins...),
+		AllowedHeaders: jsii.Strings(corsHeaders...),
+		ExposedHeaders: jsii.Strings(exposedHeaders...),
+		MaxAge:         jsii.Number(corsSeconds),
+	}}
+}
+
+// protectIndex holds the first-version rule where no bug of ours can break it, for
+// every principal, the account's administrators included.
+func protectIndex(bucket awss3.Bucket) {
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("ClaimsAreConditional"),
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+		Actions:    jsii.Strings("s3:PutObject"),
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(expiredKeys))},
+		Conditions: &map[string]interface{}{"Null": map[string]string{"s3:if-none-match": "true"}},
+	}))
+	// A delete without a version id hides an entry behind a delete marker. Not
+	// s3:DeleteObjectVersion: that is how an operator enables a URL again, by ids.
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("IndexIsNotDeleted"),
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+		Actions:    jsii.Strings("s3:DeleteObject"),
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(indexKeys))},
+	}))
+}
+
+func days(n int) awscdk.Duration { return awscdk.Duration_Days(jsii.Number(n)) }

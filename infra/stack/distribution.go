@@ -1,0 +1,188 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfrontorigins"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// newDistribution makes the distribution: /url and what is below it goes to the
+// mint, everything else to the gate, so that no path reaches S3 past both. With
+// detach the functions are left off; S3 then refuses every minted URL by itself.
+func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
+	origin := newOrigin(stack, conf)
+	requestPolicy := newOriginRequestPolicy(stack, conf)
+	responsePolicy := newResponseHeadersPolicy(stack, conf)
+	behavior := func(function awslambda.IVersion) *awscloudfront.BehaviorOptions {
+		b := &awscloudfront.BehaviorOptions{
+			Origin:                origin,
+			ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
+			AllowedMethods:        awscloudfront.AllowedMethods_ALLOW_ALL(), // the only set with PUT
+			CachedMethods:         awscloudfront.CachedMethods_CACHE_GET_HEAD(),
+			CachePolicy:           awscloudfront.CachePolicy_CACHING_DISABLED(),
+			OriginRequestPolicy:   requestPolicy,
+			ResponseHeadersPolicy: responsePolicy,
+			Compress:              jsii.Bool(false),
+		}
+		if !detach {
+			b.EdgeLambdas = &[]*awscloudfront.EdgeLambda{{
+				EventType:       awscloudfront.LambdaEdgeEventType_VIEWER_REQUEST,
+				FunctionVersion: function,
+				// The body of an upload is none of the function's business.
+				IncludeBody: jsii.Bool(false),
+			}}
+		}
+		return b
+	}
+	props := &awscloudfront.DistributionProps{
+		Comment:         jsii.String("oncegate: s3://" + conf.Bucket),
+		DefaultBehavior: behavior(functions.gate),
+		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
+			"/url":   behavior(functions.mint),
+			"/url/*": behavior(functions.mint),
+		},
+		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
+		EnableIpv6:               jsii.Bool(true),
+		PriceClass:               priceClasses[conf.Deploy.PriceClass],
+		MinimumProtocolVersion:   awscloudfront.SecurityPolicyProtocol_TLS_V1_2_2021,
+		ErrorResponses:           uncachedErrors(),
+		PublishAdditionalMetrics: jsii.Bool(true), // the rate of 403, for monitoring
+	}
+	if conf.Deploy.Domain != "" {
+		props.DomainNames = jsii.Strings(conf.Deploy.Domain)
+		props.Certificate = awscertificatemanager.Certificate_FromCertificateArn(stack, jsii.String("Certificate"), jsii.String(conf.Deploy.CertificateARN))
+	}
+	if conf.Deploy.WAF {
+		props.WebAclId = newWebACL(stack, conf).AttrArn()
+	}
+	if conf.Deploy.AccessLogs {
+		props.EnableLogging = jsii.Bool(true)
+		props.LogBucket = newLogBucket(stack)
+	}
+	distribution := awscloudfront.NewDistribution(stack, jsii.String("Distribution"), props)
+	suppressDistribution(distribution, conf)
+	return distribution
+}
+
+var priceClasses = map[string]awscloudfront.PriceClass{
+	"PriceClass_100": awscloudfront.PriceClass_PRICE_CLASS_100,
+	"PriceClass_200": awscloudfront.PriceClass_PRICE_CLASS_200,
+	"PriceClass_All": awscloudfront.PriceClass_PRICE_CLASS_ALL,
+}
+
+// newOrigin is the bucket under the very host that upload signatures are made for.
+// The name is spelt out because a bucket imported by name is taken to be in the
+// stack's own Region. There is no origin access control on it: CloudFront would sign
+// what is signed already, and S3 takes one signature only (400 InvalidArgument).
+func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
+	bucket := awss3.Bucket_FromBucketAttributes(stack, jsii.String("UploadBucket"), &awss3.BucketAttributes{
+		BucketName:               jsii.String(conf.Bucket),
+		Region:                   jsii.String(conf.Region),
+		BucketRegionalDomainName: jsii.String(conf.Bucket + ".s3." + conf.Region + ".amazonaws.com"),
+	})
+	return awscloudfrontorigins.S3BucketOrigin_WithBucketDefaults(bucket, nil)
+}
+
+// forwardedHeaders are what S3 takes from an upload: what it stores with the object,
+// what it checks the body against, and Origin for its own CORS rule. CloudFront allows
+// ten. Never Host, which must be the origin's, nor Authorization, a second signature.
+var forwardedHeaders = []string{
+	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
+	"expires", "origin", "x-amz-checksum-sha256",
+}
+
+// newOriginRequestPolicy forwards the query whole, for it holds the signature, and
+// exactly the headers above.
+func newOriginRequestPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.OriginRequestPolicy {
+	headers := forwardedHeaders
+	if conf.WriteOnce {
+		// A header that the gate adds reaches S3 only when it is named here.
+		headers = append([]string{"if-none-match"}, headers...)
+	}
+	return awscloudfront.NewOriginRequestPolicy(stack, jsii.String("OriginRequestPolicy"), &awscloudfront.OriginRequestPolicyProps{
+		OriginRequestPolicyName: jsii.String(conf.Deploy.Name),
+		Comment:                 jsii.String("What S3 needs of an upload"),
+		QueryStringBehavior:     awscloudfront.OriginRequestQueryStringBehavior_All(),
+		HeaderBehavior:          awscloudfront.OriginRequestHeaderBehavior_AllowList(*jsii.Strings(headers...)...),
+		CookieBehavior:          awscloudfront.OriginRequestCookieBehavior_None(),
+	})
+}
+
+// CORS as the functions answer it themselves (package edge; a test compares the two).
+var (
+	corsHeaders = []string{
+		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
+	}
+	corsMethods    = []string{"GET", "HEAD", "PUT"}
+	exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
+)
+
+const corsSeconds = 600
+
+// newResponseHeadersPolicy puts CORS and security headers on what S3 answers,
+// errors included. Override: with it off, one CORS header of the origin would keep
+// CloudFront from adding any:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html
+func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
+	props := &awscloudfront.ResponseHeadersPolicyProps{
+		ResponseHeadersPolicyName: jsii.String(conf.Deploy.Name),
+		SecurityHeadersBehavior: &awscloudfront.ResponseSecurityHeadersBehavior{
+			ContentTypeOptions: &awscloudfront.ResponseHeadersContentTypeOptions{Override: jsii.Bool(true)},
+			StrictTransportSecurity: &awscloudfront.ResponseHeadersStrictTransportSecurity{
+				AccessControlMaxAge: days(365), Override: jsii.Bool(true),
+			},
+		},
+	}
+	if len(conf.AllowedOrigins) > 0 {
+		props.CorsBehavior = &awscloudfront.ResponseHeadersCorsBehavior{
+			AccessControlAllowCredentials: jsii.Bool(false),
+			AccessControlAllowHeaders:     jsii.Strings(corsHeaders...),
+			AccessControlAllowMethods:     jsii.Strings(corsMethods...),
+			AccessControlAllowOrigins:     jsii.Strings(conf.AllowedOrigins...),
+			AccessControlExposeHeaders:    jsii.Strings(exposedHeaders...),
+			AccessControlMaxAge:           awscdk.Duration_Seconds(jsii.Number(corsSeconds)),
+			OriginOverride:                jsii.Bool(true),
+		}
+	}
+	return awscloudfront.NewResponseHeadersPolicy(stack, jsii.String("ResponseHeadersPolicy"), props)
+}
+
+// uncachedErrors keeps CloudFront from remembering an error for ten seconds, its
+// default, for every status it lets one say so:
+// https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CustomErrorResponse.html
+func uncachedErrors() *[]*awscloudfront.ErrorResponse {
+	var responses []*awscloudfront.ErrorResponse
+	for _, status := range []float64{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504} {
+		responses = append(responses, &awscloudfront.ErrorResponse{
+			HttpStatus: jsii.Number(status), Ttl: awscdk.Duration_Seconds(jsii.Number(0)),
+		})
+	}
+	return &responses
+}
+
+// newLogBucket holds CloudFront's access logs. They are secret: a line has the query
+// of every request, and with it URLs that nobody has spent yet.
+func newLogBucket(stack awscdk.Stack) awss3.Bucket {
+	bucket := awss3.NewBucket(stack, jsii.String("AccessLogs"), &awss3.BucketProps{
+		Encryption:        awss3.BucketEncryption_S3_MANAGED,
+		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
+		// CloudFront delivers by ACL:
+		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html
+		ObjectOwnership: awss3.ObjectOwnership_OBJECT_WRITER,
+		EnforceSSL:      jsii.Bool(true),
+		RemovalPolicy:   awscdk.RemovalPolicy_RETAIN,
+		LifecycleRules: &[]*awss3.LifecycleRule{{
+			Id: jsii.String("logs"), Expiration: days(logDays), AbortIncompleteMultipartUploadAfter: days(1),
+		}},
+	})
+	suppress(bucket, "AwsSolutions-S1", "It is itself a bucket of logs")
+	awscdk.Annotations_Of(bucket).AddWarningV2(jsii.String("oncegate:access-logs"),
+		jsii.String("accessLogs is on: the logs hold URLs that are not spent yet; whoever reads them can upload"))
+	return bucket
+}

@@ -1,0 +1,118 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// edgeFunctions are the published versions that the distribution runs.
+type edgeFunctions struct{ mint, gate awslambda.IVersion }
+
+// newFunctions makes the two Lambda@Edge functions from one artifact, each with a
+// role of its own.
+func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeFunctions {
+	code := awslambda.Code_FromAsset(jsii.String(artifact), &awss3assets.AssetOptions{})
+	return edgeFunctions{
+		mint: newFunction(stack, conf, code, "Mint", "mint", mintStatements(conf)),
+		gate: newFunction(stack, conf, code, "Gate", "gate", gateStatements(conf)),
+	}
+}
+
+func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id, name string, statements []awsiam.PolicyStatement) awslambda.IVersion {
+	runtime := awslambda.Runtime_NODEJS_22_X()
+	if conf.Deploy.NodeRuntime == config.Node24 {
+		runtime = awslambda.NewRuntime(jsii.String(config.Node24), awslambda.RuntimeFamily_NODEJS, nil)
+	}
+	function := awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
+		FunctionName:  jsii.String(functionName(conf, name)),
+		Description:   jsii.String("oncegate " + name + ", viewer request"),
+		Code:          code,
+		Handler:       jsii.String("index." + name),
+		Runtime:       runtime,
+		MemorySize:    jsii.Number(conf.Deploy.Memory),
+		Timeout:       awscdk.Duration_Seconds(jsii.Number(conf.Deploy.Timeout)),
+		Role:          newRole(stack, conf, id+"Role", name, statements),
+		LoggingFormat: awslambda.LoggingFormat_JSON,
+		// A replicated version cannot be deleted while a distribution uses it:
+		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-delete-replicas.html.
+		// The function's own deletion takes them all.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN},
+	})
+	suppress(function, "AwsSolutions-L1", "The runtime is a setting: Lambda@Edge takes a new Node.js later than Lambda does")
+	return function.CurrentVersion()
+}
+
+func functionName(conf config.Config, name string) string { return conf.Deploy.Name + "-" + name }
+
+// logGroupName is where CloudFront's replicas of a function log, in the Region
+// they run in:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-logs.html
+func logGroupName(conf config.Config, name string) string {
+	return "/aws/lambda/us-east-1." + functionName(conf, name)
+}
+
+// newRole makes an execution role that both services of Lambda@Edge may assume:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-permissions.html
+func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements []awsiam.PolicyStatement) awsiam.Role {
+	logs := allow("Logs", []string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
+		"arn:aws:logs:*:"+*stack.Account()+":log-group:"+logGroupName(conf, name)+":*")
+	all := append(statements, logs)
+	role := awsiam.NewRole(stack, jsii.String(id), &awsiam.RoleProps{
+		Description: jsii.String("oncegate " + name + " at the edge"),
+		AssumedBy: awsiam.NewCompositePrincipal(
+			awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+			awsiam.NewServicePrincipal(jsii.String("edgelambda.amazonaws.com"), nil),
+		),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			name: awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all}),
+		},
+	})
+	suppress(role, "AwsSolutions-IAM5", "Keys below one prefix of one bucket, and one log group in whatever Region the function runs")
+	return role
+}
+
+// mintStatements: the mint writes valid entries and reads nothing.
+func mintStatements(conf config.Config) []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{
+		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
+	}
+}
+
+// gateStatements: the gate reads the index, writes expired entries, and lends its
+// right to store an upload to one signature at a time.
+func gateStatements(conf config.Config) []awsiam.PolicyStatement {
+	statements := []awsiam.PolicyStatement{
+		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
+		allow("WriteExpiredEntries", []string{"s3:PutObject"}, objects(conf, expiredKeys)),
+		allow("StoreUploads", []string{"s3:PutObject"}, objects(conf, uploadKeys)),
+		// For the answer 404: without it S3 says 403 where an object is absent, and
+		// the gate would refuse every upload. No condition on s3:prefix, which
+		// HeadObject does not have:
+		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+		allow("TellAbsentEntries", []string{"s3:ListBucket"}, bucketARN(conf)),
+	}
+	if conf.FirstVersion == config.Listed {
+		statements = append(statements, allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)))
+	}
+	return statements
+}
+
+func allow(sid string, actions []string, resources ...string) awsiam.PolicyStatement {
+	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:       jsii.String(sid),
+		Effect:    awsiam.Effect_ALLOW,
+		Actions:   jsii.Strings(actions...),
+		Resources: jsii.Strings(resources...),
+	})
+}
+
+// bucketARN and objects name the bucket by its text: it belongs to another stack,
+// and Lambda@Edge exists in partition "aws" alone.
+func bucketARN(conf config.Config) string { return "arn:aws:s3:::" + conf.Bucket }
+
+func objects(conf config.Config, keys string) string { return bucketARN(conf) + "/" + keys }

@@ -1,0 +1,197 @@
+package stack
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// logDays is how long logs are kept. Logs that replicas write in other Regions than
+// us-east-1 are in log groups that Lambda makes there, without a limit.
+const logDays = 30
+
+// requestMetrics is the id of the bucket's request metrics.
+const requestMetrics = "oncegate"
+
+// executionRegions are where CloudFront runs functions:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-permissions.html
+var executionRegions = []string{
+	"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-south-1", "ap-northeast-1", "ap-northeast-2",
+	"ap-southeast-1", "ap-southeast-2", "eu-central-1", "eu-west-1", "eu-west-2", "sa-east-1",
+}
+
+// monitor makes metrics of one distribution.
+type monitor struct {
+	stack        awscdk.Stack
+	conf         config.Config
+	distribution awscloudfront.Distribution
+}
+
+// newMonitoring makes log groups, alarms and the dashboard.
+func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution) awscloudwatch.Dashboard {
+	m := monitor{stack, conf, distribution}
+	m.countRefusals(m.logGroup("MintLogs", "mint"))
+	m.countRefusals(m.logGroup("GateLogs", "gate"))
+	m.alarms()
+	return m.dashboard()
+}
+
+// refusals is the namespace of the metric that countRefusals makes of the log.
+func (m monitor) refusals() string { return "oncegate/" + m.conf.Deploy.Name }
+
+// countRefusals makes one metric for each reason that stands in a log group's lines.
+func (m monitor) countRefusals(group awslogs.LogGroup) {
+	awslogs.NewMetricFilter(group, jsii.String("Refused"), &awslogs.MetricFilterProps{
+		LogGroup:        group,
+		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String("refused")),
+		MetricNamespace: jsii.String(m.refusals()),
+		MetricName:      jsii.String("Refused"),
+		MetricValue:     jsii.String("1"),
+		Dimensions:      &map[string]*string{"reason": jsii.String("$.reason")},
+	})
+}
+
+func (m monitor) logGroup(id, name string) awslogs.LogGroup {
+	return awslogs.NewLogGroup(m.stack, jsii.String(id), &awslogs.LogGroupProps{
+		LogGroupName:  jsii.String(logGroupName(m.conf, name)),
+		Retention:     awslogs.RetentionDays_ONE_MONTH,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+}
+
+// alarms watch what CloudFront itself reports of all Regions, in us-east-1.
+func (m monitor) alarms() {
+	topic := awssns.NewTopic(m.stack, jsii.String("Alarms"), &awssns.TopicProps{
+		DisplayName: jsii.String(m.conf.Deploy.Name),
+		EnforceSSL:  jsii.Bool(true),
+	})
+	// A topic with a policy of its own has lost the default one, which let the
+	// account's alarms publish.
+	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("AlarmsPublish"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sns:Publish"),
+		Resources:  &[]*string{topic.TopicArn()},
+		Conditions: &map[string]interface{}{"StringEquals": map[string]*string{"aws:SourceAccount": m.stack.Account()}},
+	}))
+	if m.conf.Deploy.AlarmEmail != "" {
+		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(m.conf.Deploy.AlarmEmail), nil))
+	}
+	action := awscloudwatchactions.NewSnsAction(topic)
+	for _, a := range []struct {
+		id, what  string
+		metric    awscloudwatch.IMetric
+		threshold int
+	}{
+		{"ExecutionErrors", "A function threw, timed out or lacks a permission: viewers get 503", m.edge("LambdaExecutionError", "Sum"), 1},
+		{"ValidationErrors", "A function's result is not what CloudFront takes: viewers get 502", m.edge("LambdaValidationError", "Sum"), 1},
+		{"Throttles", "A Region is at its limit of concurrent executions: viewers get 503", m.edge("LambdaLimitExceededErrors", "Sum"), 1},
+		{"Refusals", "Refused requests: spent URLs are replayed, or somebody guesses", m.refused(), m.conf.Deploy.AlarmRefusals},
+	} {
+		alarm := awscloudwatch.NewAlarm(m.stack, jsii.String(a.id), &awscloudwatch.AlarmProps{
+			AlarmName:          jsii.String(m.conf.Deploy.Name + "-" + a.id),
+			AlarmDescription:   jsii.String(a.what),
+			Metric:             a.metric,
+			Threshold:          jsii.Number(a.threshold),
+			EvaluationPeriods:  jsii.Number(1),
+			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+		})
+		alarm.AddAlarmAction(action)
+	}
+}
+
+func (m monitor) dashboard() awscloudwatch.Dashboard {
+	board := awscloudwatch.NewDashboard(m.stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
+		DashboardName: jsii.String(m.conf.Deploy.Name),
+	})
+	board.AddWidgets(
+		graph("Requests", edgeRegion, m.edge("Requests", "Sum")),
+		graph("Error rates, %", edgeRegion, m.edge("4xxErrorRate", "Average"), m.edge("5xxErrorRate", "Average"), m.edge("403ErrorRate", "Average")),
+		graph("Function errors", edgeRegion, m.edge("LambdaExecutionError", "Sum"), m.edge("LambdaValidationError", "Sum"), m.edge("LambdaLimitExceededErrors", "Sum")),
+	)
+	board.AddWidgets(
+		graph("Mint duration by Region, ms, p99", edgeRegion, m.regional("mint", "Duration", "p99")...),
+		graph("Gate duration by Region, ms, p99", edgeRegion, m.regional("gate", "Duration", "p99")...),
+		graph("Throttles by Region", edgeRegion, append(m.regional("mint", "Throttles", "Sum"), m.regional("gate", "Throttles", "Sum")...)...),
+	)
+	board.AddWidgets(
+		graph("Refusals by reason (functions run in us-east-1)", edgeRegion, awscloudwatch.NewSearchExpression(&awscloudwatch.SearchExpressionProps{
+			Expression: jsii.String(`SEARCH('{"` + m.refusals() + `",reason} MetricName="Refused"', 'Sum', 300)`), Label: jsii.String(" "),
+		})),
+		graph("S3 errors", m.conf.Region, m.s3("4xxErrors"), m.s3("5xxErrors")),
+		awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{
+			Width: jsii.Number(8), Height: jsii.Number(6), Markdown: jsii.String(m.logHelp()),
+		}),
+	)
+	return board
+}
+
+// logHelp says where the other Regions' logs are: no query reaches over Regions.
+func (m monitor) logHelp() string {
+	var b strings.Builder
+	b.WriteString("Functions log in the Region they run in, to `" + logGroupName(m.conf, "gate") + "` and `…-mint`. Logs Insights there:\n\n")
+	b.WriteString("`filter message = \"refused\" | stats count(*) by function, reason`\n\n")
+	for _, region := range executionRegions {
+		b.WriteString("[" + region + "](https://" + region + ".console.aws.amazon.com/cloudwatch/home?region=" + region + "#logsV2:logs-insights) ")
+	}
+	return b.String()
+}
+
+// edge is a metric of the distribution; CloudFront reports all of them in us-east-1:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
+func (m monitor) edge(name, statistic string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/CloudFront"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
+		DimensionsMap: &map[string]*string{"DistributionId": m.distribution.DistributionId(), "Region": jsii.String("Global")},
+	})
+}
+
+// refused is the number of 403 answers, from their rate: CloudFront has no count.
+func (m monitor) refused() awscloudwatch.IMetric {
+	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
+		Expression:   jsii.String("requests * rate / 100"),
+		Label:        jsii.String("403 answers"),
+		Period:       fiveMinutes(),
+		UsingMetrics: &map[string]awscloudwatch.IMetric{"requests": m.edge("Requests", "Sum"), "rate": m.edge("403ErrorRate", "Average")},
+	})
+}
+
+// regional is a metric of a function's replicas, one line for each Region.
+func (m monitor) regional(function, name, statistic string) []awscloudwatch.IMetric {
+	var metrics []awscloudwatch.IMetric
+	for _, region := range executionRegions {
+		metrics = append(metrics, awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+			Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
+			Region: jsii.String(region), Label: jsii.String(function + " " + region),
+			DimensionsMap: &map[string]*string{"FunctionName": jsii.String("us-east-1." + functionName(m.conf, function))},
+		}))
+	}
+	return metrics
+}
+
+func (m monitor) s3(name string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/S3"), MetricName: jsii.String(name), Statistic: jsii.String("Sum"), Period: fiveMinutes(),
+		Region:        jsii.String(m.conf.Region),
+		DimensionsMap: &map[string]*string{"BucketName": jsii.String(m.conf.Bucket), "FilterId": jsii.String(requestMetrics)},
+	})
+}
+
+func graph(title, region string, metrics ...awscloudwatch.IMetric) awscloudwatch.IWidget {
+	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
+		Title: jsii.String(title), Region: jsii.String(region), Left: &metrics, Width: jsii.Number(8), Height: jsii.Number(6),
+	})
+}
+
+func fiveMinutes() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }

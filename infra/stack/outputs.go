@@ -1,0 +1,30 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// newOutputs says what a person needs after a deploy.
+func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution, dashboard awscloudwatch.Dashboard) {
+	base := "https://" + *distribution.DistributionDomainName()
+	if conf.Deploy.Domain != "" {
+		base = "https://" + conf.Deploy.Domain
+	}
+	for _, output := range []struct{ id, what, value string }{
+		{"URL", "Where one-time URLs are made", base + "/url"},
+		{"BucketName", "Where uploads and index are", conf.Bucket},
+		{"DistributionDomain", "What a domain of your own must point to", *distribution.DistributionDomainName()},
+		{"DashboardURL", "Requests, errors, refusals",
+			"https://" + edgeRegion + ".console.aws.amazon.com/cloudwatch/home?region=" + edgeRegion + "#dashboards/dashboard/" + conf.Deploy.Name},
+		{"Curl", "The first upload", `curl -i -T photo.jpg "$(curl -sf ` + base + `/url)"`},
+	} {
+		awscdk.NewCfnOutput(stack, jsii.String(output.id), &awscdk.CfnOutputProps{
+			Description: jsii.String(output.what), Value: jsii.String(output.value),
+		})
+	}
+}

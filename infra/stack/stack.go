@@ -1,0 +1,109 @@
+// Package stack is the deployment in CDK: two stacks, always of the same shape.
+//
+//	Bucket  in the region of config.json: the bucket and who may do what with it
+//	Edge    in us-east-1, where Lambda@Edge and CloudFront's metrics live:
+//	        functions, distribution, monitoring
+//
+// They are two even when the region is us-east-1, so that the edge can be
+// destroyed and made again while the bucket stays. Nothing is handed from one to
+// the other: bucket and function names are known from config.json. Each concern has
+// a file of its own; what the templates must promise is checked by package cfn.
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"oncegate/internal/config"
+)
+
+// edgeRegion is where Lambda@Edge functions and web ACLs of CloudFront must be made.
+const edgeRegion = "us-east-1"
+
+// Options say what to synthesize.
+type Options struct {
+	Config   string // path of the settings file
+	Artifact string // directory that becomes the Lambda zip
+	Out      string // directory for the templates
+	Local    bool   // allow settings that only work on one machine
+	Detach   bool   // leave the functions off the distribution
+}
+
+// Synth writes the templates and assets of one deployment.
+func Synth(o Options) error {
+	conf, err := load(o)
+	if err != nil {
+		return err
+	}
+	artifact, err := filepath.Abs(o.Artifact)
+	if err != nil {
+		return err
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{
+		Outdir:             jsii.String(o.Out),
+		AnalyticsReporting: jsii.Bool(false), // same settings, same template, whatever the library's version
+	})
+	bucketStack := newStack(app, "Bucket", conf.Region, conf)
+	newBucket(bucketStack, conf)
+
+	edgeStack := newStack(app, "Edge", edgeRegion, conf)
+	edgeStack.AddStackDependency(bucketStack, nil)
+	functions := newFunctions(edgeStack, conf, artifact)
+	distribution := newDistribution(edgeStack, conf, functions, o.Detach)
+	dashboard := newMonitoring(edgeStack, conf, distribution)
+	newOutputs(edgeStack, conf, distribution, dashboard)
+
+	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true)}), nil)
+	app.Synth(nil)
+	return nil
+}
+
+func newStack(app awscdk.App, id, region string, conf config.Config) awscdk.Stack {
+	return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{
+		StackName:   jsii.String(conf.Deploy.Name + "-" + strings.ToLower(id)),
+		Description: jsii.String("oncegate: one-time upload URLs for s3://" + conf.Bucket),
+		// The account is the one that the credentials belong to at deploy time.
+		Env: &awscdk.Environment{Region: jsii.String(region)},
+	})
+}
+
+// load reads the settings and holds them against the artifact: functions that
+// were packed with other settings would mint for another bucket.
+func load(o Options) (config.Config, error) {
+	conf, err := config.Load(o.Config)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if !o.Local {
+		if err := conf.Deployable(); err != nil {
+			return config.Config{}, err
+		}
+	}
+	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-edge-function-restrictions.html:
+	// function, distribution and role are of one account, hence of partition "aws".
+	for _, prefix := range []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"} {
+		if strings.HasPrefix(conf.Region, prefix) {
+			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge is in none of the partitions outside of the commercial one", o.Config, conf.Region)
+		}
+	}
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+		if _, err := os.Stat(filepath.Join(o.Artifact, name)); err != nil {
+			return config.Config{}, fmt.Errorf("artifact is not complete, run make build: %w", err)
+		}
+	}
+	packed, err := config.Load(filepath.Join(o.Artifact, "config.json"))
+	if err != nil {
+		return config.Config{}, fmt.Errorf("artifact, run make build: %w", err)
+	}
+	if fmt.Sprint(packed) != fmt.Sprint(conf) {
+		return config.Config{}, errors.New(o.Artifact + " was built with other settings than " + o.Config + ": run make build with the same CONFIG")
+	}
+	return conf, nil
+}

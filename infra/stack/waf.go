@@ -1,0 +1,79 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awswafv2"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/config"
+)
+
+// managedRules are AWS's rule groups for /url. On uploads they must not be: the
+// common rule set blocks bodies over 8 KB and queries over 2,048 bytes:
+// https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
+var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
+
+// newWebACL guards /url: how often one address may mint, and what AWS knows to be
+// bad. Everything else passes; the gate refuses garbage without cost in S3.
+func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
+	rules := []interface{}{
+		&awswafv2.CfnWebACL_RuleProperty{
+			Name:     jsii.String("url-rate"),
+			Priority: jsii.Number(0),
+			Action:   &awswafv2.CfnWebACL_RuleActionProperty{Block: map[string]interface{}{}},
+			Statement: &awswafv2.CfnWebACL_StatementProperty{
+				RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
+					AggregateKeyType:    jsii.String("IP"),
+					EvaluationWindowSec: jsii.Number(300),
+					Limit:               jsii.Number(conf.Deploy.WAFRate),
+					ScopeDownStatement:  onlyURL(),
+				},
+			},
+			VisibilityConfig: visibility("url-rate"),
+		},
+	}
+	for i, name := range managedRules {
+		rules = append(rules, &awswafv2.CfnWebACL_RuleProperty{
+			Name:           jsii.String(name),
+			Priority:       jsii.Number(i + 1),
+			OverrideAction: &awswafv2.CfnWebACL_OverrideActionProperty{None: map[string]interface{}{}},
+			Statement: &awswafv2.CfnWebACL_StatementProperty{
+				ManagedRuleGroupStatement: &awswafv2.CfnWebACL_ManagedRuleGroupStatementProperty{
+					VendorName: jsii.String("AWS"), Name: jsii.String(name), ScopeDownStatement: onlyURL(),
+				},
+			},
+			VisibilityConfig: visibility(name),
+		})
+	}
+	return awswafv2.NewCfnWebACL(stack, jsii.String("WebACL"), &awswafv2.CfnWebACLProps{
+		Name:             jsii.String(conf.Deploy.Name),
+		Scope:            jsii.String("CLOUDFRONT"),
+		DefaultAction:    &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
+		Rules:            &rules,
+		VisibilityConfig: visibility(conf.Deploy.Name),
+	})
+}
+
+// onlyURL matches what CloudFront routes to the mint, as CloudFront reads a path:
+// normalised. An upload's path begins with /uploads/.
+func onlyURL() *awswafv2.CfnWebACL_StatementProperty {
+	return &awswafv2.CfnWebACL_StatementProperty{
+		ByteMatchStatement: &awswafv2.CfnWebACL_ByteMatchStatementProperty{
+			FieldToMatch:         &awswafv2.CfnWebACL_FieldToMatchProperty{UriPath: map[string]interface{}{}},
+			PositionalConstraint: jsii.String("STARTS_WITH"),
+			SearchString:         jsii.String("/url"),
+			TextTransformations: &[]interface{}{
+				&awswafv2.CfnWebACL_TextTransformationProperty{Priority: jsii.Number(0), Type: jsii.String("NORMALIZE_PATH")},
+			},
+		},
+	}
+}
+
+func visibility(metric string) *awswafv2.CfnWebACL_VisibilityConfigProperty {
+	return &awswafv2.CfnWebACL_VisibilityConfigProperty{
+		CloudWatchMetricsEnabled: jsii.Bool(true),
+		MetricName:               jsii.String(metric),
+		// Samples would show whole requests, queries included.
+		SampledRequestsEnabled: jsii.Bool(false),
+	}
+}
