@@ -1,0 +1,54 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestSameTreeSameBytes builds the wasm from a copy of the tree in another folder:
+// the artifact must not depend on where it was built, and build/edge, which every
+// other test here runs, must be what the tree builds.
+func TestSameTreeSameBytes(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"Makefile", "go.mod", "go.sum", "edge", "internal", "cmd"} {
+		source := filepath.Join(root, name)
+		info, err := os.Stat(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.IsDir() {
+			err = os.CopyFS(filepath.Join(dir, name), os.DirFS(source))
+		} else {
+			err = copyFile(source, filepath.Join(dir, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const wasm = "build/edge/oncegate.wasm"
+	if out, err := exec.CommandContext(t.Context(), "make", "-C", dir, wasm).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	built, err := os.ReadFile(filepath.Join(dir, wasm))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := os.ReadFile(filepath.Join(root, wasm))
+	if err != nil {
+		t.Fatalf("%v: run `make build`", err)
+	}
+	if !bytes.Equal(built, shipped) {
+		t.Errorf("%s is not what this tree builds: run `make build`, or the build depends on its folder", wasm)
+	}
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o644)
+}
