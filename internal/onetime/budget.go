@@ -51,6 +51,9 @@ func (r requests) repeat(ctx context.Context, until time.Time, least, limit time
 				return last
 			}
 			if fault == nil || !fault.Stale {
+				if until.Sub(r.clock.Now()) < least+pauseUnit<<(try-1) {
+					return last // the pause alone could outlast the deadline
+				}
 				if err := r.pause(ctx, try); err != nil {
 					return last
 				}
