@@ -106,6 +106,9 @@ func Default(c config.Config, credentials Credentials) Distribution {
 		},
 		QueryStrings: true,
 	}
+	if c.WriteOnce {
+		origin.Headers = append(origin.Headers, "if-none-match")
+	}
 	cors := ResponseHeadersPolicy{
 		AllowedOrigins: c.AllowedOrigins,
 		ExposeHeaders:  []string{"etag", "x-amz-version-id", "x-oncegate-reason"},
@@ -118,7 +121,8 @@ func Default(c config.Config, credentials Credentials) Distribution {
 	}
 	function := func(name, handler string) Function {
 		return Function{
-			Name: name, Handler: handler, Timeout: 5 * time.Second, MemoryMB: 128, Credentials: credentials,
+			Name: name, Handler: handler, Credentials: credentials,
+			Timeout: time.Duration(c.Deploy.Timeout) * time.Second, MemoryMB: c.Deploy.Memory,
 		}
 	}
 	edgeRegion := "eu-west-1"

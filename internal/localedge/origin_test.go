@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"oncegate/internal/config"
 )
 
 // arrived is what the origin got.
@@ -431,9 +433,13 @@ func TestOriginFailures(t *testing.T) {
 	})
 }
 
-func TestDefaultPolicyFitsCloudFront(t *testing.T) {
-	headers := defaults(t).Behaviors[2].OriginRequest.Headers
-	if len(headers) > 10 || slices.Contains(headers, "authorization") {
-		t.Errorf("policy headers %v", headers)
+func TestWriteOnceIsForwarded(t *testing.T) {
+	c, err := config.Parse([]byte(`{"bucket":"test-bucket","writeOnce":true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Default(c, Credentials{})
+	if err := d.check(); err != nil || !slices.Contains(d.Behaviors[2].OriginRequest.Headers, "if-none-match") {
+		t.Errorf("policy headers %v, %v", d.Behaviors[2].OriginRequest.Headers, err)
 	}
 }

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"oncegate/internal/config"
+	"oncegate/internal/localedge"
+	"oncegate/internal/locals3"
+)
+
+const devHelp = `oncegate dev [flags]
+
+Runs the built edge code on this machine: a small CloudFront and Lambda in front
+of a real S3 server, all on 127.0.0.1. Run it at the root of the repository,
+after make build; make dev does both. Ctrl-C stops everything.
+
+    --config PATH     settings file (config.json)
+    --port N          where CloudFront listens (8080, or $PORT)
+    --s3-port N       where S3 listens (9000, or $S3_PORT)
+    --artifact DIR    the built edge code (build/edge)
+    --data DIR        the bucket and what belongs to it; survives restarts (build/dev)
+    --max-workers N   Node processes per function (twice the cores, at least 4)
+
+Example: oncegate dev --port 8081 --s3-port 9001
+`
+
+// versitygw is where make tools puts the S3 server, from the repository's root.
+const versitygw = "build/tools/versitygw"
+
+type devOptions struct {
+	config, artifact, data string
+	port, s3Port           int
+	maxWorkers             int
+}
+
+func parseDev(args []string) (devOptions, error) {
+	var o devOptions
+	fs := newFlags("dev")
+	fs.StringVar(&o.config, "config", "config.json", "")
+	fs.StringVar(&o.artifact, "artifact", "build/edge", "")
+	fs.StringVar(&o.data, "data", "build/dev", "")
+	port := fs.String("port", envOr("PORT", "8080"), "")
+	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
+	fs.IntVar(&o.maxWorkers, "max-workers", 0, "")
+	if err := parse(fs, args); err != nil {
+		return o, err
+	}
+	if o.maxWorkers < 0 {
+		return o, fmt.Errorf("--max-workers is %d: allowed is 1 or more", o.maxWorkers)
+	}
+	var err error
+	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
+		return o, err
+	}
+	o.s3Port, err = parsePort("--s3-port (S3_PORT)", *s3Port)
+	return o, err
+}
+
+func envOr(name, value string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return value
+}
+
+// parsePort takes 0 for any free port.
+func parsePort(name, s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("%s is %q: allowed is a port number", name, s)
+	}
+	return int(n), nil
+}
+
+func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parseDev(args)
+	if err != nil {
+		return err
+	}
+	conf, err := config.Load(o.config)
+	if err != nil {
+		return err
+	}
+	if err := checkArtifact(o, conf); err != nil {
+		return err
+	}
+	major := 22
+	if conf.Deploy.NodeRuntime == config.Node24 {
+		major = 24
+	}
+	node, err := localedge.FindNode(".", major)
+	if err != nil {
+		return err
+	}
+	keys, err := localCredentials(o.data)
+	if err != nil {
+		return err
+	}
+	log := slog.New(newLineHandler(stderr))
+	began := time.Now()
+
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s3, err := locals3.Start(starting, locals3.Options{
+		Binary: versitygw, Dir: filepath.Join(o.data, "s3"), Bucket: conf.Bucket, Region: conf.Region,
+		AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
+		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
+	})
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is taken by another program: choose another one for S3 with S3_PORT=%d", o.s3Port, o.s3Port+1)
+	case ctx.Err() != nil:
+		return nil // stopped while starting, as asked
+	case err != nil:
+		return err
+	}
+	defer s3.Close()
+	edge, err := localedge.Start(starting, localedge.Options{
+		Distribution: localedge.Default(conf, keys),
+		Artifact:     o.artifact,
+		Node:         node,
+		S3:           s3.URL(),
+		Addr:         net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
+		MaxWorkers:   o.maxWorkers,
+		Log:          log,
+	})
+	switch {
+	case errors.Is(err, localedge.ErrPortBusy):
+		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	}
+	defer edge.Close()
+	if err := ready(starting, edge.URL()); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(edge.URL(), "http://"))
+	if err != nil {
+		return err
+	}
+	host := "localhost:" + port
+	env, err := writeEnv(o.data, host, s3.URL(), conf, keys)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, `ready after %.1f s. In a second terminal:
+
+    URL=$(curl -s %s/url)
+    curl -i -X PUT --data-binary @photo.jpg "$URL"
+    curl -i -X PUT --data-binary @photo.jpg "$URL"
+
+The bucket is in %s; to look into it:
+
+    . %s; aws s3 ls "s3://$ONCEGATE_BUCKET" --recursive
+
+Ctrl-C stops everything.
+`, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), env)
+
+	<-ctx.Done()
+	edge.Close()
+	s3.Close()
+	fmt.Fprintf(stdout, "stopped; resident memory %s\n", residentMemory())
+	return nil
+}
+
+// checkArtifact refuses edge code that is missing or carries other settings than
+// those that the rest of the program would go by.
+func checkArtifact(o devOptions, conf config.Config) error {
+	packed, err := config.Load(filepath.Join(o.artifact, "config.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no edge code in %s: run `make build`", o.artifact)
+	}
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(packed, conf) {
+		return fmt.Errorf("%s was built with other settings than %s: run `make build CONFIG=%s`", o.artifact, o.config, o.config)
+	}
+	return nil
+}
+
+// ready has each function run once, so that what keeps it from running shows
+// now. Neither request makes or spends a URL.
+func ready(ctx context.Context, url string) error {
+	for _, probe := range []struct{ method, path string }{{http.MethodHead, "/url"}, {http.MethodOptions, "/"}} {
+		req, err := http.NewRequestWithContext(ctx, probe.method, url+probe.path, nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return fmt.Errorf("the local edge does not answer: %w", err)
+		}
+		res.Body.Close()
+		if res.StatusCode >= 500 {
+			return fmt.Errorf("the edge code answers %s %s with %d: the lines above say why", probe.method, probe.path, res.StatusCode)
+		}
+	}
+	return nil
+}
+
+// residentMemory is this process's own: now, and at most since its start.
+func residentMemory() string {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return "unknown on this system"
+	}
+	kB := func(field string) int {
+		_, rest, _ := strings.Cut(string(status), "\n"+field+":")
+		var n int
+		fmt.Sscan(rest, &n) // stays 0 where the kernel does not tell
+		return n
+	}
+	return fmt.Sprintf("%d MB, at most %d MB", kB("VmRSS")/1024, kB("VmHWM")/1024)
+}

@@ -1,0 +1,355 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"oncegate/internal/config"
+)
+
+const root = "../.."
+
+func runVerb(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out, errs strings.Builder
+	err = run(t.Context(), args, &out, &errs)
+	if errs.Len() > 0 {
+		t.Errorf("%v: stderr %q", args, errs.String())
+	}
+	return out.String(), err
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"help"}, {"-h"}, {"--help"}} {
+		out, err := runVerb(t, args...)
+		if err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+		for _, v := range verbs {
+			if !strings.Contains(out, "oncegate "+v.name) {
+				t.Errorf("%v does not list %s", args, v.name)
+			}
+		}
+	}
+	for _, v := range verbs {
+		for _, args := range [][]string{{"help", v.name}, {v.name, "-h"}} {
+			out, err := runVerb(t, args...)
+			if err != nil || out != v.help {
+				t.Errorf("%v: got %q, %v", args, out, err)
+			}
+		}
+		if strings.Count(v.help, "Example: oncegate "+v.name) != 1 {
+			t.Errorf("help of %s has not one example", v.name)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if out, err := runVerb(t, "version"); err != nil || !strings.HasPrefix(out, "oncegate ") || !strings.Contains(out, "go1.") {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// What config prints can be read as settings again, and means the same.
+func TestConfigPrintsAllSettings(t *testing.T) {
+	const text = `{"bucket":"a-bucket","writeOnce":true,"allowedOrigins":["https://a.example"],"memory":256,
+		"domain":"up.example.com","certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/c0ffee00-0000-4000-8000-000000000000",
+		"alarmEmail":"ops@example.com","waf":true}`
+	path := filepath.Join(t.TempDir(), "c.json")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := runVerb(t, "config", "--config", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(out), &fields); err != nil {
+		t.Fatal(err)
+	}
+	_, err = config.Parse([]byte(`{"bucket":"a-bucket","?":1}`))
+	if _, all, _ := strings.Cut(err.Error(), "allowed are "); len(fields) != len(strings.Split(all, ", ")) {
+		t.Errorf("prints %d fields of %s", len(fields), all)
+	}
+	want, err := config.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantText, _ := json.Marshal(want)
+	got, err := config.Parse([]byte(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gotText, _ := json.Marshal(got); string(gotText) != string(wantText) {
+		t.Errorf("got %s, want %s", gotText, wantText)
+	}
+}
+
+func TestErrorsNameTheFix(t *testing.T) {
+	t.Chdir(root)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	_, port, _ := net.SplitHostPort(busy.Addr().String())
+	artifact, settings := ownArtifact(t)
+	other := filepath.Join(t.TempDir(), "other.json")
+	if err := os.WriteFile(other, []byte(`{"bucket":"other"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dev := func(args ...string) []string {
+		return append([]string{"dev", "--config", settings, "--artifact", artifact, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, args...)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"deploy"}, `unknown verb "deploy": there are dev`},
+		{[]string{"help", "deploy"}, `unknown verb "deploy"`},
+		{[]string{"version", "x"}, `unexpected argument "x" (see oncegate help version)`},
+		{[]string{"dev", "--colour"}, "see oncegate help dev"},
+		{[]string{"config", "--config", "/nonexistent.json"}, "/nonexistent.json"},
+		{dev("--port", "99999"), `--port (PORT) is "99999"`},
+		{dev("--s3-port", "x"), `--s3-port (S3_PORT) is "x"`},
+		{dev("--max-workers", "-1"), "allowed is 1 or more"},
+		{dev("--port", port), "port " + port + " is taken by another program: choose another one with PORT="},
+		{dev("--s3-port", port), "port " + port + " is taken by another program: choose another one for S3 with S3_PORT="},
+		{dev("--artifact", t.TempDir()), "run `make build`"},
+		{dev("--config", other), "run `make build CONFIG=" + other + "`"},
+	} {
+		out, err := runVerb(t, tt.args...)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: got %v, want %q", tt.args, err, tt.want)
+		} else if strings.Contains(err.Error(), "\n") || out != "" {
+			t.Errorf("%v: more than one sentence: %v %s", tt.args, err, out)
+		}
+	}
+	modules, err := filepath.Abs("node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `npm ci`") {
+		t.Errorf("without Node: got %v", err)
+	}
+	if err := os.Symlink(modules, "node_modules"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `make tools`") {
+		t.Errorf("without versitygw: got %v", err)
+	}
+}
+
+// ownArtifact is build/edge with settings of the test's own; the working
+// directory is the repository's root.
+func ownArtifact(t *testing.T) (dir, settings string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+		data, err := os.ReadFile(filepath.Join("build", "edge", name))
+		if err != nil {
+			t.Fatalf("%v: run `make build`", err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings = filepath.Join(dir, "config.json")
+	if err := os.WriteFile(settings, []byte(`{"bucket":"bucket-of-the-test"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, settings
+}
+
+// syncBuffer collects output and tells when there is more.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text string
+	more chan struct{}
+}
+
+func newSyncBuffer() *syncBuffer { return &syncBuffer{more: make(chan struct{}, 1)} }
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text += string(p)
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text
+}
+
+func (b *syncBuffer) waitFor(t *testing.T, s string, ended <-chan error) {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for !strings.Contains(b.String(), s) {
+		select {
+		case <-b.more:
+		case err := <-ended:
+			t.Fatalf("ended with %v before %q: %s", err, s, b)
+		case <-timeout:
+			t.Fatalf("no %q in %s", s, b)
+		}
+	}
+}
+
+// TestDev is what a newcomer does, twice: the bucket and its credentials survive.
+func TestDev(t *testing.T) {
+	t.Chdir(root)
+	artifact, settings := ownArtifact(t)
+	data := filepath.Join(t.TempDir(), "dev")
+	var credentials string
+	var spent string // path and query of the first round's URL
+	for round := range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		stdout, stderr := newSyncBuffer(), newSyncBuffer()
+		ended := make(chan error, 1)
+		go func() {
+			ended <- run(ctx, []string{"dev", "--config", settings, "--artifact", artifact, "--data", data, "--port", "0", "--s3-port", "0"}, stdout, stderr)
+		}()
+		stdout.waitFor(t, "Ctrl-C stops everything.\n", ended)
+		env := readEnv(t, filepath.Join(data, "env"))
+		if !strings.Contains(stdout.String(), "URL=$(curl -s "+strings.TrimPrefix(env["ONCEGATE_URL"], "http://")+"/url)") {
+			t.Errorf("the curl lines are not of %s: %s", env["ONCEGATE_URL"], stdout)
+		}
+		if env["ONCEGATE_BUCKET"] != "bucket-of-the-test" || env["AWS_REGION"] != "us-east-1" || env["AWS_ENDPOINT_URL_S3"] == "" {
+			t.Errorf("env is %v", env)
+		}
+		keys := env["AWS_ACCESS_KEY_ID"] + env["AWS_SECRET_ACCESS_KEY"]
+		if round > 0 && keys != credentials {
+			t.Error("the second run has other credentials")
+		}
+		credentials = keys
+
+		url := request(t, "GET", env["ONCEGATE_URL"]+"/url", 200)
+		request(t, "PUT", url, 200)
+		request(t, "PUT", url, 403)
+		if round == 0 {
+			spent = strings.TrimPrefix(url, env["ONCEGATE_URL"])
+		} else {
+			request(t, "PUT", env["ONCEGATE_URL"]+spent, 403)
+		}
+		for _, secret := range []string{env["AWS_SECRET_ACCESS_KEY"], "X-Amz-Signature"} {
+			if strings.Contains(stdout.String()+stderr.String(), secret) {
+				t.Error("a secret was printed")
+			}
+		}
+		if !strings.Contains(stderr.String(), "gate: refused reason=used ") || strings.Contains(stderr.String(), "{") {
+			t.Errorf("the function's log is not readable: %s", stderr)
+		}
+
+		began := time.Now()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("stopped with %v", err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		if !strings.Contains(stdout.String(), "resident memory ") {
+			t.Errorf("no word of memory: %s", stdout)
+		}
+		if _, err := http.Get(env["AWS_ENDPOINT_URL_S3"]); err == nil {
+			t.Error("S3 still answers")
+		}
+	}
+	for _, name := range []string{"env", "credentials.json"} {
+		if info, err := os.Stat(filepath.Join(data, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+func TestDevSaysWhyTheEdgeCodeDoesNotRun(t *testing.T) {
+	t.Chdir(root)
+	artifact, settings := ownArtifact(t)
+	if err := os.WriteFile(filepath.Join(artifact, "index.mjs"), []byte(`throw new Error('on purpose')`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr strings.Builder
+	err := run(t.Context(), []string{"dev", "--config", settings, "--artifact", artifact, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, &stdout, &stderr)
+	if err == nil || !strings.Contains(err.Error(), "HEAD /url with 503: the lines above say why") || !strings.Contains(stderr.String(), "on purpose") {
+		t.Errorf("got %v, stderr %s", err, stderr.String())
+	}
+}
+
+func readEnv(t *testing.T, path string) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "'\n"), "='")
+		if !ok || !strings.HasPrefix(name, "export ") {
+			t.Fatalf("line %q", line)
+		}
+		env[strings.TrimPrefix(name, "export ")] = value
+	}
+	return env
+}
+
+func request(t *testing.T, method, url string, want int) string {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	if err == nil && method == "PUT" {
+		req, err = http.NewRequest(method, url, strings.NewReader("a photo"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != want {
+		t.Fatalf("%s: got %d %s, want %d (%v)", method, res.StatusCode, body, want, err)
+	}
+	return string(body)
+}
+
+func TestLogLines(t *testing.T) {
+	var b strings.Builder
+	log := slog.New(newLineHandler(&b))
+	f := log.With("function", "oncegate-gate")
+	f.Info(`{"timestamp":"t","level":"INFO","message":"passed","function":"gate","id":"0123456789abcdef","key":"uploads/x","n":2}`)
+	f.Info(`{"level":"ERROR","message":"broken","err":"x"}`)
+	f.Info(`{"no":"message"}`)
+	f.Info(`{"half`)
+	f.Info("plain")
+	log.Error("the invocation failed", "function", "oncegate-mint", "request", "r", "err", errors.New("why"))
+	log.Debug("nothing")
+	const want = `gate: passed id=0123456789ab key=uploads/x n=2
+gate: broken level=ERROR err=x
+gate: {"no":"message"}
+gate: {"half
+gate: plain
+mint: the invocation failed request=r: why
+`
+	if b.String() != want {
+		t.Errorf("got\n%s, want\n%s", b.String(), want)
+	}
+}
