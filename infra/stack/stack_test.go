@@ -1,0 +1,272 @@
+package stack_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/infra/stack"
+	"oncegate/internal/cfn"
+	"oncegate/internal/config"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// root is the top of the repository.
+const root = "../.."
+
+// fixtures is where package cfn's tests have their templates from.
+const fixtures = root + "/internal/cfn/testdata"
+
+// variant is a deployment that was synthesized for the tests. Every setting that
+// changes the templates is off in one of the two and on in the other.
+type variant struct {
+	name string
+	conf config.Config
+	out  string
+}
+
+var plain, full variant
+
+// TestMain synthesizes once for all tests: CDK runs in a Node process that takes
+// seconds to start.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		useNode22()
+		dir, err := os.MkdirTemp("", "oncegate-stack")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		defer jsii.Close()
+		for name, v := range map[string]*variant{"plain": &plain, "full": &full} {
+			*v = synth(dir, name)
+		}
+		return m.Run()
+	}())
+}
+
+// useNode22 lets CDK run in the Node that package-lock.json pins, if it is there.
+func useNode22() {
+	if found, _ := filepath.Glob(root + "/node_modules/node22-*/bin/node"); len(found) > 0 && os.Getenv("JSII_NODE") == "" {
+		path, err := filepath.Abs(found[0])
+		if err != nil {
+			panic(err)
+		}
+		os.Setenv("JSII_NODE", path)
+	}
+}
+
+// synth makes the templates for testdata/<name>.json, with a stand-in for the
+// artifact: its content is nothing to the templates but a hash.
+func synth(dir, name string) variant {
+	v := variant{name: name, out: filepath.Join(dir, name+".out")}
+	settings := filepath.Join("testdata", name+".json")
+	must(stack.Synth(stack.Options{Config: settings, Artifact: artifact(filepath.Join(dir, name), settings), Out: v.out}))
+	var err error
+	v.conf, err = config.Load(settings)
+	must(err)
+	return v
+}
+
+func artifact(dir, settings string) string {
+	must(os.MkdirAll(dir, 0o755))
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+		must(os.WriteFile(filepath.Join(dir, name), []byte("stand-in\n"), 0o644))
+	}
+	data, err := os.ReadFile(settings)
+	must(err)
+	must(os.WriteFile(filepath.Join(dir, "config.json"), data, 0o644))
+	return dir
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func read(t *testing.T, v variant) *cfn.Deployment {
+	t.Helper()
+	d, err := cfn.Read(v.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDeploymentKeepsItsPromises(t *testing.T) {
+	for _, v := range []variant{plain, full} {
+		for _, p := range read(t, v).Check(v.conf) {
+			t.Errorf("%s: %v", v.name, p)
+		}
+	}
+}
+
+// The whole of both templates is in the repository, where a review sees what a
+// change of the stack, or of CDK, does to them. Package cfn is tested on the files.
+func TestTemplatesAreTheReviewedOnes(t *testing.T) {
+	for _, v := range []variant{plain, full} {
+		dir := filepath.Join(fixtures, v.name)
+		for name, got := range reviewed(t, v) {
+			compareGolden(t, filepath.Join(dir, name), got)
+		}
+	}
+}
+
+// reviewed are the files of an assembly that package cfn reads, without what is
+// only for the CDK command line.
+func reviewed(t *testing.T, v variant) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	load := func(name string) map[string]any {
+		data, err := os.ReadFile(filepath.Join(v.out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value map[string]any
+		if err := json.Unmarshal(data, &value); err != nil {
+			t.Fatal(err)
+		}
+		return value
+	}
+	store := func(name string, value any) {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", " ")
+		if err := e.Encode(value); err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b.Bytes()
+	}
+	artifacts := map[string]any{}
+	for id, a := range load("manifest.json")["artifacts"].(map[string]any) {
+		a := a.(map[string]any)
+		if p, ok := a["properties"].(map[string]any); ok && (id == "Bucket" || id == "Edge" || strings.HasSuffix(id, ".assets")) {
+			for key := range p {
+				if !slices.Contains([]string{"templateFile", "stackName", "file"}, key) {
+					delete(p, key)
+				}
+			}
+			delete(a, "displayName")
+			delete(a, "additionalMetadataFile")
+			delete(a, "metadata")
+			artifacts[id] = a
+		}
+	}
+	store("manifest.json", map[string]any{"artifacts": artifacts})
+	for _, id := range []string{"Bucket", "Edge"} {
+		store(id+".template.json", load(id+".template.json"))
+		manifest := load(id + ".assets.json")
+		for key, f := range manifest["files"].(map[string]any) {
+			source := f.(map[string]any)["source"].(map[string]any)
+			if source["packaging"] == "file" {
+				delete(manifest["files"].(map[string]any), key)
+				continue
+			}
+			path := source["path"].(string)
+			data, err := os.ReadFile(filepath.Join(v.out, path, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[filepath.Join(path, "config.json")] = data
+		}
+		store(id+".assets.json", manifest)
+	}
+	return files
+}
+
+func compareGolden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		must(os.MkdirAll(filepath.Dir(path), 0o755))
+		must(os.WriteFile(path, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Errorf("%v (go test ./stack -update writes it)", err)
+		return
+	}
+	if bytes.Equal(got, want) {
+		return
+	}
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Errorf("%s line %d:\n got %s\nwant %s\n(go test ./stack -update, and review the difference)", path, i+1, g[i], w[i])
+			return
+		}
+	}
+	t.Errorf("%s has %d lines, want %d (go test ./stack -update, and review the difference)", path, len(g), len(w))
+}
+
+// What every principal may do, in lines that a person can read: nobody widens a
+// permission without changing this file.
+func TestPermissionsAreTheReviewedOnes(t *testing.T) {
+	var b bytes.Buffer
+	for _, v := range []variant{plain, full} {
+		d := read(t, v)
+		fmt.Fprintf(&b, "# %s.json\n", v.name)
+		for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
+			role := d.Functions[name].Role
+			fmt.Fprintf(&b, "\nfunction %s\n", name)
+			for _, line := range append(role.AssumeRolePolicyDocument.Lines(), role.Permissions()...) {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
+		}
+		fmt.Fprintf(&b, "\nbucket %s\n", d.Bucket.BucketName)
+		for _, line := range d.Bucket.Policy.PolicyDocument.Lines() {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
+		fmt.Fprintln(&b)
+	}
+	compareGolden(t, "testdata/permissions.txt", b.Bytes())
+}
+
+// The rows that cdk-nag writes are rule, resource, compliance, reason, …
+func TestNagFindsNothing(t *testing.T) {
+	suppressed := map[string]bool{}
+	for _, v := range []variant{plain, full} {
+		reports, err := filepath.Glob(filepath.Join(v.out, "AwsSolutions-*-NagReport.csv"))
+		if err != nil || len(reports) != 2 {
+			t.Fatalf("%s: reports %v, %v; want one for each stack", v.name, reports, err)
+		}
+		for _, path := range reports {
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			rows, err := csv.NewReader(f).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows[1:] {
+				switch row[2] {
+				case "Compliant", "N/A":
+				case "Suppressed":
+					suppressed[row[0]] = true
+				default:
+					t.Errorf("%s: %s on %s: %s", v.name, row[0], row[1], row[2])
+				}
+			}
+		}
+	}
+	want := []string{"AwsSolutions-CFR1", "AwsSolutions-CFR2", "AwsSolutions-CFR3", "AwsSolutions-CFR4", "AwsSolutions-IAM5", "AwsSolutions-L1", "AwsSolutions-S1"}
+	if got := slices.Sorted(maps.Keys(suppressed)); !slices.Equal(got, want) {
+		t.Errorf("suppressed are %v, want %v", got, want)
+	}
+}

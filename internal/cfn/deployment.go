@@ -1,0 +1,182 @@
+package cfn
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Deployment is one oncegate as its templates describe it.
+type Deployment struct {
+	Bucket       Bucket
+	Functions    map[string]*Function // by function name
+	Roles        map[string]*Role     // by logical id
+	Distribution Distribution
+	WebACL       *WebACL
+	// Policies of the distribution by the ids that behaviors give.
+	OriginRequestPolicies   map[string]OriginRequestPolicy
+	ResponseHeadersPolicies map[string]ResponseHeadersPolicy
+	// Outputs of all stacks; what only AWS knows is ${LogicalID.Attribute} in them.
+	Outputs map[string]string
+	// Others counts the resources that nothing is read of, by type.
+	Others map[string]int
+}
+
+// others are resources that have no part in answering a request.
+var others = []string{
+	"AWS::CloudFront::MonitoringSubscription", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard",
+	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
+	"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription",
+}
+
+// Read reads the deployment in dir, a cdk.out.
+func Read(dir string) (*Deployment, error) {
+	stacks, err := readAssembly(dir)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{
+		Functions:               map[string]*Function{},
+		Roles:                   map[string]*Role{},
+		OriginRequestPolicies:   map[string]OriginRequestPolicy{},
+		ResponseHeadersPolicies: map[string]ResponseHeadersPolicy{},
+		Outputs:                 map[string]string{},
+		Others:                  map[string]int{},
+	}
+	r := reader{Deployment: d, versions: map[string]string{}, policies: map[string]BucketPolicy{}}
+	for _, s := range stacks {
+		for _, id := range slices.Sorted(maps.Keys(s.resources)) {
+			if err := r.read(s, id); err != nil {
+				return nil, err
+			}
+		}
+		for name, value := range s.outputs {
+			resolved, err := s.resolve(value)
+			if err != nil {
+				return nil, fmt.Errorf("output %s: %w", name, err)
+			}
+			d.Outputs[name] = fmt.Sprint(resolved)
+		}
+	}
+	return d, r.link()
+}
+
+// reader collects what can only be joined once everything is read.
+type reader struct {
+	*Deployment
+	versions      map[string]string // reference to a version -> function name
+	policies      map[string]BucketPolicy
+	buckets       []Bucket
+	distributions int
+}
+
+func (r *reader) read(s stack, id string) error {
+	ref := "${" + id + "}"
+	resource := s.resources[id]
+	switch resource.Type {
+	case "AWS::S3::Bucket":
+		b := Bucket{ID: id, Region: s.region, DeletionPolicy: resource.DeletionPolicy}
+		if err := s.decode(id, &b.BucketProperties); err != nil {
+			return err
+		}
+		r.buckets = append(r.buckets, b)
+	case "AWS::S3::BucketPolicy":
+		p := BucketPolicy{DeletionPolicy: resource.DeletionPolicy}
+		if err := s.decode(id, &p.BucketPolicyProperties); err != nil {
+			return err
+		}
+		if _, twice := r.policies[p.Bucket]; twice {
+			return fmt.Errorf("bucket %s has two policies", p.Bucket)
+		}
+		r.policies[p.Bucket] = p
+	case "AWS::IAM::Role":
+		role := &Role{ID: id}
+		r.Roles[id] = role
+		return s.decode(id, &role.RoleProperties)
+	case "AWS::Lambda::Function":
+		f := &Function{ID: id, Region: s.region}
+		if err := s.decode(id, &f.FunctionProperties); err != nil {
+			return err
+		}
+		f.Directory = s.assets[f.Code.S3Key]
+		r.Functions[f.FunctionName] = f
+	case "AWS::Lambda::Version":
+		var v struct{ FunctionName string }
+		if err := s.decode(id, &v); err != nil {
+			return err
+		}
+		r.versions[ref] = v.FunctionName
+	case "AWS::CloudFront::OriginRequestPolicy":
+		var p struct{ OriginRequestPolicyConfig OriginRequestPolicy }
+		if err := s.decode(id, &p); err != nil {
+			return err
+		}
+		r.OriginRequestPolicies[ref] = p.OriginRequestPolicyConfig
+	case "AWS::CloudFront::ResponseHeadersPolicy":
+		var p struct{ ResponseHeadersPolicyConfig ResponseHeadersPolicy }
+		if err := s.decode(id, &p); err != nil {
+			return err
+		}
+		r.ResponseHeadersPolicies[ref] = p.ResponseHeadersPolicyConfig
+	case "AWS::CloudFront::Distribution":
+		r.distributions++
+		var p struct{ DistributionConfig DistributionConfig }
+		if err := s.decode(id, &p); err != nil {
+			return err
+		}
+		r.Distribution = Distribution{ID: id, DistributionConfig: p.DistributionConfig}
+	case "AWS::CloudFront::OriginAccessControl":
+		// Harmless as long as no origin names it, which Check looks at.
+		r.Others[resource.Type]++
+	case "AWS::WAFv2::WebACL":
+		r.WebACL = &WebACL{ID: id}
+		return s.decode(id, r.WebACL)
+	default:
+		if !slices.Contains(others, resource.Type) {
+			return fmt.Errorf("stack %s: resource %s has type %s, which is not understood", s.name, id, resource.Type)
+		}
+		r.Others[resource.Type]++
+	}
+	return nil
+}
+
+// link joins what refers to one another.
+func (r *reader) link() error {
+	if r.distributions != 1 {
+		return fmt.Errorf("%d distributions, want one", r.distributions)
+	}
+	// The bucket of the uploads is the one that has outputs made of it; another one
+	// can only be for access logs.
+	found := false
+	for _, b := range r.buckets {
+		b.Policy = r.policies[b.BucketName]
+		if b.BucketName != "" && b.BucketName == r.Outputs["BucketName"] {
+			r.Bucket, found = b, true
+		} else if logging := r.Distribution.Logging; logging == nil || !strings.Contains(logging.Bucket, b.ID+".") {
+			return fmt.Errorf("bucket %s is neither output BucketName nor for access logs", b.ID)
+		}
+	}
+	if !found {
+		return errors.New("no bucket has the name that output BucketName says")
+	}
+	for _, f := range r.Functions {
+		id := strings.TrimSuffix(strings.TrimPrefix(f.FunctionProperties.Role, "${"), ".Arn}")
+		if f.Role = r.Roles[id]; f.Role == nil {
+			return fmt.Errorf("function %s has role %q, which is no role of the templates", f.FunctionName, f.FunctionProperties.Role)
+		}
+		if f.Directory == "" {
+			return fmt.Errorf("function %s has code %q, which is no asset of its stack", f.FunctionName, f.Code.S3Key)
+		}
+	}
+	for _, b := range r.Distribution.Behaviors() {
+		for i := range b.LambdaFunctionAssociations {
+			a := &b.LambdaFunctionAssociations[i]
+			if a.Function = r.Functions[r.versions[a.LambdaFunctionARN]]; a.Function == nil {
+				return fmt.Errorf("behavior %s has function %q, which is no published version of the templates", b.PathPattern, a.LambdaFunctionARN)
+			}
+		}
+	}
+	return nil
+}

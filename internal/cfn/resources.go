@@ -1,0 +1,224 @@
+package cfn
+
+// Bucket is the bucket of uploads and index.
+type Bucket struct {
+	ID             string
+	Region         string
+	DeletionPolicy string
+	BucketProperties
+	Policy BucketPolicy
+}
+
+// BucketProperties are those of AWS::S3::Bucket.
+type BucketProperties struct {
+	BucketName       string
+	BucketEncryption struct {
+		ServerSideEncryptionConfiguration []struct {
+			ServerSideEncryptionByDefault struct{ SSEAlgorithm string }
+		}
+	}
+	CorsConfiguration struct {
+		CorsRules []CorsRule
+	}
+	AccessControl          string
+	LifecycleConfiguration struct{ Rules []LifecycleRule }
+	MetricsConfigurations  []struct{ Id string }
+	OwnershipControls      struct {
+		Rules []struct{ ObjectOwnership string }
+	}
+	PublicAccessBlockConfiguration struct {
+		BlockPublicAcls, BlockPublicPolicy, IgnorePublicAcls, RestrictPublicBuckets bool
+	}
+	VersioningConfiguration struct{ Status string }
+}
+
+// CorsRule is one rule of the bucket's CORS configuration.
+type CorsRule struct {
+	AllowedHeaders, AllowedMethods, AllowedOrigins, ExposedHeaders []string
+	MaxAge                                                         int
+}
+
+// LifecycleRule is one rule of the bucket's lifecycle.
+type LifecycleRule struct {
+	Id, Prefix, Status             string
+	ExpirationInDays               int
+	ExpiredObjectDeleteMarker      bool
+	AbortIncompleteMultipartUpload struct{ DaysAfterInitiation int }
+	NoncurrentVersionExpiration    struct{ NoncurrentDays int }
+}
+
+// BucketPolicy is what a bucket refuses or allows by itself.
+type BucketPolicy struct {
+	DeletionPolicy string
+	BucketPolicyProperties
+}
+
+// BucketPolicyProperties are those of AWS::S3::BucketPolicy.
+type BucketPolicyProperties struct {
+	Bucket         string
+	PolicyDocument PolicyDocument
+}
+
+// Role is an execution role.
+type Role struct {
+	ID string
+	RoleProperties
+}
+
+// RoleProperties are those of AWS::IAM::Role.
+type RoleProperties struct {
+	AssumeRolePolicyDocument PolicyDocument
+	Description              string
+	ManagedPolicyArns        []string
+	Policies                 []struct {
+		PolicyName     string
+		PolicyDocument PolicyDocument
+	}
+}
+
+// Function is a Lambda function.
+type Function struct {
+	ID     string
+	Region string
+	FunctionProperties
+	Role      *Role
+	Directory string // the unpacked code
+}
+
+// FunctionProperties are those of AWS::Lambda::Function.
+type FunctionProperties struct {
+	Code                        struct{ S3Bucket, S3Key string }
+	Description                 string
+	Environment                 struct{ Variables map[string]string }
+	FunctionName, Handler, Role string
+	LoggingConfig               struct{ LogFormat string }
+	MemorySize, Timeout         int
+	Runtime                     string
+}
+
+// OriginRequestPolicy says what CloudFront sends to the origin beyond path and body.
+type OriginRequestPolicy struct {
+	Comment, Name string
+	CookiesConfig struct {
+		CookieBehavior string
+		Cookies        []string
+	}
+	HeadersConfig struct {
+		HeaderBehavior string
+		Headers        []string
+	}
+	QueryStringsConfig struct {
+		QueryStringBehavior string
+		QueryStrings        []string
+	}
+}
+
+// ResponseHeadersPolicy says what CloudFront adds to answers.
+type ResponseHeadersPolicy struct {
+	Comment, Name string
+	CorsConfig    *struct {
+		AccessControlAllowCredentials bool
+		AccessControlAllowHeaders     struct{ Items []string }
+		AccessControlAllowMethods     struct{ Items []string }
+		AccessControlAllowOrigins     struct{ Items []string }
+		AccessControlExposeHeaders    struct{ Items []string }
+		AccessControlMaxAgeSec        int
+		OriginOverride                bool
+	}
+	SecurityHeadersConfig struct {
+		ContentTypeOptions      struct{ Override bool }
+		StrictTransportSecurity struct {
+			AccessControlMaxAgeSec               int
+			IncludeSubdomains, Override, Preload bool
+		}
+	}
+}
+
+// Distribution is the CloudFront distribution.
+type Distribution struct {
+	ID string
+	DistributionConfig
+}
+
+// DistributionConfig is the property of that name of AWS::CloudFront::Distribution.
+type DistributionConfig struct {
+	Aliases              []string
+	CacheBehaviors       []Behavior
+	Comment              string
+	CustomErrorResponses []struct {
+		ErrorCode, ErrorCachingMinTTL int
+		ResponseCode                  int
+		ResponsePagePath              string
+	}
+	DefaultCacheBehavior Behavior
+	DefaultRootObject    string
+	Enabled, IPV6Enabled bool
+	HttpVersion          string
+	Logging              *struct {
+		Bucket, Prefix string
+		IncludeCookies bool
+	}
+	Origins           []Origin
+	PriceClass        string
+	ViewerCertificate struct {
+		AcmCertificateArn, MinimumProtocolVersion, SslSupportMethod string
+	}
+	WebACLId string
+}
+
+// Behaviors are all cache behaviors in CloudFront's order, the default one last.
+func (c *DistributionConfig) Behaviors() []*Behavior {
+	var all []*Behavior
+	for i := range c.CacheBehaviors {
+		all = append(all, &c.CacheBehaviors[i])
+	}
+	return append(all, &c.DefaultCacheBehavior)
+}
+
+// Behavior is a cache behavior; the default one has no PathPattern.
+type Behavior struct {
+	PathPattern                                                   string
+	AllowedMethods, CachedMethods                                 []string
+	CachePolicyId, OriginRequestPolicyId, ResponseHeadersPolicyId string
+	Compress                                                      bool
+	LambdaFunctionAssociations                                    []Association
+	FunctionAssociations                                          []struct{ EventType, FunctionARN string }
+	TargetOriginId, ViewerProtocolPolicy                          string
+}
+
+// Association hangs a function on an event of a behavior.
+type Association struct {
+	EventType         string
+	IncludeBody       bool
+	LambdaFunctionARN string
+	Function          *Function `json:"-"`
+}
+
+// Origin is where CloudFront sends what it does not answer.
+type Origin struct {
+	Id, DomainName, OriginPath string
+	OriginAccessControlId      string
+	OriginCustomHeaders        []struct{ HeaderName, HeaderValue string }
+	S3OriginConfig             *struct{ OriginAccessIdentity string }
+	ConnectionAttempts         int
+	ConnectionTimeout          int
+}
+
+// WebACL is a WAF web ACL; its rules are not taken apart further.
+type WebACL struct {
+	ID               string `json:"-"`
+	Name, Scope      string
+	DefaultAction    map[string]any
+	Rules            []WebACLRule
+	VisibilityConfig map[string]any
+}
+
+// WebACLRule is one rule of a web ACL.
+type WebACLRule struct {
+	Name             string
+	Priority         int
+	Action           map[string]any
+	OverrideAction   map[string]any
+	Statement        map[string]any
+	VisibilityConfig map[string]any
+}
