@@ -1,0 +1,118 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestBigBodyInFlatMemory sends 1 GiB through `oncegate dev` and looks at the
+// memory of that process, S3 proxy included: the body must flow, not pile up.
+func TestBigBodyInFlatMemory(t *testing.T) {
+	const (
+		size  = 1 << 30
+		limit = 32 << 10 // kB of growth; the body is 1048576 kB
+	)
+	data := t.TempDir()
+	cmd := exec.Command(filepath.Join("bin", "oncegate"), "dev", "--port", "0", "--s3-port", "0", "--data", data)
+	cmd.Dir = root
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v: run `make build`", err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("oncegate dev ended with %v", err)
+		}
+	})
+	var edgeURL string
+	lines := bufio.NewScanner(stdout)
+	for edgeURL == "" && lines.Scan() {
+		if m := regexp.MustCompile(`curl -s (localhost:\d+)/url`).FindStringSubmatch(lines.Text()); m != nil {
+			edgeURL = "http://" + m[1]
+		}
+	}
+	if edgeURL == "" {
+		t.Fatal("oncegate dev never printed where it listens")
+	}
+	go io.Copy(io.Discard, stdout)
+
+	mint := func() string {
+		response, err := http.Get(edgeURL + "/url")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("mint: %d %v", response.StatusCode, err)
+		}
+		return string(body)
+	}
+	put := func(n int64) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, mint(), io.LimitReader(zeros{}, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = n
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Fatalf("PUT of %d bytes: %d", n, response.StatusCode)
+		}
+	}
+	put(1 << 20)
+	before := peakMemory(t, cmd.Process.Pid)
+	put(size)
+	after := peakMemory(t, cmd.Process.Pid)
+	t.Logf("peak resident memory of the local edge: %d kB after 1 MiB, %d kB after 1 GiB", before, after)
+	if after-before > limit {
+		t.Errorf("peak resident memory grew by %d kB, at most %d are allowed", after-before, limit)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// peakMemory is VmHWM in kB: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kb
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
