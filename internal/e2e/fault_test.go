@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"oncegate/internal/locals3"
+	"oncegate/internal/localstack"
 )
 
 // badAnswer is one way in which S3 can fail to give a clear answer. Each is
@@ -50,9 +51,9 @@ var gateRequests = map[string]func(r *http.Request) bool{
 // TestGateFaults makes each request of the gate fail in each way, once or always,
 // and looks at what was let through and what was burned.
 func TestGateFaults(t *testing.T) {
-	for mode, options := range map[string][]option{"conditional": nil, "listed": {listed}} {
+	for mode, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
 		t.Run(mode, func(t *testing.T) {
-			st := newStack(t, options...)
+			st := localstack.New(t, options...)
 			t.Run("cases", func(t *testing.T) { // so that the stack outlives its parallel cases
 				for request, matches := range gateRequests {
 					if request == "LIST expired" && mode != "listed" {
@@ -77,10 +78,10 @@ func TestGateFaults(t *testing.T) {
 	}
 }
 
-func gateFault(t *testing.T, st *stack, request string, matches func(*http.Request) bool, f locals3.Fault, always bool) {
-	m := st.mint(t)
+func gateFault(t *testing.T, st *localstack.Stack, request string, matches func(*http.Request) bool, f locals3.Fault, always bool) {
+	m := st.Mint(t)
 	var played, claims atomic.Int32
-	st.faultOn(string(m.id), func(r *http.Request) locals3.Fault {
+	st.FaultOn(string(m.ID), func(r *http.Request) locals3.Fault {
 		if gateRequests["PUT expired"](r) {
 			// A claim is only read back after its answer got lost, so for that
 			// request the first claim's answer is lost as well.
@@ -94,64 +95,64 @@ func gateFault(t *testing.T, st *stack, request string, matches func(*http.Reque
 		}
 		return locals3.Fault{}
 	})
-	first := st.put(t, m, "first")
-	st.faultOn(string(m.id), nil)
+	first := st.Put(t, m, "first")
+	st.FaultOn(string(m.ID), nil)
 	if played.Load() == 0 {
 		t.Fatalf("the request was never made, so nothing failed: %v", first)
 	}
-	burned, markers := st.versions(t, m.id.ExpiredKey())
-	objects, _ := st.versions(t, m.key)
+	burned, markers := st.Versions(t, m.ID.ExpiredKey())
+	objects, _ := st.Versions(t, m.Key)
 	if markers != 0 || burned > 1 {
 		t.Errorf("%d versions and %d delete markers of the expired entry", burned, markers)
 	}
 
 	switch {
-	case first.status == http.StatusOK:
+	case first.Status == http.StatusOK:
 		if burned != 1 || objects != 1 {
 			t.Errorf("passed with %d claims and %d objects, want one of each", burned, objects)
 		}
 	case objects != 0:
 		t.Errorf("refused (%v), but an object was stored", first)
-	case first.reason() == "index-unavailable":
+	case first.Reason() == "index-unavailable":
 		if burned != 0 {
 			t.Error("index-unavailable, but the URL is burned")
 		}
-		if first.header.Get("Retry-After") == "" {
+		if first.Header.Get("Retry-After") == "" {
 			t.Error("index-unavailable without retry-after")
 		}
-	case first.reason() == "claim-unknown":
-		if first.header.Get("Retry-After") != "" {
+	case first.Reason() == "claim-unknown":
+		if first.Header.Get("Retry-After") != "" {
 			t.Error("claim-unknown with retry-after")
 		}
-	case first.reason() == "used" || first.reason() == "unknown":
+	case first.Reason() == "used" || first.Reason() == "unknown":
 		// S3 answered 412 or 404 in so many words; it lied, nobody got through.
 	default:
 		t.Errorf("%v, want a refusal with a known reason", first)
 	}
 
-	second := st.put(t, m, "second")
-	third := st.put(t, m, "third")
+	second := st.Put(t, m, "second")
+	third := st.Put(t, m, "third")
 	passed := 0
-	for _, a := range []answer{first, second, third} {
-		if a.status == http.StatusOK {
+	for _, a := range []localstack.Answer{first, second, third} {
+		if a.Status == http.StatusOK {
 			passed++
 		}
 	}
-	if objects, _ = st.versions(t, m.key); passed > 1 || objects != passed {
+	if objects, _ = st.Versions(t, m.Key); passed > 1 || objects != passed {
 		t.Errorf("%d passed and %d objects stored (%v; %v; %v), want at most one and as many", passed, objects, first, second, third)
 	}
-	if burned == 0 && second.status != http.StatusOK {
+	if burned == 0 && second.Status != http.StatusOK {
 		t.Errorf("nothing was burned, but the next PUT is refused: %v", second)
 	}
-	if burned == 1 && (second.status != http.StatusForbidden || second.reason() != "used") {
+	if burned == 1 && (second.Status != http.StatusForbidden || second.Reason() != "used") {
 		t.Errorf("the URL is burned, but the next PUT gets %v, want 403 used", second)
 	}
-	st.wantVersions(t, m.id.ExpiredKey(), 1)
+	st.WantVersions(t, m.ID.ExpiredKey(), 1)
 }
 
 // TestMintFaults: a URL is handed out only when it is registered for certain.
 func TestMintFaults(t *testing.T) {
-	st := newStack(t)
+	st := localstack.New(t)
 	for _, bad := range badAnswers() {
 		for _, applied := range []bool{false, true} {
 			for _, always := range []bool{false, true} {
@@ -159,20 +160,20 @@ func TestMintFaults(t *testing.T) {
 					f := bad.fault
 					f.Apply = applied
 					played := 0
-					st.everyRequest(func(r *http.Request) locals3.Fault {
+					st.EveryRequest(func(r *http.Request) locals3.Fault {
 						if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/valid/") && (always || played == 0) {
 							played++
 							return f
 						}
 						return locals3.Fault{}
 					})
-					a := st.do(t, http.MethodGet, st.edge.URL()+"/url", nil, nil)
-					st.everyRequest(nil)
+					a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url", nil, nil)
+					st.EveryRequest(nil)
 					if played == 0 {
 						t.Fatal("the request was never made, so nothing failed")
 					}
-					if a.status != http.StatusOK {
-						if a.status != http.StatusServiceUnavailable || a.reason() != "index-unavailable" || strings.Contains(a.body, "X-Amz") {
+					if a.Status != http.StatusOK {
+						if a.Status != http.StatusServiceUnavailable || a.Reason() != "index-unavailable" || strings.Contains(a.Body, "X-Amz") {
 							t.Errorf("%v, want 503 index-unavailable and no URL", a)
 						}
 						return
@@ -180,11 +181,11 @@ func TestMintFaults(t *testing.T) {
 					if always {
 						t.Errorf("a URL was handed out though its entry was never acknowledged")
 					}
-					m := parseMinted(t, a.body)
-					if versions, _ := st.versions(t, m.id.ValidKey()); versions == 0 {
+					m := localstack.ParseMinted(t, a.Body)
+					if versions, _ := st.Versions(t, m.ID.ValidKey()); versions == 0 {
 						t.Error("a URL was handed out that the index does not know")
 					}
-					if a := st.put(t, m, "x"); a.status != http.StatusOK {
+					if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 						t.Errorf("the URL does not work: %v", a)
 					}
 				})

@@ -12,53 +12,55 @@ import (
 	"testing"
 	"time"
 
-	"oncegate/internal/localedge"
-	"oncegate/internal/locals3"
 	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/localstack"
 )
 
-func TestUploadOnce(t *testing.T) {
-	for name, options := range map[string][]option{"conditional": nil, "listed": {listed}} {
-		t.Run(name, func(t *testing.T) {
-			st := newStack(t, options...)
-			m := st.mint(t)
-			if !strings.HasPrefix(m.url, st.edge.URL()+"/uploads/") {
-				t.Fatalf("minted %.60s…, want it on %s", m.url, st.edge.URL())
-			}
-			hash := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimPrefix(m.url, st.edge.URL()))))
-			st.wantVersions(t, "signatures/valid/"+hash, 1)
-			st.wantVersions(t, "signatures/expired/"+hash, 0)
+// root is the repository's.
+const root = "../.."
 
-			first := st.do(t, http.MethodPut, m.url, http.Header{"Content-Type": {"image/jpeg"}}, strings.NewReader("a photo"))
-			if first.status != http.StatusOK || first.header.Get("X-Amz-Version-Id") == "" || first.header.Get("Etag") == "" {
-				t.Fatalf("first PUT: %v %v, want 200 with version and ETag", first, first.header)
+func TestUploadOnce(t *testing.T) {
+	for name, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+		t.Run(name, func(t *testing.T) {
+			st := localstack.New(t, options...)
+			m := st.Mint(t)
+			if !strings.HasPrefix(m.URL, st.Edge.URL()+"/uploads/") {
+				t.Fatalf("minted %.60s…, want it on %s", m.URL, st.Edge.URL())
 			}
-			if got := st.stored(t, m.key); got != "a photo" {
+			hash := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimPrefix(m.URL, st.Edge.URL()))))
+			st.WantVersions(t, "signatures/valid/"+hash, 1)
+			st.WantVersions(t, "signatures/expired/"+hash, 0)
+
+			first := st.Do(t, http.MethodPut, m.URL, http.Header{"Content-Type": {"image/jpeg"}}, strings.NewReader("a photo"))
+			if first.Status != http.StatusOK || first.Header.Get("X-Amz-Version-Id") == "" || first.Header.Get("Etag") == "" {
+				t.Fatalf("first PUT: %v %v, want 200 with version and ETag", first, first.Header)
+			}
+			if got := st.Stored(t, m.Key); got != "a photo" {
 				t.Errorf("stored %q", got)
 			}
-			st.wantVersions(t, "signatures/expired/"+hash, 1)
+			st.WantVersions(t, "signatures/expired/"+hash, 1)
 			for range 3 {
-				again := st.put(t, m, "another photo")
-				if again.status != http.StatusForbidden || again.reason() != "used" {
+				again := st.Put(t, m, "another photo")
+				if again.Status != http.StatusForbidden || again.Reason() != "used" {
 					t.Fatalf("later PUT: %v, want 403 used", again)
 				}
 			}
-			st.wantVersions(t, m.key, 1)
-			st.wantVersions(t, "signatures/expired/"+hash, 1)
+			st.WantVersions(t, m.Key, 1)
+			st.WantVersions(t, "signatures/expired/"+hash, 1)
 		})
 	}
 }
 
 // TestRequestsPerUpload is what an upload costs at S3.
 func TestRequestsPerUpload(t *testing.T) {
-	st := newStack(t)
-	st.mint(t) // the first of all also opens connections
-	st.s3.ResetRequests()
-	m := st.mint(t)
-	if a := st.put(t, m, "x"); a.status != http.StatusOK {
+	st := localstack.New(t)
+	st.Mint(t) // the first of all also opens connections
+	st.S3.ResetRequests()
+	m := st.Mint(t)
+	if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 		t.Fatal(a)
 	}
-	counts := st.s3.Requests()
+	counts := st.S3.Requests()
 	total := 0
 	for _, n := range counts {
 		total += n
@@ -70,9 +72,9 @@ func TestRequestsPerUpload(t *testing.T) {
 
 // TestGoingRoundTheGate puts minted URLs where the gate is not.
 func TestGoingRoundTheGate(t *testing.T) {
-	st := newStack(t)
-	m := st.mint(t)
-	direct := strings.Replace(m.url, st.edge.URL(), st.s3.URL(), 1)
+	st := localstack.New(t)
+	m := st.Mint(t)
+	direct := strings.Replace(m.URL, st.Edge.URL(), st.S3.URL(), 1)
 	for name, host := range map[string]string{"production host": locals3test.Host, "path style": ""} {
 		t.Run(name, func(t *testing.T) {
 			target := direct
@@ -95,16 +97,16 @@ func TestGoingRoundTheGate(t *testing.T) {
 			}
 		})
 	}
-	st.wantVersions(t, m.key, 0)
-	if a := st.put(t, m, "x"); a.status != http.StatusOK {
+	st.WantVersions(t, m.Key, 0)
+	if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 		t.Errorf("through the gate: %v, want 200", a)
 	}
 }
 
 // TestRawRequests speaks to the edge without an HTTP library in between.
 func TestRawRequests(t *testing.T) {
-	st := newStack(t)
-	address := strings.TrimPrefix(st.edge.URL(), "http://")
+	st := localstack.New(t)
+	address := strings.TrimPrefix(st.Edge.URL(), "http://")
 	speak := func(t *testing.T, texts ...string) []*http.Response {
 		t.Helper()
 		conn, err := net.Dial("tcp", address)
@@ -127,7 +129,7 @@ func TestRawRequests(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st.checkLeak(t, fmt.Sprint(response.Header)+string(body))
+			st.CheckLeak(t, fmt.Sprint(response.Header)+string(body))
 			response.Body = io.NopCloser(strings.NewReader(string(body)))
 			responses = append(responses, response)
 		}
@@ -136,10 +138,10 @@ func TestRawRequests(t *testing.T) {
 	head := func(method, target string) string {
 		return method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n"
 	}
-	target := func(m minted) string { return strings.TrimPrefix(m.url, st.edge.URL()) }
+	target := func(m localstack.Minted) string { return strings.TrimPrefix(m.URL, st.Edge.URL()) }
 
 	t.Run("keep-alive", func(t *testing.T) {
-		m := st.mint(t)
+		m := st.Mint(t)
 		responses := speak(t,
 			head("GET", "/url")+"\r\n",
 			head("PUT", target(m))+"Content-Length: 4\r\n\r\nbody",
@@ -154,7 +156,7 @@ func TestRawRequests(t *testing.T) {
 		}
 	})
 
-	m := st.mint(t)
+	m := st.Mint(t)
 	for _, c := range []struct {
 		name, text string
 		status     int
@@ -175,7 +177,7 @@ func TestRawRequests(t *testing.T) {
 		{"trailing slash", head("PUT", strings.Replace(target(m), "?", "/?", 1)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
 		{"index", head("PUT", strings.Replace(target(m), "/uploads/", "/signatures/valid/", 1)) + "Content-Length: 1\r\n\r\nx", 403, "path"},
 		{"extra parameter", head("PUT", target(m)+"&acl") + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
-		{"no query", head("PUT", "/"+m.key) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
+		{"no query", head("PUT", "/"+m.Key) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
 		{"re-encoded query", head("PUT", strings.ReplaceAll(target(m), "%2F", "%2f")) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
 		{"another signature", head("PUT", target(m)[:len(target(m))-1]+flip(target(m))) + "Content-Length: 1\r\n\r\nx", 403, "unknown"},
 		{"mint with a query", head("GET", "/url?x=1") + "\r\n", 400, "options"},
@@ -201,9 +203,9 @@ func TestRawRequests(t *testing.T) {
 		}
 	})
 	t.Run("and nothing of that spent it", func(t *testing.T) {
-		st.wantVersions(t, m.id.ExpiredKey(), 0)
-		st.wantVersions(t, m.key, 0)
-		if a := st.put(t, m, "x"); a.status != http.StatusOK {
+		st.WantVersions(t, m.ID.ExpiredKey(), 0)
+		st.WantVersions(t, m.Key, 0)
+		if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 			t.Errorf("the good PUT: %v", a)
 		}
 	})
@@ -218,41 +220,41 @@ func flip(s string) string {
 }
 
 func TestExpiredURL(t *testing.T) {
-	st := newStack(t, func(settings map[string]any, _ *locals3.Options, _ *localedge.Options) { settings["expires"] = 1 })
-	m := st.mint(t)
+	st := localstack.New(t, func(s *localstack.Setup) { s.Settings["expires"] = 1 })
+	m := st.Mint(t)
 	time.Sleep(2 * time.Second) // until its second is over for certain: that is what is tested
-	if a := st.put(t, m, "x"); a.status != http.StatusForbidden || a.reason() != "expired" {
+	if a := st.Put(t, m, "x"); a.Status != http.StatusForbidden || a.Reason() != "expired" {
 		t.Errorf("%v, want 403 expired", a)
 	}
-	st.wantVersions(t, m.id.ExpiredKey(), 0)
+	st.WantVersions(t, m.ID.ExpiredKey(), 0)
 }
 
 // TestFrozenWorkers stops the function's processes for longer than S3 keeps idle
 // connections, as Lambda freezes containers.
 func TestFrozenWorkers(t *testing.T) {
 	const idle = 300 * time.Millisecond
-	st := newStack(t, func(_ map[string]any, s *locals3.Options, _ *localedge.Options) { s.IdleTimeout = idle })
+	st := localstack.New(t, func(s *localstack.Setup) { s.S3.IdleTimeout = idle })
 	for range 3 {
-		m := st.mint(t)
-		if a := st.put(t, m, "x"); a.status != http.StatusOK {
+		m := st.Mint(t)
+		if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 			t.Fatal(a)
 		}
-		spare := st.mint(t)
+		spare := st.Mint(t)
 		signal(t, st, syscall.SIGSTOP)
 		time.Sleep(3 * idle) // the server's timeout runs on its own clock
 		signal(t, st, syscall.SIGCONT)
-		if a := st.put(t, spare, "x"); a.status != http.StatusOK {
+		if a := st.Put(t, spare, "x"); a.Status != http.StatusOK {
 			t.Errorf("gate after the freeze: %v, want 200", a)
 		}
-		if a := st.put(t, st.mint(t), "x"); a.status != http.StatusOK {
+		if a := st.Put(t, st.Mint(t), "x"); a.Status != http.StatusOK {
 			t.Errorf("mint and gate after the freeze: %v, want 200", a)
 		}
 	}
 }
 
-func signal(t *testing.T, st *stack, sig syscall.Signal) {
+func signal(t *testing.T, st *localstack.Stack, sig syscall.Signal) {
 	t.Helper()
-	pids := st.edge.Workers()
+	pids := st.Edge.Workers()
 	if len(pids) == 0 {
 		t.Fatal("no workers")
 	}
@@ -265,18 +267,18 @@ func signal(t *testing.T, st *stack, sig syscall.Signal) {
 
 // TestKilledWorkers: a process that is gone costs nobody but its own request.
 func TestKilledWorkers(t *testing.T) {
-	st := newStack(t)
-	m := st.mint(t)
-	if a := st.put(t, st.mint(t), "x"); a.status != http.StatusOK {
+	st := localstack.New(t)
+	m := st.Mint(t)
+	if a := st.Put(t, st.Mint(t), "x"); a.Status != http.StatusOK {
 		t.Fatal(a)
 	}
 	signal(t, st, syscall.SIGKILL)
 	for range 3 { // the first may find the process gone
-		a := st.put(t, m, "x")
-		if a.status == http.StatusOK {
+		a := st.Put(t, m, "x")
+		if a.Status == http.StatusOK {
 			return
 		}
-		if a.status != http.StatusServiceUnavailable {
+		if a.Status != http.StatusServiceUnavailable {
 			t.Fatal(a)
 		}
 	}

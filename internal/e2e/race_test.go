@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"oncegate/internal/localstack"
 )
 
 // rounds is how many URLs are raced for. ONCEGATE_RACE_ROUNDS asks for more.
@@ -26,18 +28,18 @@ func rounds(t *testing.T) int {
 // through several processes of the gate, and exactly one of them is let through.
 func TestRaceForOneURL(t *testing.T) {
 	const clients = 50
-	for name, options := range map[string][]option{"conditional": nil, "listed": {listed}} {
+	for name, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
 		t.Run(name, func(t *testing.T) {
-			st := newStack(t, options...)
+			st := localstack.New(t, options...)
 			for range rounds(t) {
-				m := st.mint(t)
-				answers := make([]answer, clients)
+				m := st.Mint(t)
+				answers := make([]localstack.Answer, clients)
 				var start, done sync.WaitGroup
 				start.Add(1)
 				for i := range clients {
 					done.Go(func() {
 						start.Wait()
-						answers[i] = st.put(t, m, "body "+strconv.Itoa(i))
+						answers[i] = st.Put(t, m, "body "+strconv.Itoa(i))
 					})
 				}
 				start.Done()
@@ -46,27 +48,27 @@ func TestRaceForOneURL(t *testing.T) {
 				winner := -1
 				for i, a := range answers {
 					switch {
-					case a.status == http.StatusOK && winner < 0:
+					case a.Status == http.StatusOK && winner < 0:
 						winner = i
-					case a.status == http.StatusOK:
+					case a.Status == http.StatusOK:
 						t.Errorf("clients %d and %d both passed", winner, i)
-					case a.status != http.StatusForbidden || a.reason() != "used":
+					case a.Status != http.StatusForbidden || a.Reason() != "used":
 						t.Errorf("client %d: %v, want 403 used", i, a)
 					}
 				}
 				if winner < 0 {
 					t.Fatal("nobody passed")
 				}
-				st.wantVersions(t, m.key, 1)
-				st.wantVersions(t, m.id.ExpiredKey(), 1)
-				if got, want := st.stored(t, m.key), "body "+strconv.Itoa(winner); got != want {
+				st.WantVersions(t, m.Key, 1)
+				st.WantVersions(t, m.ID.ExpiredKey(), 1)
+				if got, want := st.Stored(t, m.Key), "body "+strconv.Itoa(winner); got != want {
 					t.Errorf("stored %q, but %q was acknowledged", got, want)
 				}
 				if t.Failed() {
 					t.FailNow()
 				}
 			}
-			t.Logf("%d rounds of %d clients over %d processes: one passed each time", rounds(t), clients, len(st.edge.Workers()))
+			t.Logf("%d rounds of %d clients over %d processes: one passed each time", rounds(t), clients, len(st.Edge.Workers()))
 		})
 	}
 }
