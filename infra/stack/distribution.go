@@ -50,11 +50,12 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
 		EnableIpv6:               jsii.Bool(true),
 		PriceClass:               priceClasses[conf.Deploy.PriceClass],
-		MinimumProtocolVersion:   awscloudfront.SecurityPolicyProtocol_TLS_V1_2_2021,
 		ErrorResponses:           uncachedErrors(),
 		PublishAdditionalMetrics: jsii.Bool(true), // the rate of 403, for monitoring
 	}
 	if conf.Deploy.Domain != "" {
+		// With CloudFront's own certificate the TLS policy is CloudFront's as well.
+		props.MinimumProtocolVersion = awscloudfront.SecurityPolicyProtocol_TLS_V1_2_2021
 		props.DomainNames = jsii.Strings(conf.Deploy.Domain)
 		props.Certificate = awscertificatemanager.Certificate_FromCertificateArn(stack, jsii.String("Certificate"), jsii.String(conf.Deploy.CertificateARN))
 	}
@@ -174,7 +175,7 @@ func newLogBucket(stack awscdk.Stack) awss3.Bucket {
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		// CloudFront delivers by ACL:
 		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html
-		ObjectOwnership: awss3.ObjectOwnership_OBJECT_WRITER,
+		ObjectOwnership: awss3.ObjectOwnership_BUCKET_OWNER_PREFERRED,
 		EnforceSSL:      jsii.Bool(true),
 		RemovalPolicy:   awscdk.RemovalPolicy_RETAIN,
 		LifecycleRules: &[]*awss3.LifecycleRule{{
