@@ -107,7 +107,9 @@ var deploySetters = map[string]func(*Config, json.RawMessage) error{
 	"alarmEmail": func(c *Config, raw json.RawMessage) error {
 		s, ok := text(raw)
 		user, host, cut := strings.Cut(s, "@")
-		if !ok || !cut || user == "" || !strings.Contains(host, ".") || !labels(strings.ToLower(host)) || strings.ContainsAny(user, " \t\r\n\"<>") {
+		if !ok || !cut || user == "" || !strings.Contains(host, ".") || !only(host, func(c byte) bool {
+			return lower(c) || digit(c) || c >= 'A' && c <= 'Z' || c == '-' || c == '.'
+		}) || strings.ContainsAny(user, " \t\r\n\"<>") {
 			return fmt.Errorf("is %s: allowed is one e-mail address", shown(raw))
 		}
 		c.Deploy.AlarmEmail = s
