@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -102,7 +103,7 @@ func load(o Options) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, fmt.Errorf("artifact, run make build: %w", err)
 	}
-	if fmt.Sprint(packed) != fmt.Sprint(conf) {
+	if !reflect.DeepEqual(packed, conf) {
 		return config.Config{}, errors.New(o.Artifact + " was built with other settings than " + o.Config + ": run make build with the same CONFIG")
 	}
 	return conf, nil

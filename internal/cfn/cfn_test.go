@@ -419,3 +419,31 @@ func TestReadRefuses(t *testing.T) {
 		t.Errorf("an empty directory: %v", err)
 	}
 }
+
+// An evaluator of policies gets them as JSON: nothing may be lost on the way.
+func TestPoliciesSurviveJSON(t *testing.T) {
+	d, err := cfn.Read("testdata/full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := []cfn.PolicyDocument{d.Bucket.Policy.PolicyDocument}
+	for _, role := range d.Roles {
+		documents = append(documents, role.AssumeRolePolicyDocument, role.Policies[0].PolicyDocument)
+	}
+	for _, document := range documents {
+		data, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again cfn.PolicyDocument
+		if err := json.Unmarshal(data, &again); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := again.Lines(), document.Lines(); len(want) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s\nreads as %q, was %q", data, got, want)
+		}
+		if strings.Contains(string(data), "null") {
+			t.Errorf("%s has an empty element", data)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -181,7 +182,7 @@ func checkFunctions(d *Deployment, conf config.Config, broken func(string, ...an
 		packed, err := config.Load(filepath.Join(f.Directory, "config.json"))
 		if err != nil {
 			broken("%s: %v", name, err)
-		} else if fmt.Sprint(packed) != fmt.Sprint(conf) {
+		} else if !reflect.DeepEqual(packed, conf) {
 			broken("%s was packed with other settings", name)
 		}
 	}

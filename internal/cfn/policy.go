@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// PolicyDocument is an IAM policy.
+// PolicyDocument is an IAM policy. It marshals to one again.
 type PolicyDocument struct {
 	Version   string
 	Statement []Statement
@@ -17,11 +17,12 @@ type PolicyDocument struct {
 // Statement is one statement of an IAM policy. Elements that turn a condition
 // around (NotAction and the like) are not understood, and nothing here needs them.
 type Statement struct {
-	Sid, Effect string
-	Principal   Principal
-	Action      Strings
-	Resource    Strings
-	Condition   map[string]map[string]Strings // operator -> key -> values
+	Sid       string `json:",omitempty"`
+	Effect    string
+	Principal Principal `json:",omitempty"`
+	Action    Strings
+	Resource  Strings                       `json:",omitempty"`
+	Condition map[string]map[string]Strings `json:",omitempty"` // operator -> key -> values
 }
 
 // Strings is a JSON scalar, or a list of them, as IAM allows both.
