@@ -43,9 +43,10 @@ func newBucket(stack awscdk.Stack, conf config.Config) {
 }
 
 // lifecycle keeps an expired entry longer than the valid entry and longer than any
-// URL lives: an expired entry that is gone makes its URL good again. Lifecycle
-// rules remove what the bucket policy lets nobody delete:
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-bucket-with-versioning.html
+// URL lives: an expired entry that is gone makes its URL good again. S3 itself does
+// the removing, so that denying s3:DeleteObject does not stop it:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+// (to stop it one must deny s3:PutLifecycleConfiguration).
 func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{
 		{Id: jsii.String("valid-entries"), Prefix: jsii.String("signatures/valid/"), Expiration: days(config.KeepValidDays)},

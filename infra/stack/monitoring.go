@@ -149,7 +149,9 @@ func (m monitor) logHelp() string {
 }
 
 // edge is a metric of the distribution; CloudFront reports all of them in us-east-1:
-// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html.
+// That page leaves out the three of Lambda@Edge; their names are what CloudFront's
+// own console asks for: https://github.com/awsdocs/amazon-cloudfront-developer-guide/pull/73
 func (m monitor) edge(name, statistic string) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 		Namespace: jsii.String("AWS/CloudFront"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
@@ -167,7 +169,9 @@ func (m monitor) refused() awscloudwatch.IMetric {
 	})
 }
 
-// regional is a metric of a function's replicas, one line for each Region.
+// regional is a metric of a function's replicas, one line for each Region. They
+// report under the name that their log groups have:
+// https://github.com/prometheus-community/yet-another-cloudwatch-exporter/issues/214
 func (m monitor) regional(function, name, statistic string) []awscloudwatch.IMetric {
 	var metrics []awscloudwatch.IMetric
 	for _, region := range executionRegions {
