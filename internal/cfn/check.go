@@ -354,7 +354,8 @@ func checkResponseHeaders(d *Deployment, conf config.Config, broken func(string,
 			continue
 		}
 		s := p.SecurityHeadersConfig
-		if !s.ContentTypeOptions.Override || !s.StrictTransportSecurity.Override || s.StrictTransportSecurity.AccessControlMaxAgeSec < 31536000 {
+		if s.ContentTypeOptions == nil || !s.ContentTypeOptions.Override ||
+			s.StrictTransportSecurity == nil || !s.StrictTransportSecurity.Override || s.StrictTransportSecurity.AccessControlMaxAgeSec < 31536000 {
 			broken("%s does not add nosniff and a year of HSTS", shown(b))
 		}
 		cors := p.CorsConfig

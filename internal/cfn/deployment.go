@@ -18,6 +18,8 @@ type Deployment struct {
 	// Policies of the distribution by the ids that behaviors give.
 	OriginRequestPolicies   map[string]OriginRequestPolicy
 	ResponseHeadersPolicies map[string]ResponseHeadersPolicy
+	// OriginAccessControls by the ids that origins give.
+	OriginAccessControls map[string]OriginAccessControl
 	// Outputs of all stacks; what only AWS knows is ${LogicalID.Attribute} in them.
 	Outputs map[string]string
 	// Others counts the resources that nothing is read of, by type.
@@ -42,6 +44,7 @@ func Read(dir string) (*Deployment, error) {
 		Roles:                   map[string]*Role{},
 		OriginRequestPolicies:   map[string]OriginRequestPolicy{},
 		ResponseHeadersPolicies: map[string]ResponseHeadersPolicy{},
+		OriginAccessControls:    map[string]OriginAccessControl{},
 		Outputs:                 map[string]string{},
 		Others:                  map[string]int{},
 	}
@@ -129,7 +132,11 @@ func (r *reader) read(s stack, id string) error {
 		r.Distribution = Distribution{ID: id, DistributionConfig: p.DistributionConfig}
 	case "AWS::CloudFront::OriginAccessControl":
 		// Harmless as long as no origin names it, which Check looks at.
-		r.Others[resource.Type]++
+		var p struct{ OriginAccessControlConfig OriginAccessControl }
+		if err := s.decode(id, &p); err != nil {
+			return err
+		}
+		r.OriginAccessControls["${"+id+".Id}"] = p.OriginAccessControlConfig
 	case "AWS::WAFv2::WebACL":
 		r.WebACL = &WebACL{ID: id}
 		return s.decode(id, r.WebACL)

@@ -126,12 +126,20 @@ type ResponseHeadersPolicy struct {
 		OriginOverride                bool
 	}
 	SecurityHeadersConfig struct {
-		ContentTypeOptions      struct{ Override bool }
-		StrictTransportSecurity struct {
+		ContentTypeOptions      *struct{ Override bool }
+		StrictTransportSecurity *struct {
 			AccessControlMaxAgeSec               int
 			IncludeSubdomains, Override, Preload bool
 		}
 	}
+}
+
+// OriginAccessControl says when CloudFront signs what it sends to an origin.
+type OriginAccessControl struct {
+	Description, Name             string
+	OriginAccessControlOriginType string
+	SigningBehavior               string // always, never or no-override
+	SigningProtocol               string
 }
 
 // Distribution is the CloudFront distribution.
