@@ -111,6 +111,29 @@ func TestTimeBudget(t *testing.T) {
 	}
 }
 
+// TestLateLookup: an index that keeps its limit a little too loosely leaves the
+// claim too little time. It is not begun, and the refusal says that nothing is spent.
+func TestLateLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.clock.Set(time.Now())
+		minted := w.mint(t)
+		gate, index := w.gate(onetime.Conditional)
+		gate.Clock = bubbleClock{}
+		index.Intercept = func(call onetimetest.Call) *onetimetest.Fault {
+			time.Sleep(call.Limit + time.Millisecond)
+			return nil
+		}
+		_, err := gate.Decide(t.Context(), upload(minted, "ours"), time.Now().Add(3*time.Second))
+		if got := reasonOf(t, err); got != onetime.IndexUnavailable {
+			t.Errorf("reason %q, want index-unavailable", got)
+		}
+		if got := index.Tally(); got != looked {
+			t.Errorf("index requests %q, want %q", got, looked)
+		}
+	})
+}
+
 // TestTimeBudgetSweep: whatever the budget and the pace of the index, the decision
 // is in time, and a claim is only made with time to see it through.
 func TestTimeBudgetSweep(t *testing.T) {
