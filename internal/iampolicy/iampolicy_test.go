@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 		{string(document(`{` + ok + `,"Condition":[]}`)), false, "Condition is not a JSON object"},
 		{string(document(`{` + ok + `,"Condition":{"ArnLike":{"aws:PrincipalArn":"*"}}}`)), false, "cannot be compared"},
 		{string(document(`{` + ok + `,"Condition":{"NumericLessThan":{"s3:TlsVersion":"x"}}}`)), false, "cannot be compared"},
-		{string(document(`{"Effect":"allow","Action":"*","Resource":"*"}`)), false, "statement 1: Effect is allow, want Allow or Deny"},
+		{string(document(`{"Effect":"allow","Action":"*","Resource":"*"}`)), false, "statement 1: its Effect is allow, want Allow or Deny"},
 		{string(document(`{"Action":"*","Resource":"*"}`)), false, "Effect is <nil>"},
 		{string(document(`{"Effect":"Allow","Resource":"*"}`)), false, "Action is missing"},
 		{string(document(`{"Effect":"Allow","Action":"PutObject","Resource":"*"}`)), false, `Action "PutObject" is not`},

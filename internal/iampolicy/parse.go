@@ -87,7 +87,7 @@ func parseStatement(fields map[string]any, keys []string, resource bool, number 
 	case "Deny":
 		s.deny = true
 	default:
-		return fail(fmt.Errorf("Effect is %v, want Allow or Deny", fields["Effect"]))
+		return fail(fmt.Errorf("its Effect is %v, want Allow or Deny", fields["Effect"]))
 	}
 	var err error
 	if resource {
@@ -100,7 +100,7 @@ func parseStatement(fields map[string]any, keys []string, resource bool, number 
 	}
 	for i, a := range s.actions {
 		if a != "*" && !action.MatchString(a) {
-			return fail(fmt.Errorf(`Action %q is not of the form "service:name"`, a))
+			return fail(fmt.Errorf(`its Action %q is not of the form "service:name"`, a))
 		}
 		s.actions[i] = strings.ToLower(a)
 	}
@@ -137,7 +137,7 @@ func (s *statement) principal(v any) error {
 	}
 	kinds, ok := v.(map[string]any)
 	if !ok || len(kinds) == 0 {
-		return fmt.Errorf(`Principal is %v, want "*" or an object`, v)
+		return fmt.Errorf(`its Principal is %v, want "*" or an object`, v)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		names, err := texts("Principal "+kind, kinds[kind])
@@ -170,10 +170,10 @@ func parsePattern(s string) (pattern, error) {
 	}
 	parts := strings.SplitN(s, ":", arnParts)
 	if len(parts) != arnParts || parts[0] != "arn" {
-		return nil, fmt.Errorf("Resource %q is not an ARN", s)
+		return nil, fmt.Errorf("its Resource %q is not an ARN", s)
 	}
 	if strings.ContainsAny(parts[2], "*?") {
-		return nil, fmt.Errorf("Resource %q has a wildcard for its service", s)
+		return nil, fmt.Errorf("its Resource %q has a wildcard for its service", s)
 	}
 	return parts, nil
 }
@@ -181,7 +181,7 @@ func parsePattern(s string) (pattern, error) {
 func parseConditions(block any, keys []string) ([]condition, error) {
 	byOperator, ok := block.(map[string]any)
 	if !ok {
-		return nil, errors.New("Condition is not a JSON object")
+		return nil, errors.New("its Condition is not a JSON object")
 	}
 	var all []condition
 	for _, name := range slices.Sorted(maps.Keys(byOperator)) {
@@ -192,7 +192,7 @@ func parseConditions(block any, keys []string) ([]condition, error) {
 		}
 		byKey, ok := byOperator[name].(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("Condition %s is not a JSON object", name)
+			return nil, fmt.Errorf("its Condition %s is not a JSON object", name)
 		}
 		for _, key := range slices.Sorted(maps.Keys(byKey)) {
 			if !slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) }) {
@@ -204,7 +204,7 @@ func parseConditions(block any, keys []string) ([]condition, error) {
 			}
 			for _, v := range values {
 				if op.check != nil && !op.check(v) {
-					return nil, fmt.Errorf("Condition %s %s cannot be compared with %q", name, key, v)
+					return nil, fmt.Errorf("its Condition %s %s cannot be compared with %q", name, key, v)
 				}
 			}
 			all = append(all, condition{operator: op, key: strings.ToLower(key), values: values})

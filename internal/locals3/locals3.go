@@ -21,6 +21,7 @@ package locals3
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,13 +44,18 @@ import (
 // ErrNoBinary says that the S3 server's program is not there.
 var ErrNoBinary = errors.New("versitygw not found")
 
-// Options says what to run and where. All fields but Log, Fault and IdleTimeout are needed.
+// Options says what to run and where. The fields up to Addr are needed.
 type Options struct {
 	Binary               string // path of versitygw
 	Dir                  string // data: objects, versions and accounts; survives restarts
 	Bucket, Region       string // the one bucket, created with versioning enabled
-	AccessKey, SecretKey string // the one account
+	AccessKey, SecretKey string // the operator: may do everything that BucketPolicy does not deny
 	Addr                 string // where the proxy listens, such as 127.0.0.1:9000; port 0 picks a free one
+
+	// Roles may do what their policies and BucketPolicy allow, with their own credentials.
+	Roles []Role
+	// BucketPolicy is the bucket's policy; nil means none.
+	BucketPolicy json.RawMessage
 
 	// IdleTimeout is how long the proxy keeps an idle client connection; 0 keeps it for ever.
 	IdleTimeout time.Duration
@@ -63,7 +69,9 @@ type Options struct {
 type Server struct {
 	o      Options
 	url    string
-	direct *s3.Client // to the child, past the proxy
+	root   string     // secret of the child's root account, which is nobody's outside of this package
+	direct *s3.Client // to the child as root, past the proxy and all policies
+	iam    *iamService
 	proxy  *proxy
 	http   *http.Server
 	served chan struct{}
@@ -84,6 +92,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	access, err := newAccess(o)
+	if err != nil {
+		return nil, err
+	}
 	ln, err := net.Listen("tcp", o.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("another program already listens on %s: %w", o.Addr, syscall.EADDRINUSE)
@@ -91,17 +103,23 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for s3 requests on %q: %w", o.Addr, err)
 	}
-	s := &Server{o: o, url: "http://" + ln.Addr().String(), served: make(chan struct{})}
+	s := &Server{o: o, url: "http://" + ln.Addr().String(), root: rand.Text(), served: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			ln.Close()
 			if s.child != nil {
 				s.child.kill()
 			}
+			if s.iam != nil {
+				s.iam.close()
+			}
 		}
 	}()
-	s.direct = newDirect(o, s.dial)
-	s.proxy = newProxy(o, s.dial, s.newestIsMarker)
+	if s.iam, err = startIAM(access); err != nil {
+		return nil, fmt.Errorf("start the iam service: %w", err)
+	}
+	s.direct = newDirect(o.Region, s.root, s.dial)
+	s.proxy = newProxy(o, access, s.dial, s.newestIsMarker)
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -162,6 +180,7 @@ func (s *Server) Close() error {
 	<-s.served
 	s.proxy.active.Wait()
 	s.child.stop()
+	s.iam.close()
 	return err
 }
 
@@ -190,23 +209,25 @@ func (s *Server) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects, versions, iam := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "iam")
-	for _, d := range []string{objects, versions, iam} {
+	objects, versions := filepath.Join(dir, "objects"), filepath.Join(dir, "versions")
+	for _, d := range []string{objects, versions} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return err
 		}
 	}
 	for range 5 {
-		if err = s.runOnce(ctx, objects, versions, iam); !errors.Is(err, errPortTaken) {
+		if err = s.runOnce(ctx, objects, versions); !errors.Is(err, errPortTaken) {
 			break
 		}
 	}
 	return err
 }
 
+const rootAccessKey = "oncegate-local-root"
+
 var errPortTaken = errors.New("its port was taken by another program")
 
-func (s *Server) runOnce(ctx context.Context, objects, versions, iam string) error {
+func (s *Server) runOnce(ctx context.Context, objects, versions string) error {
 	addr, err := freeAddr()
 	if err != nil {
 		return err
@@ -215,14 +236,12 @@ func (s *Server) runOnce(ctx context.Context, objects, versions, iam string) err
 	// Between choosing the port and the child's taking it another server may have come in, perhaps another of ours:
 	// only our child answers at this path.
 	health := "/health-" + rand.Text()
-	// With an account directory an unknown access key answers 403 InvalidAccessKeyId as at AWS; without one,
-	// in the server's single account mode, it answers 404.
 	c, err := startChild(s.o.Log, s.o.Binary, []string{
 		"--quiet", "--port", addr, "--health", health, "--region", s.o.Region,
-		"--virtual-domain", "s3." + s.o.Region + ".amazonaws.com", "--iam-dir", iam,
+		"--virtual-domain", "s3." + s.o.Region + ".amazonaws.com", "--iam-standalone-endpoint", s.iam.socket(),
 		"posix", "--versioning-dir", versions, objects,
 	}, []string{
-		"ROOT_ACCESS_KEY=" + s.o.AccessKey, "ROOT_SECRET_KEY=" + s.o.SecretKey,
+		"ROOT_ACCESS_KEY=" + rootAccessKey, "ROOT_SECRET_KEY=" + s.root,
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
 	})
 	if err != nil {
@@ -285,7 +304,8 @@ func (s *Server) makeBucket(ctx context.Context) error {
 		}
 	}
 	var owned *types.BucketAlreadyOwnedByYou
-	if _, err := s.direct.CreateBucket(ctx, in); err != nil && !errors.As(err, &owned) {
+	var exists *types.BucketAlreadyExists // data of a version that had another root
+	if _, err := s.direct.CreateBucket(ctx, in); err != nil && !errors.As(err, &owned) && !errors.As(err, &exists) {
 		return fmt.Errorf("create bucket %s: %w", s.o.Bucket, err)
 	}
 	_, err := s.direct.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
@@ -320,15 +340,15 @@ func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, 
 }
 
 // newDirect makes the client for the proxy's own questions. It never retries: a failure shows as one.
-func newDirect(o Options, dial dialFunc) *s3.Client {
+func newDirect(region, secret string, dial dialFunc) *s3.Client {
 	return s3.New(s3.Options{
-		Region:       o.Region,
+		Region:       region,
 		BaseEndpoint: aws.String("http://localhost"),
 		UsePathStyle: true,
 		Retryer:      aws.NopRetryer{},
 		HTTPClient:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: o.AccessKey, SecretAccessKey: o.SecretKey}, nil
+			return aws.Credentials{AccessKeyID: rootAccessKey, SecretAccessKey: secret}, nil
 		}),
 	})
 }

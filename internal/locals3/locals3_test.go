@@ -56,6 +56,11 @@ func get(t testing.TB, c *s3.Client, key string) string {
 // presign makes a query-signed URL for the production host, dated at, with the given headers signed too.
 func presign(t testing.TB, method, key, access, secret string, at time.Time, header ...string) string {
 	t.Helper()
+	return presignAs(t, locals3.Role{AccessKey: access, SecretKey: secret}, method, key, at, header...)
+}
+
+func presignAs(t testing.TB, by locals3.Role, method, key string, at time.Time, header ...string) string {
+	t.Helper()
 	r, err := http.NewRequest(method, "https://"+locals3test.Host+"/"+key+"?X-Amz-Expires=300", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +69,8 @@ func presign(t testing.TB, method, key, access, secret string, at time.Time, hea
 		r.Header.Set(header[i], header[i+1])
 	}
 	u, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
-		aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, r, "UNSIGNED-PAYLOAD", "s3", locals3test.Region, at)
+		aws.Credentials{AccessKeyID: by.AccessKey, SecretAccessKey: by.SecretKey, SessionToken: by.SessionToken},
+		r, "UNSIGNED-PAYLOAD", "s3", locals3test.Region, at)
 	if err != nil {
 		t.Fatal(err)
 	}

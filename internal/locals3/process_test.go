@@ -232,7 +232,11 @@ func TestNothingIsSentTwice(t *testing.T) {
 	defer ln.Close()
 	o := options(t)
 	o.Log = slog.New(slog.DiscardHandler)
-	p := httptest.NewServer(newProxy(o, func(ctx context.Context, _, _ string) (net.Conn, error) {
+	a, err := newAccess(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := httptest.NewServer(newProxy(o, a, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", ln.Addr().String())
 	}, nil))
 	defer p.Close()

@@ -18,6 +18,7 @@ import (
 type proxy struct {
 	log     *slog.Logger
 	fault   func(*http.Request) Fault
+	access  *access
 	marker  func(ctx context.Context, bucket, key string) (bool, error)
 	pass    *httputil.ReverseProxy
 	counts  counts
@@ -30,8 +31,8 @@ type proxy struct {
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-func newProxy(o Options, dial dialFunc, marker func(context.Context, string, string) (bool, error)) *proxy {
-	p := &proxy{log: o.Log, fault: o.Fault, marker: marker, closing: make(chan struct{})}
+func newProxy(o Options, a *access, dial dialFunc, marker func(context.Context, string, string) (bool, error)) *proxy {
+	p := &proxy{log: o.Log, fault: o.Fault, access: a, marker: marker, closing: make(chan struct{})}
 	p.pass = &httputil.ReverseProxy{
 		Rewrite: rewrite,
 		// One connection for each request: http.Transport sends a request again only when a reused connection
@@ -78,7 +79,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, errorAnswer(r, http.StatusForbidden, "AccessDenied", "Request is not valid yet"))
 		return
 	}
-	p.pass.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), faultKey{}, f)))
+	c, ctx := p.access.begin(r)
+	defer p.access.end(c)
+	p.pass.ServeHTTP(w, r.WithContext(context.WithValue(ctx, faultKey{}, f)))
 }
 
 func (p *proxy) begin() bool {
@@ -108,7 +111,11 @@ func rewrite(pr *httputil.ProxyRequest) {
 		}
 	}
 	pr.Out.Header.Del("X-Amz-Cf-Id")
+	// The only thing of a request that versitygw hands on to its IAM service as it is, besides User-Agent.
+	pr.Out.Header.Set("Referer", callOf(pr.In).id)
 }
+
+func callOf(r *http.Request) *call { return r.Context().Value(callKey{}).(*call) }
 
 // putRight turns the child's answer into the one that S3 gives, then plays an Apply fault.
 func (p *proxy) putRight(res *http.Response) error {
@@ -116,11 +123,12 @@ func (p *proxy) putRight(res *http.Response) error {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	bucket, key := target(r)
 	if read && res.StatusCode == http.StatusNotFound && key != "" && !strings.Contains(Call(r), "?") {
-		marker, err := p.marker(r.Context(), bucket, key)
-		if err != nil {
+		if p.access.hidesAbsent(callOf(r), bucket) {
+			res.Body.Close()
+			*res = *errorAnswer(r, http.StatusForbidden, "AccessDenied", "Access Denied")
+		} else if marker, err := p.marker(r.Context(), bucket, key); err != nil {
 			return err // "absent" might be a lie, so say nothing at all
-		}
-		if marker {
+		} else if marker {
 			res.Header.Set("X-Amz-Delete-Marker", "true")
 		}
 	}
@@ -130,10 +138,12 @@ func (p *proxy) putRight(res *http.Response) error {
 	return nil
 }
 
+const amzDate = "20060102T150405Z"
+
 // datedAhead tells whether a presigned request is dated more than 15 minutes ahead of now, which S3 refuses
 // ("Request is not valid yet") and versitygw takes.
 func datedAhead(r *http.Request, now time.Time) bool {
-	t, err := time.Parse("20060102T150405Z", r.URL.Query().Get("X-Amz-Date"))
+	t, err := time.Parse(amzDate, r.URL.Query().Get("X-Amz-Date"))
 	return err == nil && t.Sub(now) > 15*time.Minute
 }
 

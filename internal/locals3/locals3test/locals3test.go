@@ -77,8 +77,13 @@ func Binary(t testing.TB) string {
 
 // Client is an SDK client of the server that speaks path style and never retries.
 func Client(s *locals3.Server) *s3.Client {
+	return ClientAs(s, locals3.Role{AccessKey: AccessKey, SecretKey: SecretKey})
+}
+
+// ClientAs is Client with a role's credentials.
+func ClientAs(s *locals3.Server, r locals3.Role) *s3.Client {
 	return s3.New(s3.Options{
 		Region: Region, BaseEndpoint: aws.String(s.URL()), UsePathStyle: true, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider(AccessKey, SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKey, r.SecretKey, r.SessionToken),
 	})
 }
