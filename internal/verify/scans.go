@@ -1,0 +1,174 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// statuses is the README's table of refusals.
+var statuses = map[string]int{
+	"used": 403, "revoked": 403, "unknown": 403, "expired": 403, "method": 403, "path": 403,
+	"length-required": 411, "too-large": 413, "header": 400, "options": 400,
+	"index-unavailable": 503, "claim-unknown": 503, "internal": 503,
+}
+
+// scan looks at every answer of the run.
+func (r *run) scan(wrong func(a *answer) (expected, got string)) error {
+	if len(r.answers) == 0 {
+		return skip("there was no answer to look at")
+	}
+	for _, a := range r.answers {
+		if expected, got := wrong(a); got != "" {
+			return want(expected, "%s, in the answer %v to %s", got, a, a.what)
+		}
+	}
+	r.observe("%d answers", len(r.answers))
+	return nil
+}
+
+func (r *run) refusalForm(context.Context) error {
+	return r.scan(func(a *answer) (string, string) {
+		reason := a.reason()
+		if reason == "" {
+			return "", ""
+		}
+		status, known := statuses[reason]
+		start := http.StatusText(status) + ": "
+		switch got := a.header.Get("Content-Type"); {
+		case !known:
+			return "a reason that the README names", strconv.Quote(reason)
+		case a.status != status:
+			return strconv.Itoa(status), strconv.Itoa(a.status)
+		case !strings.HasPrefix(got, "text/plain"):
+			return "content-type text/plain", strconv.Quote(got)
+		case a.method != "HEAD" && (!strings.HasPrefix(a.text, start) || strings.Contains(a.text, "\n") || !strings.HasSuffix(a.text, ".")):
+			return "one sentence after " + strconv.Quote(start), "another body"
+		}
+		return "", ""
+	})
+}
+
+func (r *run) retryAfter(context.Context) error {
+	seen := 0
+	err := r.scan(func(a *answer) (string, string) {
+		got := a.header.Get("Retry-After")
+		switch {
+		case a.reason() == "index-unavailable":
+			seen++
+			if n, err := strconv.Atoi(got); err != nil || n < 0 {
+				return "retry-after in seconds", strconv.Quote(got)
+			}
+		case a.reason() != "" && got != "":
+			return "no retry-after", strconv.Quote(got)
+		}
+		return "", ""
+	})
+	if err == nil && seen == 0 {
+		r.observe("no index-unavailable among them")
+	}
+	return err
+}
+
+// generated says whether a function made the answer, or should have.
+func generated(a *answer) bool {
+	return a.reason() != "" || a.method == "OPTIONS" || a.target == "/url" && a.status == 200
+}
+
+func (r *run) noStore(context.Context) error {
+	return r.scan(func(a *answer) (string, string) {
+		if got := a.header.Get("Cache-Control"); generated(a) && !lists(got, "no-store") {
+			return "cache-control: no-store", strconv.Quote(got)
+		}
+		return "", ""
+	})
+}
+
+func (r *run) notCached(context.Context) error {
+	return r.scan(func(a *answer) (string, string) {
+		if got := a.header.Get("X-Cache"); strings.Contains(got, "Hit") {
+			return "no hit", "x-cache: " + got
+		}
+		if got := a.header.Get("Age"); got != "" && got != "0" {
+			return "no age", "age: " + got
+		}
+		return "", ""
+	})
+}
+
+// leaks are what a canonical request, a presigned query, a signature header and
+// the key of a role look like. S3 puts the first into the body of a
+// SignatureDoesNotMatch.
+var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|SignatureProvided|AWS4-HMAC-SHA256|(?i:x-amz-(signature|security-token|credential))|\b(ASIA|AKIA)[A-Z0-9]{16}\b`)
+
+func (r *run) noLeak(context.Context) error {
+	return r.scan(func(a *answer) (string, string) {
+		text := a.text
+		if a.target == "/url" && a.status == 200 {
+			text = "" // the URL that was asked for
+		}
+		for name, values := range a.header {
+			text += "\n" + name + ": " + strings.Join(values, ", ")
+		}
+		// What was found is named by its pattern: a report must not leak either.
+		if found := leaks.FindString(text); found != "" {
+			if strings.HasPrefix(found, "ASIA") || strings.HasPrefix(found, "AKIA") {
+				found = "an access key id"
+			}
+			return "nothing of a signature", found
+		}
+		return "", ""
+	})
+}
+
+func (r *run) functions(context.Context) error {
+	return r.scan(func(a *answer) (string, string) {
+		if got := a.header.Get("X-Cache"); strings.HasPrefix(got, "Lambda") && strings.Contains(got, "Error") {
+			return "no error of a function", "x-cache: " + got
+		}
+		return "", ""
+	})
+}
+
+func (r *run) securityHeaders(context.Context) error {
+	if r.tls == nil {
+		return skip("the deployment is plain http")
+	}
+	if got := r.uploaded.header.Get("Strict-Transport-Security"); !strings.Contains(got, "max-age=") {
+		return want("strict-transport-security with max-age", "%q", got)
+	}
+	if got := r.uploaded.header.Get("X-Content-Type-Options"); got != "nosniff" {
+		return want("x-content-type-options: nosniff", "%q", got)
+	}
+	return nil
+}
+
+// generatedHeaders records what AWS's documentation leaves open: it cannot fail.
+func (r *run) generatedHeaders(context.Context) error {
+	if r.tls == nil {
+		return skip("the deployment is plain http")
+	}
+	seen := "not put on"
+	if r.minted.header.Get("Strict-Transport-Security") != "" {
+		seen = "put on"
+	}
+	r.observe("%s generated answers", seen)
+	return nil
+}
+
+// Text writes a line for people.
+func (l Line) Text() string {
+	s := fmt.Sprintf("%-7s %-20s %s", l.Result, l.ID, l.Promise)
+	if l.Observed != "" {
+		s += " [" + l.Observed + "]"
+	}
+	for _, more := range []struct{ name, text string }{{"skipped ", l.Reason}, {"expected ", l.Expected}, {"got      ", l.Got}} {
+		if more.text != "" {
+			s += fmt.Sprintf("\n%29s%s%s", "", strings.Replace(more.name, "skipped ", "", 1), more.text)
+		}
+	}
+	return s
+}
