@@ -66,7 +66,7 @@ race: build tools ## only the races for one URL, longer
 fuzz: ## every fuzz target, FUZZTIME each (now 10s)
 	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
 	  grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go 2>/dev/null | sed 's/^func //' | while read -r target; do \
-	    echo "$$target ($(FUZZTIME))"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+	    echo "$$target ($(FUZZTIME))"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$dir"; \
 	  done; done
 
 .PHONY: lint

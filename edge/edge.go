@@ -102,14 +102,14 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 	switch {
 	case request.URI != "/url":
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}
+	case request.Method != http.MethodGet && request.Method != http.MethodHead:
+		return Result{}, &onetime.Refusal{Reason: onetime.Method}
+	case request.Querystring != "":
+		return Result{}, &onetime.Refusal{Reason: onetime.Options}
 	case request.Method == http.MethodHead:
 		// What a GET would say of itself, without a URL being made: link previews
 		// and monitors ask with HEAD.
 		return Result{Response: answer(http.StatusOK, "")}, nil
-	case request.Method != http.MethodGet:
-		return Result{}, &onetime.Refusal{Reason: onetime.Method}
-	case request.Querystring != "":
-		return Result{}, &onetime.Refusal{Reason: onetime.Options}
 	}
 	host := request.Headers.Values("host")
 	if len(host) != 1 || host[0] == "" {

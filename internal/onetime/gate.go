@@ -64,14 +64,20 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 }
 
 func (g *Gate) spend(ctx context.Context, id ID, key, request string, deadline time.Time) (Pass, error) {
-	if err := g.lookUp(ctx, id, key, deadline.Add(-writeLimit-readBackLimit)); err != nil {
+	// Anything but an explicit Conditional gets the stricter rule.
+	listed := g.FirstVersion != Conditional
+	claimBy := deadline
+	if listed {
+		claimBy = deadline.Add(-readBackLimit) // the list needs time as well
+	}
+	if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); err != nil {
 		return Pass{}, err
 	}
-	version, err := g.claim(ctx, id, request, deadline)
+	version, err := g.claim(ctx, id, request, claimBy)
 	if err != nil {
 		return Pass{}, err
 	}
-	if g.FirstVersion == Listed {
+	if listed {
 		if err := g.checkFirst(ctx, id, version, deadline); err != nil {
 			return Pass{}, err
 		}
@@ -92,20 +98,28 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) e
 		body              []byte
 		spent             Reason
 		validErr, usedErr error
+		panicked          any
 		done              = make(chan struct{})
 	)
 	go func() {
 		defer close(done)
+		// A panic belongs to the caller, who can refuse this one request; here it
+		// would end the process.
+		defer func() { panicked = recover() }()
 		usedErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
 			spent, err = g.Index.HeadExpired(ctx, limit, id)
 			return err
 		})
 	}()
+	defer func() { <-done }() // a panic here must not leave the other behind
 	validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
 		body, err = g.Index.ReadValid(ctx, limit, id)
 		return err
 	})
 	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):

@@ -42,7 +42,7 @@ type Index interface {
 	ReadExpired(ctx context.Context, limit time.Duration, id ID) (body []byte, version string, err error)
 
 	// ListExpired lists all versions and delete markers of exactly this expired
-	// entry, newest first, as S3 lists them. limit bounds each page's request.
+	// entry, newest first, as S3 lists them. limit bounds all pages together.
 	ListExpired(ctx context.Context, limit time.Duration, id ID) ([]Version, error)
 }
 

@@ -38,6 +38,16 @@ var metadataHeaders = []string{
 	"cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires",
 }
 
+// maxForwardedBytes keeps what a viewer can put into the request to S3 well below
+// the 8 KB of headers that S3 takes with a PUT; CloudFront adds some of its own:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+const maxForwardedBytes = 6 << 10
+
+// forwardedHeaders are all that CloudFront may send on to S3, metadata included.
+var forwardedHeaders = append([]string{
+	"access-control-request-headers", "access-control-request-method", "content-md5", "origin", "via", "x-forwarded-for",
+}, metadataHeaders...)
+
 // Forwarded tells whether a viewer's header may reach S3 with the upload. S3
 // authenticates by the upload signature alone: a second Authorization would be an
 // error, an unsigned x-amz-* header too. Conditions are the gate's business:
@@ -110,21 +120,29 @@ func (put Put) checkHeaders() error {
 	if chunked {
 		return errors.New("the body is framed as aws-chunked")
 	}
-	for _, digest := range put.Headers.Values("content-md5") {
-		if sum, err := base64.StdEncoding.DecodeString(digest); err != nil || len(sum) != 16 {
-			return errors.New("content-md5 is not the base64 of 16 bytes")
+	if digests := put.Headers.Values("content-md5"); digests != nil {
+		sum, err := base64.StdEncoding.DecodeString(digests[0])
+		if len(digests) != 1 || err != nil || len(sum) != 16 {
+			return errors.New("content-md5 is not the base64 of 16 bytes, once")
 		}
 	}
-	size := 0
-	for _, name := range metadataHeaders {
+	if size := put.headerBytes(metadataHeaders); size > maxMetadataBytes {
+		return fmt.Errorf("metadata headers of %d bytes, S3 takes %d", size, maxMetadataBytes)
+	}
+	if size := put.headerBytes(forwardedHeaders); size > maxForwardedBytes {
+		return fmt.Errorf("forwarded headers of %d bytes, at most %d are allowed", size, maxForwardedBytes)
+	}
+	return nil
+}
+
+// headerBytes is the length of these headers, names and values.
+func (put Put) headerBytes(names []string) (size int) {
+	for _, name := range names {
 		for _, value := range put.Headers.Values(name) {
 			size += len(name) + len(value)
 		}
 	}
-	if size > maxMetadataBytes {
-		return fmt.Errorf("metadata headers of %d bytes, S3 takes %d", size, maxMetadataBytes)
-	}
-	return nil
+	return size
 }
 
 func isDecimal(s string) bool {

@@ -158,8 +158,12 @@ func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime
 	key := id.ExpiredKey()
 	var versions []onetime.Version
 	var from Marker
+	left, began := limit, time.Now()
 	for range maxPages {
-		page, err := x.bucket.ListVersions(ctx, limit, key, from)
+		if left <= 0 {
+			return nil, &onetime.Fault{Op: op, Err: errors.New("no time left for the next page")}
+		}
+		page, err := x.bucket.ListVersions(ctx, left, key, from)
 		if err = outcome(op, Answer{Status: page.Status}, err, nil); err != nil {
 			return nil, err
 		}
@@ -175,6 +179,7 @@ func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime
 			return nil, &onetime.Fault{Op: op, Status: page.Status, Err: errors.New("the next page is the same page")}
 		}
 		from = *page.Next
+		left = limit - time.Since(began)
 	}
 	return nil, &onetime.Fault{Op: op, Status: http.StatusOK, Err: fmt.Errorf("more than %d pages", maxPages)}
 }
