@@ -43,7 +43,7 @@ build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory 
 .PHONY: test
 test: build tools ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
-	@$(MAKE) --no-print-directory test-wasm test-node
+	@$(MAKE) --no-print-directory test-wasm test-node test-infra
 
 # The packages that run at the edge, compiled for and run on what runs there.
 WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./edge
@@ -57,6 +57,10 @@ test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deplo
 test-node: build ## the artifact in Node 22 and Node 24
 	$(NODE22) --test edge/node/
 	$(NODE24) --test edge/node/
+
+.PHONY: test-infra
+test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk synth offline
+	JSII_NODE="$$PWD/$(NODE22)" $(GO) -C infra test ./...
 
 .PHONY: race
 race: build tools ## only the races for one URL, longer
@@ -75,12 +79,46 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulnche
 	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	GOOS=js GOARCH=wasm $(GO) vet ./edge/wasm
+	$(GO) -C infra vet ./...
 	$(STATICCHECK) ./...
 	GOOS=js GOARCH=wasm $(STATICCHECK) ./edge/wasm
+	cd infra && ../$(STATICCHECK) ./...
 	@if out=$$($(GOVULNCHECK) ./... 2>&1); then echo "$$out" | tail -n 3; \
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
 	    echo "govulncheck: its database could not be reached, so nothing was checked for known vulnerabilities"; \
 	  else echo "$$out"; exit 1; fi
+
+# CDK and the Node process behind it run in the Node that package-lock.json pins.
+CDK = JSII_NODE="$$PWD/$(NODE22)" CONFIG='$(CONFIG)' $(NODE22) node_modules/aws-cdk/bin/cdk
+
+.PHONY: synth
+synth: build ## write the CloudFormation templates to cdk.out (the placeholder bucket is fine for that)
+	ONCEGATE_LOCAL=1 $(CDK) synth --quiet --strict --no-notices
+
+.PHONY: diff
+diff: build ## show what a deploy would change on AWS
+	$(CDK) diff
+
+.PHONY: deploy
+deploy: build ## deploy to AWS; asks before it widens a permission
+	$(CDK) deploy --all --outputs-file build/outputs.json
+
+.PHONY: destroy
+destroy: build ## take the edge down, in two steps; the bucket and what protects it stay
+	@echo 'Step 1 of 2: taking the functions off the distribution. CloudFront needs 5 to 15 minutes.'
+	ONCEGATE_DETACH=1 $(CDK) deploy Edge --exclusively --require-approval never
+	@$(MAKE) --no-print-directory destroy-edge
+
+# CloudFormation tries once and gives up; it goes on where it was when asked again.
+.PHONY: destroy-edge
+destroy-edge: build ## step 2 of destroy, to go on with after an interruption
+	@echo 'Step 2 of 2: deleting. Lambda lets a function go when CloudFront has removed its replicas,'
+	@echo 'mostly within a few hours of step 1; until then a try ends in "replicated function".'
+	@echo 'A try every 15 minutes, for a day at most. Ctrl-C is harmless; make destroy-edge goes on.'
+	@for try in $$(seq 96); do \
+	  if $(CDK) destroy Edge --force; then exit 0; fi; \
+	  echo "try $$try of 96 did not finish (the cause stands above); next try at $$(date -d '+15 minutes' +%H:%M 2>/dev/null || date -v+15M +%H:%M)"; sleep 900; \
+	done; exit 1
 
 .PHONY: clean
 clean: ## remove what was built, the local bucket included; fetched tools stay

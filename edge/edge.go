@@ -145,6 +145,12 @@ func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (
 		}
 	}
 	slices.Sort(forward.Drop) // same event, same answer
+	for name, value := range pass.Headers {
+		if forward.Set == nil {
+			forward.Set = Headers{}
+		}
+		forward.Set.set(name, value)
+	}
 	return Result{Forward: forward}, nil
 }
 

@@ -115,6 +115,7 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			Entropy:      rand.Reader,
 			Region:       conf.Region,
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
+			WriteOnce:    conf.WriteOnce,
 		},
 		AllowedOrigins: conf.AllowedOrigins,
 		Scheme:         viewerScheme,

@@ -95,7 +95,7 @@ func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
 // ten. Never Host, which must be the origin's, nor Authorization, a second signature.
 var forwardedHeaders = []string{
 	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
-	"expires", "origin", "x-amz-checksum-sha256",
+	"expires", "origin",
 }
 
 // newOriginRequestPolicy forwards the query whole, for it holds the signature, and

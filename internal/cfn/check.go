@@ -253,7 +253,7 @@ func checkOrigin(d *Deployment, conf config.Config, broken func(string, ...any))
 func ForwardedHeaders(conf config.Config) []string {
 	headers := []string{
 		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
-		"expires", "origin", "x-amz-checksum-sha256",
+		"expires", "origin",
 	}
 	if conf.WriteOnce {
 		headers = append(headers, "if-none-match")

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/localstack"
 )
@@ -47,6 +50,32 @@ func TestUploadOnce(t *testing.T) {
 			}
 			st.WantVersions(t, m.Key, 1)
 			st.WantVersions(t, "signatures/expired/"+hash, 1)
+		})
+	}
+}
+
+// TestWriteOnce: with "writeOnce" S3 itself refuses to write over an object, even
+// one that came into the bucket by another way.
+func TestWriteOnce(t *testing.T) {
+	for _, writeOnce := range []bool{true, false} {
+		t.Run(fmt.Sprint(writeOnce), func(t *testing.T) {
+			st := localstack.New(t, func(s *localstack.Setup) { s.Settings["writeOnce"] = writeOnce })
+			if a := st.Put(t, st.Mint(t), "x"); a.Status != http.StatusOK {
+				t.Fatalf("upload: %v, want 200", a)
+			}
+			m := st.Mint(t)
+			if _, err := locals3test.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String(locals3test.Bucket), Key: &m.Key, Body: strings.NewReader("from elsewhere"),
+			}); err != nil {
+				t.Fatal(err)
+			}
+			want := http.StatusOK
+			if writeOnce {
+				want = http.StatusPreconditionFailed
+			}
+			if a := st.Put(t, m, "x"); a.Status != want {
+				t.Errorf("upload over an object: %v, want %d", a, want)
+			}
 		})
 	}
 }

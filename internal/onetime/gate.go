@@ -38,6 +38,9 @@ type Gate struct {
 	Entropy      Entropy // safe for concurrent use
 	Region       string  // of the bucket
 	FirstVersion FirstVersion
+	// WriteOnce makes S3 refuse the upload if the object exists already, whoever
+	// wrote it. CloudFront must forward if-none-match for that.
+	WriteOnce bool
 }
 
 // Pass lets one upload through.
@@ -45,6 +48,10 @@ type Pass struct {
 	ID    ID
 	Key   string // the object it writes
 	Query string // replaces the viewer's query; a secret of the gate and S3
+	// Headers, by lower-case name, replace the viewer's: Query is signed for them.
+	// Their values are never the viewer's or the minter's choice, for S3 shows
+	// signed headers to the client when a signature does not match.
+	Headers map[string]string
 }
 
 // Decide spends the URL of put and lets it pass, or refuses with a *Refusal. It
@@ -82,11 +89,15 @@ func (g *Gate) spend(ctx context.Context, id ID, key, request string, deadline t
 			return Pass{}, err
 		}
 	}
-	query, err := g.Presigner.PresignUpload(ctx, key, g.Clock.Now(), uploadLife)
+	pass := Pass{ID: id, Key: key}
+	if g.WriteOnce {
+		pass.Headers = map[string]string{"if-none-match": "*"}
+	}
+	pass.Query, err = g.Presigner.PresignUpload(ctx, key, pass.Headers, g.Clock.Now(), uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}
-	return Pass{ID: id, Key: key, Query: query}, nil
+	return pass, nil
 }
 
 // lookUp reads both entries at once: the URL must have been minted here for this

@@ -103,8 +103,10 @@ type Presigner interface {
 	// that everybody knows and no power at S3.
 	PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (query string, err error)
 
-	// PresignUpload signs with the credentials of the running role.
-	PresignUpload(ctx context.Context, key string, at time.Time, life time.Duration) (query string, err error)
+	// PresignUpload signs with the credentials of the running role. The upload must
+	// then carry exactly these headers (lower-case name to value), besides others
+	// that are not signed.
+	PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (query string, err error)
 }
 
 // Clock is time as the domain sees it.

@@ -209,8 +209,9 @@ func TestUploadSignature(t *testing.T) {
 	}
 	for name, key := range signers {
 		t.Run(name, func(t *testing.T) {
+			var headers map[string]string
 			upload := func(c client) string {
-				q, err := c.PresignUpload(t.Context(), "uploads/x", at, time.Minute)
+				q, err := c.PresignUpload(t.Context(), "uploads/x", headers, at, time.Minute)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -227,6 +228,11 @@ func TestUploadSignature(t *testing.T) {
 			if a, b := upload(wire), upload(sdk); a != b {
 				t.Errorf("wire %s\nsdk  %s", a, b)
 			}
+			headers = map[string]string{"if-none-match": "*", "x-amz-checksum-sha256": "abc="}
+			if a, b := upload(wire), upload(sdk); a != b || !strings.Contains(a, "X-Amz-SignedHeaders=host%3Bif-none-match%3Bx-amz-checksum-sha256") {
+				t.Errorf("with signed headers\nwire %s\nsdk  %s", a, b)
+			}
+			headers = nil
 			if a, b := minted(wire), minted(sdk); a != b {
 				t.Errorf("wire %s\nsdk  %s", a, b)
 			}
@@ -253,7 +259,7 @@ func TestSignedUploadsAtTheRealServer(t *testing.T) {
 			}
 			return reply.Status
 		}
-		upload, err := c.PresignUpload(t.Context(), "uploads/x", time.Now(), time.Minute)
+		upload, err := c.PresignUpload(t.Context(), "uploads/x", nil, time.Now(), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}

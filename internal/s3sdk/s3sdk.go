@@ -168,20 +168,20 @@ func answerOf(err error) (s3index.Answer, error) {
 
 // PresignMinted implements onetime.Presigner.
 func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, credentials.NewStaticCredentialsProvider(onetime.MintedAccessKey, secret, ""), key, at, life)
+	return c.presign(ctx, credentials.NewStaticCredentialsProvider(onetime.MintedAccessKey, secret, ""), key, nil, at, life)
 }
 
 // PresignUpload implements onetime.Presigner.
-func (c *Client) PresignUpload(ctx context.Context, key string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, nil, key, at, life)
+func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
+	return c.presign(ctx, nil, key, headers, at, life)
 }
 
 // presign signs for AWS, whatever endpoint the client itself talks to. provider
 // nil stands for the client's own.
-func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, key string, at time.Time, life time.Duration) (string, error) {
+func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
 	presigner := s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
 		o.Expires = life
-		o.Presigner = presignAt{v4.NewSigner(), at}
+		o.Presigner = presignAt{v4.NewSigner(), headers, at}
 		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
 			o.BaseEndpoint = nil
 			o.UsePathStyle = false
@@ -201,15 +201,19 @@ func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, 
 	return u.RawQuery, nil
 }
 
-// presignAt signs with a given time instead of the wall clock's.
+// presignAt signs with given headers, and a given time instead of the wall clock's.
 type presignAt struct {
-	signer *v4.Signer
-	at     time.Time
+	signer  *v4.Signer
+	headers map[string]string
+	at      time.Time
 }
 
 func (p presignAt) PresignHTTP(
 	ctx context.Context, credentials aws.Credentials, r *http.Request,
 	payloadHash, service, region string, _ time.Time, options ...func(*v4.SignerOptions),
 ) (string, http.Header, error) {
+	for name, value := range p.headers {
+		r.Header.Set(name, value)
+	}
 	return p.signer.PresignHTTP(ctx, credentials, r, payloadHash, service, region, p.at, options...)
 }

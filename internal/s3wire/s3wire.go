@@ -184,15 +184,15 @@ func (c *Client) send(ctx context.Context, limit time.Duration, method, path, qu
 
 // PresignMinted implements onetime.Presigner.
 func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, key, at, life)
+	return c.presign(ctx, aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, key, nil, at, life)
 }
 
 // PresignUpload implements onetime.Presigner.
-func (c *Client) PresignUpload(ctx context.Context, key string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, c.credentials, key, at, life)
+func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
+	return c.presign(ctx, c.credentials, key, headers, at, life)
 }
 
-func (c *Client) presign(ctx context.Context, credentials aws.Credentials, key string, at time.Time, life time.Duration) (string, error) {
+func (c *Client) presign(ctx context.Context, credentials aws.Credentials, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
 	host := ProductionHost(c.bucket, c.region)
 	// x-id is what the SDK's own presigner adds; with it both make the same URL.
 	query := "X-Amz-Expires=" + strconv.FormatInt(int64(life/time.Second), 10) + "&x-id=PutObject"
@@ -201,6 +201,9 @@ func (c *Client) presign(ctx context.Context, credentials aws.Credentials, key s
 		URL:    &url.URL{Scheme: "https", Host: host, Path: "/" + key, RawQuery: query},
 		Host:   host,
 		Header: http.Header{},
+	}
+	for name, value := range headers {
+		request.Header.Set(name, value)
 	}
 	signed, _, err := c.signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", c.region, at)
 	if err != nil {

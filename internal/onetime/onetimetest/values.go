@@ -82,7 +82,7 @@ func (p Presigner) PresignMinted(_ context.Context, key, secret string, at time.
 }
 
 // PresignUpload implements onetime.Presigner.
-func (p Presigner) PresignUpload(_ context.Context, key string, at time.Time, life time.Duration) (string, error) {
+func (p Presigner) PresignUpload(_ context.Context, key string, _ map[string]string, at time.Time, life time.Duration) (string, error) {
 	if p.Err != nil {
 		return "", p.Err
 	}
