@@ -1,6 +1,7 @@
 // Command oncegate runs oncegate on one machine and looks after a deployment.
 //
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
+//	oncegate verify   hold a deployment to the README's promises
 //	oncegate config   print the settings in force
 //	oncegate version  print the version
 package main
@@ -35,6 +36,7 @@ type verb struct {
 
 var verbs = []verb{
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, runDev},
+	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
 	{"config", "print the settings in force", configHelp, runConfig},
 	{"version", "print the version", versionHelp, runVersion},
 }

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -137,10 +136,10 @@ func (r *run) securityHeaders(context.Context) error {
 	if r.tls == nil {
 		return skip("the deployment is plain http")
 	}
-	if got := r.uploaded.header.Get("Strict-Transport-Security"); !strings.Contains(got, "max-age=") {
+	if got := r.firstAnswer.header.Get("Strict-Transport-Security"); !strings.Contains(got, "max-age=") {
 		return want("strict-transport-security with max-age", "%q", got)
 	}
-	if got := r.uploaded.header.Get("X-Content-Type-Options"); got != "nosniff" {
+	if got := r.firstAnswer.header.Get("X-Content-Type-Options"); got != "nosniff" {
 		return want("x-content-type-options: nosniff", "%q", got)
 	}
 	return nil
@@ -152,23 +151,9 @@ func (r *run) generatedHeaders(context.Context) error {
 		return skip("the deployment is plain http")
 	}
 	seen := "not put on"
-	if r.minted.header.Get("Strict-Transport-Security") != "" {
+	if r.mintAnswer.header.Get("Strict-Transport-Security") != "" {
 		seen = "put on"
 	}
 	r.observe("%s generated answers", seen)
 	return nil
-}
-
-// Text writes a line for people.
-func (l Line) Text() string {
-	s := fmt.Sprintf("%-7s %-20s %s", l.Result, l.ID, l.Promise)
-	if l.Observed != "" {
-		s += " [" + l.Observed + "]"
-	}
-	for _, more := range []struct{ name, text string }{{"skipped ", l.Reason}, {"expected ", l.Expected}, {"got      ", l.Got}} {
-		if more.text != "" {
-			s += fmt.Sprintf("\n%29s%s%s", "", strings.Replace(more.name, "skipped ", "", 1), more.text)
-		}
-	}
-	return s
 }

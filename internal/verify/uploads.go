@@ -145,7 +145,7 @@ func (r *run) mintLine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.first, r.minted = m, a
+	r.first, r.mintAnswer = m, a
 	if got := a.header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain") {
 		return want("content-type text/plain", "%q", got)
 	}
@@ -243,7 +243,7 @@ func (r *run) firstPut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.uploaded = a
+	r.firstAnswer = a
 	return uploaded(a)
 }
 
@@ -388,14 +388,14 @@ func (r *run) early(ctx context.Context, expect bool) error {
 	if !a.is(403, "used") {
 		return want("403 used", "%v", a)
 	}
-	seen := "answered after " + size(a.sent)
+	seen := fmt.Sprintf("answered after %s of %s", size(a.sent), size(r.o.EarlyBytes))
 	if a.begun {
-		seen = "100 Continue, then answered after " + size(a.sent)
+		seen = "100 Continue, then " + seen
 	}
 	if a.end != "" {
 		seen += ", " + a.end
 	}
-	r.observe("%s of %s", seen, size(r.o.EarlyBytes))
+	r.observe("%s", seen)
 	return nil
 }
 

@@ -147,11 +147,11 @@ type run struct {
 	urls     []*minted // every URL that was made
 
 	// What lines hand on to later ones.
-	first, raced, large *minted
-	minted, uploaded    *answer // to the first GET /url and the first PUT
-	winner              string  // body that won the race
-	largeSum            string  // SHA-256 of the large body
-	refused             []attempt
+	first, raced, large     *minted
+	mintAnswer, firstAnswer *answer // to the first GET /url and the first PUT
+	winner                  string  // body that won the race
+	largeSum                string  // SHA-256 of the large body
+	refused                 []attempt
 }
 
 // attempt is a URL that must have survived what a line did to it.

@@ -1,12 +1,18 @@
 package verify_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/locals3"
 	"oncegate/internal/locals3/locals3test"
@@ -63,8 +69,91 @@ func check(t *testing.T, o verify.Options, wantFailed ...string) verify.Report {
 	return report
 }
 
+// TestGoodDeployment keeps every promise, and the run leaves what it says it leaves.
 func TestGoodDeployment(t *testing.T) {
-	st := localstack.New(t)
-	st.EveryRequest(bucketPolicy)
-	check(t, options(st))
+	for name, with := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+		t.Run(name, func(t *testing.T) {
+			st := localstack.New(t, with...)
+			st.EveryRequest(bucketPolicy)
+			o := options(st)
+			var told int
+			o.Line = func(verify.Line) { told++ }
+			report := check(t, o)
+			if told != len(report.Lines) {
+				t.Errorf("told of %d lines, reported %d", told, len(report.Lines))
+			}
+			out, err := locals3test.Client(st.S3).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var there []string
+			for _, v := range out.Versions {
+				if aws.ToBool(v.IsLatest) {
+					there = append(there, aws.ToString(v.Key))
+				}
+			}
+			slices.Sort(there)
+			slices.Sort(report.Left)
+			if !slices.Equal(there, report.Left) {
+				t.Errorf("in the bucket:\n%s\nreported:\n%s", strings.Join(there, "\n"), strings.Join(report.Left, "\n"))
+			}
+			if len(out.DeleteMarkers) > 0 {
+				t.Errorf("%d delete markers", len(out.DeleteMarkers))
+			}
+		})
+	}
+}
+
+// TestLines: ids are for scripts, sentences for people.
+func TestLines(t *testing.T) {
+	// Nothing listens there, so that every line is as quick as can be.
+	report, err := verify.Run(t.Context(), verify.Options{URL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	seen := map[string]bool{}
+	for _, l := range report.Lines {
+		if !id.MatchString(l.ID) || len(l.ID) > 20 || seen[l.ID] || l.Promise == "" {
+			t.Errorf("line %+v", l)
+		}
+		seen[l.ID] = true
+		if l.Result == verify.OK {
+			t.Errorf("%s is ok though nothing answers", l.ID)
+		}
+		if l.Result == verify.Skipped && l.Reason == "" || l.Result == verify.Fail && (l.Expected == "" || l.Got == "") {
+			t.Errorf("line without a reason: %+v", l)
+		}
+	}
+	if report.OK {
+		t.Error("the report is ok though nothing answers")
+	}
+}
+
+func TestTimeIsOver(t *testing.T) {
+	o := verify.Options{URL: "http://127.0.0.1:1", Timeout: time.Nanosecond}
+	report, err := verify.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.OK || report.Count(verify.Fail) != len(report.Lines) {
+		t.Errorf("ok %v, %d of %d lines failed, want all", report.OK, report.Count(verify.Fail), len(report.Lines))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := verify.Run(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for _, o := range []verify.Options{
+		{}, {URL: "d111111abcdef8.cloudfront.net"}, {URL: "ftp://a.example"}, {URL: "https://a.example/url"},
+		{URL: "https://a.example?x"}, {URL: "https://me@a.example"}, {URL: "https://a.example", LargeBytes: -1},
+		{URL: "https://a.example", LargeBytes: 5<<30 + 1}, {URL: "https://a.example", Timeout: -1},
+	} {
+		if _, err := verify.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "allowed is") {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
 }

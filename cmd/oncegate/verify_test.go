@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/localstack"
+	"oncegate/internal/verify"
+)
+
+// clearAWS takes away what the environment of the test says of AWS.
+func clearAWS(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{
+		"AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "ONCEGATE_BUCKET",
+	} {
+		t.Setenv(name, "")
+	}
+}
+
+func TestVerify(t *testing.T) {
+	clearAWS(t)
+	st := localstack.New(t)
+
+	out, err := runVerb(t, "verify", st.Edge.URL(), "--large-bytes", "1000")
+	if err != nil || !strings.Contains(out, "\nok      first-put ") || !strings.Contains(out, "\nskipped registered ") {
+		t.Errorf("without credentials: %v\n%s", err, out)
+	}
+	if !strings.Contains(out, "  signatures/valid/") {
+		t.Error("it does not say what it leaves in the bucket")
+	}
+
+	t.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
+	t.Setenv("AWS_ACCESS_KEY_ID", locals3test.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", locals3test.SecretKey)
+	t.Setenv("AWS_REGION", locals3test.Region)
+	t.Setenv("ONCEGATE_BUCKET", locals3test.Bucket)
+	// A deployment whose URLs live for another time than these settings say.
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(`{"bucket":"`+locals3test.Bucket+`","expires":60}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err = runVerb(t, "verify", "--json", "--config", path, st.Edge.URL())
+	if !errors.Is(err, errFailed) {
+		t.Errorf("a failed line: %v", err)
+	}
+	var report verify.Report
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	if l := report.Lines[0]; report.OK || l.ID != "mint" || l.Result != verify.Fail || !strings.Contains(l.Expected, "1m0s") {
+		t.Errorf("ok %v, first line %+v", report.OK, l)
+	}
+}
+
+// TestVerifyBucket: which bucket a deployment has, and when that is not known.
+func TestVerifyBucket(t *testing.T) {
+	clearAWS(t)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write := func(text string) {
+		if err := os.WriteFile("config.json", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := func(bucket, region string) string {
+		t.Helper()
+		c, err := verifyConfig("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, r := bucketOf(c, bucket, region)
+		return b + " " + r
+	}
+	check := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	check(got("a-bucket", ""), "a-bucket us-east-1")
+	check(got("a-bucket", "eu-west-1"), "a-bucket eu-west-1")
+	write(`{"bucket":"its-bucket","region":"eu-central-1"}`)
+	check(got("", ""), "its-bucket eu-central-1")
+	check(got("", "eu-west-1"), "its-bucket eu-west-1")
+	check(got("a-bucket", ""), "a-bucket us-east-1")
+	t.Setenv("AWS_REGION", "eu-west-3")
+	check(got("", ""), "its-bucket eu-central-1")
+	check(got("a-bucket", ""), "a-bucket eu-west-3")
+	t.Setenv("ONCEGATE_BUCKET", "dev-bucket")
+	check(got("", ""), "dev-bucket eu-west-3")
+	t.Setenv("ONCEGATE_BUCKET", "")
+	// The placeholder is a bucket of somebody else's unless S3 is on this machine.
+	write(`{"bucket":"oncegate-placeholder"}`)
+	check(got("", ""), " ")
+	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")
+	check(got("", ""), "oncegate-placeholder us-east-1")
+}
+
+func TestVerifyArguments(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for args, want := range map[string]string{
+		"verify":                               "no URL given",
+		"verify --json":                        "no URL given",
+		"verify a.example":                     "allowed is http",
+		"verify https://a.example b":           "unexpected argument",
+		"verify https://a.example --frob":      "oncegate help verify",
+		"verify https://a.example --config no": "no such file",
+	} {
+		if _, err := runVerb(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}

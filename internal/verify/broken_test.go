@@ -1,0 +1,403 @@
+package verify_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"oncegate/internal/localedge"
+	"oncegate/internal/locals3"
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/localstack"
+	"oncegate/internal/verify"
+)
+
+// patch changes index.mjs of a stack's artifact. What is replaced must be there.
+func patch(pairs ...string) localstack.Option {
+	return func(s *localstack.Setup) {
+		s.Artifact = func(dir string) error {
+			path := filepath.Join(dir, "index.mjs")
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			text := string(data)
+			for i := 0; i < len(pairs); i += 2 {
+				if strings.Count(text, pairs[i]) != 1 {
+					return fmt.Errorf("index.mjs does not have %q once", pairs[i])
+				}
+				text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+			}
+			return os.WriteFile(path, []byte(text), 0o644)
+		}
+	}
+}
+
+// The handlers as the artifact exports them, and patches that wrap them: result is
+// the body of a function of event, context and request that returns the result.
+const (
+	mintExport = "export const mint = (event, context) => handle('mint', event, context);"
+	gateExport = "export const gate = (event, context) => handle('gate', event, context);"
+)
+
+func gateIs(body string) localstack.Option {
+	return patch(gateExport, "export const gate = async (event, context) => { const request = event.Records[0].cf.request; "+body+" };")
+}
+
+// asPut is the gate's own decision over the request as if it were an upload.
+const asPut = `
+	const as = structuredClone(event);
+	if (request.method !== 'PUT' && request.method !== 'OPTIONS') {
+		as.Records[0].cf.request.method = 'PUT';
+		as.Records[0].cf.request.headers['content-length'] = [{ value: '0' }];
+	}
+	const result = await handle('gate', as, context);`
+
+func distribution(change func(*localedge.Distribution)) localstack.Option {
+	return func(s *localstack.Setup) { s.Distribution = change }
+}
+
+// behaviors changes each behavior.
+func behaviors(change func(*localedge.Behavior)) localstack.Option {
+	return distribution(func(d *localedge.Distribution) {
+		d.Behaviors = slices.Clone(d.Behaviors)
+		for i := range d.Behaviors {
+			change(&d.Behaviors[i])
+		}
+	})
+}
+
+// notForwarded leaves a header out of the origin request policy.
+func notForwarded(name string) localstack.Option {
+	return behaviors(func(b *localedge.Behavior) {
+		b.OriginRequest.Headers = slices.DeleteFunc(slices.Clone(b.OriginRequest.Headers), func(h string) bool { return h == name })
+	})
+}
+
+// slots limits how many stacks run at a time: each has half a dozen processes.
+var slots = make(chan struct{}, 3)
+
+// TestBrokenDeployments breaks one thing at a time: exactly the lines about it fail.
+func TestBrokenDeployments(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		broken localstack.Option
+		s3     func(*http.Request) locals3.Fault
+		failed []string
+	}{
+		{"gate not associated", behaviors(func(b *localedge.Behavior) {
+			if b.PathPattern == "*" {
+				b.ViewerRequest = ""
+			}
+		}), nil, []string{"gate"}},
+		{"query not forwarded", behaviors(func(b *localedge.Behavior) { b.OriginRequest.QueryStrings = false }),
+			nil, []string{"first-put"}},
+		{"content-disposition not forwarded", notForwarded("content-disposition"), nil, []string{"metadata"}},
+		{"content-md5 not forwarded", notForwarded("content-md5"), nil, []string{"md5"}},
+
+		{"gate open on errors", gateIs(`
+			const result = await handle('gate', event, context);
+			return result.status === '503' ? request : result;`), nil, []string{"fails-closed"}},
+		{"gate takes any answer to its claim for success",
+			patch("report(response.statusCode,", "report(method === 'PUT' && target.includes('/expired/') ? 200 : response.statusCode,"),
+			slowClaims, []string{"race"}},
+		{"gate takes a failed HEAD for absent",
+			patch("report(response.statusCode,", "report(method === 'HEAD' ? 404 : response.statusCode,"),
+			nil, []string{"revoked"}}, // the claim alone still holds all the rest
+		{"gate does both",
+			patch("report(response.statusCode,", "report(method === 'HEAD' ? 404 : target.includes('/expired/') ? 200 : response.statusCode,"),
+			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "revoked"}},
+		{"gate fails", gateIs(`throw new Error('on purpose');`), nil, []string{"gate", "functions"}},
+		{"gate alters a read-only header", gateIs(`
+			const result = await handle('gate', event, context);
+			if (!result.status) delete result.headers.host;
+			return result;`), nil, []string{"first-put", "functions"}},
+
+		{"every method passes and burns", gateIs(asPut + `
+			return result.status ? result : { ...request, querystring: result.querystring };`),
+			nil, []string{"methods", "no-leak"}}, // S3 tells whoever sends another method what it would have signed
+		{"every method burns", gateIs(asPut + `
+			return as.Records[0].cf.request.method === request.method ? result : handle('gate', event, context);`),
+			nil, []string{"unspent-index", "unspent"}},
+		{"gate judges a path that it has cleaned", gateIs(`
+			const as = structuredClone(event);
+			as.Records[0].cf.request.uri = request.uri.replace('/./', '/').replace('//', '/');
+			const result = await handle('gate', as, context);
+			return result.status ? result : { ...result, uri: request.uri };`), nil, []string{"raw-paths", "no-leak"}},
+
+		{"no cache-control", patch(
+			mintExport, "export const mint = (event, context) => handle('mint', event, context).then(strip);",
+			gateExport, "export const gate = (event, context) => handle('gate', event, context).then(strip);\n"+
+				"const strip = (result) => { if (result.status) delete result.headers['cache-control']; return result; };"),
+			nil, []string{"no-store"}},
+		{"URLs on another host", patch(mintExport, `
+			export const mint = async (event, context) => {
+				const result = await handle('mint', event, context);
+				if (result.body) result.body = result.body.replace(/^http:..[^/]*/, 'http://elsewhere.example');
+				return result;
+			};`), nil, []string{"mint"}},
+		{"mint without registering", patch("const request = connection(scheme).request({",
+			"if (method === 'PUT' && target.includes('/valid/')) { this.#call('received', id, 200, '', '', '', false); return; }\nconst request = connection(scheme).request({"),
+			nil, []string{"registered", "first-put"}},
+		{"refusals show the query", gateIs(`
+			const result = await handle('gate', event, context);
+			if (result.status) result.headers['x-debug'] = [{ value: request.querystring }];
+			return result;`), nil, []string{"no-leak"}},
+
+		{"deletes allowed", nil, func(r *http.Request) locals3.Fault {
+			if r.Method == http.MethodDelete {
+				return locals3.Fault{}
+			}
+			return bucketPolicy(r)
+		}, []string{"index-undeletable"}},
+		{"unconditional claims allowed", nil, func(r *http.Request) locals3.Fault {
+			if r.Method == http.MethodPut {
+				return locals3.Fault{}
+			}
+			return bucketPolicy(r)
+		}, []string{"claims-conditional"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			t.Cleanup(func() { <-slots })
+			var with []localstack.Option
+			if c.broken != nil {
+				with = append(with, c.broken)
+			}
+			st := localstack.New(t, with...)
+			if c.s3 == nil {
+				c.s3 = bucketPolicy
+			}
+			st.EveryRequest(c.s3)
+			check(t, options(st), c.failed...)
+		})
+	}
+}
+
+// slowClaims gives every process of a race the time to look before one has claimed.
+func slowClaims(r *http.Request) locals3.Fault {
+	f := bucketPolicy(r)
+	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/expired/") {
+		f.Delay = 300 * time.Millisecond
+	}
+	return f
+}
+
+// TestVersioningSuspended: an object that can be replaced without a trace.
+func TestVersioningSuspended(t *testing.T) {
+	st := localstack.New(t)
+	st.EveryRequest(bucketPolicy)
+	_, err := locals3test.Client(st.S3).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket:                  aws.String(locals3test.Bucket),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, options(st), "first-put", "versioning")
+}
+
+// TestYoungBucket: a bucket whose versioning was switched on a moment ago does not
+// know at once what it has stored.
+func TestYoungBucket(t *testing.T) {
+	st := localstack.New(t)
+	var asked atomic.Int32
+	st.EveryRequest(func(r *http.Request) locals3.Fault {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/valid/") && asked.Add(1) <= 2 {
+			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusNotFound}
+		}
+		return bucketPolicy(r)
+	})
+	report := check(t, options(st))
+	for _, l := range report.Lines {
+		if l.ID == "versioning" && !strings.Contains(l.Observed, "15 minutes") {
+			t.Errorf("nothing is said of the 404s: %q", l.Observed)
+		}
+	}
+}
+
+// TestIndexUnavailable: the suite does what the README tells clients.
+func TestIndexUnavailable(t *testing.T) {
+	st := localstack.New(t)
+	var asked atomic.Int32
+	st.EveryRequest(func(r *http.Request) locals3.Fault {
+		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/expired/") && asked.Add(1) == 1 {
+			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusForbidden}
+		}
+		return bucketPolicy(r)
+	})
+	report := check(t, options(st))
+	for _, l := range report.Lines {
+		if l.ID == "first-put" && !strings.Contains(l.Observed, "repeated") {
+			t.Errorf("nothing is said of the 503: %q", l.Observed)
+		}
+	}
+}
+
+// TestWithoutCredentials checks the public promises alone.
+func TestWithoutCredentials(t *testing.T) {
+	st := localstack.New(t)
+	o := options(st)
+	o.Credentials = nil
+	withBucket := check(t, o)
+	o.Bucket = ""
+	alone := check(t, o)
+	for id, want := range map[string][2]verify.Result{
+		"first-put": {verify.OK, verify.OK}, "race": {verify.OK, verify.OK}, "unspent": {verify.OK, verify.OK},
+		"host-swap": {verify.OK, verify.Skipped}, "spent-once": {verify.Skipped, verify.Skipped},
+		"index-undeletable": {verify.Skipped, verify.Skipped},
+	} {
+		for i, report := range []verify.Report{withBucket, alone} {
+			for _, l := range report.Lines {
+				if l.ID == id && (l.Result != want[i] || l.Result == verify.Skipped && l.Reason == "") {
+					t.Errorf("%s: %s %q, want %s", id, l.Result, l.Reason, want[i])
+				}
+			}
+		}
+	}
+}
+
+func TestWriteOnce(t *testing.T) {
+	writeOnce := func(s *localstack.Setup) { s.Settings["writeOnce"] = true }
+	for _, c := range []struct {
+		name   string
+		with   []localstack.Option
+		failed []string
+	}{
+		{"kept", []localstack.Option{writeOnce}, nil},
+		{"not built in", nil, []string{"write-once"}},
+		// S3 misses the header that was signed, and says so with all that it has to go by.
+		{"not forwarded", []localstack.Option{writeOnce, notForwarded("if-none-match")}, []string{"first-put", "no-leak"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			st := localstack.New(t, c.with...)
+			st.EveryRequest(bucketPolicy)
+			o := options(st)
+			o.WriteOnce = true
+			check(t, o, c.failed...)
+		})
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	const page = "https://app.example.com"
+	allow := func(s *localstack.Setup) { s.Settings["allowedOrigins"] = []string{page} }
+	allowAll := func(s *localstack.Setup) { s.Settings["allowedOrigins"] = []string{"*"} }
+	for _, c := range []struct {
+		name   string
+		with   []localstack.Option
+		origin string
+		others bool
+		failed []string
+	}{
+		{"allowed", []localstack.Option{allow}, page, false, nil},
+		{"another one", []localstack.Option{allow}, "https://other.example.com", false, []string{"cors"}},
+		{"anybody", []localstack.Option{allowAll}, page, false, []string{"cors"}},
+		{"anybody, as meant", []localstack.Option{allowAll}, page, true, nil},
+		{"not on what S3 answers", []localstack.Option{allow, behaviors(func(b *localedge.Behavior) {
+			b.ResponseHeaders = localedge.ResponseHeadersPolicy{}
+		})}, page, false, []string{"cors"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			t.Cleanup(func() { <-slots })
+			st := localstack.New(t, c.with...)
+			st.EveryRequest(bucketPolicy)
+			o := options(st)
+			o.Origin, o.OtherOrigins = c.origin, c.others
+			check(t, o, c.failed...)
+		})
+	}
+}
+
+// TestReset puts something in front of the edge that resets long uploads instead
+// of letting the client read the refusal.
+func TestReset(t *testing.T) {
+	st := localstack.New(t)
+	st.EveryRequest(bucketPolicy)
+	o := options(st)
+	o.LargeBytes = 64 << 10
+	o.URL = tunnel(t, nil, st.Edge.URL(), func(client, edge net.Conn) {
+		if n, _ := io.Copy(edge, io.LimitReader(client, 1<<20)); n == 1<<20 {
+			client.(*net.TCPConn).SetLinger(0)
+			client.Close()
+		}
+	})
+	check(t, o, "early-refusal")
+}
+
+// TestHTTPS is a deployment that speaks TLS but lacks the headers that go with it.
+func TestHTTPS(t *testing.T) {
+	tlsServer := httptest.NewUnstartedServer(nil)
+	tlsServer.StartTLS() // for its certificate
+	defer tlsServer.Close()
+	st := localstack.New(t,
+		patch("env: process.env,", "env: { ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' },"),
+		behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
+	st.EveryRequest(bucketPolicy)
+	o := options(st)
+	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),
+		func(client, edge net.Conn) { io.Copy(edge, client) })
+	check(t, o, "mint", "gate") // a certificate that nobody vouches for
+	o.RootCAs = x509.NewCertPool()
+	o.RootCAs.AddCert(tlsServer.Certificate())
+	check(t, o, "security-headers")
+}
+
+// tunnel passes connections on to the edge and returns its own URL. upload copies
+// what the client sends.
+func tunnel(t *testing.T, config *tls.Config, to string, upload func(client, edge net.Conn)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme := "http"
+	if config != nil {
+		ln, scheme = tls.NewListener(ln, config), "https"
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				continue
+			}
+			edge, err := net.Dial("tcp", strings.TrimPrefix(to, "http://"))
+			if err != nil {
+				client.Close()
+				continue
+			}
+			go func() {
+				upload(client, edge)
+				edge.Close()
+			}()
+			go func() {
+				io.Copy(client, edge)
+				client.Close()
+			}()
+		}
+	}()
+	return scheme + "://" + ln.Addr().String()
+}

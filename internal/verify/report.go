@@ -1,0 +1,34 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Text is the line as people read it, without a line break at its end.
+func (l Line) Text() string {
+	s := fmt.Sprintf("%-7s %-20s %s", l.Result, l.ID, l.Promise)
+	if l.Observed != "" {
+		s += " [" + l.Observed + "]"
+	}
+	indent := "\n" + strings.Repeat(" ", 29)
+	if l.Result == Skipped {
+		s += indent + l.Reason
+	}
+	if l.Result == Fail {
+		s += indent + "expected " + l.Expected + indent + "got      " + l.Got
+	}
+	return s
+}
+
+// Summary is what people read after the lines.
+func (r Report) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nLeft in the bucket, as far as known (%d objects):\n", len(r.Left))
+	for _, key := range r.Left {
+		fmt.Fprintf(&b, "  %s\n", key)
+	}
+	fmt.Fprintf(&b, "\n%s: %d ok, %d failed, %d skipped; %d requests in %.1f s\n",
+		r.URL, r.Count(OK), r.Count(Fail), r.Count(Skipped), r.Requests, r.Seconds)
+	return b.String()
+}
