@@ -1,21 +1,29 @@
 // Package locals3 runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
 // what that server does differently from S3 and lets tests inject faults.
 //
-// The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects, their versions and the
-// accounts live below Options.Dir and outlast the process, whether it ends by Close or by SIGKILL. The child verifies
-// SigV4, path style at URL and also for the production host name <bucket>.s3.<region>.amazonaws.com where a request
-// carries that in Host. It says 100 Continue also to an upload that it then refuses.
+// The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects and their versions live below
+// Options.Dir and outlast the process, whether it ends by Close or by SIGKILL. The child verifies SigV4, path style at
+// URL and also for the production host name <bucket>.s3.<region>.amazonaws.com where a request carries that in Host. It
+// says 100 Continue also to an upload that it then refuses.
+//
+// Who asks and what he may do is decided in two steps, as at AWS. The child verifies the signature, session token and
+// all, with a key that it gets from here. Then it asks here for each action on each resource that the request needs,
+// and package iampolicy decides by the role's policies and the bucket policy. Whoever is no role and not the operator
+// is refused.
 //
 // What the proxy puts right:
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
+//   - GET and HEAD of an absent key answer 403 to a principal that may not list the bucket.
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
 //   - a presigned request dated more than 15 minutes ahead is refused with 403.
 //   - an upload that its client breaks off stores nothing; the server takes the end of the connection for the end of
 //     the body, so the proxy resets the connection instead of closing it.
 //
-// What stays different from S3: a PUT with If-None-Match: * over a delete marker answers 412, S3 answers 200. HEAD of an
-// absent key answers 404 whatever the caller may list. DELETE of a key that never existed makes no delete marker. Keys are
-// paths of files: "a" and "a/b" cannot both exist (409), and PUT and DELETE racing on one key can lose versions.
+// What stays different from S3: a PUT with If-None-Match: * over a delete marker answers 412, S3 answers 200. DELETE of a
+// key that never existed makes no delete marker. Keys are paths of files: "a" and "a/b" cannot both exist (409), and PUT
+// and DELETE racing on one key can lose versions. A refusal by the bucket policy speaks of an identity-based policy; the
+// log names the statement. A policy put over the API is the server's own and knows few conditions; Options.BucketPolicy
+// stays in force. A request that signs Referer is refused: the proxy needs that header.
 package locals3
 
 import (

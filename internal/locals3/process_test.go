@@ -121,6 +121,37 @@ func TestParentKilled(t *testing.T) {
 	waitGone(t, pid)
 }
 
+// The server by itself lets nobody in: what the proxy has not announced is denied, whoever signed it.
+func TestPastTheProxy(t *testing.T) {
+	o := options(t)
+	role := NewRole("arn:aws:iam::111122223333:role/r", []byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`))
+	o.Roles = []Role{role}
+	s, err := Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	keys := aws.Credentials{AccessKeyID: role.AccessKey, SecretAccessKey: role.SecretKey, SessionToken: role.SessionToken}
+	for host, want := range map[string]int{strings.TrimPrefix(s.URL(), "http://"): 200, s.addr.Load().(string): 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+host+"/"+o.Bucket+"/k", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		if err := v4.NewSigner().SignHTTP(t.Context(), keys, r, "UNSIGNED-PAYLOAD", "s3", o.Region, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("PUT to %s: %s, want %d", host, res.Status, want)
+		}
+	}
+}
+
 // sized is a body of zeros that is never held in memory.
 type sized struct{ left int64 }
 
