@@ -102,7 +102,8 @@ func TestParentKilled(t *testing.T) {
 		t.Skip("only Linux has a parent-death signal")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestParentKilled$", "-test.timeout=60s")
-	cmd.Env = append(os.Environ(), "LOCALS3_PARENT="+t.TempDir())
+	dir := t.TempDir() // what the killed parent cannot remove goes with the test
+	cmd.Env = append(os.Environ(), "LOCALS3_PARENT="+dir, "TMPDIR="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
