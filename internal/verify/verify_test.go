@@ -30,6 +30,14 @@ func bucketPolicy(r *http.Request) locals3.Fault {
 	return locals3.Fault{}
 }
 
+// newStack gives functions more time than they have at the real edge: these tests
+// are about what the suite sees, and may run on a busy machine.
+func newStack(t *testing.T, options ...localstack.Option) *localstack.Stack {
+	t.Helper()
+	patience := func(s *localstack.Setup) { s.Settings["timeout"] = 30 }
+	return localstack.New(t, append([]localstack.Option{patience}, options...)...)
+}
+
 // options verifies a stack with all there is to know about it.
 func options(st *localstack.Stack) verify.Options {
 	return verify.Options{
@@ -73,7 +81,7 @@ func check(t *testing.T, o verify.Options, wantFailed ...string) verify.Report {
 func TestGoodDeployment(t *testing.T) {
 	for name, with := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
 		t.Run(name, func(t *testing.T) {
-			st := localstack.New(t, with...)
+			st := newStack(t, with...)
 			st.EveryRequest(bucketPolicy)
 			o := options(st)
 			var told int
