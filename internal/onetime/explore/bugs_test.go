@@ -3,6 +3,7 @@ package explore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ type bug struct {
 
 // liar misreads S3 for a claimant, one answer of the protocol's table at a time.
 type liar struct {
-	onetime.Index
+	onetime.Ledger
 	valid func([]byte, error) ([]byte, error)
 	head  func(onetime.Reason, error) (onetime.Reason, error)
 	claim func(string, error) (string, error)
@@ -30,7 +31,7 @@ type liar struct {
 }
 
 func (l *liar) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
-	body, err := l.Index.ReadValid(ctx, limit, id)
+	body, err := l.Ledger.ReadValid(ctx, limit, id)
 	if l.valid != nil {
 		return l.valid(body, err)
 	}
@@ -38,7 +39,7 @@ func (l *liar) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID
 }
 
 func (l *liar) HeadExpired(ctx context.Context, limit time.Duration, id onetime.ID) (onetime.Reason, error) {
-	reason, err := l.Index.HeadExpired(ctx, limit, id)
+	reason, err := l.Ledger.HeadExpired(ctx, limit, id)
 	if l.head != nil {
 		return l.head(reason, err)
 	}
@@ -47,7 +48,7 @@ func (l *liar) HeadExpired(ctx context.Context, limit time.Duration, id onetime.
 
 func (l *liar) Claim(ctx context.Context, limit time.Duration, id onetime.ID, reason onetime.Reason, body []byte) (string, error) {
 	l.ours = body
-	version, err := l.Index.Claim(ctx, limit, id, reason, body)
+	version, err := l.Ledger.Claim(ctx, limit, id, reason, body)
 	if l.claim != nil {
 		version, err = l.claim(version, err)
 	}
@@ -56,7 +57,7 @@ func (l *liar) Claim(ctx context.Context, limit time.Duration, id onetime.ID, re
 }
 
 func (l *liar) ReadExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, string, error) {
-	body, version, err := l.Index.ReadExpired(ctx, limit, id)
+	body, version, err := l.Ledger.ReadExpired(ctx, limit, id)
 	if l.read != nil {
 		return l.read(l.ours, body, version, err)
 	}
@@ -64,19 +65,38 @@ func (l *liar) ReadExpired(ctx context.Context, limit time.Duration, id onetime.
 }
 
 func (l *liar) ListExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]onetime.Version, error) {
-	versions, err := l.Index.ListExpired(ctx, limit, id)
+	versions, err := l.Ledger.ListExpired(ctx, limit, id)
 	if l.list != nil {
 		return l.list(l.version, versions, err)
 	}
 	return versions, err
 }
 
-func lies(l liar) func(onetime.Index) onetime.Index {
-	return func(index onetime.Index) onetime.Index {
+// lies makes a misreading of gates, or of others.
+func lies(l liar, to ...kind) func(scheduled) onetime.Ledger {
+	return func(x scheduled) onetime.Ledger {
+		if x.kind != gates && !slices.Contains(to, x.kind) {
+			return x
+		}
 		l := l
-		l.Index = index
+		l.Ledger = x
 		return &l
 	}
+}
+
+// relister lists again where a deletion was not answered.
+type relister struct{ onetime.Ledger }
+
+func (l relister) DeleteExpired(ctx context.Context, limit time.Duration, id onetime.ID, version string) error {
+	err := l.Ledger.DeleteExpired(ctx, limit, id, version)
+	if err == nil {
+		return nil
+	}
+	versions, err := l.Ledger.ListExpired(ctx, limit, id)
+	for _, v := range versions {
+		err = errors.Join(err, l.Ledger.DeleteExpired(ctx, limit, id, v.ID))
+	}
+	return err
 }
 
 // unanswered is a fault without a status, denied one with 403.
@@ -201,7 +221,7 @@ func bugs() []bug {
 				}
 				return body, version, err
 			}})}, "without a claim of its own"},
-		{scenario{name: "read back: gone as ours", cast: []part{gate("g1"), enable("enable")}, faults: 1,
+		{scenario{name: "read back: gone as ours", cast: []part{gate("g1"), enable("enable", once)}, faults: 1,
 			lie: lies(liar{read: func(ours, body []byte, version string, err error) ([]byte, string, error) {
 				if errors.Is(err, onetime.ErrAbsent) {
 					return ours, "v1", nil
@@ -230,15 +250,22 @@ func bugs() []bug {
 			}})}, "the protocol's table says claim-unknown"},
 
 		{scenario{name: "revoke: 412 as 200", cast: []part{gate("g1"), revoke("revoke")},
-			lie: func(index onetime.Index) onetime.Index {
-				if index.(scheduled).kind != revokes {
-					return index
+			lie: lies(claimAs(isErr(onetime.ErrExists), "v1", nil), revokes)}, "wins without a claim"},
+		{scenario{name: "revoke: no answer as 200", faults: 1, cast: []part{gate("g1"), revoke("revoke")},
+			lie: func(x scheduled) onetime.Ledger {
+				if x.kind == gates {
+					return x
 				}
-				return lies(claimAs(isErr(onetime.ErrExists), "v1", nil))(index)
+				return lies(claimAs(unanswered, "v1", nil), revokes)(x)
 			}}, "revoke wins without a claim"},
 		{scenario{name: "enable: lists again", faults: 1, cast: []part{
-			gate("g1"), gate("g2"), gate("g3"), enable("enable", func(e *enabler) { e.listsAgain = true })}},
-			"3 winners, at most 2 are allowed"},
+			gate("g1"), gate("g2"), gate("g3"), enable("enable", once)},
+			lie: func(x scheduled) onetime.Ledger {
+				if x.kind == enables {
+					return relister{x}
+				}
+				return x
+			}}, "3 winners, at most 2 are allowed"},
 	}
 }
 

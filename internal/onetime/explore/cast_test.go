@@ -3,7 +3,6 @@ package explore_test
 import (
 	"context"
 	"errors"
-	"io"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
@@ -16,6 +15,7 @@ type part struct {
 	play func(a *actor, entropy onetime.Entropy) (result string, cause error)
 	// timed: a slow answer leaves it no time. sure: nothing ever goes wrong with it.
 	timed, sure bool
+	options     onetime.EnableOptions // of who enables
 }
 
 type kind int
@@ -65,8 +65,8 @@ func gateAtSomeTime(name string) part {
 
 const pass = "pass"
 
-// index is what the participant takes for the index.
-func (a *actor) index() onetime.Index {
+// ledger is what the participant takes for the index.
+func (a *actor) ledger() onetime.Ledger {
 	if lie := a.run.scenario.lie; lie != nil {
 		return lie(scheduled{a})
 	}
@@ -75,7 +75,7 @@ func (a *actor) index() onetime.Index {
 
 func (a *actor) decide(entropy onetime.Entropy) (string, error) {
 	decider := onetime.Gate{
-		Index:        a.index(),
+		Index:        a.ledger(),
 		Presigner:    onetimetest.Presigner{},
 		Clock:        a.clock,
 		Entropy:      entropy,
@@ -101,22 +101,73 @@ func (fiveBytes) Values(name string) []string {
 	return nil
 }
 
-// revoke is an operator who takes the URL back.
+// revoke is an operator who takes the URL back. The outcome is revoked, revoked
+// before, the state that speaks against it, or open.
 func revoke(name string) part {
-	return part{name: name, kind: revokes, play: func(a *actor, entropy onetime.Entropy) (string, error) {
-		return revokeURL(context.Background(), a.index(), entropy, a.clock, url().ID)
+	return part{name: name, kind: revokes, timed: true, play: func(a *actor, entropy onetime.Entropy) (string, error) {
+		now, err := a.operator(entropy).Revoke(context.Background(), onetime.Target{ID: url().ID})
+		if state, ok := errors.AsType[*onetime.StateError](err); ok {
+			return "not, " + string(state.State), err
+		}
+		switch {
+		case err != nil:
+			return "open", err
+		case now:
+			return "revoked", nil
+		}
+		return "revoked before", nil
 	}}
 }
 
-// enable is an operator who makes the URL good again.
-func enable(name string, change ...func(*enabler)) part {
-	return part{name: name, kind: enables, play: func(a *actor, _ onetime.Entropy) (string, error) {
-		e := enabler{bucket: scheduled{a}, id: url().ID}
-		for _, change := range change {
-			change(&e)
-		}
-		return e.enableURL(context.Background())
+// enable is an operator who makes the URL good again. The outcome is enabled,
+// enabled before, spent again, the state that speaks against it, uncertain or failed.
+func enable(name string, options onetime.EnableOptions) part {
+	return part{name: name, kind: enables, timed: true, options: options, play: func(a *actor, entropy onetime.Entropy) (string, error) {
+		return a.enable(entropy, options)
 	}}
+}
+
+// enableUntilSure is an operator who tries again as he is told to.
+func enableUntilSure(name string, options onetime.EnableOptions) part {
+	p := enable(name, options)
+	p.play = func(a *actor, entropy onetime.Entropy) (string, error) {
+		result, err := a.enable(entropy, options)
+		for range 2 {
+			uncertain, ok := errors.AsType[*onetime.UncertainError](err)
+			if !ok {
+				break
+			}
+			again := options
+			again.Claim = uncertain.Claim
+			result, err = a.enable(entropy, again)
+			result = "again " + result
+		}
+		return result, err
+	}
+	return p
+}
+
+func (a *actor) enable(entropy onetime.Entropy, options onetime.EnableOptions) (string, error) {
+	done, err := a.operator(entropy).Enable(context.Background(), onetime.Target{ID: url().ID}, options)
+	if state, ok := errors.AsType[*onetime.StateError](err); ok {
+		return "not, " + string(state.State), err
+	}
+	if _, ok := errors.AsType[*onetime.UncertainError](err); ok {
+		return "uncertain", err
+	}
+	switch {
+	case err != nil:
+		return "failed", err
+	case done.Spent != "":
+		return "spent again", nil
+	case len(done.Claims) == 0:
+		return "enabled before", nil
+	}
+	return "enabled", nil
+}
+
+func (a *actor) operator(entropy onetime.Entropy) *onetime.Operator {
+	return &onetime.Operator{Ledger: a.ledger(), Clock: a.clock, Entropy: entropy}
 }
 
 // lifecycle is the bucket's lifecycle as it is deployed: it counts in days. Entries
@@ -191,136 +242,4 @@ func (n nature3) unmark(ready func() bool) {
 		}
 		return struct{}{}, "", nil
 	})
-}
-
-// What follows is written after the contract of the operators' commands, as the
-// domain would have it. Production has no such commands yet; when it has, they take
-// the place of revokeURL and enabler here.
-
-// tries is how often an operator's request is made.
-const tries = 3
-
-// repeat makes a request again after no answer.
-func repeat(request func() error) (err error) {
-	for range tries {
-		err = request()
-		if fault, ok := errors.AsType[*onetime.Fault](err); (!ok || fault.Status != 0) && !errors.Is(err, onetime.ErrConflict) {
-			return err
-		}
-	}
-	return err
-}
-
-// revokeURL claims the URL for nobody: S3 decides between it and an upload.
-// The outcome is revoked, the reason for which the URL was spent before, or unknown.
-func revokeURL(ctx context.Context, index onetime.Index, entropy onetime.Entropy, clock onetime.Clock, id onetime.ID) (string, error) {
-	var nonce [16]byte
-	if _, err := io.ReadFull(entropy, nonce[:]); err != nil {
-		return "", err
-	}
-	entry := onetime.ExpiredEntry{Version: 1, Reason: onetime.Revoked, At: clock.Now().UTC(), Nonce: hexOf(nonce), Request: "operator"}
-	err := repeat(func() error {
-		_, err := index.Claim(ctx, plenty, id, onetime.Revoked, entry.Marshal())
-		return err
-	})
-	if err == nil {
-		return "revoked", nil
-	}
-	if !errors.Is(err, onetime.ErrExists) {
-		return "unknown", err
-	}
-	// Ours, after an answer that was lost, or somebody else's.
-	var body []byte
-	if err := repeat(func() (err error) {
-		body, _, err = index.ReadExpired(ctx, plenty, id)
-		return err
-	}); err != nil {
-		return "unknown", err
-	}
-	found, err := onetime.ParseExpiredEntry(body)
-	switch {
-	case err != nil:
-		return "unknown", err
-	case found.Nonce == entry.Nonce:
-		return "revoked", nil
-	}
-	return "already " + string(found.Reason), nil
-}
-
-// bucket is what enable needs of S3.
-type bucket interface {
-	onetime.Index
-	DeleteVersion(version string) error
-	HeadObject() (exists bool, err error)
-	HideObject() error
-}
-
-var _ bucket = scheduled{}
-
-// enabler makes a spent URL good for one more upload. It lists the expired entry's
-// versions once, and deletes exactly those, the newest first: what somebody claims
-// meanwhile stays, and so at most one more upload gets through.
-type enabler struct {
-	bucket
-	id      onetime.ID
-	replace bool // the object that is there already, by a delete marker
-	// A seeded bug: after a deletion that was not answered it lists again.
-	listsAgain bool
-}
-
-// enableURL returns enabled, not spent, spent again, stored, unknown or unfinished.
-func (e enabler) enableURL(ctx context.Context) (string, error) {
-	err := repeat(func() error { _, err := e.ReadValid(ctx, plenty, e.id); return err })
-	switch {
-	case errors.Is(err, onetime.ErrAbsent):
-		return "unknown", nil // no upload with it could pass
-	case err != nil:
-		return "unfinished", err
-	}
-	var stored bool
-	if err := repeat(func() (err error) { stored, err = e.HeadObject(); return err }); err != nil {
-		return "unfinished", err
-	}
-	if stored && !e.replace {
-		return "stored", nil
-	}
-	if stored {
-		if err := repeat(e.HideObject); err != nil {
-			return "unfinished", err
-		}
-	}
-	versions, err := e.list(ctx)
-	if err != nil {
-		return "unfinished", err
-	}
-	if len(versions) == 0 {
-		return "not spent", nil
-	}
-	for i := 0; i < len(versions); i++ {
-		err := repeat(func() error {
-			err := e.DeleteVersion(versions[i].ID)
-			if err != nil && e.listsAgain {
-				if versions, err = e.list(ctx); err == nil {
-					i = -1
-				}
-			}
-			return err
-		})
-		if err != nil {
-			return "unfinished", err
-		}
-	}
-	err = repeat(func() error { _, err := e.HeadExpired(ctx, plenty, e.id); return err })
-	switch {
-	case errors.Is(err, onetime.ErrAbsent):
-		return "enabled", nil
-	case err == nil || errors.Is(err, onetime.ErrDeleted):
-		return "spent again", nil
-	}
-	return "unfinished", err
-}
-
-func (e enabler) list(ctx context.Context) (versions []onetime.Version, err error) {
-	err = repeat(func() error { versions, err = e.ListExpired(ctx, plenty, e.id); return err })
-	return versions, err
 }

@@ -1,8 +1,17 @@
-// Package explore runs the one-time rule under every schedule: the code of package
-// onetime itself, two or three gates of one URL beside a revoke, an enable or the
-// bucket's lifecycle, with each of their requests to the index answered in every
-// order, lost before or after it took effect, delayed until anybody's later request,
-// refused, in conflict, or answered too late. It is tests and nothing else.
+// Package explore runs the one-time rule under every schedule. The code is that of
+// production: two or three gates of one URL, beside an operator who revokes or
+// enables it and the bucket's lifecycle. Each of their requests to the index is
+// answered in every order, and lost before or after it took effect, delayed beyond
+// anybody's later request, refused, in conflict, or answered too late. The package
+// is tests and nothing else.
+//
+// What must hold in every state: at most one upload passes, and one more for each
+// enable; who passes has a claim of its own in the store, and it is the first version
+// that the expired entry ever had, by the list of all writes and not by any time; a
+// revoke that says so and a pass exclude each other; every reason is true, and the
+// one that the protocol's table has for these answers of S3; "nothing was spent" is
+// only said where nothing was; and while no more goes wrong than there are repeats
+// for, exactly one wins.
 //
 // What makes that finite: clock and entropy are values, so what a participant does
 // next follows from the answers it got, and two schedules that led to the same

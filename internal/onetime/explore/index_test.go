@@ -40,11 +40,11 @@ type panics struct{}
 func (panics) Helper()                        {}
 func (panics) Errorf(format string, _ ...any) { panic(format) }
 
-// scheduled is the index of one participant, and what else of S3 operators use. What
-// it answers is decided by the scheduler and the store.
+// scheduled is the index of one participant. What it answers is decided by the
+// scheduler and the store.
 type scheduled struct{ *actor }
 
-var _ onetime.Index = scheduled{}
+var _ onetime.Ledger = scheduled{}
 
 func (x scheduled) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
 	return ask(x.actor, "ReadValid", nil, func() ([]byte, string, error) {
@@ -112,8 +112,7 @@ func (r *run) wrote(version string) event {
 	return event{}
 }
 
-// DeleteVersion removes one version of the expired entry for good.
-func (x scheduled) DeleteVersion(version string) error {
+func (x scheduled) DeleteExpired(_ context.Context, _ time.Duration, _ onetime.ID, version string) error {
 	_, err := ask(x.actor, "Delete("+version+")", nil, func() (struct{}, string, error) {
 		x.deleteVersion(version)
 		return struct{}{}, version, nil
@@ -121,8 +120,8 @@ func (x scheduled) DeleteVersion(version string) error {
 	return err
 }
 
-// deleteVersion is what DeleteVersion does to the store. What is gone is gone: a
-// repeat changes nothing.
+// deleteVersion removes one version of the expired entry for good. What is gone is
+// gone: a repeat changes nothing.
 func (x scheduled) deleteVersion(version string) {
 	key := url().ID.ExpiredKey()
 	if slices.ContainsFunc(x.run.store.Versions(key), func(e onetimetest.Entry) bool { return e.ID == version }) {
@@ -131,24 +130,27 @@ func (x scheduled) deleteVersion(version string) {
 	}
 }
 
-// HeadObject tells whether the uploaded object is there.
-func (x scheduled) HeadObject() (bool, error) {
-	return ask(x.actor, "HeadObject", nil, func() (bool, string, error) {
-		_, exists, _ := x.run.store.Current(url().Key)
-		if !exists {
-			return false, "absent", nil
-		}
-		return true, "stored", nil
+func (x scheduled) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
+	return ask(x.actor, "HeadObject", nil, func() (onetime.Object, string, error) {
+		object, err := x.run.truth.HeadObject(ctx, limit, key)
+		return object, object.Version, err
 	})
 }
 
-// HideObject puts a delete marker over the uploaded object.
-func (x scheduled) HideObject() error {
+func (x scheduled) HideObject(ctx context.Context, limit time.Duration, key, etag string) error {
 	_, err := ask(x.actor, "HideObject", nil, func() (struct{}, string, error) {
-		x.run.log = append(x.run.log, event{x.name, "removed", x.run.store.Delete(url().Key)})
-		return struct{}{}, "", nil
+		current, _, _ := x.run.store.Current(key)
+		err := x.run.truth.HideObject(ctx, limit, key, etag)
+		if err == nil {
+			x.run.log = append(x.run.log, event{x.name, "hidden", current.ID})
+		}
+		return struct{}{}, current.ID, err
 	})
 	return err
+}
+
+func (x scheduled) ListEntries(context.Context, time.Duration, onetime.EntryKind, string) (onetime.EntryPage, error) {
+	panic("nobody lists entries here")
 }
 
 // Upload stores the object, as the viewer's PUT does once it has passed.

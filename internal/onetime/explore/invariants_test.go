@@ -19,12 +19,19 @@ func (r *run) check() string {
 	if len(r.reports) > 0 {
 		return "store: " + strings.Join(r.reports, "; ")
 	}
+	// The URL is good once, and once more for everybody who deletes versions of the
+	// claim that spent it, if he may; all who may delete only this one count once.
 	winners, generations := 0, 1
+	if slices.ContainsFunc(r.log, func(e event) bool { return e.claim() && e.who == "earlier" }) {
+		generations = 0
+	}
+	narrowed := map[string]bool{}
 	for _, a := range r.actors {
-		// Whoever deletes versions of what was claimed lets one more upload through,
-		// if he may do that.
 		if a.kind == enables && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
-			generations++
+			if claim := a.options.Claim; claim == "" || !narrowed[claim] {
+				generations++
+				narrowed[claim] = true
+			}
 		}
 		if !a.wins() {
 			continue
@@ -244,15 +251,26 @@ func (a *actor) table(mode onetime.FirstVersion) string {
 
 func (r *run) checkRevoke(a *actor) string {
 	switch a.result {
-	case "revoked":
-	case "already used", "already revoked":
-		what := strings.TrimPrefix(a.result, "already ")
-		if !r.wroteAny(func(e event) bool { return e.what == what && e.who != a.name }) {
+	case "revoked", "revoked before":
+		if !r.wroteAny(func(e event) bool { return e.what == "revoked" }) {
 			return "not true"
 		}
-	case "unknown":
-		if a.faults == 0 && !r.scenario.has(enables) {
-			return "without a fault"
+		for _, other := range r.actors {
+			if other.kind == gates && other.wins() && !r.scenario.has(enables) {
+				return "and " + other.name + " passes"
+			}
+		}
+	case "not, used":
+		if !r.wroteAny(func(e event) bool { return e.what == "used" || e.what == "marker" }) {
+			return "not true"
+		}
+	case "not, unknown":
+		if !r.scenario.unminted {
+			return "not true"
+		}
+	case "open":
+		if a.madeUpFor() && !r.scenario.has(enables) {
+			return "no more went wrong than there are repeats for"
 		}
 	default:
 		return "no outcome of a revoke"
@@ -261,32 +279,66 @@ func (r *run) checkRevoke(a *actor) string {
 }
 
 func (r *run) checkEnable(a *actor) string {
-	list, listed := strings.CutPrefix(a.last("ListExpired"), "ok")
-	versions := strings.Fields(strings.ReplaceAll(list, "(marker)", ""))
-	switch a.result {
+	deleted := func(version string) bool {
+		return r.wroteAny(func(e event) bool { return e.what == "delete" && e.version == version })
+	}
+	changed := slices.ContainsFunc(r.log, func(e event) bool { return e.who == a.name }) ||
+		slices.ContainsFunc(r.late, func(q *request) bool { return q.actor == a })
+	var listed []string
+	for _, answer := range a.answers["ListExpired"] {
+		if list, ok := strings.CutPrefix(answer, "ok"); ok {
+			listed = append(listed, strings.Fields(strings.ReplaceAll(list, "(marker)", ""))...)
+		}
+	}
+	// Hidden is what was there when the operator looked, never a later upload.
+	for _, e := range r.log {
+		if e.who == a.name && e.what == "hidden" && !slices.Contains(a.answers["HeadObject"], "ok "+e.version) {
+			return "it hid " + e.version + ", which it never saw"
+		}
+		if e.who == a.name && e.what == "delete" && !slices.Contains(listed, e.version) {
+			return "it deleted " + e.version + ", which was on no list of its own"
+		}
+	}
+	result := strings.TrimPrefix(a.result, "again ")
+	switch result {
 	case "enabled", "spent again":
-		for _, version := range versions {
-			if !r.wroteAny(func(e event) bool { return e.what == "delete" && e.version == version }) {
+		for _, version := range listed {
+			if !deleted(version) {
 				return "not true: " + version + " is still there"
 			}
 		}
-		if a.result == "spent again" && !r.wroteAny(func(e event) bool { return e.claim() && !slices.Contains(versions, e.version) }) {
+		if result == "spent again" && !r.wroteAny(func(e event) bool { return e.claim() && !slices.Contains(listed, e.version) }) {
 			return "not true: nobody claimed it again"
 		}
-	case "not spent":
-		if !listed || len(versions) > 0 {
-			return "not true"
+	case "enabled before":
+		if claim := a.options.Claim; claim != "" && !deleted(claim) {
+			return "not true: " + claim + " was not deleted"
 		}
-	case "stored":
-		if !r.wroteAny(func(e event) bool { return e.what == "stored" }) {
+	case "not, minted":
+		if len(listed) > 0 {
+			return "not true: it was spent"
+		}
+	case "not, unknown":
+		if !r.scenario.unminted {
+			return "not true: the URL was minted"
+		}
+	case "not, used":
+		stored := slices.ContainsFunc(a.answers["HeadObject"], func(answer string) bool { return strings.HasPrefix(answer, "ok ") })
+		if !stored && a.options.Claim == "" && result == a.result {
 			return "not true: nothing was stored"
 		}
-	case "unfinished":
-		if a.faults == 0 {
-			return "without a fault"
+	case "failed", "uncertain":
+		if a.madeUpFor() && result == "uncertain" && !r.scenario.has(nature) {
+			return "no more went wrong than there are repeats for"
 		}
 	default:
 		return "no outcome of an enable here"
+	}
+	if changed && result == a.result && (strings.HasPrefix(result, "not, ") || result == "enabled before") {
+		return "and yet it has changed something"
+	}
+	if result == a.result && result == "failed" && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
+		return "not enabled, and yet it has deleted something"
 	}
 	return ""
 }

@@ -32,7 +32,7 @@ const (
 type run struct {
 	scenario *scenario
 	store    *onetimetest.Store
-	truth    *onetimetest.Index // what a request means, on the store
+	truth    *onetimetest.Ledger // what a request means, on the store
 	actors   []*actor
 	log      []event
 	late     []*request // given up, not yet made
@@ -151,7 +151,7 @@ func (a action) String() string {
 func newRun(s *scenario) *run {
 	r := &run{scenario: s}
 	r.store = onetimetest.NewStore(r)
-	r.truth = &onetimetest.Index{Store: r.store}
+	r.truth = &onetimetest.Ledger{Index: onetimetest.Index{Store: r.store}}
 	if !s.unminted {
 		r.store.Put(url().ID.ValidKey(), onetimetest.Entry{Body: url().entry}, false)
 	}
@@ -246,7 +246,7 @@ func (r *run) actions() (all []action) {
 		}
 		faults := readFaults
 		switch {
-		case q.op == "Claim":
+		case q.op == "Claim" || q.op == "HideObject":
 			faults = claimFaults
 		case q.write():
 			faults = writeFaults
@@ -294,7 +294,12 @@ func (r *run) step(a action) error {
 	}
 	if a.way.slow {
 		q.actor.slow = true
+		// For an operator it is the time of this request that is up, and of what he
+		// has to be through with together with it.
 		q.actor.clock.Set(q.actor.deadline)
+		if q.actor.kind != gates {
+			q.actor.deadline = q.actor.deadline.Add(plenty)
+		}
 	}
 	var note string
 	var err error
@@ -326,6 +331,8 @@ func outcome(note string, err error) string {
 		return "exists"
 	case errors.Is(err, onetime.ErrConflict):
 		return "conflict"
+	case errors.Is(err, onetime.ErrChanged):
+		return "changed"
 	case err == noAccess:
 		return "denied"
 	}

@@ -19,8 +19,8 @@ type scenario struct {
 	cast     []part
 	before   []string // writes to the expired entry, long ago
 	unminted bool
-	lie      func(onetime.Index) onetime.Index // stands between claimants and S3
-	full     bool                              // too long for every day
+	lie      func(scheduled) onetime.Ledger // stands between the participants and S3
+	full     bool                           // too long for every day
 
 	renamed [][]int // see renamings
 }
