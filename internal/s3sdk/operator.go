@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -110,9 +111,21 @@ func outcome(op string, err error, definite map[int]error) error {
 	if err == nil {
 		return nil
 	}
-	answer, err := answerOf(err)
-	if err == nil && definite[answer.Status] != nil {
+	answer, noAnswer := answerOf(err)
+	switch {
+	case noAnswer != nil:
+		return &onetime.Fault{Op: op, Err: noAnswer}
+	case definite[answer.Status] != nil:
 		return definite[answer.Status]
 	}
-	return &onetime.Fault{Op: op, Status: answer.Status, Err: err}
+	fault := &onetime.Fault{Op: op, Status: answer.Status}
+	// The code alone, such as AccessDenied: the SDK's whole text goes over several
+	// lines of request ids.
+	if api, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err); ok {
+		fault.Err = errors.New(api.ErrorCode())
+	}
+	return fault
 }
