@@ -161,6 +161,7 @@ $(TEMPLATES): $(INFRA) $(EDGE) $(NPM)
 	@echo "synthesizing the templates"
 	@rm -rf $(@D)
 	@ONCEGATE_LOCAL=1 CDK_OUTDIR=$(@D) CONFIG='$(CONFIG)' JSII_NODE="$$PWD/$(NODE22)" $(INFRA)
+	@touch $@
 
 # The artifact: same commit, same bytes. -s -w -buildid= leave out what differs
 # between machines, -trimpath the paths of this one.
