@@ -44,7 +44,8 @@ var gateMutants = []mutant{
 	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn refuse(Revoked, nil)\n\tcase usedErr == nil:", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil:", true},
 	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
-	{gate, "a valid entry that does not parse goes on", "entry, err := ParseValidEntry(body)\n\tif err != nil {", "entry, err := ParseValidEntry(body)\n\tif false {", false},
+	// What does not parse has no key, so the next rule would refuse it as well.
+	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
 	{gate, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
 	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
