@@ -25,7 +25,7 @@ func preflight(function string) *Response {
 	r := answer(http.StatusNoContent, "")
 	methods := http.MethodPut
 	if function == MintFunction {
-		methods = "GET, HEAD"
+		methods = "GET, HEAD, POST"
 	}
 	r.Headers.set("access-control-allow-methods", methods)
 	r.Headers.set("access-control-allow-headers", strings.Join(uploadHeaders, ", "))

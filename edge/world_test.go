@@ -43,13 +43,16 @@ func newWorld(t onetimetest.Reporter) *world {
 	}, nil, w.clock.Now)
 	entropy := onetimetest.NewEntropy(1)
 	w.Functions = &edge.Functions{
-		Minter: &onetime.Minter{Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy, Life: time.Hour},
+		Minter: &onetime.Minter{Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
+			Bounds: onetime.Bounds{Life: time.Hour, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
+		},
 		Gate: &onetime.Gate{
 			Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
 			Region: onetimetest.Region, FirstVersion: onetime.Conditional,
 		},
-		Scheme: "https",
-		Log:    slog.New(slog.NewJSONHandler(&w.log, nil)),
+		MaxCount: 10,
+		Scheme:   "https",
+		Log:      slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 	return w
 }

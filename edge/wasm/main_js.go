@@ -106,7 +106,12 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			Presigner: client,
 			Clock:     clock{},
 			Entropy:   rand.Reader,
-			Life:      conf.Expires,
+			Bounds: onetime.Bounds{
+				Life:     conf.Expires,
+				MaxLife:  conf.MaxExpires,
+				MaxBytes: conf.MaxBytes,
+				SHA256:   conf.SHA256,
+			},
 		},
 		Gate: &onetime.Gate{
 			Index:        index,
@@ -117,6 +122,7 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 			WriteOnce:    conf.WriteOnce,
 		},
+		MaxCount:       conf.MaxCount,
 		AllowedOrigins: conf.AllowedOrigins,
 		Scheme:         viewerScheme,
 		Log:            log,
