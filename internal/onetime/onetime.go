@@ -55,7 +55,7 @@ const (
 	Revoked          Reason = "revoked"           // the URL was taken back
 	Unknown          Reason = "unknown"           // no such URL was minted here
 	Expired          Reason = "expired"           // the URL's time is over
-	Method           Reason = "method"            // not a PUT (gate), not a GET (mint)
+	Method           Reason = "method"            // not a PUT (gate), not a GET, HEAD or POST (mint)
 	Path             Reason = "path"              // not a path that mint makes
 	LengthRequired   Reason = "length-required"   // not exactly one decimal Content-Length, or a Transfer-Encoding
 	TooLarge         Reason = "too-large"         // more than the URL takes, or than one PUT to S3 can hold
