@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/config"
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/localstack"
 )
@@ -22,8 +23,13 @@ import (
 // root is the repository's.
 const root = "../.."
 
+// lenient forwards headers that only one of AWS's two pages has forwarded.
+func lenient(s *localstack.Setup) { s.Edge.LenientHeaders = true }
+
 func TestUploadOnce(t *testing.T) {
-	for name, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+	for name, options := range map[string][]localstack.Option{
+		"conditional": nil, "listed": {localstack.Listed}, "lenient headers": {lenient}, "write once": {writeOnce}, "node 24": {node24},
+	} {
 		t.Run(name, func(t *testing.T) {
 			st := localstack.New(t, options...)
 			m := st.Mint(t)
@@ -132,9 +138,18 @@ func TestGoingRoundTheGate(t *testing.T) {
 	}
 }
 
+func writeOnce(s *localstack.Setup) { s.Settings["writeOnce"] = true }
+
+func node24(s *localstack.Setup) { s.Settings["nodeRuntime"] = config.Node24 }
+
 // TestRawRequests speaks to the edge without an HTTP library in between.
 func TestRawRequests(t *testing.T) {
-	st := localstack.New(t)
+	for name, options := range map[string][]localstack.Option{"strict headers": nil, "lenient headers": {lenient}} {
+		t.Run(name, func(t *testing.T) { rawRequests(t, localstack.New(t, options...)) })
+	}
+}
+
+func rawRequests(t *testing.T, st *localstack.Stack) {
 	address := strings.TrimPrefix(st.Edge.URL(), "http://")
 	speak := func(t *testing.T, texts ...string) []*http.Response {
 		t.Helper()

@@ -161,34 +161,6 @@ func (s *Server) mark(h http.Header, id, xCache string) {
 	h.Set("X-Amz-Cf-Id", id)
 }
 
-// setCORS replaces the origin's CORS headers by the policy's, which then speak
-// for this answer alone.
-func (p ResponseHeadersPolicy) setCORS(h http.Header, origin string) {
-	if len(p.AllowedOrigins) == 0 {
-		return
-	}
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			h.Del(name)
-		}
-	}
-	allowed := "*"
-	if !slices.Contains(p.AllowedOrigins, "*") {
-		h.Add("Vary", "Origin")
-		if !slices.Contains(p.AllowedOrigins, origin) {
-			return
-		}
-		allowed = origin
-	}
-	if origin == "" {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", allowed)
-	if len(p.ExposeHeaders) > 0 {
-		h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposeHeaders, ", "))
-	}
-}
-
 // upTo is ctx, ended also when the server closes.
 func (s *Server) upTo(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
