@@ -361,6 +361,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			p := properties(t.edge, "AWS::WAFv2::WebACL", "")
 			p["Rules"] = p["Rules"].([]any)[1:]
 		}, "web acl: no rate rule of 500"},
+		{"the rate rule answers 403", "full", func(t templates) {
+			r := properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)
+			r["Action"] = object{"Block": object{}}
+		}, "web acl: rule url-rate does not answer 429"},
 		{"the web ACL is not attached", "full", func(t templates) { delete(distribution(t), "WebACLId") }, "web acl: the distribution has none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

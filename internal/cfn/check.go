@@ -403,7 +403,12 @@ func checkWebACL(d *Deployment, conf config.Config, broken func(string, ...any))
 	for _, r := range d.WebACL.Rules {
 		for kind, statement := range r.Statement {
 			s, _ := statement.(map[string]any)
-			rate = rate || kind == "RateBasedStatement" && fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate)
+			if kind == "RateBasedStatement" && fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate) {
+				rate = true
+				if action := fmt.Sprint(r.Action); !strings.Contains(action, "ResponseCode:429") || !strings.Contains(action, "retry-after") {
+					broken("rule %s does not answer 429 with retry-after, as openapi.yaml says", r.Name)
+				}
+			}
 			match := fmt.Sprint(s["ScopeDownStatement"])
 			if !strings.Contains(match, "SearchString:/url ") || !strings.Contains(match, "STARTS_WITH") {
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
