@@ -59,10 +59,10 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 		})
 	}
 	return awswafv2.NewCfnWebACL(stack, jsii.String("WebACL"), &awswafv2.CfnWebACLProps{
-		Name:             jsii.String(conf.Deploy.Name),
-		Scope:            jsii.String("CLOUDFRONT"),
-		DefaultAction:    &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
-		Rules:            &rules,
+		Name:          jsii.String(conf.Deploy.Name),
+		Scope:         jsii.String("CLOUDFRONT"),
+		DefaultAction: &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
+		Rules:         &rules,
 		CustomResponseBodies: map[string]interface{}{
 			"rate": &awswafv2.CfnWebACL_CustomResponseBodyProperty{ContentType: jsii.String("APPLICATION_JSON"), Content: jsii.String(tooManyBody)},
 		},
