@@ -13,14 +13,27 @@ import (
 // https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
 
+// tooManyBody is the answer to who asks too often, whatever was accepted: WAF knows
+// one. openapi.yaml documents it.
+const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests: this address has asked for too many URLs in five minutes."}`
+
 // newWebACL guards /url: how often one address may mint, and what AWS knows to be
 // bad. Everything else passes; the gate refuses garbage without cost in S3.
 func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
+	header := func(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProperty {
+		return &awswafv2.CfnWebACL_CustomHTTPHeaderProperty{Name: jsii.String(name), Value: jsii.String(value)}
+	}
+	tooMany := &awswafv2.CfnWebACL_BlockActionProperty{CustomResponse: &awswafv2.CfnWebACL_CustomResponseProperty{
+		ResponseCode:          jsii.Number(429),
+		CustomResponseBodyKey: jsii.String("rate"),
+		// WAF counts anew every few seconds, over the whole window.
+		ResponseHeaders: []interface{}{header("retry-after", "300"), header("cache-control", "no-store")},
+	}}
 	rules := []interface{}{
 		&awswafv2.CfnWebACL_RuleProperty{
 			Name:     jsii.String("url-rate"),
 			Priority: jsii.Number(0),
-			Action:   &awswafv2.CfnWebACL_RuleActionProperty{Block: map[string]interface{}{}},
+			Action:   &awswafv2.CfnWebACL_RuleActionProperty{Block: tooMany},
 			Statement: &awswafv2.CfnWebACL_StatementProperty{
 				RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
 					AggregateKeyType:    jsii.String("IP"),
@@ -46,10 +59,13 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 		})
 	}
 	return awswafv2.NewCfnWebACL(stack, jsii.String("WebACL"), &awswafv2.CfnWebACLProps{
-		Name:             jsii.String(conf.Deploy.Name),
-		Scope:            jsii.String("CLOUDFRONT"),
-		DefaultAction:    &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
-		Rules:            &rules,
+		Name:          jsii.String(conf.Deploy.Name),
+		Scope:         jsii.String("CLOUDFRONT"),
+		DefaultAction: &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
+		Rules:         &rules,
+		CustomResponseBodies: map[string]interface{}{
+			"rate": &awswafv2.CfnWebACL_CustomResponseBodyProperty{ContentType: jsii.String("APPLICATION_JSON"), Content: jsii.String(tooManyBody)},
+		},
 		VisibilityConfig: visibility(conf.Deploy.Name),
 	})
 }

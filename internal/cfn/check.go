@@ -145,8 +145,13 @@ func checkAssociations(d *Deployment, conf config.Config, broken func(string, ..
 			continue
 		}
 		a := b.LambdaFunctionAssociations[0]
-		if a.Function.Handler != handler || a.EventType != "viewer-request" || a.IncludeBody {
-			broken("%s runs %s on %s (body included: %v), want %s on viewer-request without the body", shown(b), a.Function.Handler, a.EventType, a.IncludeBody, handler)
+		if a.Function.Handler != handler || a.EventType != "viewer-request" {
+			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, handler)
+		}
+		// POST /url has its options in the body; a gate that waits for bodies would
+		// not stream them.
+		if want := b.PathPattern == "/url"; a.IncludeBody != want {
+			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want)
 		}
 	}
 	for _, pattern := range slices.Sorted(maps.Keys(want)) {
@@ -257,6 +262,9 @@ func ForwardedHeaders(conf config.Config) []string {
 	}
 	if conf.WriteOnce {
 		headers = append(headers, "if-none-match")
+	}
+	if conf.SHA256 {
+		headers = append(headers, "x-amz-checksum-sha256")
 	}
 	return headers
 }
@@ -395,7 +403,12 @@ func checkWebACL(d *Deployment, conf config.Config, broken func(string, ...any))
 	for _, r := range d.WebACL.Rules {
 		for kind, statement := range r.Statement {
 			s, _ := statement.(map[string]any)
-			rate = rate || kind == "RateBasedStatement" && fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate)
+			if kind == "RateBasedStatement" && fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate) {
+				rate = true
+				if action := fmt.Sprint(r.Action); !strings.Contains(action, "ResponseCode:429") || !strings.Contains(action, "retry-after") {
+					broken("rule %s does not answer 429 with retry-after, as openapi.yaml says", r.Name)
+				}
+			}
 			match := fmt.Sprint(s["ScopeDownStatement"])
 			if !strings.Contains(match, "SearchString:/url ") || !strings.Contains(match, "STARTS_WITH") {
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
