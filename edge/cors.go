@@ -12,6 +12,9 @@ var uploadHeaders = []string{
 	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
 }
 
+// mintHeaders are what a page may send when it asks for a URL; Accept needs no leave.
+var mintHeaders = []string{"authorization", "content-type", "x-api-key"}
+
 // exposedHeaders are what a page may read of an answer.
 var exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
 
@@ -23,12 +26,12 @@ const preflightSeconds = "600"
 // https://fetch.spec.whatwg.org/#cors-preflight-fetch
 func preflight(function string) *Response {
 	r := answer(http.StatusNoContent, "")
-	methods := http.MethodPut
+	methods, headers := http.MethodPut, uploadHeaders
 	if function == MintFunction {
-		methods = "GET, HEAD"
+		methods, headers = "GET, HEAD, POST", mintHeaders
 	}
 	r.Headers.set("access-control-allow-methods", methods)
-	r.Headers.set("access-control-allow-headers", strings.Join(uploadHeaders, ", "))
+	r.Headers.set("access-control-allow-headers", strings.Join(headers, ", "))
 	r.Headers.set("access-control-max-age", preflightSeconds)
 	return r
 }

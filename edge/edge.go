@@ -11,7 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
+	"sync"
 	"time"
 
 	"oncegate/internal/onetime"
@@ -21,6 +21,7 @@ import (
 type Functions struct {
 	Minter         *onetime.Minter
 	Gate           *onetime.Gate
+	MaxCount       int      // URLs in one answer of mint
 	AllowedOrigins []string // origins of CORS, or the single "*"
 	Scheme         string   // of minted URLs: "https" at the real edge
 	Log            *slog.Logger
@@ -40,7 +41,7 @@ func (f *Functions) Handle(ctx context.Context, name string, eventJSON []byte, d
 	var result Result
 	if err := json.Unmarshal(eventJSON, &event); err != nil {
 		f.log(ctx, name, event, onetime.Internal, fmt.Errorf("event: %w", err))
-		result = Result{Response: refusal(onetime.Internal)}
+		result = Result{Response: refusal(onetime.Internal, "", false)}
 	} else {
 		result = f.Decide(ctx, name, event, deadline)
 	}
@@ -56,7 +57,7 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 	defer func() {
 		if p := recover(); p != nil {
 			f.log(ctx, name, event, onetime.Internal, fmt.Errorf("panic: %v", p))
-			result = Result{Response: refusal(onetime.Internal)}
+			result = Result{Response: refusal(onetime.Internal, "", wantsJSON(request.Headers))}
 		}
 		if result.Response != nil {
 			f.addCORS(result.Response, request)
@@ -78,9 +79,12 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 		}
 	}
 	if err != nil {
-		reason := onetime.ReasonOf(err)
+		reason, detail := onetime.ReasonOf(err), ""
+		if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
+			detail = refusal.Detail
+		}
 		f.log(ctx, name, event, reason, err)
-		return Result{Response: refusal(reason)}
+		return Result{Response: refusal(reason, detail, wantsJSON(request.Headers))}
 	}
 	return result
 }
@@ -102,26 +106,63 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 	switch {
 	case request.URI != "/url":
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}
-	case request.Method != http.MethodGet && request.Method != http.MethodHead:
+	case request.Method != http.MethodGet && request.Method != http.MethodHead && request.Method != http.MethodPost:
 		return Result{}, &onetime.Refusal{Reason: onetime.Method}
-	case request.Querystring != "":
-		return Result{}, &onetime.Refusal{Reason: onetime.Options}
-	case request.Method == http.MethodHead:
+	}
+	orders, err := parseOrders(request, f.MaxCount)
+	if err != nil {
+		return Result{}, err
+	}
+	if request.Method == http.MethodHead {
 		// What a GET would say of itself, without a URL being made: link previews
 		// and monitors ask with HEAD.
-		return Result{Response: answer(http.StatusOK, "")}, nil
+		if err := f.Minter.Check(orders.Order); err != nil {
+			return Result{}, err
+		}
+		r := answer(http.StatusOK, "")
+		if wantsJSON(request.Headers) {
+			r.Headers.set("content-type", "application/json")
+		}
+		return Result{Response: r}, nil
 	}
 	host := request.Headers.Values("host")
 	if len(host) != 1 || host[0] == "" {
 		return Result{}, errors.New("event: want one host header")
 	}
-	minted, err := f.Minter.Mint(ctx, deadline)
+	urls, err := f.mintAll(ctx, orders, deadline)
 	if err != nil {
 		return Result{}, err
 	}
-	f.Log.InfoContext(ctx, "minted", "function", MintFunction, "id", minted.ID, "key", minted.Key,
-		"expires", minted.Expires, "request", event.Records[0].CF.Config.RequestID)
-	return Result{Response: answer(http.StatusOK, f.Scheme+"://"+host[0]+minted.Path+"?"+minted.Query)}, nil
+	for _, m := range urls {
+		f.Log.InfoContext(ctx, "minted", "function", MintFunction, "id", m.ID, "key", m.Key,
+			"expires", m.Expires, "request", event.Records[0].CF.Config.RequestID)
+	}
+	return Result{Response: mintedAnswer(f.Scheme+"://"+host[0], urls, orders.count == 0, wantsJSON(request.Headers))}, nil
+}
+
+// mintAll fills all the orders or none: of those that were registered before one
+// failed, nobody ever learns.
+func (f *Functions) mintAll(ctx context.Context, o orders, deadline time.Time) ([]onetime.Minted, error) {
+	urls := make([]onetime.Minted, max(1, o.count))
+	errs := make([]error, len(urls))
+	var done sync.WaitGroup
+	for i := range urls {
+		done.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					errs[i] = fmt.Errorf("panic: %v", p)
+				}
+			}()
+			urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, deadline)
+		})
+	}
+	done.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
 }
 
 func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (Result, error) {
@@ -167,6 +208,9 @@ func (f *Functions) log(ctx context.Context, name string, event Event, reason on
 		if refusal.ID != "" {
 			attrs = append(attrs, slog.String("id", string(refusal.ID)))
 		}
+		if refusal.Detail != "" {
+			attrs = append(attrs, slog.String("detail", refusal.Detail))
+		}
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
@@ -175,21 +219,6 @@ func (f *Functions) log(ctx context.Context, name string, event Event, reason on
 		attrs = append(attrs, slog.String("request", event.Records[0].CF.Config.RequestID))
 	}
 	f.Log.LogAttrs(ctx, level, "refused", attrs...)
-}
-
-// answer is a generated response: plain text that no cache keeps.
-func answer(status int, body string) *Response {
-	r := &Response{
-		Status:            strconv.Itoa(status),
-		StatusDescription: http.StatusText(status),
-		Headers:           Headers{},
-		Body:              body,
-	}
-	r.Headers.set("cache-control", "no-store")
-	if status != http.StatusNoContent {
-		r.Headers.set("content-type", "text/plain; charset=utf-8")
-	}
-	return r
 }
 
 // set replaces a header by one line. CloudFront spells the wire name itself when

@@ -39,6 +39,16 @@ type Request struct {
 	Method      string  `json:"method"`
 	Querystring string  `json:"querystring"`
 	URI         string  `json:"uri"`
+	Body        *Body   `json:"body,omitempty"`
+}
+
+// Body is a request's body, present only where the association includes it. It is
+// cut off at 40 KB.
+type Body struct {
+	InputTruncated bool   `json:"inputTruncated"`
+	Action         string `json:"action"`   // "read-only"
+	Encoding       string `json:"encoding"` // of Data: "base64" or "text"
+	Data           string `json:"data"`
 }
 
 // Headers maps a lower-case header name to its values, one Header per value.

@@ -21,8 +21,10 @@ var refusals = map[onetime.Reason]struct {
 	onetime.Path:             {http.StatusForbidden, "there is nothing at this path."},
 	onetime.LengthRequired:   {http.StatusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
 	onetime.TooLarge:         {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
+	onetime.TooSmall:         {http.StatusBadRequest, "this URL takes a larger upload."},
+	onetime.Type:             {http.StatusUnsupportedMediaType, "this URL takes another content-type."},
 	onetime.Header:           {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
-	onetime.Options:          {http.StatusBadRequest, "GET /url takes no options; leave the query away."},
+	onetime.Options:          {http.StatusBadRequest, "an option is not known or out of bounds."},
 	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
 	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
 	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
@@ -31,18 +33,3 @@ var refusals = map[onetime.Reason]struct {
 // retryAfter, in seconds, goes with the one refusal after which the same request
 // may succeed.
 const retryAfter = "1"
-
-func refusal(reason onetime.Reason) *Response {
-	row, ok := refusals[reason]
-	if !ok {
-		reason = onetime.Internal
-		row = refusals[reason]
-	}
-	text := http.StatusText(row.status)
-	r := answer(row.status, text+": "+row.sentence)
-	r.Headers.set("x-oncegate-reason", string(reason))
-	if reason == onetime.IndexUnavailable {
-		r.Headers.set("retry-after", retryAfter)
-	}
-	return r
-}

@@ -47,7 +47,7 @@ func reasons(t *testing.T) (all []onetime.Reason) {
 func TestRefusals(t *testing.T) {
 	statuses := map[onetime.Reason]int{
 		onetime.Used: 403, onetime.Revoked: 403, onetime.Unknown: 403, onetime.Expired: 403, onetime.Method: 403, onetime.Path: 403,
-		onetime.LengthRequired: 411, onetime.TooLarge: 413, onetime.Header: 400, onetime.Options: 400,
+		onetime.LengthRequired: 411, onetime.TooLarge: 413, onetime.TooSmall: 400, onetime.Type: 415, onetime.Header: 400, onetime.Options: 400,
 		onetime.IndexUnavailable: 503, onetime.ClaimUnknown: 503, onetime.Internal: 503,
 	}
 	want := reasons(t)
@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("the table has %v, want %v", got, want)
 	}
 	for _, reason := range want {
-		response := edge.Refusal(reason)
+		response := edge.Refusal(reason, "", false)
 		if got, want := response.Status, strconv.Itoa(statuses[reason]); got != want {
 			t.Errorf("%s: status %s, want %s", reason, got, want)
 		}
@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: headers %v, want no others", reason, response.Headers)
 		}
 	}
-	if got := reasonOf(t, edge.Result{Response: edge.Refusal("never heard of")}); got != onetime.Internal {
+	if got := reasonOf(t, edge.Result{Response: edge.Refusal("never heard of", "", false)}); got != onetime.Internal {
 		t.Errorf("an unknown reason is answered as %q, want internal", got)
 	}
 }

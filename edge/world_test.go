@@ -43,13 +43,16 @@ func newWorld(t onetimetest.Reporter) *world {
 	}, nil, w.clock.Now)
 	entropy := onetimetest.NewEntropy(1)
 	w.Functions = &edge.Functions{
-		Minter: &onetime.Minter{Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy, Life: time.Hour},
+		Minter: &onetime.Minter{Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
+			Bounds: onetime.Bounds{Life: time.Hour, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
+		},
 		Gate: &onetime.Gate{
 			Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
-			Region: onetimetest.Region, FirstVersion: onetime.Conditional,
+			Region: onetimetest.Region, FirstVersion: onetime.Conditional, SHA256: true,
 		},
-		Scheme: "https",
-		Log:    slog.New(slog.NewJSONHandler(&w.log, nil)),
+		MaxCount: 10,
+		Scheme:   "https",
+		Log:      slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 	return w
 }
@@ -82,7 +85,15 @@ func (w *world) runJSON(t testing.TB, function string, eventJSON []byte) edge.Re
 // mint gets a URL and returns its path and query.
 func (w *world) mint(t testing.TB) (path, query string) {
 	t.Helper()
-	response := w.run(t, edge.MintFunction, load(t, "get-url.json")).Response
+	return w.order(t, "")
+}
+
+// order is mint with options.
+func (w *world) order(t testing.TB, options string) (path, query string) {
+	t.Helper()
+	event := load(t, "get-url.json")
+	event.Records[0].CF.Request.Querystring = options
+	response := w.run(t, edge.MintFunction, event).Response
 	url, ok := strings.CutPrefix(response.Body, "https://d111111abcdef8.cloudfront.net")
 	if !ok || response.Status != "200" {
 		t.Fatalf("mint answers %+v", response)

@@ -60,7 +60,8 @@ func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
 		AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: strings.Repeat("token", 180),
 	}, &memory{objects: map[string][]byte{}}, time.Now)
 	index := s3index.New(client)
-	return &onetime.Minter{Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader, Life: 15 * time.Minute},
+	return &onetime.Minter{Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader,
+			Bounds: onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: onetime.MaxBytes}},
 		&onetime.Gate{
 			Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader, Region: region,
 			FirstVersion: onetime.Conditional,
@@ -79,7 +80,7 @@ func BenchmarkMint(b *testing.B) {
 	minter, _ := setUp(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := minter.Mint(b.Context(), time.Now().Add(time.Minute)); err != nil {
+		if _, err := minter.Mint(b.Context(), onetime.Order{}, time.Now().Add(time.Minute)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -89,7 +90,7 @@ func BenchmarkMintAndGate(b *testing.B) {
 	minter, gate := setUp(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		minted, err := minter.Mint(b.Context(), time.Now().Add(time.Minute))
+		minted, err := minter.Mint(b.Context(), onetime.Order{}, time.Now().Add(time.Minute))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -106,7 +106,12 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			Presigner: client,
 			Clock:     clock{},
 			Entropy:   rand.Reader,
-			Life:      conf.Expires,
+			Bounds: onetime.Bounds{
+				Life:     conf.Expires,
+				MaxLife:  conf.MaxExpires,
+				MaxBytes: conf.MaxBytes,
+				SHA256:   conf.SHA256,
+			},
 		},
 		Gate: &onetime.Gate{
 			Index:        index,
@@ -116,7 +121,9 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			Region:       conf.Region,
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 			WriteOnce:    conf.WriteOnce,
+			SHA256:       conf.SHA256,
 		},
+		MaxCount:       conf.MaxCount,
 		AllowedOrigins: conf.AllowedOrigins,
 		Scheme:         viewerScheme,
 		Log:            log,

@@ -12,6 +12,10 @@
 //	firstVersion    "conditional" or "listed"                     conditional
 //	allowedOrigins  list of scheme://host[:port], or ["*"] alone  []
 //	writeOnce       true or false                                 false
+//	maxExpires      seconds, expires to 604800                    86400, or expires
+//	maxBytes        bytes, 1 to 5368709120                        5368709120
+//	maxCount        URLs in one answer, 1 to 10                   10
+//	sha256          true or false                                 false
 //
 // The rest is about the deployment (type Deploy):
 //
@@ -60,6 +64,16 @@ type Config struct {
 	// WriteOnce makes S3 itself keep every upload's key write-once: the gate signs
 	// If-None-Match and CloudFront forwards it.
 	WriteOnce bool
+	// MaxExpires is the longest life that may be asked of mint: whole seconds, at
+	// least Expires.
+	MaxExpires time.Duration
+	// MaxBytes is the largest upload that any URL takes.
+	MaxBytes int64
+	// MaxCount is how many URLs may be asked for at once.
+	MaxCount int
+	// SHA256 lets mint be asked for the body's SHA-256; the distribution then
+	// forwards x-amz-checksum-sha256, which the gate sets and signs.
+	SHA256 bool
 	// Deploy is the shape of the deployment around the edge functions.
 	Deploy Deploy
 }
@@ -77,7 +91,14 @@ const (
 const (
 	DefaultRegion  = "us-east-1"
 	DefaultExpires = 15 * time.Minute
-	MaxExpires     = 7 * 24 * time.Hour
+	// defaultMaxExpires gives way to a longer expires.
+	defaultMaxExpires = 24 * time.Hour
+	// MaxUpload is what one PUT to S3 can hold.
+	MaxUpload = 5 << 30
+	// MaxMaxCount keeps an answer of mint far below the 40 KB that CloudFront
+	// allows a viewer-request function.
+	MaxMaxCount = 10
+	MaxExpires  = 7 * 24 * time.Hour
 )
 
 // PlaceholderBucket is the bucket of the checked-in config.json: good enough for
@@ -111,6 +132,8 @@ func Parse(data []byte) (Config, error) {
 		Expires:        DefaultExpires,
 		FirstVersion:   Conditional,
 		AllowedOrigins: []string{},
+		MaxBytes:       MaxUpload,
+		MaxCount:       MaxMaxCount,
 		Deploy:         defaultDeploy(),
 	}
 	for _, f := range fields {
@@ -129,6 +152,12 @@ func Parse(data []byte) (Config, error) {
 	if !named(fields, "bucket") {
 		problems = append(problems, "bucket is missing: "+bucketRule)
 	}
+	switch {
+	case c.MaxExpires == 0:
+		c.MaxExpires = max(defaultMaxExpires, c.Expires)
+	case c.MaxExpires < c.Expires:
+		problems = append(problems, "maxExpires is shorter than expires: allowed is at least as long")
+	}
 	if err := c.Deploy.check(); err != nil && len(problems) == 0 {
 		problems = append(problems, err.Error())
 	}
@@ -146,7 +175,8 @@ func (c Config) Deployable() error {
 	return nil
 }
 
-const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, name, memory, timeout, " +
+const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
+	"maxExpires, maxBytes, maxCount, sha256, name, memory, timeout, " +
 	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
 	"alarmEmail, alarmRefusals"
 
@@ -169,15 +199,18 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 		c.Region = s
 		return nil
 	},
-	"expires": func(c *Config, raw json.RawMessage) error {
-		var seconds int64
-		limit := int64(MaxExpires / time.Second)
-		if isNull(raw) || json.Unmarshal(raw, &seconds) != nil || seconds < 1 || seconds > limit {
-			return fmt.Errorf("is %s: allowed are whole seconds from 1 to %d", shown(raw), limit)
+	"expires":    seconds(func(c *Config) *time.Duration { return &c.Expires }),
+	"maxExpires": seconds(func(c *Config) *time.Duration { return &c.MaxExpires }),
+	"maxBytes": func(c *Config, raw json.RawMessage) error {
+		var bytes int64
+		if isNull(raw) || json.Unmarshal(raw, &bytes) != nil || bytes < 1 || bytes > MaxUpload {
+			return fmt.Errorf("is %s: allowed are bytes from 1 to %d", shown(raw), int64(MaxUpload))
 		}
-		c.Expires = time.Duration(seconds) * time.Second
+		c.MaxBytes = bytes
 		return nil
 	},
+	"maxCount": whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
+	"sha256":   boolean(func(c *Config) *bool { return &c.SHA256 }),
 	"firstVersion": func(c *Config, raw json.RawMessage) error {
 		s, ok := text(raw)
 		if !ok || s != Conditional && s != Listed {
@@ -211,6 +244,18 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 		return nil
 	},
 	"writeOnce": boolean(func(c *Config) *bool { return &c.WriteOnce }),
+}
+
+func seconds(of func(*Config) *time.Duration) func(*Config, json.RawMessage) error {
+	return func(c *Config, raw json.RawMessage) error {
+		var n int64
+		limit := int64(MaxExpires / time.Second)
+		if isNull(raw) || json.Unmarshal(raw, &n) != nil || n < 1 || n > limit {
+			return fmt.Errorf("is %s: allowed are whole seconds from 1 to %d", shown(raw), limit)
+		}
+		*of(c) = time.Duration(n) * time.Second
+		return nil
+	}
 }
 
 type field struct {

@@ -23,6 +23,9 @@ func TestParseFillsDefaults(t *testing.T) {
 		Expires:        900 * time.Second,
 		FirstVersion:   "conditional",
 		AllowedOrigins: []string{},
+		MaxExpires:     24 * time.Hour,
+		MaxBytes:       5 << 30,
+		MaxCount:       10,
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -33,6 +36,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
+		"maxBytes": 1048576, "maxCount": 3, "sha256": true,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +47,10 @@ func TestParseTakesEveryField(t *testing.T) {
 		Expires:        7 * 24 * time.Hour,
 		FirstVersion:   "listed",
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:5173", "http://[::1]:8080"},
+		MaxExpires:     7 * 24 * time.Hour,
+		MaxBytes:       1 << 20,
+		MaxCount:       3,
+		SHA256:         true,
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -181,12 +181,10 @@ func (t *template) behavior(b *cfn.Behavior) Behavior {
 		switch {
 		case a.EventType != "viewer-request":
 			t.bad(id, prefix+"LambdaFunctionAssociations", a.Function.ID+" on "+a.EventType, "only viewer-request")
-		case a.IncludeBody:
-			t.bad(id, prefix+"LambdaFunctionAssociations", a.Function.ID+" with IncludeBody", "functions get no bodies here")
 		case out.ViewerRequest != "":
 			t.bad(id, prefix+"LambdaFunctionAssociations", "two on viewer-request", "CloudFront takes one")
 		default:
-			out.ViewerRequest = a.Function.FunctionName
+			out.ViewerRequest, out.IncludeBody = a.Function.FunctionName, a.IncludeBody
 		}
 	}
 	out.OriginRequest = t.requestPolicy(prefix, b.OriginRequestPolicyId)

@@ -150,7 +150,6 @@ func TestWhatCannotBePlayed(t *testing.T) {
 			def(d).FunctionAssociations = append(def(d).FunctionAssociations, struct{ EventType, FunctionARN string }{"viewer-request", "f"})
 		}, distribution + "DefaultCacheBehavior.FunctionAssociations"},
 		{"origin request", func(d *cfn.Deployment) { def(d).LambdaFunctionAssociations[0].EventType = "origin-request" }, "Gate3038665D on origin-request: only viewer-request"},
-		{"body", func(d *cfn.Deployment) { def(d).LambdaFunctionAssociations[0].IncludeBody = true }, "Gate3038665D with IncludeBody"},
 		{"two functions", func(d *cfn.Deployment) {
 			def(d).LambdaFunctionAssociations = append(def(d).LambdaFunctionAssociations, def(d).LambdaFunctionAssociations[0])
 		}, "two on viewer-request"},

@@ -36,7 +36,9 @@ type Behavior struct {
 	// ReadOptionsMethods, AllMethods. Others are refused before the function runs.
 	AllowedMethods []string
 	// ViewerRequest names the Function of the viewer-request event; empty for none.
-	ViewerRequest   string
+	ViewerRequest string
+	// IncludeBody gives the function the beginning of the body.
+	IncludeBody     bool
 	OriginRequest   OriginRequestPolicy
 	ResponseHeaders ResponseHeadersPolicy
 }

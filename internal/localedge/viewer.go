@@ -64,6 +64,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if b.IncludeBody {
+		var err error
+		if v.Body, err = includeBody(r); err != nil {
+			w.Header().Set("Connection", "close")
+			page(http.StatusBadRequest, xCacheError, "Bad request.")
+			return
+		}
+	}
 	began := time.Now()
 	result, err := s.pools[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
 	if err != nil {

@@ -193,6 +193,10 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 		headers := t.RequestPolicy()["HeadersConfig"].(Object)
 		headers["Headers"] = append(headers["Headers"].([]any), "if-none-match")
 	}
+	if conf.SHA256 {
+		headers := t.RequestPolicy()["HeadersConfig"].(Object)
+		headers["Headers"] = append(headers["Headers"].([]any), "x-amz-checksum-sha256")
+	}
 	if len(conf.AllowedOrigins) > 0 {
 		var origins []any
 		for _, o := range conf.AllowedOrigins {

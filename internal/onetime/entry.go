@@ -23,11 +23,14 @@ type ValidEntry struct {
 	Expires time.Time `json:"expires"` // first moment at which the URL is no longer good
 	Key     string    `json:"key"`     // the object that the URL uploads
 	Limits  Limits    `json:"limits"`  // what the upload must keep to
+	// Name is the original file's; it becomes the object's Content-Disposition.
+	Name string `json:"name,omitempty"`
+	// Label is the minter's note to the operator.
+	Label string `json:"label,omitempty"`
+	// By names the credential that minted: the label of an API key, the subject of
+	// a token. Empty where anybody may mint.
+	By string `json:"by,omitempty"`
 }
-
-// Limits are the conditions that were minted into a URL. There are none yet; an
-// entry that holds some was written by a later oncegate and is refused.
-type Limits struct{}
 
 // ExpiredEntry is the content of signatures/expired/<hash>.
 type ExpiredEntry struct {
@@ -58,6 +61,9 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	}
 	if life := e.Expires.Sub(e.Created); life < time.Second || life > MaxLife {
 		return ValidEntry{}, errors.New("valid entry: expires is not within seven days of created")
+	}
+	if err := errors.Join(e.Limits.check(), checkName(e.Name), checkLabel(e.Label)); err != nil {
+		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
 	return e, nil
 }

@@ -166,7 +166,7 @@ func TestMintFailures(t *testing.T) {
 			w := newWorld(t)
 			minter, index := w.minter()
 			index.Intercept = inject(a, b)
-			minted, err := minter.Mint(context.Background(), w.deadline())
+			minted, err := minter.Mint(context.Background(), onetime.Order{}, w.deadline())
 			keys := w.store.Keys()
 			switch reasonOf(t, err) {
 			case "":
@@ -212,7 +212,7 @@ func TestMintRepeats(t *testing.T) {
 			w := newWorld(t)
 			minter, index := w.minter()
 			index.Intercept = inject(failure{"WriteValid", 1, test.fault})
-			_, err := minter.Mint(context.Background(), w.deadline())
+			_, err := minter.Mint(context.Background(), onetime.Order{}, w.deadline())
 			if good := err == nil; good != test.good {
 				t.Errorf("error %v, want a URL: %t", err, test.good)
 			}
@@ -237,7 +237,7 @@ func TestPauses(t *testing.T) {
 		if change != nil {
 			change(minter)
 		}
-		_, err = minter.Mint(ctx, w.deadline())
+		_, err = minter.Mint(ctx, onetime.Order{}, w.deadline())
 		return pauses, len(pauses), err
 	}
 	ctx := context.Background()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -41,6 +42,9 @@ type Gate struct {
 	// WriteOnce makes S3 refuse the upload if the object exists already, whoever
 	// wrote it. CloudFront must forward if-none-match for that.
 	WriteOnce bool
+	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. Without it S3
+	// would miss a signed header, and say in its refusal what was signed.
+	SHA256 bool
 }
 
 // Pass lets one upload through.
@@ -48,9 +52,7 @@ type Pass struct {
 	ID    ID
 	Key   string // the object it writes
 	Query string // replaces the viewer's query; a secret of the gate and S3
-	// Headers, by lower-case name, replace the viewer's: Query is signed for them.
-	// Their values are never the viewer's or the minter's choice, for S3 shows
-	// signed headers to the client when a signature does not match.
+	// Headers, by lower-case name, replace the viewer's.
 	Headers map[string]string
 }
 
@@ -58,29 +60,40 @@ type Pass struct {
 // never passes without a claim of its own that is known to have succeeded; at most
 // one claim of a URL ever does. deadline is when the decision must be ready.
 func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, error) {
-	key, err := put.check(g.Region, g.Clock.Now())
+	key, length, err := put.check(g.Region, g.Clock.Now())
 	if err != nil {
 		return Pass{}, err
 	}
 	id := Fingerprint(put.Path, put.Query)
-	pass, err := g.spend(ctx, id, key, put.Request, deadline)
+	pass, err := g.spend(ctx, id, key, length, put, deadline)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.ID = id
 	}
 	return pass, err
 }
 
-func (g *Gate) spend(ctx context.Context, id ID, key, request string, deadline time.Time) (Pass, error) {
+func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put Put, deadline time.Time) (Pass, error) {
 	// Anything but an explicit Conditional gets the stricter rule.
 	listed := g.FirstVersion != Conditional
 	claimBy := deadline
 	if listed {
 		claimBy = deadline.Add(-readBackLimit) // the list needs time as well
 	}
-	if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); err != nil {
+	entry, err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit))
+	if err != nil {
 		return Pass{}, err
 	}
-	version, err := g.claim(ctx, id, request, claimBy)
+	if err := entry.Limits.checkUpload(length, put.Headers); err != nil {
+		return Pass{}, err
+	}
+	if entry.Limits.SHA256 != "" && !g.SHA256 {
+		return Pass{}, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
+	}
+	signed, plain := g.headers(entry, put.Headers)
+	if err := put.checkSizes(plain); err != nil {
+		return Pass{}, refuse(Header, err)
+	}
+	version, err := g.claim(ctx, id, put.Request, claimBy)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -89,20 +102,37 @@ func (g *Gate) spend(ctx context.Context, id ID, key, request string, deadline t
 			return Pass{}, err
 		}
 	}
-	pass := Pass{ID: id, Key: key}
-	if g.WriteOnce {
-		pass.Headers = map[string]string{"if-none-match": "*"}
-	}
-	pass.Query, err = g.Presigner.PresignUpload(ctx, key, pass.Headers, g.Clock.Now(), uploadLife)
+	query, err := g.Presigner.PresignUpload(ctx, key, signed, g.Clock.Now(), uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}
-	return pass, nil
+	maps.Copy(plain, signed)
+	return Pass{ID: id, Key: key, Query: query, Headers: plain}, nil
+}
+
+// headers are what the gate adds to an upload. Those that S3 must not see altered
+// are signed; none of these is in words of the viewer or the minter, for S3 shows
+// signed headers to the client when a signature does not match.
+func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[string]string) {
+	signed, plain = map[string]string{}, map[string]string{}
+	if g.WriteOnce {
+		signed["if-none-match"] = "*"
+	}
+	if entry.Limits.SHA256 != "" {
+		signed["x-amz-checksum-sha256"] = entry.Limits.SHA256
+	}
+	if entry.Limits.Type != "" && viewer.Values("content-type") == nil {
+		plain["content-type"] = entry.Limits.Type
+	}
+	if entry.Name != "" {
+		plain["content-disposition"] = disposition(entry.Name)
+	}
+	return signed, plain
 }
 
 // lookUp reads both entries at once: the URL must have been minted here for this
 // object, and must not be spent. It burns nothing. Until leaves the claim its time.
-func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) error {
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) (ValidEntry, error) {
 	r := requests{g.Clock, g.Entropy}
 
 	var (
@@ -134,28 +164,28 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) e
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):
-		return refuse(Unknown, nil)
+		return ValidEntry{}, refuse(Unknown, nil)
 	case validErr != nil:
-		return refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
+		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
 	}
 	switch {
 	case usedErr == nil && spent == Revoked:
-		return refuse(Revoked, nil)
+		return ValidEntry{}, refuse(Revoked, nil)
 	case usedErr == nil:
-		return refuse(Used, nil)
+		return ValidEntry{}, refuse(Used, nil)
 	case errors.Is(usedErr, ErrDeleted):
-		return refuse(Used, usedErr)
+		return ValidEntry{}, refuse(Used, usedErr)
 	case !errors.Is(usedErr, ErrAbsent):
-		return refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
+		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
 	}
 	entry, err := ParseValidEntry(body)
 	if err != nil {
-		return refuse(IndexUnavailable, err)
+		return ValidEntry{}, refuse(IndexUnavailable, err)
 	}
 	if entry.Key != key {
-		return refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
 	}
-	return nil
+	return entry, nil
 }
 
 // claim creates the expired entry and returns its version id. After an answer that

@@ -18,7 +18,7 @@ type Minter struct {
 	Presigner Presigner
 	Clock     Clock
 	Entropy   Entropy
-	Life      time.Duration // of every URL, whole seconds, at most MaxLife
+	Bounds    Bounds
 }
 
 // Minted is a URL that the index knows.
@@ -28,13 +28,24 @@ type Minted struct {
 	Path    string // "/" + Key
 	Query   string // without "?"
 	Expires time.Time
+	Order   Order // as it was granted
 }
 
-// Mint makes a URL and registers it. The URL is returned only after its valid
-// entry was written for sure; otherwise the error is a Refusal, and what may have
-// been written is an entry of a URL that nobody holds. deadline is when the answer
-// must be ready.
-func (m *Minter) Mint(ctx context.Context, deadline time.Time) (Minted, error) {
+// Check refuses an order that Mint would refuse, and makes nothing.
+func (m *Minter) Check(order Order) error {
+	_, err := order.within(m.Bounds)
+	return err
+}
+
+// Mint makes a URL to this order and registers it. The URL is returned only after
+// its valid entry was written for sure; otherwise the error is a Refusal, and what
+// may have been written is an entry of a URL that nobody holds. deadline is when
+// the answer must be ready. It may be called concurrently.
+func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Minted, error) {
+	order, err := order.within(m.Bounds)
+	if err != nil {
+		return Minted{}, err
+	}
 	name, err := uuid.NewRandomFromReader(m.Entropy)
 	if err != nil {
 		return Minted{}, refuse(Internal, fmt.Errorf("make object name: %w", err))
@@ -44,15 +55,24 @@ func (m *Minter) Mint(ctx context.Context, deadline time.Time) (Minted, error) {
 		return Minted{}, refuse(Internal, err)
 	}
 	now := m.Clock.Now().UTC().Truncate(time.Second)
-	minted := Minted{Key: uploadPrefix + name.String(), Expires: now.Add(m.Life)}
+	minted := Minted{Key: uploadPrefix + name.String(), Expires: now.Add(order.Life), Order: order}
 	minted.Path = "/" + minted.Key
-	minted.Query, err = m.Presigner.PresignMinted(ctx, minted.Key, secret, now, m.Life)
+	minted.Query, err = m.Presigner.PresignMinted(ctx, minted.Key, secret, now, order.Life)
 	if err != nil {
 		return Minted{}, refuse(Internal, fmt.Errorf("presign: %w", err))
 	}
 	minted.ID = Fingerprint(minted.Path, minted.Query)
 
-	entry := ValidEntry{Version: entryVersion, Created: now, Expires: minted.Expires, Key: minted.Key}.Marshal()
+	entry := ValidEntry{
+		Version: entryVersion,
+		Created: now,
+		Expires: minted.Expires,
+		Key:     minted.Key,
+		Limits:  order.Limits,
+		Name:    order.Name,
+		Label:   order.Label,
+		By:      order.By,
+	}.Marshal()
 	// Writing the same entry twice is the same as once: the key is nobody else's.
 	err = requests{m.Clock, m.Entropy}.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
 		return m.Index.WriteValid(ctx, limit, minted.ID, entry)

@@ -15,7 +15,7 @@ func TestMint(t *testing.T) {
 	w := newWorld(t)
 	w.clock.Set(start.Add(999 * time.Millisecond).In(time.FixedZone("", 3600)))
 	minter, index := w.minter()
-	minted, err := minter.Mint(t.Context(), w.deadline())
+	minted, err := minter.Mint(t.Context(), onetime.Order{}, w.deadline())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestMintRefuses(t *testing.T) {
 			w := newWorld(t)
 			minter, index := w.minter()
 			test.change(minter)
-			minted, err := minter.Mint(t.Context(), w.deadline())
+			minted, err := minter.Mint(t.Context(), onetime.Order{}, w.deadline())
 			if got := reasonOf(t, err); got != onetime.Internal {
 				t.Errorf("reason %q, want internal", got)
 			}

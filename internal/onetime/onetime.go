@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ID is a URL's fingerprint: 64 lower-case hex digits.
@@ -54,29 +55,33 @@ const (
 	Revoked          Reason = "revoked"           // the URL was taken back
 	Unknown          Reason = "unknown"           // no such URL was minted here
 	Expired          Reason = "expired"           // the URL's time is over
-	Method           Reason = "method"            // not a PUT (gate), not a GET (mint)
+	Method           Reason = "method"            // not a PUT (gate), not a GET, HEAD or POST (mint)
 	Path             Reason = "path"              // not a path that mint makes
 	LengthRequired   Reason = "length-required"   // not exactly one decimal Content-Length, or a Transfer-Encoding
-	TooLarge         Reason = "too-large"         // more than one PUT to S3 can hold
+	TooLarge         Reason = "too-large"         // more than the URL takes, or than one PUT to S3 can hold
+	TooSmall         Reason = "too-small"         // less than the URL takes
+	Type             Reason = "type"              // not the content-type that the URL takes
 	Header           Reason = "header"            // a header that S3 would refuse, or that changes what a PUT means
-	Options          Reason = "options"           // mint was asked for something it does not know
+	Options          Reason = "options"           // mint was asked for something it does not know or does not allow
 	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is burned
 	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be burned
 	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up
 )
 
-// Refusal is the error of everything that does not pass. Reason is for the client;
-// ID, once the fingerprint was worked out, and Err, when there is one, are for the
-// log only.
+// Refusal is the error of everything that does not pass. Reason is for the client,
+// and so is Detail, if set: what is wrong and what is allowed, in words and numbers
+// of ours, never of whoever sent the request. ID, once the fingerprint was worked
+// out, and Err, when there is one, are for the log only.
 type Refusal struct {
 	Reason Reason
+	Detail string
 	ID     ID
 	Err    error
 }
 
 func (r *Refusal) Error() string {
 	if r.Err == nil {
-		return "refused: " + string(r.Reason)
+		return strings.TrimSuffix("refused: "+string(r.Reason)+": "+r.Detail, ": ")
 	}
 	return "refused: " + string(r.Reason) + ": " + r.Err.Error()
 }

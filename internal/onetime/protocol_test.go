@@ -229,7 +229,7 @@ func protocol() []row {
 		{"unknown version", `{"version":2,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"KEY","limits":{}}`},
 		{"no version", `{"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"KEY","limits":{}}`},
 		{"unknown field", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"KEY","limits":{},"more":1}`},
-		{"unknown limit", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"KEY","limits":{"maxBytes":1}}`},
+		{"unknown limit", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"KEY","limits":{"colour":"red"}}`},
 		{"another object's", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"uploads/2b1d9bd0-5b0c-4b6e-9d7e-0a1b2c3d4e5f","limits":{}}`},
 		{"key outside uploads", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"signatures/valid/x","limits":{}}`},
 		{"expires before it was created", `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T05:06:07Z","key":"KEY","limits":{}}`},
@@ -329,7 +329,7 @@ func (r row) run(t *testing.T, mode onetime.FirstVersion) {
 	}
 	if err == nil {
 		want, _ := gate.Presigner.PresignUpload(context.Background(), s.minted.Key, nil, w.clock.Now(), onetime.UploadLife)
-		if !reflect.DeepEqual(pass, onetime.Pass{ID: id, Key: s.minted.Key, Query: want}) {
+		if !reflect.DeepEqual(pass, onetime.Pass{ID: id, Key: s.minted.Key, Query: want, Headers: map[string]string{}}) {
 			t.Errorf("pass %+v, want key %s and query %s", pass, s.minted.Key, want)
 		}
 	} else if !reflect.DeepEqual(pass, onetime.Pass{}) {

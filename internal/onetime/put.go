@@ -62,45 +62,46 @@ func Forwarded(name string) bool {
 
 // check is the gate's first step: it refuses, without a request to S3, whatever
 // cannot be an upload with a URL minted here, and whatever S3 would refuse once
-// the URL is burned. It returns the object key.
-func (put Put) check(region string, now time.Time) (key string, err error) {
+// the URL is burned. It returns the object key and the length of the body.
+func (put Put) check(region string, now time.Time) (key string, length int64, err error) {
 	if put.Method != "PUT" {
-		return "", refuse(Method, nil)
+		return "", 0, refuse(Method, nil)
 	}
 	if key, err = UploadKey(put.Path); err != nil {
-		return "", refuse(Path, err)
+		return "", 0, refuse(Path, err)
 	}
 	query, err := ParseQuery(put.Query, region)
 	if err != nil {
-		return "", refuse(Unknown, err)
+		return "", 0, refuse(Unknown, err)
 	}
 	if !now.Before(query.Expires()) {
-		return "", refuse(Expired, nil)
+		return "", 0, refuse(Expired, nil)
 	}
-	if err := put.checkFraming(); err != nil {
-		return "", err
+	if length, err = put.checkFraming(); err != nil {
+		return "", 0, err
 	}
 	if err := put.checkHeaders(); err != nil {
-		return "", refuse(Header, err)
+		return "", 0, refuse(Header, err)
 	}
-	return key, nil
+	return key, length, nil
 }
 
 // checkFraming holds the body to what S3 needs: a length, stated beforehand
 // (S3 answers 411 MissingContentLength without one).
-func (put Put) checkFraming() error {
+func (put Put) checkFraming() (length int64, err error) {
 	if put.Headers.Values("transfer-encoding") != nil {
-		return refuse(LengthRequired, errors.New("transfer-encoding is set"))
+		return 0, refuse(LengthRequired, errors.New("transfer-encoding is set"))
 	}
 	lengths := put.Headers.Values("content-length")
 	if len(lengths) != 1 || !isDecimal(lengths[0]) {
-		return refuse(LengthRequired, fmt.Errorf("%d content-length headers, or not a decimal number", len(lengths)))
+		return 0, refuse(LengthRequired, fmt.Errorf("%d content-length headers, or not a decimal number", len(lengths)))
 	}
 	// Out of range is the only error left for digits.
-	if n, err := strconv.ParseUint(lengths[0], 10, 64); err != nil || n > MaxBytes {
-		return refuse(TooLarge, nil)
+	length, err = strconv.ParseInt(lengths[0], 10, 64)
+	if err != nil || length > MaxBytes {
+		return 0, refuse(TooLarge, nil)
 	}
-	return nil
+	return length, nil
 }
 
 func (put Put) checkHeaders() error {
@@ -126,19 +127,29 @@ func (put Put) checkHeaders() error {
 			return errors.New("content-md5 is not the base64 of 16 bytes, once")
 		}
 	}
-	if size := put.headerBytes(metadataHeaders); size > maxMetadataBytes {
+	return put.checkSizes(nil)
+}
+
+// checkSizes holds the headers to what S3 takes, set being what the gate adds.
+func (put Put) checkSizes(set map[string]string) error {
+	if size := put.headerBytes(metadataHeaders, set); size > maxMetadataBytes {
 		return fmt.Errorf("metadata headers of %d bytes, S3 takes %d", size, maxMetadataBytes)
 	}
-	if size := put.headerBytes(forwardedHeaders); size > maxForwardedBytes {
+	if size := put.headerBytes(forwardedHeaders, set); size > maxForwardedBytes {
 		return fmt.Errorf("forwarded headers of %d bytes, at most %d are allowed", size, maxForwardedBytes)
 	}
 	return nil
 }
 
-// headerBytes is the length of these headers, names and values.
-func (put Put) headerBytes(names []string) (size int) {
+// headerBytes is the length of these headers, names and values. What is in set
+// replaces the viewer's own.
+func (put Put) headerBytes(names []string, set map[string]string) (size int) {
 	for _, name := range names {
-		for _, value := range put.Headers.Values(name) {
+		values := put.Headers.Values(name)
+		if value, ok := set[name]; ok {
+			values = []string{value}
+		}
+		for _, value := range values {
 			size += len(name) + len(value)
 		}
 	}

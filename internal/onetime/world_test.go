@@ -42,7 +42,7 @@ func (w *world) minter() (*onetime.Minter, *onetimetest.Index) {
 		Presigner: onetimetest.Presigner{},
 		Clock:     w.clock,
 		Entropy:   w.entropy,
-		Life:      life,
+		Bounds:    onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
 	}, index
 }
 
@@ -55,13 +55,14 @@ func (w *world) gate(mode onetime.FirstVersion) (*onetime.Gate, *onetimetest.Ind
 		Entropy:      w.entropy,
 		Region:       onetimetest.Region,
 		FirstVersion: mode,
+		SHA256:       true,
 	}, index
 }
 
 func (w *world) mint(t testing.TB) onetime.Minted {
 	t.Helper()
 	minter, _ := w.minter()
-	minted, err := minter.Mint(context.Background(), w.clock.Now().Add(plenty))
+	minted, err := minter.Mint(context.Background(), onetime.Order{}, w.clock.Now().Add(plenty))
 	if err != nil {
 		t.Fatal(err)
 	}

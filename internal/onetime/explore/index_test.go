@@ -24,9 +24,9 @@ var url = sync.OnceValue(func() minted {
 		Presigner: onetimetest.Presigner{},
 		Clock:     onetimetest.NewClock(start),
 		Entropy:   onetimetest.NewEntropy(0),
-		Life:      life,
+		Bounds:    onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes},
 	}
-	m, err := minter.Mint(context.Background(), start.Add(plenty))
+	m, err := minter.Mint(context.Background(), onetime.Order{}, start.Add(plenty))
 	if err != nil {
 		panic(err)
 	}

@@ -1,0 +1,184 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"oncegate/internal/onetime"
+)
+
+// options are what may be asked of mint, by query or by JSON body, and how each is
+// read. A value that is no number becomes -1, which the domain refuses with the
+// bounds that hold here.
+var options = map[string]func(o *orders, value string) error{
+	"expires":  func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil },
+	"maxBytes": func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil },
+	"minBytes": func(o *orders, v string) error { o.Limits.MinBytes = number(v); return nil },
+	"type":     func(o *orders, v string) error { o.Limits.Type = strings.ToLower(v); return present("type", v) },
+	"name":     func(o *orders, v string) error { o.Name = v; return present("name", v) },
+	"label":    func(o *orders, v string) error { o.Label = v; return present("label", v) },
+	"sha256": func(o *orders, v string) (err error) {
+		o.Limits.SHA256, err = onetime.ParseSHA256(v)
+		return err
+	},
+	"count": func(o *orders, v string) error { o.count = number(v); return nil },
+}
+
+const optionNames = "expires, maxBytes, minBytes, type, sha256, name, label, count"
+
+// orders is a number of equal orders.
+type orders struct {
+	onetime.Order
+	count int64 // 0: one, and the answer is a single object
+}
+
+// parseOrders reads what is asked for: the query of a GET, the JSON body of a POST.
+// Its errors are refusals that say which option is wrong.
+func parseOrders(request Request, maxCount int) (o orders, err error) {
+	values, err := optionValues(request)
+	if err != nil {
+		return o, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) { // same event, same answer
+		set, ok := options[name]
+		if !ok {
+			return o, refuseOption(errors.New("there is an unknown option; known are " + optionNames))
+		}
+		if err := set(&o, values[name]); err != nil {
+			return o, refuseOption(err)
+		}
+	}
+	if _, given := values["expires"]; given && o.Life == 0 {
+		o.Life = -time.Second // asked for no life at all, which is not the same as not asked
+	}
+	if _, given := values["count"]; given && (o.count < 1 || o.count > int64(maxCount)) {
+		return o, refuseOption(fmt.Errorf("count: want 1 to %d", maxCount))
+	}
+	return o, nil
+}
+
+func optionValues(request Request) (map[string]string, error) {
+	if request.Method == http.MethodPost {
+		if request.Querystring != "" {
+			return nil, refuseOption(errors.New("POST takes its options in the body, not in the query"))
+		}
+		return bodyValues(request)
+	}
+	query, err := url.ParseQuery(request.Querystring)
+	if err != nil {
+		return nil, refuseOption(errors.New("the query cannot be read: want name=value pairs with &"))
+	}
+	values := map[string]string{}
+	for name, all := range query {
+		if len(all) != 1 {
+			return nil, refuseOption(errors.New("an option is given twice"))
+		}
+		values[name] = all[0]
+	}
+	return values, nil
+}
+
+// bodyValues reads a JSON object of strings and numbers.
+func bodyValues(request Request) (map[string]string, error) {
+	wrong := refuseOption(errors.New("POST wants one JSON object of options, with content-type application/json"))
+	kind := request.Headers.Values("content-type")
+	if len(kind) != 1 || mediaType(kind[0]) != "application/json" {
+		return nil, wrong
+	}
+	if request.Body == nil || request.Body.InputTruncated {
+		return nil, wrong
+	}
+	body := []byte(request.Body.Data)
+	if request.Body.Encoding == "base64" {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(request.Body.Data); err != nil {
+			return nil, wrong
+		}
+	}
+	if !utf8.Valid(body) {
+		return nil, wrong // the decoder would put U+FFFD in, and nobody would know
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if t, err := decoder.Token(); err != nil || t != json.Delim('{') {
+		return nil, wrong
+	}
+	values := map[string]string{}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, wrong
+		}
+		value, err := decoder.Token()
+		if err != nil {
+			return nil, wrong
+		}
+		if _, twice := values[name.(string)]; twice {
+			return nil, refuseOption(errors.New("an option is given twice"))
+		}
+		switch v := value.(type) {
+		case string:
+			values[name.(string)] = v
+		case json.Number:
+			values[name.(string)] = v.String()
+		default:
+			return nil, refuseOption(errors.New("the values of options are strings and numbers"))
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, wrong
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, wrong
+	}
+	return values, nil
+}
+
+// refuseOption makes a refusal that tells the client err. err names the option and
+// what is allowed, and repeats nothing of what was sent.
+func refuseOption(err error) error {
+	return &onetime.Refusal{Reason: onetime.Options, Detail: err.Error()}
+}
+
+// number reads a whole number as people write it; anything else is -1. 34 bits hold
+// 5 GiB, and as many seconds still fit a time.Duration.
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 34)
+	if err != nil || strconv.FormatInt(n, 10) != s {
+		return -1
+	}
+	return n
+}
+
+// positive is number, but 0 is none either: for an option where 0 means "not given".
+func positive(s string) int64 {
+	if n := number(s); n != 0 {
+		return n
+	}
+	return -1
+}
+
+func present(name, value string) error {
+	if value == "" {
+		return errors.New(name + ": want a value, or leave the option away")
+	}
+	return nil
+}
+
+// mediaType is the type of a content-type or accept value, without parameters.
+func mediaType(value string) string {
+	essence, _, _ := strings.Cut(value, ";")
+	return strings.ToLower(strings.TrimSpace(essence))
+}

@@ -1,0 +1,160 @@
+package onetime
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits are the conditions that were minted into a URL. The zero value has none.
+type Limits struct {
+	MinBytes int64  `json:"minBytes,omitempty"` // at least this many
+	MaxBytes int64  `json:"maxBytes,omitempty"` // at most this many; 0: as many as S3 takes
+	Type     string `json:"type,omitempty"`     // MIME type in lower case, or "image/*"
+	SHA256   string `json:"sha256,omitempty"`   // of the body, base64; S3 checks it
+}
+
+// Lengths, in bytes, of what a minter may phrase freely.
+const (
+	MaxNameBytes  = 255 // a file name, as file systems have it
+	MaxLabelBytes = 128
+	maxTypeBytes  = 127
+)
+
+// check says what is wrong with limits that were stored or asked for.
+func (l Limits) check() error {
+	switch {
+	case l.MaxBytes < 0 || l.MaxBytes > MaxBytes:
+		return fmt.Errorf("maxBytes: want 1 to %d", int64(MaxBytes))
+	case l.MinBytes < 0 || l.MinBytes > l.most():
+		return errors.New("minBytes: want 0 to maxBytes")
+	case l.Type != "" && !validType(l.Type):
+		return errors.New("type: want one MIME type such as image/jpeg, or image/*")
+	case l.SHA256 != "" && !validSHA256(l.SHA256):
+		return errors.New("sha256: want the SHA-256 of the body, as 64 hex digits or in base64")
+	}
+	return nil
+}
+
+func (l Limits) most() int64 {
+	if l.MaxBytes == 0 {
+		return MaxBytes
+	}
+	return l.MaxBytes
+}
+
+// checkUpload is the gate's third step: it refuses, still without burning the URL,
+// an upload whose headers break the limits. length is the body's.
+func (l Limits) checkUpload(length int64, headers Headers) error {
+	switch {
+	case length > l.most():
+		return &Refusal{Reason: TooLarge, Detail: "this URL takes at most " + strconv.FormatInt(l.most(), 10) + " bytes"}
+	case length < l.MinBytes:
+		return &Refusal{Reason: TooSmall, Detail: "this URL takes at least " + strconv.FormatInt(l.MinBytes, 10) + " bytes"}
+	}
+	if l.Type == "" {
+		return nil
+	}
+	given := headers.Values("content-type")
+	if len(given) == 0 && !strings.HasSuffix(l.Type, "/*") {
+		return nil // the gate sets the one type there is
+	}
+	if len(given) == 1 {
+		essence, parameters, _ := strings.Cut(given[0], ";")
+		essence = strings.ToLower(strings.TrimSpace(essence))
+		prefix, wild := strings.CutSuffix(l.Type, "*")
+		fits := essence == l.Type && !wild || wild && strings.HasPrefix(essence, prefix) && validType(essence) && essence != l.Type
+		// S3 gives the header back as it came, and of "image/png;x,text/html" a
+		// browser takes the last: https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
+		if fits && !strings.Contains(parameters, ",") {
+			return nil
+		}
+	}
+	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + l.Type}
+}
+
+// validType accepts type/subtype in lower case, both tokens of RFC 6838, 4.2,
+// where the subtype may be "*".
+func validType(s string) bool {
+	major, minor, ok := strings.Cut(s, "/")
+	return ok && len(s) <= maxTypeBytes && restrictedName(major) && (minor == "*" || restrictedName(minor))
+}
+
+func restrictedName(s string) bool {
+	for i, c := range []byte(s) {
+		alphanumeric := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !alphanumeric && (i == 0 || !strings.ContainsRune("!#$&-^_.+", rune(c))) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validSHA256 counts the characters as well: the decoder skips line ends, and this
+// becomes the value of a header.
+func validSHA256(s string) bool {
+	sum, err := base64.StdEncoding.Strict().DecodeString(s)
+	return err == nil && len(sum) == 32 && len(s) == base64.StdEncoding.EncodedLen(32)
+}
+
+// ParseSHA256 reads a SHA-256 as 64 hex digits or in base64 and returns it in
+// base64, as S3 wants it.
+func ParseSHA256(s string) (string, error) {
+	if sum, err := hex.DecodeString(s); err == nil && len(sum) == 32 {
+		return base64.StdEncoding.EncodeToString(sum), nil
+	}
+	// A "+" that was put into a URL unescaped arrives as a space.
+	s = strings.ReplaceAll(s, " ", "+")
+	if !validSHA256(s) {
+		return "", Limits{SHA256: "?"}.check()
+	}
+	return s, nil
+}
+
+// checkName wants a plain file name: no path, nothing that a terminal or a file
+// system would take for something else.
+func checkName(s string) error {
+	if len(s) > MaxNameBytes || s == "." || s == ".." || strings.ContainsAny(s, `/\`) || !plain(s) {
+		return fmt.Errorf("name: want a file name of at most %d bytes, without / and \\ and invisible characters", MaxNameBytes)
+	}
+	return nil
+}
+
+func checkLabel(s string) error {
+	if len(s) > MaxLabelBytes || !plain(s) {
+		return fmt.Errorf("label: want at most %d bytes of text, one line without invisible characters", MaxLabelBytes)
+	}
+	return nil
+}
+
+// plain refuses control, format (bidirectional ones among them) and unassigned
+// characters. Spaces are fine: macOS writes U+202F into the names of screenshots.
+func plain(s string) bool {
+	for _, r := range s {
+		if !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// disposition is the Content-Disposition that keeps a name with the object, in the
+// one form that needs no quoting: RFC 8187, 3.2, with RFC 6266, 4.
+func disposition(name string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	b.WriteString("attachment; filename*=UTF-8''")
+	for _, c := range []byte(name) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~' {
+			b.WriteByte(c)
+		} else {
+			b.WriteString("%" + hex[c>>4:c>>4+1] + hex[c&15:c&15+1])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,53 @@
+package onetime
+
+import (
+	"fmt"
+	"time"
+)
+
+// Order is what is asked of mint besides a URL. The zero Order is a plain URL.
+type Order struct {
+	Life   time.Duration // 0: as long as Bounds has it
+	Limits Limits
+	Name   string // original file name
+	Label  string // note to the operator
+	By     string // credential that mints, from whoever checked it
+}
+
+// Bounds are what orders are held to, from the settings of the deployment.
+type Bounds struct {
+	Life     time.Duration // of a URL that asks for none
+	MaxLife  time.Duration // at least Life, at most the constant MaxLife
+	MaxBytes int64         // no URL takes more; at most the constant MaxBytes
+	SHA256   bool          // the distribution forwards the checksum to S3
+}
+
+// within returns the order with the bounds filled in, or refuses what is out of
+// them with a Detail that names the option and what is allowed.
+func (o Order) within(b Bounds) (Order, error) {
+	if o.Life == 0 {
+		o.Life = b.Life
+	}
+	if o.Life < time.Second || o.Life > b.MaxLife || o.Life%time.Second != 0 {
+		return o, refuseOption(fmt.Errorf("expires: want whole seconds from 1 to %d", b.MaxLife/time.Second))
+	}
+	if o.Limits.MaxBytes < 0 || o.Limits.MaxBytes > b.MaxBytes {
+		return o, refuseOption(fmt.Errorf("maxBytes: want 1 to %d", b.MaxBytes))
+	}
+	if o.Limits.MaxBytes == 0 && b.MaxBytes < MaxBytes {
+		o.Limits.MaxBytes = b.MaxBytes
+	}
+	if o.Limits.SHA256 != "" && !b.SHA256 {
+		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
+	}
+	for _, err := range []error{o.Limits.check(), checkName(o.Name), checkLabel(o.Label)} {
+		if err != nil {
+			return o, refuseOption(err)
+		}
+	}
+	return o, nil
+}
+
+// refuseOption refuses an order. err is for the client: it names the option and
+// what is allowed, and repeats nothing of what was sent.
+func refuseOption(err error) error { return &Refusal{Reason: Options, Detail: err.Error()} }
