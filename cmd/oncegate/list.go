@@ -16,10 +16,11 @@ import (
 const listHelp = `oncegate list [flags]
 
 Lists the URLs that the bucket knows, a line each in the order of their ids: id,
-state, when it was minted, object. It streams: what is there is printed at once,
+state, when it was minted, object, label. It streams: what is there is printed at once,
 and any number of URLs fits into memory. Valid entries are kept for 8 days.
 
     --state STATE  only minted, used, revoked or expired
+    --label LABEL  only what was minted with this label
     --since WHEN   only what was minted since: 90m, 36h, 7d, 2026-03-01, or
                    2026-03-01T12:00:00Z
     --brief        leave out what takes a request of its own for each URL
@@ -39,12 +40,13 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	configPath := fs.String("config", "", "")
 	state := fs.String("state", "", "")
 	since := fs.String("since", "", "")
+	label := fs.String("label", "", "")
 	brief := fs.Bool("brief", false, "")
 	asJSON := fs.Bool("json", false, "")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	filter := onetime.Filter{State: onetime.State(*state), Brief: *brief}
+	filter := onetime.Filter{State: onetime.State(*state), Label: *label, Brief: *brief}
 	states := []onetime.State{"", onetime.StateMinted, onetime.StateUsed, onetime.StateRevoked, onetime.StateExpired}
 	if !slices.Contains(states, filter.State) {
 		return usagef(fs, "--state is %q: allowed are minted, used, revoked and expired", *state)
@@ -71,7 +73,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		if *asJSON {
 			err = writeJSON(stdout, s)
 		} else {
-			_, err = fmt.Fprintf(stdout, "%s  %-7s  %-20s  %s\n", s.ID, s.State, shownTime(s.Created), orDash(s.Key))
+			_, err = fmt.Fprintf(stdout, "%s  %-7s  %-20s  %-44s  %s\n", s.ID, s.State, shownTime(s.Created), orDash(s.Key), orDash(s.Label))
 		}
 		if err != nil {
 			return err

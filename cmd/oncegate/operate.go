@@ -8,7 +8,10 @@ import (
 	"flag"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3sdk"
@@ -115,8 +118,13 @@ type statusJSON struct {
 	Key     string        `json:"key,omitempty"`
 	Created *time.Time    `json:"created,omitempty"`
 	Expires *time.Time    `json:"expires,omitempty"`
-	Spent   *spentJSON    `json:"spent,omitempty"`
-	Object  *objectJSON   `json:"object,omitempty"` // status only: what is stored
+	// What was asked for when it was minted, and by which credential.
+	Name   string          `json:"name,omitempty"`
+	Label  string          `json:"label,omitempty"`
+	By     string          `json:"by,omitempty"`
+	Limits *onetime.Limits `json:"limits,omitempty"`
+	Spent  *spentJSON      `json:"spent,omitempty"`
+	Object *objectJSON     `json:"object,omitempty"` // status only: what is stored
 }
 
 type spentJSON struct {
@@ -137,6 +145,10 @@ func statusOf(s onetime.Status) statusJSON {
 	out := statusJSON{ID: s.ID, State: s.State, Key: s.Key}
 	if e := s.Entry; e != nil {
 		out.Created, out.Expires = moment(e.Created), moment(e.Expires)
+		out.Name, out.Label, out.By = e.Name, e.Label, e.By
+		if e.Limits != (onetime.Limits{}) {
+			out.Limits = &e.Limits
+		}
 	}
 	if spent := s.Spent; spent != nil {
 		out.Spent = &spentJSON{moment(spent.At), spent.Request, spent.Claim}
@@ -161,6 +173,15 @@ func shownTime(t *time.Time) string {
 		return "-"
 	}
 	return t.Format(time.RFC3339)
+}
+
+// printable quotes what a terminal might take for more than text: names from a
+// token are whatever its issuer lets pass.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 // writeJSON writes v on one line.

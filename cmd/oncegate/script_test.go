@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script, the manual of the verbs, on the whole chain:
 // real Node behind HTTP, a real S3 server. Besides what testscript brings there is
 //
-//	mint NAME           GET /url; $NAME is the URL, $NAME_ID its fingerprint, $NAME_KEY its object,
+//	mint NAME [QUERY]   GET /url, with this query; $NAME is the URL, $NAME_ID its fingerprint, $NAME_KEY its object,
 //	                    $NAME_QUERY its query
 //	upload URL BODY     PUT the body
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
@@ -45,10 +45,14 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mint": func(ts *testscript.TestScript, neg bool, args []string) {
-				if neg || len(args) != 1 {
-					ts.Fatalf("usage: mint NAME")
+				if neg || len(args) < 1 || len(args) > 2 {
+					ts.Fatalf("usage: mint NAME [QUERY]")
 				}
-				m := st.Mint(t)
+				a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url?"+strings.Join(args[1:], ""), nil, nil)
+				if a.Status != http.StatusOK {
+					ts.Fatalf("mint: %v", a)
+				}
+				m := localstack.ParseMinted(t, strings.TrimSpace(a.Body))
 				ts.Setenv(args[0], m.URL)
 				ts.Setenv(args[0]+"_ID", string(m.ID))
 				ts.Setenv(args[0]+"_KEY", m.Key)

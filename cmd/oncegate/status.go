@@ -59,6 +59,9 @@ func statusText(status onetime.Status) string {
 	if s.Created != nil {
 		line("created", shownTime(s.Created))
 		line("expires", shownTime(s.Expires))
+		line("name", s.Name)
+		line("label", s.Label)
+		line("by", printable(s.By))
 	}
 	if s.Spent != nil {
 		if s.Spent.At != nil {

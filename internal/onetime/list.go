@@ -11,7 +11,8 @@ import (
 
 // Filter chooses URLs from a list. Its zero value chooses all.
 type Filter struct {
-	State State // "" for any
+	State State  // "" for any
+	Label string // "" for any; without its valid entry a URL has none
 	// Since leaves out what was minted before. Where the valid entry is gone, it
 	// goes by the time at which the URL was spent.
 	Since time.Time
@@ -32,7 +33,7 @@ const maxSkew = 15 * time.Minute
 // It pages through both halves of the index side by side and holds two pages and
 // listAhead rows at a time, however many there are. Beyond one request for each
 // page it makes one for each row that is spent (by what), and one for each whose
-// valid entry must be read: for Filter.Since, to tell minted from expired in the
+// valid entry must be read: for Filter.Label and Filter.Since, to tell minted from expired in the
 // seven days in which that may be open, and for the row itself unless Filter.Brief.
 //
 // A row was true at some moment while the list ran. An error with Status.ID set is
@@ -111,7 +112,7 @@ func (f Filter) mayMatch(p entryPair) bool {
 	if p.valid != nil {
 		return p.valid.Modified.After(f.Since.Add(-maxSkew))
 	}
-	return !p.expired.Modified.Before(f.Since)
+	return f.Label == "" && !p.expired.Modified.Before(f.Since)
 }
 
 // row reads what the filter or the row needs besides.
@@ -131,7 +132,7 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	if !spent {
 		status.Spent = nil // enabled since it was listed
 	}
-	if p.valid != nil && (!filter.Brief || !filter.Since.IsZero() || !spent && o.timeOpen(*p.valid)) {
+	if p.valid != nil && (!filter.Brief || filter.Label != "" || !filter.Since.IsZero() || !spent && o.timeOpen(*p.valid)) {
 		entry, err := o.readEntry(ctx, p.id)
 		switch {
 		case err == nil:
@@ -151,6 +152,7 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 		}
 	}
 	skip := filter.State != "" && status.State != filter.State ||
+		filter.Label != "" && (status.Entry == nil || status.Entry.Label != filter.Label) ||
 		status.Entry != nil && status.Entry.Created.Before(filter.Since)
 	return row{status, nil, skip}
 }

@@ -103,6 +103,39 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestListLabels(t *testing.T) {
+	w := newWorld(t)
+	want := map[string]string{}
+	for i, label := range []string{"", "invoices", "Invoices", "invoices", ""} {
+		minter, _ := w.minter()
+		m, err := minter.Mint(context.Background(), onetime.Order{Label: label}, w.deadline())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 3 {
+			w.pass(t, m, "a photo")
+		}
+		want[label] += string(m.ID) + " "
+	}
+	orphan := w.mint(t) // spent, and its label gone with its valid entry
+	w.pass(t, orphan, "a photo")
+	w.store.Delete(orphan.ID.ValidKey())
+	for _, brief := range []bool{false, true} {
+		for _, label := range []string{"invoices", "Invoices", "invoice"} {
+			operator, _ := w.operator()
+			var got []string
+			for _, r := range collect(t, operator.List(context.Background(), onetime.Filter{Label: label, Brief: brief})) {
+				got = append(got, string(r.ID))
+			}
+			expect := strings.Fields(want[label])
+			slices.Sort(expect)
+			if !slices.Equal(got, expect) {
+				t.Errorf("%q, brief %t: %v, want %v", label, brief, got, expect)
+			}
+		}
+	}
+}
+
 // TestListCosts: one request for a page of each half, and for rows what they need.
 func TestListCosts(t *testing.T) {
 	w := newWorld(t)
