@@ -11,7 +11,7 @@ import (
 // statuses is the README's table of refusals.
 var statuses = map[string]int{
 	"used": 403, "revoked": 403, "unknown": 403, "expired": 403, "method": 403, "path": 403,
-	"length-required": 411, "too-large": 413, "header": 400, "options": 400,
+	"length-required": 411, "too-large": 413, "too-small": 400, "type": 415, "header": 400, "options": 400,
 	"index-unavailable": 503, "claim-unknown": 503, "internal": 503,
 }
 
