@@ -339,9 +339,14 @@ func TestOrigins(t *testing.T) {
 		{"another one", []localstack.Option{allow}, "https://other.example.com", false, []string{"cors"}},
 		{"anybody", []localstack.Option{allowAll}, page, false, []string{"cors"}},
 		{"anybody, as meant", []localstack.Option{allowAll}, page, true, nil},
+		// Neither by CloudFront's policy nor by the bucket's own rules.
 		{"not on what S3 answers", []localstack.Option{allow, behaviors(func(b *localedge.Behavior) {
 			b.ResponseHeaders = localedge.ResponseHeadersPolicy{}
-		})}, page, false, []string{"cors"}},
+		}), func(s *localstack.Setup) {
+			s.Template = func(t *localstack.Templates) {
+				delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "CorsConfiguration")
+			}
+		}}, page, false, []string{"cors"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
