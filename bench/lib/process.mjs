@@ -13,8 +13,13 @@ mkdirSync(out, { recursive: true });
 export const node = process.execPath;
 
 // The three that are compared, and where their code is.
-export const CANDIDATES = { ours: `${root}build/edge/index.mjs`, sdk: `${out}/sdk/index.mjs`, floor: `${out}/floor/index.mjs` };
+export const CANDIDATES = { ours: `${root}build/edge/index.mjs`, sdk: `${out}/sdk/index.cjs`, floor: `${out}/floor/index.mjs` };
 export const NAMES = Object.keys(CANDIDATES);
+
+// The heap limits that Lambda starts Node with in a function of 128 MB: a tenth for
+// the young generation's two halves, the rest for the old one. They are what the
+// runtime was seen to do; AWS does not document them.
+const HEAP = ['--max-semi-space-size=6', '--max-old-space-size=116'];
 
 const children = new Set();
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
@@ -51,7 +56,7 @@ export class Candidate {
   // command line into another one (limits).
   constructor(name, s3, { env, nodeFlags = [], wrap = (line) => line, file = CANDIDATES[name] } = {}) {
     this.name = name;
-    const [command, ...args] = wrap([node, ...nodeFlags, `${root}bench/worker.mjs`, file]);
+    const [command, ...args] = wrap([node, ...HEAP, ...nodeFlags, `${root}bench/worker.mjs`, file]);
     this.process = start(command, args, { env: environment(s3, env), stdio: ['ignore', 'ignore', 'inherit', 'pipe'] });
     this.gone = new Promise((resolve) => { this.process.once('exit', (code, signal) => resolve(signal ?? code)); });
     this.#answers = createInterface({ input: this.process.stdio[3] })[Symbol.asyncIterator]();

@@ -18,6 +18,7 @@ export function goals(data) {
     });
   };
   compare('cold CPU: load + first mint + first gate', 'ms', data.cold, 'cpu', 'sdk', 0.45, 0.30);
+  if (data.coldTLS) compare('the same over TLS, as deployed', 'ms', data.coldTLS, 'cpu', 'sdk', 0.45, 0.30);
   compare('warm CPU per mint', 'ms', data.warm.result, 'mintCPU', 'sdk', 0.40, 0.20);
   compare('warm CPU per gate', 'ms', data.warm.result, 'gateCPU', 'sdk', 0.45, 0.25);
   compare('peak memory after the first mint and gate', 'MB', data.cold, 'peak', 'sdk', 0.88, 0.78, MB);

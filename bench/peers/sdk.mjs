@@ -6,18 +6,19 @@
 // https://github.com/laardee/one-time-presigned-url
 //
 // It is tuned as a careful user would have it, and where in doubt in its favour:
-// bundled from ES modules and minified, one client kept for good (the SDK keeps
+// bundled into one minified CommonJS file, one client kept for good (the SDK keeps
 // connections alive by itself), credentials and endpoint handed in so that no
 // provider chain and no file is looked for, checksums only where S3 requires them,
 // no log.
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import {
   HeadObjectCommand, ListObjectVersionsCommand, PutObjectCommand, S3Client,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 
-const config = JSON.parse(readFileSync(new URL('config.json', import.meta.url), 'utf8'));
+const config = JSON.parse(readFileSync(path.join(__dirname, 'config.json'), 'utf8'));
 const Bucket = config.bucket;
 const region = config.region ?? 'us-east-1';
 const endpoint = process.env.AWS_ENDPOINT_URL_S3;

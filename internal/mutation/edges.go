@@ -33,7 +33,7 @@ var edgeMutants = []mutant{
 	{edge, "answers may be kept", "r.Headers.set(\"cache-control\", \"no-store\")", removed, false},
 	{edge, "answers have no content type", "r.Headers.set(\"content-type\", \"text/plain; charset=utf-8\")", removed, false},
 
-	{refuse, "a reason without a row passes as 0", "if !ok {", "if false {", false},
+	{refuse, "a reason without a row passes as 0", "if !ok {", "if !ok && false {", false},
 	{refuse, "no reason is told", "r.Headers.set(\"x-oncegate-reason\", string(reason))", removed, false},
 	{refuse, "no retry-after", "if reason == onetime.IndexUnavailable {", "if false {", false},
 	{refuse, "retry-after always", "if reason == onetime.IndexUnavailable {", "if true {", false},

@@ -46,6 +46,7 @@ var (
 	unit    = suite{"unit", "./internal/onetime", []string{"-short", "-failfast"}}
 	long    = suite{"unit, long", "./internal/onetime", []string{"-failfast"}}
 	explore = suite{"explore", "./internal/onetime/explore", []string{"-short", "-failfast", "-run", "TestExplore"}}
+	deep    = suite{"explore, long", "./internal/onetime/explore", []string{"-failfast", "-run", "TestExplore"}}
 	edges   = suite{"edge", "./edge", []string{"-short", "-failfast"}}
 )
 
@@ -54,7 +55,7 @@ func (m mutant) suites() []suite {
 	if strings.HasPrefix(m.file, "edge/") {
 		return []suite{edges}
 	}
-	return []suite{unit, explore, edges, long}
+	return []suite{unit, explore, edges, long, deep}
 }
 
 // sources are what the suites are built from, as path prefixes from the root.
@@ -115,15 +116,22 @@ func run(ctx context.Context, only string, verbose bool) error {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			results[i] = m.try(ctx, dir, i)
-			fmt.Print(results[i].line(m, verbose))
+			if results[i].err = ctx.Err(); results[i].err == nil {
+				results[i] = m.try(ctx, dir, i)
+				fmt.Print(results[i].line(m, verbose))
+			}
 		})
 	}
 	all.Wait()
 
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	killed, survived := 0, 0
-	for _, r := range results {
-		err = errors.Join(err, r.err)
+	for i, r := range results {
+		if r.err != nil {
+			err = errors.Join(err, fmt.Errorf("%s, %q: %w", chosen[i].file, chosen[i].name, r.err))
+		}
 		if r.survived() {
 			survived++
 		} else {
@@ -202,7 +210,7 @@ func (r result) line(m mutant, verbose bool) string {
 	s := fmt.Sprintf("%-28s %-58s ", m.file, m.name)
 	switch {
 	case r.err != nil:
-		return s + "ERROR: " + r.err.Error() + "\n"
+		return s + "ERROR\n"
 	case r.killer == "":
 		s += "SURVIVED"
 	default:
@@ -244,8 +252,10 @@ func (m mutant) try(ctx context.Context, dir string, n int) (r result) {
 			break
 		}
 	}
-	if m.protocol && r.err == nil {
-		r.found, r.said, r.err = explore.test(ctx, dir, overlay)
+	for _, s := range []suite{explore, deep} {
+		if m.protocol && r.err == nil && r.found == "" {
+			r.found, r.said, r.err = s.test(ctx, dir, overlay)
+		}
 	}
 	return r
 }

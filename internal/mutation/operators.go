@@ -12,7 +12,6 @@ var operatorMutants = []mutant{
 	{claim, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
 	{claim, "the claim is for another reason", "Reason: reason,", "Reason: Used,", false},
 	{claim, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
-	{claim, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", false},
 	{claim, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
 	{claim, "412 after no answer passes", "return c.readBack(ctx, id, nonce, deadline)", "return version, nil", true},
 	{claim, "412 after no answer is another's", "return c.readBack(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},

@@ -48,6 +48,38 @@ func TestParseExpiredEntry(t *testing.T) {
 	}
 }
 
+func TestParseValidEntry(t *testing.T) {
+	const good = `{"version":1,"created":"2026-03-04T05:06:07Z","expires":"2026-03-04T06:06:07Z","key":"uploads/` + aUUID + `","limits":{}}`
+	for _, test := range []struct {
+		name, old, new string
+		ok             bool
+	}{
+		{"as written", "", "", true},
+		{"for seven days", "2026-03-04T06:06:07Z", "2026-03-11T05:06:07Z", true},
+		{"for longer", "2026-03-04T06:06:07Z", "2026-03-11T05:06:08Z", false},
+		{"for no time", "2026-03-04T06:06:07Z", "2026-03-04T05:06:07Z", false},
+		{"key of an index entry", "uploads/", "signatures/expired/", false},
+		{"key of another folder", "uploads/", "uploads/../", false},
+		{"no key", `"key":"uploads/` + aUUID + `",`, ``, false},
+		{"unknown limit", `{}`, `{"maxBytes":1}`, false},
+		{"another version", `"version":1`, `"version":2`, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			body := strings.Replace(good, test.old, test.new, 1)
+			if test.old != "" && body == good {
+				t.Fatalf("%q is not in the entry", test.old)
+			}
+			entry, err := onetime.ParseValidEntry([]byte(body))
+			if ok := err == nil; ok != test.ok {
+				t.Fatalf("error %v, want success: %t", err, test.ok)
+			}
+			if !test.ok && entry != (onetime.ValidEntry{}) {
+				t.Errorf("refused, and yet there is %+v", entry)
+			}
+		})
+	}
+}
+
 func TestParseID(t *testing.T) {
 	id := onetime.Fingerprint("/path", "query")
 	if got, err := onetime.ParseID(string(id)); err != nil || got != id {

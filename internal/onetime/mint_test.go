@@ -89,6 +89,7 @@ func TestMintRefuses(t *testing.T) {
 		change func(*onetime.Minter)
 	}{
 		{"no entropy for the name", func(m *onetime.Minter) { m.Entropy = &limited{m.Entropy, 15} }},
+		{"no entropy for the name, but for the secret", func(m *onetime.Minter) { m.Entropy = &stumbling{Entropy: m.Entropy} }},
 		{"no entropy for the secret", func(m *onetime.Minter) { m.Entropy = &limited{m.Entropy, 16 + 31} }},
 		{"no signature", func(m *onetime.Minter) { m.Presigner = onetimetest.Presigner{Err: errors.New("broken")} }},
 	} {
@@ -108,4 +109,18 @@ func TestMintRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stumbling is entropy that fails once.
+type stumbling struct {
+	onetime.Entropy
+	failed bool
+}
+
+func (s *stumbling) Read(b []byte) (int, error) {
+	if !s.failed {
+		s.failed = true
+		return 0, errEntropy
+	}
+	return s.Entropy.Read(b)
 }

@@ -377,3 +377,17 @@ func TestOperatorPatience(t *testing.T) {
 		t.Errorf("took %v: %v", took, err)
 	}
 }
+
+// TestRevokeWithoutEntropy: a claim that its claimant could not recognise is not made.
+func TestRevokeWithoutEntropy(t *testing.T) {
+	w := newWorld(t)
+	m := w.mint(t)
+	operator, ledger := w.operator()
+	operator.Entropy = &limited{w.entropy, 15}
+	if now, err := operator.Revoke(t.Context(), onetime.Target{ID: m.ID}); now || err == nil {
+		t.Errorf("revoked %t, %v", now, err)
+	}
+	if got := ledger.Tally(); got != looked {
+		t.Errorf("requests %q, want %q", got, looked)
+	}
+}

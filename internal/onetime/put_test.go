@@ -184,6 +184,7 @@ func TestStep1(t *testing.T) {
 			setHeader("content-md5", md5, "garbage"),
 			setHeader("content-type", strings.Repeat("a", 2048-len("content-type")+1)),
 			setHeader("cache-control", strings.Repeat("a", 1000), strings.Repeat("b", 1100)),
+			setHeader("origin", strings.Repeat("a", 6<<10-len("origin")+1)),
 			{"metadata in several headers", func(p *onetime.Put) {
 				for _, name := range []string{"content-type", "content-disposition", "content-language", "expires"} {
 					p.Headers.(headers)[name] = []string{strings.Repeat("a", 512)}
@@ -221,6 +222,7 @@ func TestStep1Accepts(t *testing.T) {
 		setHeader("content-encoding", "gzip"),
 		setHeader("content-md5", base64.StdEncoding.EncodeToString([]byte("sixteen bytes!!!"))),
 		setHeader("content-type", strings.Repeat("a", 2048-len("content-type"))),
+		setHeader("origin", strings.Repeat("a", 6<<10-len("origin"))),
 		setHeader("authorization", "Bearer x"),
 		setHeader("x-amz-meta-colour", strings.Repeat("x", 4096)), // not forwarded
 		setHeader("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),

@@ -1,0 +1,39 @@
+// What a million uploads cost, from build/bench.json and the price list below: prints
+// the table for the README. One upload is one mint, one gate and the PUT of the body.
+//
+// Duration is what was measured within Lambda's limits with S3 at no distance, plus
+// the trips to S3, each as long as the distance. An invocation that Lambda begins cold
+// is billed its start as well; that share is the reader's to guess and left out.
+import { readFileSync } from 'node:fs';
+import { root } from './lib/process.mjs';
+import { column, quantile } from './lib/stats.mjs';
+
+// USD, us-east-1, 2026, as reported; per request unless it says otherwise.
+// https://aws.amazon.com/s3/pricing/ https://aws.amazon.com/lambda/pricing/
+// https://aws.amazon.com/cloudfront/pricing/
+const PRICE = { PUT: 5e-6, LIST: 5e-6, GET: 0.4e-6, HEAD: 0.4e-6, invocation: 0.6e-6, gigabyteSecond: 0.00005001, request: 1e-6 };
+const GIGABYTES = 0.125;
+const MILLION = 1e6;
+
+const data = JSON.parse(readFileSync(`${root}build/bench.json`, 'utf8'));
+if (!data.limited) throw new Error('build/bench.json is of a quick run: make bench');
+const median = (rounds, name) => quantile(column(rounds, name), 0.5);
+
+function cost(name, distance) {
+  const [limited] = data.limited.result[name];
+  const [round] = data.distance[50][name];
+  const asked = { ...round.requests, PUT: round.requests.PUT + 1 };
+  const s3 = Object.entries(asked).reduce((sum, [kind, n]) => sum + n * PRICE[kind], 0);
+  const trips = median(data.distance[50][name], 'mintTrips') + median(data.distance[50][name], 'gateTrips');
+  const ms = limited.warmMintWall + limited.warmGateWall + trips * distance;
+  const lambda = 2 * PRICE.invocation + ms / 1000 * GIGABYTES * PRICE.gigabyteSecond;
+  return { ms, s3: s3 * MILLION, lambda: lambda * MILLION, cloudfront: 2 * PRICE.request * MILLION, total: (s3 + lambda + 2 * PRICE.request) * MILLION };
+}
+
+console.log('| a million uploads, USD | billed duration of both functions | S3 requests | Lambda@Edge | CloudFront | together |\n|---|---|---|---|---|---|');
+for (const distance of [10, 50, 200]) {
+  for (const [name, who] of [['ours', 'oncegate'], ['sdk', 'published algorithm, AWS SDK']]) {
+    const c = cost(name, distance);
+    console.log(`| ${who}, bucket ${distance} ms away | ${c.ms.toFixed(0)} ms | ${c.s3.toFixed(2)} | ${c.lambda.toFixed(2)} | ${c.cloudfront.toFixed(2)} | **${c.total.toFixed(2)}** |`);
+  }
+}
