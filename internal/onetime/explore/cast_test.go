@@ -232,7 +232,7 @@ func (n nature3) purge(ready func() bool) {
 	_, _ = ask(n.actor, "Purge", ready, func() (struct{}, string, error) {
 		_, noncurrent, _ := n.run.versions()
 		for _, version := range noncurrent {
-			scheduled{n.actor}.deleteVersion(version)
+			scheduled(n).deleteVersion(version)
 		}
 		return struct{}{}, "", nil
 	})
@@ -243,7 +243,7 @@ func (n nature3) purge(ready func() bool) {
 func (n nature3) unmark(ready func() bool) {
 	_, _ = ask(n.actor, "Unmark", ready, func() (struct{}, string, error) {
 		if _, _, marker := n.run.versions(); marker != "" {
-			scheduled{n.actor}.deleteVersion(marker)
+			scheduled(n).deleteVersion(marker)
 		}
 		return struct{}{}, "", nil
 	})

@@ -1,15 +1,12 @@
 package explore_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 
 	"oncegate/internal/onetime"
 )
-
-func hexOf(b [16]byte) string { return hex.EncodeToString(b[:]) }
 
 // check returns what is wrong in the state that the execution is in, "" for nothing.
 // It asks the list of all writes that ever took effect, never a time; only what
