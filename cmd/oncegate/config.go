@@ -40,6 +40,7 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"firstVersion", c.FirstVersion},
 		{"allowedOrigins", c.AllowedOrigins},
 		{"writeOnce", c.WriteOnce},
+		{"auth", c.Auth},
 		{"name", c.Deploy.Name},
 		{"memory", c.Deploy.Memory},
 		{"timeout", c.Deploy.Timeout},

@@ -157,7 +157,7 @@ func TestErrorsNameTheFix(t *testing.T) {
 func ownArtifact(t *testing.T) (dir, settings string) {
 	t.Helper()
 	dir = t.TempDir()
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
 		data, err := os.ReadFile(filepath.Join("build", "edge", name))
 		if err != nil {
 			t.Fatalf("%v: run `make build`", err)

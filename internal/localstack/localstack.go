@@ -150,7 +150,7 @@ func root(t testing.TB) string {
 func copyArtifact(t testing.TB, root string, settings []byte) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
 		data, err := os.ReadFile(filepath.Join(root, "build", "edge", name))
 		if err != nil {
 			t.Fatalf("%v: run `make build`", err)
