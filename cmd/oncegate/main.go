@@ -2,6 +2,7 @@
 //
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
 //	oncegate verify   hold a deployment to the README's promises
+//	oncegate key      make, list and revoke the keys that may mint
 //	oncegate config   print the settings in force
 //	oncegate version  print the version
 package main
@@ -37,6 +38,7 @@ type verb struct {
 var verbs = []verb{
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, runDev},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
+	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
 	{"config", "print the settings in force", configHelp, runConfig},
 	{"version", "print the version", versionHelp, runVersion},
 }
