@@ -32,13 +32,24 @@ type refusalJSON struct {
 	Message string         `json:"message"`
 }
 
-// wantsJSON tells whether Accept names JSON. */* does not: curl sends that.
+// wantsJSON tells whether Accept names JSON. */* does not: curl sends that. Nor does
+// a weight of 0, which means "not this" (RFC 9110, 12.4.2); other weights count alike.
 func wantsJSON(headers Headers) bool {
 	for _, line := range headers.Values("accept") {
 		for value := range strings.SplitSeq(line, ",") {
-			if mediaType(value) == "application/json" {
+			if mediaType(value) == "application/json" && !weightless(value) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+func weightless(value string) bool {
+	for parameter := range strings.SplitSeq(strings.ToLower(value), ";") {
+		if q, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
+			weight, err := strconv.ParseFloat(q, 64)
+			return err == nil && weight == 0
 		}
 	}
 	return false
@@ -115,11 +126,13 @@ func answer(status int, body string) *Response {
 }
 
 func jsonAnswer(status int, value any) *Response {
-	body, err := json.Marshal(value)
-	if err != nil {
+	var body strings.Builder
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // leaves the & of URLs to be read by people and grep
+	if err := encoder.Encode(value); err != nil {
 		panic(err) // strings, numbers and times: it cannot fail; Decide would refuse
 	}
-	r := answer(status, string(body))
+	r := answer(status, strings.TrimSuffix(body.String(), "\n"))
 	r.Headers.set("content-type", "application/json")
 	return r
 }

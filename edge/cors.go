@@ -12,6 +12,9 @@ var uploadHeaders = []string{
 	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
 }
 
+// mintHeaders are what a page may send when it asks for a URL; Accept needs no leave.
+var mintHeaders = []string{"authorization", "content-type", "x-api-key"}
+
 // exposedHeaders are what a page may read of an answer.
 var exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
 
@@ -25,7 +28,7 @@ func (f *Functions) preflight(function string) *Response {
 	r := answer(http.StatusNoContent, "")
 	methods, headers := http.MethodPut, uploadHeaders
 	if function == MintFunction {
-		methods = "GET, HEAD, POST"
+		methods, headers = "GET, HEAD, POST", mintHeaders
 		if f.Auth != nil {
 			headers = append(headers[:len(headers):len(headers)], f.Auth.Header())
 		}

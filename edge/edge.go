@@ -130,7 +130,14 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 	orders.By = by
 	if request.Method == http.MethodHead {
 		// What a GET would say of itself, without a URL being made.
-		return Result{Response: answer(http.StatusOK, "")}, nil
+		if err := f.Minter.Check(orders.Order); err != nil {
+			return Result{}, err
+		}
+		r := answer(http.StatusOK, "")
+		if wantsJSON(request.Headers) {
+			r.Headers.set("content-type", "application/json")
+		}
+		return Result{Response: r}, nil
 	}
 	host := request.Headers.Values("host")
 	if len(host) != 1 || host[0] == "" {
@@ -218,6 +225,9 @@ func (f *Functions) log(ctx context.Context, name string, event Event, reason on
 		err = refusal.Err
 		if refusal.ID != "" {
 			attrs = append(attrs, slog.String("id", string(refusal.ID)))
+		}
+		if refusal.Detail != "" {
+			attrs = append(attrs, slog.String("detail", refusal.Detail))
 		}
 	}
 	if err != nil {

@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"oncegate/internal/onetime"
 )
@@ -47,12 +51,12 @@ func parseOrders(request Request, maxCount int) (o orders, err error) {
 	if err != nil {
 		return o, err
 	}
-	for name, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // same event, same answer
 		set, ok := options[name]
 		if !ok {
 			return o, refuseOption(errors.New("there is an unknown option; known are " + optionNames))
 		}
-		if err := set(&o, value); err != nil {
+		if err := set(&o, values[name]); err != nil {
 			return o, refuseOption(err)
 		}
 	}
@@ -103,6 +107,9 @@ func bodyValues(request Request) (map[string]string, error) {
 			return nil, wrong
 		}
 	}
+	if !utf8.Valid(body) {
+		return nil, wrong // the decoder would put U+FFFD in, and nobody would know
+	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	if t, err := decoder.Token(); err != nil || t != json.Delim('{') {
@@ -133,7 +140,7 @@ func bodyValues(request Request) (map[string]string, error) {
 	if _, err := decoder.Token(); err != nil {
 		return nil, wrong
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, wrong
 	}
 	return values, nil
@@ -145,9 +152,10 @@ func refuseOption(err error) error {
 	return &onetime.Refusal{Reason: onetime.Options, Detail: err.Error()}
 }
 
-// number reads a whole number as people write it; anything else is -1.
+// number reads a whole number as people write it; anything else is -1. 34 bits hold
+// 5 GiB, and as many seconds still fit a time.Duration.
 func number(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 40)
+	n, err := strconv.ParseInt(s, 10, 34)
 	if err != nil || strconv.FormatInt(n, 10) != s {
 		return -1
 	}

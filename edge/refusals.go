@@ -13,24 +13,25 @@ var refusals = map[onetime.Reason]struct {
 	status   int
 	sentence string
 }{
-	onetime.Used:              {http.StatusForbidden, "this URL has already been used."},
-	onetime.Revoked:           {http.StatusForbidden, "this URL has been revoked."},
-	onetime.Unknown:           {http.StatusForbidden, "this URL was not issued here."},
-	onetime.Expired:           {http.StatusForbidden, "this URL has expired."},
-	onetime.Method:            {http.StatusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
-	onetime.Path:              {http.StatusForbidden, "there is nothing at this path."},
-	onetime.LengthRequired:    {http.StatusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
-	onetime.TooLarge:          {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
-	onetime.TooSmall:          {http.StatusBadRequest, "this URL takes a larger upload."},
-	onetime.Type:              {http.StatusUnsupportedMediaType, "this URL takes another content-type."},
-	onetime.Header:            {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
-	onetime.Options:           {http.StatusBadRequest, "an option is not known or out of bounds."},
+	onetime.Used:             {http.StatusForbidden, "this URL has already been used."},
+	onetime.Revoked:          {http.StatusForbidden, "this URL has been revoked."},
+	onetime.Unknown:          {http.StatusForbidden, "this URL was not issued here."},
+	onetime.Expired:          {http.StatusForbidden, "this URL has expired."},
+	onetime.Method:           {http.StatusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
+	onetime.Path:             {http.StatusForbidden, "there is nothing at this path."},
+	onetime.LengthRequired:   {http.StatusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
+	onetime.TooLarge:         {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
+	onetime.TooSmall:         {http.StatusBadRequest, "this URL takes a larger upload."},
+	onetime.Type:             {http.StatusUnsupportedMediaType, "this URL takes another content-type."},
+	onetime.Header:           {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
+	onetime.Options:          {http.StatusBadRequest, "an option is not known or out of bounds."},
+	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
+	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
+	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
+
 	onetime.CredentialMissing: {http.StatusUnauthorized, "a credential is needed to get a URL here."},
 	onetime.CredentialInvalid: {http.StatusUnauthorized, "this credential is not valid here."},
 	onetime.KeysUnavailable:   {http.StatusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
-	onetime.IndexUnavailable:  {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
-	onetime.ClaimUnknown:      {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
-	onetime.Internal:          {http.StatusServiceUnavailable, "this request could not be handled."},
 }
 
 // retryAfter, in seconds, goes with the refusals after which the same request may

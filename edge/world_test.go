@@ -48,7 +48,7 @@ func newWorld(t onetimetest.Reporter) *world {
 		},
 		Gate: &onetime.Gate{
 			Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
-			Region: onetimetest.Region, FirstVersion: onetime.Conditional,
+			Region: onetimetest.Region, FirstVersion: onetime.Conditional, SHA256: true,
 		},
 		MaxCount: 10,
 		Scheme:   "https",
@@ -85,7 +85,15 @@ func (w *world) runJSON(t testing.TB, function string, eventJSON []byte) edge.Re
 // mint gets a URL and returns its path and query.
 func (w *world) mint(t testing.TB) (path, query string) {
 	t.Helper()
-	response := w.run(t, edge.MintFunction, load(t, "get-url.json")).Response
+	return w.order(t, "")
+}
+
+// order is mint with options.
+func (w *world) order(t testing.TB, options string) (path, query string) {
+	t.Helper()
+	event := load(t, "get-url.json")
+	event.Records[0].CF.Request.Querystring = options
+	response := w.run(t, edge.MintFunction, event).Response
 	url, ok := strings.CutPrefix(response.Body, "https://d111111abcdef8.cloudfront.net")
 	if !ok || response.Status != "200" {
 		t.Fatalf("mint answers %+v", response)

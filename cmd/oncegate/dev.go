@@ -7,31 +7,37 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/localaws"
 	"oncegate/internal/localedge"
 	"oncegate/internal/locals3"
 )
 
 const devHelp = `oncegate dev [flags]
 
-Runs the built edge code on this machine: a small CloudFront and Lambda in front
-of a real S3 server, all on 127.0.0.1. Run it at the root of the repository,
-after make build; make dev does both. Ctrl-C stops everything.
+Plays the synthesized templates on this machine: a small CloudFront and Lambda in
+front of a real S3 server, all on 127.0.0.1. Run it at the root of the repository;
+make dev synthesizes first. Ctrl-C stops everything.
 
-    --config PATH     settings file (config.json)
+    --template DIR    what was synthesized: templates, edge code, settings (build/cdk.out)
+    --config PATH     refuse templates that were synthesized with other settings
     --port N          where CloudFront listens (8080, or $PORT)
     --s3-port N       where S3 listens (9000, or $S3_PORT)
-    --artifact DIR    the built edge code (build/edge)
+    --headers MODE    what reaches S3 of the headers that no policy names: strict,
+                      nothing; lenient, those of CloudFront's default table (strict)
     --data DIR        the bucket and what belongs to it; survives restarts (build/dev)
     --max-workers N   Node processes per function (twice the cores, at least 4)
 
@@ -42,25 +48,34 @@ Example: oncegate dev --port 8081 --s3-port 9001
 const versitygw = "build/tools/versitygw"
 
 type devOptions struct {
-	config, artifact, data string
+	template, config, data string
 	port, s3Port           int
+	lenient                bool
 	maxWorkers             int
 }
 
 func parseDev(args []string) (devOptions, error) {
 	var o devOptions
 	fs := newFlags("dev")
-	fs.StringVar(&o.config, "config", "config.json", "")
-	fs.StringVar(&o.artifact, "artifact", "build/edge", "")
+	fs.StringVar(&o.template, "template", "build/cdk.out", "")
+	fs.StringVar(&o.config, "config", "", "")
 	fs.StringVar(&o.data, "data", "build/dev", "")
 	port := fs.String("port", envOr("PORT", "8080"), "")
 	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
+	headers := fs.String("headers", "strict", "")
 	fs.IntVar(&o.maxWorkers, "max-workers", 0, "")
 	if err := parse(fs, args); err != nil {
 		return o, err
 	}
 	if o.maxWorkers < 0 {
 		return o, fmt.Errorf("--max-workers is %d: allowed is 1 or more", o.maxWorkers)
+	}
+	switch *headers {
+	case "strict":
+	case "lenient":
+		o.lenient = true
+	default:
+		return o, fmt.Errorf("--headers is %q: allowed are strict and lenient", *headers)
 	}
 	var err error
 	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
@@ -91,18 +106,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	conf, err := config.Load(o.config)
-	if err != nil {
-		return err
-	}
-	if err := checkArtifact(o, conf); err != nil {
-		return err
-	}
-	major := 22
-	if conf.Deploy.NodeRuntime == config.Node24 {
-		major = 24
-	}
-	node, err := localedge.FindNode(".", major)
+	deployment, conf, err := readTemplates(o)
 	if err != nil {
 		return err
 	}
@@ -115,12 +119,20 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s3, err := locals3.Start(starting, locals3.Options{
-		Binary: versitygw, Dir: filepath.Join(o.data, "s3"), Bucket: conf.Bucket, Region: conf.Region,
+	aws, err := localaws.Start(starting, deployment, locals3.Options{
+		Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
 		AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
 		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
+	}, localedge.Options{
+		Node:           func(runtime string) (string, error) { return localedge.FindNode(".", runtime) },
+		Addr:           net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
+		LenientHeaders: o.lenient,
+		MaxWorkers:     o.maxWorkers,
+		Log:            log,
 	})
 	switch {
+	case errors.Is(err, localedge.ErrPortBusy):
+		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %d is taken by another program: choose another one for S3 with S3_PORT=%d", o.s3Port, o.s3Port+1)
 	case ctx.Err() != nil:
@@ -128,25 +140,8 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	case err != nil:
 		return err
 	}
-	defer s3.Close()
-	edge, err := localedge.Start(starting, localedge.Options{
-		Distribution: localedge.Default(conf, keys),
-		Artifact:     o.artifact,
-		Node:         node,
-		S3:           s3.URL(),
-		Addr:         net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
-		MaxWorkers:   o.maxWorkers,
-		Log:          log,
-	})
-	switch {
-	case errors.Is(err, localedge.ErrPortBusy):
-		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
-	case ctx.Err() != nil:
-		return nil
-	case err != nil:
-		return err
-	}
-	defer edge.Close()
+	defer aws.Close()
+	edge, s3 := aws.Edge, aws.S3
 	if err := ready(starting, edge.URL()); ctx.Err() != nil {
 		return nil
 	} else if err != nil {
@@ -175,27 +170,48 @@ Ctrl-C stops everything.
 `, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), env)
 
 	<-ctx.Done()
-	edge.Close()
-	s3.Close()
+	aws.Close()
 	fmt.Fprintf(stdout, "stopped; resident memory %s\n", residentMemory())
 	return nil
 }
 
-// checkArtifact refuses edge code that is missing or carries other settings than
-// those that the rest of the program would go by.
-func checkArtifact(o devOptions, conf config.Config) error {
-	packed, err := config.Load(filepath.Join(o.artifact, "config.json"))
+// readTemplates reads what was synthesized and the settings that the functions were
+// packed with. It refuses what breaks a promise, before anything is played.
+func readTemplates(o devOptions) (*cfn.Deployment, config.Config, error) {
+	var conf config.Config
+	d, err := cfn.Read(o.template)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no edge code in %s: run `make build`", o.artifact)
+		return nil, conf, fmt.Errorf("there are no templates in %s: run `make %s`", o.template, devTemplates)
 	}
 	if err != nil {
-		return err
+		return nil, conf, err
 	}
-	if !reflect.DeepEqual(packed, conf) {
-		return fmt.Errorf("%s was built with other settings than %s: run `make build CONFIG=%s`", o.artifact, o.config, o.config)
+	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
+		if conf, err = config.Load(filepath.Join(d.Functions[name].Directory, "config.json")); err != nil {
+			return nil, conf, fmt.Errorf("function %s: %w", name, err)
+		}
 	}
-	return nil
+	if o.config != "" {
+		wanted, err := config.Load(o.config)
+		if err != nil {
+			return nil, conf, err
+		}
+		if !reflect.DeepEqual(conf, wanted) {
+			return nil, conf, fmt.Errorf("%s was synthesized with other settings than %s: run `make %s CONFIG=%s`", o.template, o.config, devTemplates, o.config)
+		}
+	}
+	if problems := d.Check(conf); len(problems) > 0 {
+		lines := make([]string, len(problems))
+		for i, p := range problems {
+			lines[i] = p.String()
+		}
+		return nil, conf, fmt.Errorf("the templates in %s break what oncegate promises:\n    %s", o.template, strings.Join(lines, "\n    "))
+	}
+	return d, conf, nil
 }
+
+// devTemplates is what to make for the templates.
+const devTemplates = "build/cdk.out/manifest.json"
 
 // ready has each function run once, so that what keeps it from running shows
 // now. Neither request makes or spends a URL.

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"oncegate/internal/config"
+	"oncegate/internal/localstack"
 )
 
 const root = "../.."
@@ -104,13 +106,13 @@ func TestErrorsNameTheFix(t *testing.T) {
 	}
 	defer busy.Close()
 	_, port, _ := net.SplitHostPort(busy.Addr().String())
-	artifact, settings := ownArtifact(t)
+	template, settings := assembly(t, nil)
 	other := filepath.Join(t.TempDir(), "other.json")
 	if err := os.WriteFile(other, []byte(`{"bucket":"other"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dev := func(args ...string) []string {
-		return append([]string{"dev", "--config", settings, "--artifact", artifact, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, args...)
+		return append([]string{"dev", "--config", settings, "--template", template, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, args...)
 	}
 	for _, tt := range []struct {
 		args []string
@@ -126,8 +128,9 @@ func TestErrorsNameTheFix(t *testing.T) {
 		{dev("--max-workers", "-1"), "allowed is 1 or more"},
 		{dev("--port", port), "port " + port + " is taken by another program: choose another one with PORT="},
 		{dev("--s3-port", port), "port " + port + " is taken by another program: choose another one for S3 with S3_PORT="},
-		{dev("--artifact", t.TempDir()), "run `make build`"},
-		{dev("--config", other), "run `make build CONFIG=" + other + "`"},
+		{dev("--headers", "loose"), "allowed are strict and lenient"},
+		{dev("--template", t.TempDir()), "run `make build/cdk.out/manifest.json`"},
+		{dev("--config", other), "run `make build/cdk.out/manifest.json CONFIG=" + other + "`"},
 	} {
 		out, err := runVerb(t, tt.args...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -136,41 +139,32 @@ func TestErrorsNameTheFix(t *testing.T) {
 			t.Errorf("%v: more than one sentence: %v %s", tt.args, err, out)
 		}
 	}
-	modules, err := filepath.Abs("node_modules")
+	build, err := filepath.Abs("build")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `npm ci`") {
-		t.Errorf("without Node: got %v", err)
-	}
-	if err := os.Symlink(modules, "node_modules"); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `make tools`") {
 		t.Errorf("without versitygw: got %v", err)
 	}
-}
-
-// ownArtifact is build/edge with settings of the test's own; the working
-// directory is the repository's root.
-func ownArtifact(t *testing.T) (dir, settings string) {
-	t.Helper()
-	dir = t.TempDir()
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
-		data, err := os.ReadFile(filepath.Join("build", "edge", name))
-		if err != nil {
-			t.Fatalf("%v: run `make build`", err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	settings = filepath.Join(dir, "config.json")
-	if err := os.WriteFile(settings, []byte(`{"bucket":"bucket-of-the-test"}`), 0o600); err != nil {
+	if err := os.Symlink(build, "build"); err != nil {
 		t.Fatal(err)
 	}
-	return dir, settings
+	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `npm ci`") {
+		t.Errorf("without Node: got %v", err)
+	}
+}
+
+// assembly is what `make dev` reads, for a bucket of the test's own, and the file
+// with its settings. change may break the templates.
+func assembly(t *testing.T, change func(*localstack.Templates)) (dir, settings string) {
+	t.Helper()
+	dir = localstack.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, change)
+	found, err := filepath.Glob(filepath.Join(dir, "asset.*", "config.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("settings in %s: %v, %v", dir, found, err)
+	}
+	return dir, found[0]
 }
 
 // syncBuffer collects output and tells when there is more.
@@ -216,7 +210,7 @@ func (b *syncBuffer) waitFor(t *testing.T, s string, ended <-chan error) {
 // TestDev is what a newcomer does, twice: the bucket and its credentials survive.
 func TestDev(t *testing.T) {
 	t.Chdir(root)
-	artifact, settings := ownArtifact(t)
+	template, settings := assembly(t, nil)
 	data := filepath.Join(t.TempDir(), "dev")
 	var credentials string
 	var spent string // path and query of the first round's URL
@@ -225,7 +219,7 @@ func TestDev(t *testing.T) {
 		stdout, stderr := newSyncBuffer(), newSyncBuffer()
 		ended := make(chan error, 1)
 		go func() {
-			ended <- run(ctx, []string{"dev", "--config", settings, "--artifact", artifact, "--data", data, "--port", "0", "--s3-port", "0"}, stdout, stderr)
+			ended <- run(ctx, []string{"dev", "--config", settings, "--template", template, "--data", data, "--port", "0", "--s3-port", "0"}, stdout, stderr)
 		}()
 		stdout.waitFor(t, "Ctrl-C stops everything.\n", ended)
 		env := readEnv(t, filepath.Join(data, "env"))
@@ -282,15 +276,64 @@ func TestDev(t *testing.T) {
 
 func TestDevSaysWhyTheEdgeCodeDoesNotRun(t *testing.T) {
 	t.Chdir(root)
-	artifact, settings := ownArtifact(t)
-	if err := os.WriteFile(filepath.Join(artifact, "index.mjs"), []byte(`throw new Error('on purpose')`), 0o600); err != nil {
+	template, settings := assembly(t, nil)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(settings), "index.mjs"), []byte(`throw new Error('on purpose')`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr strings.Builder
-	err := run(t.Context(), []string{"dev", "--config", settings, "--artifact", artifact, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, &stdout, &stderr)
+	err := run(t.Context(), []string{"dev", "--template", template, "--data", t.TempDir(), "--port", "0", "--s3-port", "0"}, &stdout, &stderr)
 	if err == nil || !strings.Contains(err.Error(), "HEAD /url with 503: the lines above say why") || !strings.Contains(stderr.String(), "on purpose") {
 		t.Errorf("got %v, stderr %s", err, stderr.String())
 	}
+}
+
+// TestDevRefusesBrokenTemplates breaks one thing at a time; the cause is named.
+func TestDevRefusesBrokenTemplates(t *testing.T) {
+	t.Chdir(root)
+	for _, tt := range []struct {
+		name   string
+		change func(*localstack.Templates)
+		want   string
+	}{
+		{"a permission less", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "TellAbsentEntries") },
+			"permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::bucket-of-the-test"},
+		{"a permission more", func(t *localstack.Templates) {
+			t.RolePolicy("Mint")["Statement"].([]any)[0].(localstack.Object)["Action"] = "s3:*"
+		}, "permissions: oncegate-mint has what it does not need: Allow s3:* on "},
+		{"a header not forwarded", func(t *localstack.Templates) {
+			headers := t.RequestPolicy()["HeadersConfig"].(localstack.Object)
+			headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == "content-type" })
+		}, "forwarding: the default behavior does not forward content-type"},
+		{"no gate", func(t *localstack.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
+			"associations: the default behavior has 0 Lambda"},
+		{"no versioning", func(t *localstack.Templates) {
+			delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "VersioningConfiguration")
+		}, "bucket: versioning is not enabled"},
+		{"an origin access control", originAccessControl, "origin: an origin access control or identity signs requests that are signed already"},
+		{"a bucket policy statement less", func(t *localstack.Templates) { localstack.Without(t.BucketPolicy(), "ClaimsAreConditional") },
+			"bucket policy: does not say: Deny s3:PutObject on "},
+		{"an unknown resource", func(t *localstack.Templates) {
+			t.Edge["Resources"].(localstack.Object)["Topic"] = localstack.Object{"Type": "AWS::Lambda::Permission", "Properties": localstack.Object{}}
+		}, "resource Topic has type AWS::Lambda::Permission, which is not understood"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			template, _ := assembly(t, tt.change)
+			out, err := runVerb(t, "dev", "--template", template, "--data", t.TempDir(), "--port", "0", "--s3-port", "0")
+			if err == nil || !strings.Contains(err.Error(), tt.want) || out != "" {
+				t.Errorf("got %v %s, want %q", err, out, tt.want)
+			}
+		})
+	}
+}
+
+func originAccessControl(t *localstack.Templates) {
+	t.Edge["Resources"].(localstack.Object)["Control"] = localstack.Object{
+		"Type": "AWS::CloudFront::OriginAccessControl",
+		"Properties": localstack.Object{"OriginAccessControlConfig": localstack.Object{
+			"Name": "control", "OriginAccessControlOriginType": "s3", "SigningBehavior": "always", "SigningProtocol": "sigv4",
+		}},
+	}
+	t.Origin()["OriginAccessControlId"] = localstack.Object{"Fn::GetAtt": []any{"Control", "Id"}}
 }
 
 func readEnv(t *testing.T, path string) map[string]string {

@@ -132,6 +132,7 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 			Region:       conf.Region,
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 			WriteOnce:    conf.WriteOnce,
+			SHA256:       conf.SHA256,
 		},
 		MaxCount:       conf.MaxCount,
 		AllowedOrigins: conf.AllowedOrigins,

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
@@ -19,7 +21,7 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 	origin := newOrigin(stack, conf)
 	requestPolicy := newOriginRequestPolicy(stack, conf)
 	responsePolicy := newResponseHeadersPolicy(stack, conf)
-	behavior := func(function awslambda.IVersion) *awscloudfront.BehaviorOptions {
+	behavior := func(function awslambda.IVersion, includeBody bool) *awscloudfront.BehaviorOptions {
 		b := &awscloudfront.BehaviorOptions{
 			Origin:                origin,
 			ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
@@ -34,18 +36,19 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 			b.EdgeLambdas = &[]*awscloudfront.EdgeLambda{{
 				EventType:       awscloudfront.LambdaEdgeEventType_VIEWER_REQUEST,
 				FunctionVersion: function,
-				// The body of an upload is none of the function's business.
-				IncludeBody: jsii.Bool(false),
+				// POST /url has its options in the body. The body of an upload is none
+				// of the function's business.
+				IncludeBody: jsii.Bool(includeBody),
 			}}
 		}
 		return b
 	}
 	props := &awscloudfront.DistributionProps{
 		Comment:         jsii.String("oncegate: s3://" + conf.Bucket),
-		DefaultBehavior: behavior(functions.gate),
+		DefaultBehavior: behavior(functions.gate, false),
 		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
-			"/url":   behavior(functions.mint),
-			"/url/*": behavior(functions.mint),
+			"/url":   behavior(functions.mint, true),
+			"/url/*": behavior(functions.mint, false),
 		},
 		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
 		EnableIpv6:               jsii.Bool(true),
@@ -101,10 +104,13 @@ var forwardedHeaders = []string{
 // newOriginRequestPolicy forwards the query whole, for it holds the signature, and
 // exactly the headers above.
 func newOriginRequestPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.OriginRequestPolicy {
-	headers := forwardedHeaders
+	headers := slices.Clone(forwardedHeaders)
+	// A header that the gate adds reaches S3 only when it is named here.
 	if conf.WriteOnce {
-		// A header that the gate adds reaches S3 only when it is named here.
-		headers = append([]string{"if-none-match"}, headers...)
+		headers = append(headers, "if-none-match")
+	}
+	if conf.SHA256 {
+		headers = append(headers, "x-amz-checksum-sha256")
 	}
 	return awscloudfront.NewOriginRequestPolicy(stack, jsii.String("OriginRequestPolicy"), &awscloudfront.OriginRequestPolicyProps{
 		OriginRequestPolicyName: jsii.String(conf.Deploy.Name),
@@ -120,7 +126,7 @@ var (
 	corsHeaders = []string{
 		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
 	}
-	corsMethods    = []string{"GET", "HEAD", "PUT"}
+	corsMethods    = []string{"GET", "HEAD", "POST", "PUT"}
 	exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
 )
 

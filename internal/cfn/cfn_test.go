@@ -260,7 +260,13 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}, "associations: the default behavior runs index.gate on origin-request"},
 		{"the gate gets bodies", "plain", func(t templates) {
 			defaultBehavior(t)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
-		}, "associations: the default behavior runs index.gate on viewer-request (body included: true)"},
+		}, "associations: the default behavior includes the body: true, want false"},
+		{"mint gets no bodies", "plain", func(t templates) {
+			behavior(t, 0)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+		}, "associations: behavior /url includes the body: false, want true"},
+		{"bodies below mint", "plain", func(t templates) {
+			behavior(t, 1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
+		}, "associations: behavior /url/* includes the body: true, want false"},
 		{"a behavior past the gate", "plain", func(t templates) { behavior(t, 1)["PathPattern"] = "/uploads/*" },
 			`associations: behavior "/uploads/*" is one that oncegate does not have`},
 
@@ -295,6 +301,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"if-none-match is forwarded though not writeOnce", "plain", func(t templates) {
 			headers(t, func(h []any) []any { return append(h, "if-none-match") })
 		}, "forwarding: the default behavior forwards if-none-match, which it must not"},
+		{"the checksum is not forwarded though sha256", "full", forget("x-amz-checksum-sha256"), "forwarding: the default behavior does not forward x-amz-checksum-sha256"},
+		{"the checksum is forwarded though not sha256", "plain", func(t templates) {
+			headers(t, func(h []any) []any { return append(h, "x-amz-checksum-sha256") })
+		}, "forwarding: the default behavior forwards x-amz-checksum-sha256, which it must not"},
 		{"host is forwarded", "plain", func(t templates) {
 			headers(t, func(h []any) []any { return append(h, "host") })
 		}, "forwarding: the default behavior forwards host"},

@@ -15,6 +15,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/localstack"
 )
 
 // TestBigBodyInFlatMemory sends 1 GiB through `oncegate dev` and looks at the
@@ -25,7 +28,8 @@ func TestBigBodyInFlatMemory(t *testing.T) {
 		limit = 32 << 10 // kB of growth; the body is 1048576 kB
 	)
 	data := t.TempDir()
-	cmd := exec.Command(filepath.Join("bin", "oncegate"), "dev", "--port", "0", "--s3-port", "0", "--data", data)
+	template := localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil)
+	cmd := exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)
 	cmd.Dir = root
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()

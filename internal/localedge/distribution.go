@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"oncegate/internal/config"
 )
 
 // Distribution describes all that the local edge plays: a CloudFront
-// distribution, the functions of its behaviors and its one origin.
+// distribution, the functions of its behaviors and its one origin. FromDeployment
+// makes it from templates.
 type Distribution struct {
 	ID     string // such as E1LOCALEDGE
 	Domain string // such as d111111abcdef8.cloudfront.net; goes into the event and into Via
@@ -37,7 +36,9 @@ type Behavior struct {
 	// ReadOptionsMethods, AllMethods. Others are refused before the function runs.
 	AllowedMethods []string
 	// ViewerRequest names the Function of the viewer-request event; empty for none.
-	ViewerRequest   string
+	ViewerRequest string
+	// IncludeBody gives the function the beginning of the body.
+	IncludeBody     bool
 	OriginRequest   OriginRequestPolicy
 	ResponseHeaders ResponseHeadersPolicy
 }
@@ -46,25 +47,52 @@ type Behavior struct {
 // with every request.
 type OriginRequestPolicy struct {
 	Headers      []string // an allow list of at most 10 header names
+	AllButHost   bool     // instead of the list: all that the viewer sent and the function left, but Host
+	Cookies      bool     // all of them, or none
 	QueryStrings bool     // all of the query string, or none of it
 }
 
-// ResponseHeadersPolicy adds CORS headers to what the origin answers, in place of
-// the origin's own. It does not touch generated responses.
+// ResponseHeadersPolicy adds headers to what the origin answers. It does not touch
+// generated responses.
 type ResponseHeadersPolicy struct {
-	AllowedOrigins []string // origins, or "*" alone; empty adds nothing
-	ExposeHeaders  []string
+	CORS    *CORS
+	Headers []PolicyHeader
+}
+
+// CORS are the CORS headers that a policy adds.
+type CORS struct {
+	AllowedOrigins                                []string // origins, or "*" alone
+	AllowedMethods, AllowedHeaders, ExposeHeaders []string
+	Credentials                                   bool
+	MaxAge                                        int  // seconds, 0 for not said
+	Override                                      bool // in place of the origin's; else only where it sent none
+}
+
+// PolicyHeader is one other header of a policy. Without Override the origin's own
+// value goes before.
+type PolicyHeader struct {
+	Name, Value string
+	Override    bool
 }
 
 // Function is one Lambda@Edge function.
 type Function struct {
-	Name     string        // without the Region that Lambda@Edge puts in front
-	Handler  string        // such as index.gate: export gate of index.mjs
-	Timeout  time.Duration // of one invocation
-	MemoryMB int           // told to the function; not enforced
-	// Credentials are what the function's role has.
+	Name      string        // without the Region that Lambda@Edge puts in front
+	Directory string        // the unpacked code; holds index.mjs
+	Handler   string        // such as index.gate: export gate of index.mjs
+	Runtime   string        // Node22 or Node24
+	Timeout   time.Duration // of one invocation
+	MemoryMB  int           // resident, of the whole process; enforced on Linux
+	// Role is the ARN of the execution role, Credentials are what it has.
+	Role        string
 	Credentials Credentials
 }
+
+// The values of Function.Runtime.
+const (
+	Node22 = "nodejs22.x"
+	Node24 = "nodejs24.x"
+)
 
 // Credentials are the AWS credentials in a function's environment.
 type Credentials struct {
@@ -76,6 +104,9 @@ type Credentials struct {
 type Origin struct {
 	// Domain is what the origin gets as Host: <bucket>.s3.<region>.amazonaws.com.
 	Domain string
+	// Signs says that CloudFront signs what it sends, for an origin access control.
+	// S3 refuses that beside a presigned query.
+	Signs bool
 	// ConnectTimeout bounds one attempt to connect, of which there are three.
 	ConnectTimeout time.Duration
 	// ResponseTimeout bounds the silence of the origin: until its answer begins,
@@ -91,72 +122,6 @@ var (
 	AllMethods         = []string{"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}
 )
 
-// The function names of Default.
-const (
-	MintFunction = "oncegate-mint"
-	GateFunction = "oncegate-gate"
-)
-
-// Default is the distribution that these settings stand for.
-func Default(c config.Config, credentials Credentials) Distribution {
-	origin := OriginRequestPolicy{
-		Headers: []string{
-			"content-type", "content-md5", "content-disposition", "content-encoding", "content-language",
-			"cache-control", "origin", "access-control-request-method", "access-control-request-headers",
-		},
-		QueryStrings: true,
-	}
-	if c.WriteOnce {
-		origin.Headers = append(origin.Headers, "if-none-match")
-	}
-	cors := ResponseHeadersPolicy{
-		AllowedOrigins: c.AllowedOrigins,
-		ExposeHeaders:  []string{"etag", "x-amz-version-id", "x-oncegate-reason"},
-	}
-	behavior := func(pattern, function string) Behavior {
-		return Behavior{
-			PathPattern: pattern, AllowedMethods: AllMethods, ViewerRequest: function,
-			OriginRequest: origin, ResponseHeaders: cors,
-		}
-	}
-	function := func(name, handler string) Function {
-		return Function{
-			Name: name, Handler: handler, Credentials: credentials,
-			Timeout: time.Duration(c.Deploy.Timeout) * time.Second, MemoryMB: c.Deploy.Memory,
-		}
-	}
-	edgeRegion := "eu-west-1"
-	if c.Region == edgeRegion {
-		edgeRegion = "us-west-2"
-	}
-	return Distribution{
-		ID:     "E1LOCALEDGE",
-		Domain: "d111111abcdef8.cloudfront.net",
-		Behaviors: []Behavior{
-			behavior("/url", MintFunction),
-			behavior("/url/*", MintFunction),
-			behavior("*", GateFunction),
-		},
-		Functions: []Function{
-			function(MintFunction, "index.mint"),
-			function(GateFunction, "index.gate"),
-		},
-		Origin: Origin{
-			Domain:          c.Bucket + ".s3." + c.Region + ".amazonaws.com",
-			ConnectTimeout:  10 * time.Second,
-			ResponseTimeout: 30 * time.Second,
-		},
-		EdgeRegion: edgeRegion,
-	}
-}
-
-// Headers that an origin request policy cannot name. CloudFront refuses the
-// first two itself; the rest it writes or removes whatever the policy says.
-var unforwardable = []string{
-	"authorization", "accept-encoding", "host", "user-agent", "connection", "content-length",
-	"transfer-encoding", "expect", "te", "trailer", "upgrade", "via", "x-forwarded-for", "x-amz-cf-id",
-}
-
 // check refuses what CloudFront would not take and what cannot be played here.
 func (d Distribution) check() error {
 	var errs []error
@@ -169,6 +134,12 @@ func (d Distribution) check() error {
 		functions[f.Name] = true
 		if module, export, ok := strings.Cut(f.Handler, "."); !ok || module != "index" || export == "" {
 			bad("function %q: handler %q: allowed is index.<export>", f.Name, f.Handler)
+		}
+		if f.Runtime != Node22 && f.Runtime != Node24 {
+			bad("function %q: runtime %q: allowed are %s and %s", f.Name, f.Runtime, Node22, Node24)
+		}
+		if f.MemoryMB < 128 || f.MemoryMB > 10240 {
+			bad("function %q: memory %d MB: allowed is 128 to 10240", f.Name, f.MemoryMB)
 		}
 		if f.Timeout <= 0 || f.Timeout > 30*time.Second {
 			bad("function %q: timeout %v: allowed is up to 30 s", f.Name, f.Timeout)
@@ -192,7 +163,7 @@ func (d Distribution) check() error {
 			bad("behavior %q: %d headers in the origin request policy: allowed are 10", b.PathPattern, n)
 		}
 		for _, h := range b.OriginRequest.Headers {
-			if slices.Contains(unforwardable, strings.ToLower(h)) || !token(h) {
+			if slices.Contains(unlistable, strings.ToLower(h)) || !token(h) {
 				bad("behavior %q: the origin request policy cannot name header %q", b.PathPattern, h)
 			}
 		}
@@ -204,94 +175,6 @@ func (d Distribution) check() error {
 		bad("origin: domain, connect timeout and response timeout are needed")
 	}
 	return errors.Join(errs...)
-}
-
-// behavior finds the behavior for a raw path. CloudFront matches the path as
-// RFC 3986 normalises it, though function and origin get the raw one.
-func (d Distribution) behavior(rawPath string) Behavior {
-	path := normalise(rawPath)
-	for _, b := range d.Behaviors {
-		if match(strings.TrimPrefix(b.PathPattern, "/"), strings.TrimPrefix(path, "/")) {
-			return b
-		}
-	}
-	return d.Behaviors[len(d.Behaviors)-1] // its pattern is *
-}
-
-// match reports whether the whole of s fits the pattern.
-func match(pattern, s string) bool {
-	for pattern != "" {
-		switch pattern[0] {
-		case '*':
-			for i := 0; i <= len(s); i++ {
-				if match(pattern[1:], s[i:]) {
-					return true
-				}
-			}
-			return false
-		case '?':
-			if s == "" {
-				return false
-			}
-		default:
-			if s == "" || s[0] != pattern[0] {
-				return false
-			}
-		}
-		pattern, s = pattern[1:], s[1:]
-	}
-	return s == ""
-}
-
-// normalise decodes percent-encoded unreserved characters (RFC 3986, 6.2.2.2),
-// collapses slashes and removes dot segments (5.2.4).
-func normalise(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' && i+2 < len(path) {
-			if c, ok := unhex(path[i+1], path[i+2]); ok {
-				if unreserved(c) {
-					b.WriteByte(c)
-				} else {
-					b.WriteString(strings.ToUpper(path[i : i+3]))
-				}
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(path[i])
-	}
-	var out []string
-	segments := strings.Split(b.String(), "/")
-	for i, s := range segments {
-		last := i == len(segments)-1
-		switch {
-		case s == "..":
-			if len(out) > 0 {
-				out = out[:len(out)-1]
-			}
-			if last {
-				out = append(out, "")
-			}
-		case s == ".":
-			if last {
-				out = append(out, "")
-			}
-		case s != "" || last:
-			out = append(out, s)
-		}
-	}
-	return "/" + strings.Join(out, "/")
-}
-
-func unhex(hi, lo byte) (byte, bool) {
-	digit := func(c byte) int { return strings.IndexByte("0123456789abcdef", c|0x20) }
-	h, l := digit(hi), digit(lo)
-	return byte(h<<4 | l), h >= 0 && l >= 0
-}
-
-func unreserved(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
 
 // token says whether s can be the name of a header (RFC 9110, 5.6.2).

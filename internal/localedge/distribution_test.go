@@ -4,40 +4,70 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"oncegate/internal/config"
 )
 
+const (
+	mintFunction = "oncegate-mint"
+	gateFunction = "oncegate-gate"
+)
+
+// defaults is a distribution like the one that the templates describe; its
+// functions have no code yet.
 func defaults(t *testing.T) Distribution {
 	t.Helper()
-	c, err := config.Parse([]byte(`{"bucket":"test-bucket","allowedOrigins":["https://app.example"]}`))
-	if err != nil {
-		t.Fatal(err)
+	behavior := func(pattern, function string) Behavior {
+		return Behavior{
+			PathPattern: pattern, AllowedMethods: AllMethods, ViewerRequest: function,
+			OriginRequest: OriginRequestPolicy{
+				Headers: []string{
+					"content-type", "content-md5", "content-disposition", "content-encoding", "content-language", "cache-control",
+					"origin", "access-control-request-method", "access-control-request-headers",
+				},
+				QueryStrings: true,
+			},
+			ResponseHeaders: ResponseHeadersPolicy{CORS: &CORS{
+				AllowedOrigins: []string{"https://app.example"}, ExposeHeaders: []string{"etag", "x-amz-version-id", "x-oncegate-reason"},
+				AllowedMethods: []string{"PUT"}, AllowedHeaders: []string{"content-type"}, MaxAge: 600, Override: true,
+			}},
+		}
 	}
-	return Default(c, Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"})
+	function := func(name, handler string) Function {
+		return Function{
+			Name: name, Handler: handler, Runtime: Node22, Timeout: 5 * time.Second, MemoryMB: 128,
+			Credentials: Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
+		}
+	}
+	return Distribution{
+		ID: "E1LOCALEDGE", Domain: "d111111abcdef8.cloudfront.net", EdgeRegion: "eu-west-1",
+		Behaviors: []Behavior{behavior("/url", mintFunction), behavior("/url/*", mintFunction), behavior("*", gateFunction)},
+		Functions: []Function{function(mintFunction, "index.mint"), function(gateFunction, "index.gate")},
+		Origin: Origin{
+			Domain: "test-bucket.s3.us-east-1.amazonaws.com", ConnectTimeout: 10 * time.Second, ResponseTimeout: 30 * time.Second,
+		},
+	}
 }
 
 func TestBehaviorOfPath(t *testing.T) {
 	d := defaults(t)
 	for path, want := range map[string]string{
-		"/url":             MintFunction,
-		"/url/":            MintFunction,
-		"/url/a/b":         MintFunction,
-		"//url":            MintFunction,
-		"/./url":           MintFunction,
-		"/a/../url":        MintFunction,
-		"/a/%2e%2E/url":    MintFunction,
-		"/%75rl":           MintFunction,
-		"/url/.":           MintFunction,
-		"/":                GateFunction,
-		"/URL":             GateFunction,
-		"/urls":            GateFunction,
-		"/url/..":          GateFunction,
-		"/url/../uploads":  GateFunction,
-		"/../../uploads/x": GateFunction,
-		"/url%2fa":         GateFunction,
-		"/a/..":            GateFunction,
-		"/%zzurl":          GateFunction,
+		"/url":             mintFunction,
+		"/url/":            mintFunction,
+		"/url/a/b":         mintFunction,
+		"//url":            mintFunction,
+		"/./url":           mintFunction,
+		"/a/../url":        mintFunction,
+		"/a/%2e%2E/url":    mintFunction,
+		"/%75rl":           mintFunction,
+		"/url/.":           mintFunction,
+		"/":                gateFunction,
+		"/URL":             gateFunction,
+		"/urls":            gateFunction,
+		"/url/..":          gateFunction,
+		"/url/../uploads":  gateFunction,
+		"/../../uploads/x": gateFunction,
+		"/url%2fa":         gateFunction,
+		"/a/..":            gateFunction,
+		"/%zzurl":          gateFunction,
 	} {
 		if got := d.behavior(path).ViewerRequest; got != want {
 			t.Errorf("%s goes to %s, want %s (normalised: %s)", path, got, want, normalise(path))
@@ -94,6 +124,8 @@ func TestDistributionsThatAreRefused(t *testing.T) {
 		}, "allowed are 10"},
 		{"authorization", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"Authorization"} }, "cannot name"},
 		{"handler", func(d *Distribution) { d.Functions[0].Handler = "other.mint" }, "index.<export>"},
+		{"runtime", func(d *Distribution) { d.Functions[0].Runtime = "nodejs20.x" }, Node24},
+		{"memory", func(d *Distribution) { d.Functions[0].MemoryMB = 64 }, "128 to 10240"},
 		{"timeout", func(d *Distribution) { d.Functions[0].Timeout = 31 * time.Second }, "30 s"},
 		{"function twice", func(d *Distribution) { d.Functions[1].Name = d.Functions[0].Name }, "unique"},
 		{"origin", func(d *Distribution) { d.Origin.Domain = "" }, "origin"},

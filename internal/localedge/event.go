@@ -1,8 +1,10 @@
 package localedge
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -57,6 +59,30 @@ func newViewerRequest(r *http.Request) viewerRequest {
 	add("Host", r.Host)
 	add("Transfer-Encoding", r.TransferEncoding...)
 	return v
+}
+
+// maxIncludedBody is how much of a body a viewer-request function gets:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-include-body-access.html
+const maxIncludedBody = 40 << 10
+
+// includeBody reads the beginning of the body for a function that is to see it. The
+// origin still gets all of it.
+func includeBody(r *http.Request) (*edge.Body, error) {
+	start, err := io.ReadAll(io.LimitReader(r.Body, maxIncludedBody+1))
+	if err != nil {
+		return nil, err
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), r.Body), r.Body}
+	truncated := len(start) > maxIncludedBody
+	return &edge.Body{
+		InputTruncated: truncated,
+		Action:         "read-only",
+		Encoding:       "base64",
+		Data:           base64.StdEncoding.EncodeToString(start[:min(len(start), maxIncludedBody)]),
+	}, nil
 }
 
 // event wraps the request for a function.

@@ -2,16 +2,19 @@
 // server that runs the built edge functions in Node processes, one for each
 // invocation in progress, and passes on to an S3 server what they let through.
 //
-// Everything that a distribution decides is in Distribution. A request goes
-// through these steps, each as the CloudFront developer guide has it, and where
+// Everything that a distribution decides is in Distribution, which FromDeployment
+// reads from the synthesized templates and refuses where it would have to pass
+// something over. A request goes through these steps, each as the CloudFront developer guide has it, and where
 // its pages differ as the stricter one does:
 //
 //   - limits on the URL and the headers, and the behavior for the path
-//   - the viewer-request event, one invocation of the behavior's function
+//   - the viewer-request event, one invocation of the behavior's function within
+//     its time and memory
 //   - the check of what the function returned
 //   - a generated response, or the request to the origin with raw path and query
 //
-// What it does not do: caching, compression, TLS, HTTP/2. Beyond its limit of
+// What it does not do: caching, compression, TLS, HTTP/2, web ACLs, access logs. It
+// speaks plain http and plays the viewer who came by https. Beyond its limit of
 // workers an invocation waits, where Lambda would start one more container.
 package localedge
 
@@ -27,6 +30,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,19 +38,19 @@ import (
 	"time"
 )
 
-// Options says what to run and where. Distribution, Artifact, Node and S3 are
-// needed.
+// Options says what to run and where. Distribution, Node and S3 are needed.
 type Options struct {
 	Distribution Distribution
-	// Artifact is the directory that becomes the Lambda zip; it holds index.mjs.
-	Artifact string
-	// Node is the path of the Node program; FindNode finds one.
-	Node string
+	// Node finds the Node program for a function's runtime; FindNode is one.
+	Node func(runtime string) (path string, err error)
 	// S3 is the address of the S3 server, such as http://127.0.0.1:9000. It gets
 	// the origin's name as Host.
 	S3 string
 	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
 	Addr string
+	// LenientHeaders forwards some headers that no policy names. AWS's pages differ
+	// on them; the stricter reading drops them.
+	LenientHeaders bool
 	// MaxWorkers limits the processes of one function; 0 means twice the number
 	// of cores, and at least 4.
 	MaxWorkers int
@@ -61,6 +65,7 @@ type Server struct {
 	log   *slog.Logger
 	s3    string // host:port
 	url   string
+	loose bool // Options.LenientHeaders
 	pools map[string]*pool
 	http  *http.Server
 
@@ -75,7 +80,7 @@ type Server struct {
 
 // Errors of Start that a program may want to explain in its own words.
 var (
-	// ErrNoArtifact says that Options.Artifact holds no index.mjs.
+	// ErrNoArtifact says that Function.Directory holds no index.mjs.
 	ErrNoArtifact = errors.New("no edge code")
 	// ErrNoNode says that Node is missing or does not run.
 	ErrNoNode = errors.New("no usable Node")
@@ -89,6 +94,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Distribution.check(); err != nil {
 		return nil, fmt.Errorf("distribution: %w", err)
 	}
+	o.Distribution.Functions = slices.Clone(o.Distribution.Functions) // prepare changes them
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -96,18 +102,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if _, _, err := net.SplitHostPort(s3); !ok || err != nil {
 		return nil, fmt.Errorf("s3 address %q: allowed is http://host:port", o.S3)
 	}
-	dir, err := filepath.Abs(o.Artifact)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "index.mjs")); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s is missing", ErrNoArtifact, filepath.Join(o.Artifact, "index.mjs"))
-	} else if err != nil {
-		return nil, err
-	}
-	node, err := inspectNode(ctx, o.Node)
-	if err != nil {
-		return nil, err
+	nodes := map[string]nodeBinary{} // by runtime
+	for i := range o.Distribution.Functions {
+		if err := prepare(ctx, &o.Distribution.Functions[i], o.Node, nodes); err != nil {
+			return nil, err
+		}
 	}
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:8080"
@@ -124,12 +123,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		log:    o.Log,
 		s3:     s3,
 		url:    "http://" + ln.Addr().String(),
+		loose:  o.LenientHeaders,
 		pools:  map[string]*pool{},
 		served: make(chan struct{}),
 	}
 	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
 	for _, fn := range o.Distribution.Functions {
-		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, node, dir, limit, o.Log)
+		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, nodes[fn.Runtime], limit, o.Log)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.http = &http.Server{
@@ -189,6 +189,38 @@ func (s *Server) enter() bool {
 	return !s.closing
 }
 
+// prepare looks at what a function needs to run: its code and the Node program of
+// its runtime.
+func prepare(ctx context.Context, fn *Function, find func(string) (string, error), nodes map[string]nodeBinary) error {
+	dir, err := filepath.Abs(fn.Directory) // workers run in it
+	if err != nil {
+		return err
+	}
+	index := filepath.Join(fn.Directory, "index.mjs")
+	if _, err := os.Stat(index); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("function %s: %w: %s is missing", fn.Name, ErrNoArtifact, index)
+	} else if err != nil {
+		return err
+	}
+	fn.Directory = dir
+	if _, done := nodes[fn.Runtime]; done {
+		return nil
+	}
+	path, err := find(fn.Runtime)
+	if err != nil {
+		return err
+	}
+	node, err := inspectNode(ctx, path)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(fn.Runtime, fmt.Sprintf("nodejs%d.", node.major)) {
+		return fmt.Errorf("%w for %s: %s is version %d", ErrNoNode, fn.Runtime, path, node.major)
+	}
+	nodes[fn.Runtime] = node
+	return nil
+}
+
 // nodeBinary is a Node program that has been run once.
 type nodeBinary struct {
 	path  string
@@ -196,9 +228,6 @@ type nodeBinary struct {
 }
 
 func inspectNode(ctx context.Context, path string) (nodeBinary, error) {
-	if path == "" {
-		return nodeBinary{}, fmt.Errorf("%w: option Node is missing", ErrNoNode)
-	}
 	path, err := filepath.Abs(path) // workers run in another directory
 	if err != nil {
 		return nodeBinary{}, err
@@ -218,15 +247,15 @@ func inspectNode(ctx context.Context, path string) (nodeBinary, error) {
 	return nodeBinary{path, n}, nil
 }
 
-// FindNode finds the Node program of this major version that npm has put below
+// FindNode finds the Node program of a runtime (nodejs22.x) that npm has put below
 // the repository's root for this machine.
-func FindNode(root string, major int) (string, error) {
+func FindNode(root, lambdaRuntime string) (string, error) {
 	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
 	if arch == "" {
 		arch = runtime.GOARCH
 	}
-	name := fmt.Sprintf("node%d-%s-%s", major, runtime.GOOS, arch)
-	path := filepath.Join(root, "node_modules", name, "bin", "node")
+	version := strings.TrimSuffix(strings.TrimPrefix(lambdaRuntime, "nodejs"), ".x")
+	path := filepath.Join(root, "node_modules", fmt.Sprintf("node%s-%s-%s", version, runtime.GOOS, arch), "bin", "node")
 	if _, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("%w: %s is missing: run `npm ci`", ErrNoNode, path)
 	}

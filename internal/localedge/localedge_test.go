@@ -50,14 +50,7 @@ type fixture struct {
 
 type change func(*Options)
 
-func node(t testing.TB) string {
-	t.Helper()
-	path, err := FindNode("../..", 22)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+func findNode(runtime string) (string, error) { return FindNode("../..", runtime) }
 
 // start runs module as the artifact; it exports gate, and mint where a test needs it.
 func start(t *testing.T, module string, origin http.HandlerFunc, changes ...change) *fixture {
@@ -71,14 +64,16 @@ func start(t *testing.T, module string, origin http.HandlerFunc, changes ...chan
 	f := &fixture{t: t, log: &syncBuffer{}}
 	o := Options{
 		Distribution: defaults(t),
-		Artifact:     dir,
-		Node:         node(t),
+		Node:         findNode,
 		S3:           s3.URL,
 		Addr:         "127.0.0.1:0",
 		Log:          slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range changes {
 		c(&o)
+	}
+	for i := range o.Distribution.Functions {
+		o.Distribution.Functions[i].Directory = dir
 	}
 	var err error
 	if f.Server, err = Start(t.Context(), o); err != nil {
@@ -265,19 +260,12 @@ func TestFunctionSeesOnlyWhatLambdaGives(t *testing.T) {
 		for name, want := range map[string]string{
 			"functionName": "us-east-1.oncegate-gate", "functionVersion": "1", "memoryLimitInMB": "128",
 			"awsRequestId":       e.Event.Records[0].CF.Config.RequestID,
-			"invokedFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:oncegate-gate:1",
+			"invokedFunctionArn": "arn:aws:lambda:us-east-1:" + Account + ":function:oncegate-gate:1",
 		} {
 			if e.Context[name] != want {
 				t.Errorf("context.%s is %v, want %s", name, e.Context[name], want)
 			}
 		}
-	}
-}
-
-func TestEdgeRegionIsNeverTheBuckets(t *testing.T) {
-	d := defaults(t)
-	if strings.Contains(d.Origin.Domain, d.EdgeRegion) {
-		t.Errorf("edge region %s, origin %s", d.EdgeRegion, d.Origin.Domain)
 	}
 }
 
@@ -389,6 +377,7 @@ func TestFailuresOfTheFunction(t *testing.T) {
 		{"no JSON", `export const gate = async () => { const a = { status: '200' }; a.a = a; return a }`, 503, xCacheExecution, "circular"},
 		{"returns nothing", `export const gate = async () => {}`, 502, xCacheValidation, "no object"},
 		{"drops a read-only header", `export const gate = async (e) => { delete e.Records[0].cf.request.headers.host; return e.Records[0].cf.request }`, 502, xCacheValidation, "delete read-only header, headerName : Host"},
+		{"uses more memory than it has", `export const gate = async (e) => { const b = Buffer.alloc(200e6, 1); return b[0] ? e.Records[0].cf.request : {} }`, 503, xCacheExecution, "MB, the function has 128"},
 		{"number as status", `export const gate = async () => ({ status: 200 })`, 502, xCacheValidation, "status is not a string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -424,17 +413,40 @@ func TestStartRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	good := Options{Distribution: defaults(t), Artifact: dir, Node: node(t), S3: "http://127.0.0.1:1", Addr: "127.0.0.1:0"}
+	d := defaults(t)
+	for i := range d.Functions {
+		d.Functions[i].Directory = dir
+	}
+	found := func(path string) func(*Options) {
+		return func(o *Options) { o.Node = func(string) (string, error) { return path, nil } }
+	}
+	node22, err := findNode(Node22)
+	if err != nil {
+		t.Fatal(err)
+	}
+	function := func(change func(*Function)) func(*Options) {
+		return func(o *Options) {
+			o.Distribution.Functions = slices.Clone(d.Functions)
+			change(&o.Distribution.Functions[0])
+		}
+	}
+	good := Options{Distribution: d, Node: findNode, S3: "http://127.0.0.1:1", Addr: "127.0.0.1:0"}
 	for _, tt := range []struct {
 		name  string
 		spoil func(*Options)
 		want  string
 	}{
 		{"busy port", func(o *Options) { o.Addr = ln.Addr().String() }, ErrPortBusy.Error()},
-		{"artifact missing", func(o *Options) { o.Artifact = t.TempDir() }, "index.mjs is missing"},
-		{"node missing", func(o *Options) { o.Node = "" }, ErrNoNode.Error()},
-		{"node absent", func(o *Options) { o.Node = "/nonexistent/node" }, ErrNoNode.Error()},
-		{"node is another program", func(o *Options) { o.Node = "/bin/echo" }, ErrNoNode.Error()},
+		{"artifact missing", function(func(f *Function) { f.Directory = t.TempDir() }), "index.mjs is missing"},
+		{"node not found", func(o *Options) {
+			o.Node = func(runtime string) (string, error) { return FindNode("/nonexistent", runtime) }
+		}, ErrNoNode.Error()},
+		{"node absent", found("/nonexistent/node"), ErrNoNode.Error()},
+		{"node is another program", found("/bin/echo"), ErrNoNode.Error()},
+		{"node of another version", func(o *Options) {
+			function(func(f *Function) { f.Runtime = Node24 })(o)
+			found(node22)(o)
+		}, "is version 22"},
 		{"s3 address", func(o *Options) { o.S3 = "127.0.0.1:9000" }, "http://host:port"},
 		{"distribution", func(o *Options) { o.Distribution.Behaviors = nil }, "no behaviors"},
 	} {

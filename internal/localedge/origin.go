@@ -40,6 +40,10 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 		s.page(w, r, id, http.StatusBadGateway, xCacheError, "The origin could not be reached or closed the connection.")
 	}
 
+	if s.d.Origin.Signs {
+		s.collide(w, r, b, id, out)
+		return
+	}
 	conn, err := s.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -107,7 +111,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http would guess one
 	}
-	b.ResponseHeaders.setCORS(h, r.Header.Get("Origin"))
+	b.ResponseHeaders.apply(h, r)
 	if res.StatusCode >= 400 {
 		s.mark(h, id, xCacheError)
 	} else {
@@ -120,6 +124,29 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	if _, err := io.Copy(w, res.Body); err != nil {
 		panic(http.ErrAbortHandler) // a broken answer must not look whole
 	}
+}
+
+// collide answers as S3 does to a presigned query beside the Authorization header of
+// an origin access control. That control signs whatever has no Authorization header
+// of its own, which CloudFront does not forward here.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
+func (s *Server) collide(w http.ResponseWriter, r *http.Request, b Behavior, id string, out edge.Request) {
+	if !b.OriginRequest.QueryStrings || !strings.Contains(out.Querystring, "X-Amz-Algorithm=") {
+		s.log.Error("cannot play the signature of an origin access control: only a presigned query beside it has a known answer", "request", id)
+		s.page(w, r, id, http.StatusBadGateway, xCacheError, "The origin access control signs this request, which the local edge cannot play.")
+		return
+	}
+	s.log.Error("the origin access control signs a request that is presigned: S3 takes one of the two", "request", id)
+	h := w.Header()
+	h.Set("Content-Type", "application/xml")
+	h.Set("Server", "AmazonS3")
+	b.ResponseHeaders.apply(h, r)
+	s.mark(h, id, xCacheError)
+	write(w, r, http.StatusBadRequest, []byte(`<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, `+
+		`Signature query string parameter or the Authorization header should be specified</Message>`+
+		`<ArgumentName>Authorization</ArgumentName></Error>
+`))
 }
 
 // Headers of the origin's answer that the viewer does not get: what S3 says for
@@ -163,7 +190,9 @@ func (s *Server) head(r *http.Request, b Behavior, id string, v viewerRequest, o
 	add := func(name, value string) { head.WriteString(name + ": " + value + "\r\n") }
 	head.WriteString(r.Method + " " + target + " HTTP/1.1\r\n")
 	add("Host", s.d.Origin.Domain)
-	add("User-Agent", "Amazon CloudFront")
+	if !b.OriginRequest.AllButHost || len(out.Headers["user-agent"]) == 0 {
+		add("User-Agent", "Amazon CloudFront")
+	}
 	add("X-Amz-Cf-Id", id)
 	via := append(v.Headers.Values("via"), "1.1 "+s.d.Domain+" (CloudFront)")
 	add("Via", strings.Join(via, ", "))
@@ -176,8 +205,7 @@ func (s *Server) head(r *http.Request, b Behavior, id string, v viewerRequest, o
 	case r.Header.Get("Content-Length") != "":
 		add("Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
-	for _, name := range b.OriginRequest.Headers {
-		name = strings.ToLower(name)
+	for _, name := range b.OriginRequest.forwarded(r.Method, out.Headers, s.loose) {
 		for i, h := range out.Headers[name] {
 			value := h.Value
 			if sameValues(v.Headers, out.Headers, name) {

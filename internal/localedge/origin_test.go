@@ -9,12 +9,9 @@ import (
 	"net/http"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"oncegate/internal/config"
 )
 
 // arrived is what the origin got.
@@ -105,7 +102,7 @@ func TestForwardedAnswer(t *testing.T) {
 
 func TestAnyOriginIsAllowedByStar(t *testing.T) {
 	got := make(chan arrived, 1)
-	f := start(t, pass, recorder(got), func(o *Options) { o.Distribution.Behaviors[2].ResponseHeaders.AllowedOrigins = []string{"*"} })
+	f := start(t, pass, recorder(got), func(o *Options) { o.Distribution.Behaviors[2].ResponseHeaders.CORS.AllowedOrigins = []string{"*"} })
 	res := f.do("PUT", "/x", nil, "Origin", "https://any.example")
 	<-got
 	if got := res.Header.Get("Access-Control-Allow-Origin"); got != "*" || res.Header.Get("Vary") != "" {
@@ -431,15 +428,4 @@ func TestOriginFailures(t *testing.T) {
 			t.Error("a broken answer looks whole")
 		}
 	})
-}
-
-func TestWriteOnceIsForwarded(t *testing.T) {
-	c, err := config.Parse([]byte(`{"bucket":"test-bucket","writeOnce":true}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := Default(c, Credentials{})
-	if err := d.check(); err != nil || !slices.Contains(d.Behaviors[2].OriginRequest.Headers, "if-none-match") {
-		t.Errorf("policy headers %v, %v", d.Behaviors[2].OriginRequest.Headers, err)
-	}
 }

@@ -36,15 +36,15 @@ type pool struct {
 	closed bool
 }
 
-func newPool(fn Function, region, endpoint string, node nodeBinary, dir string, limit int, log *slog.Logger) *pool {
+func newPool(fn Function, region, endpoint string, node nodeBinary, limit int, log *slog.Logger) *pool {
 	log = log.With("function", fn.Name)
-	env := environment(fn, region, endpoint, node, dir)
+	env := environment(fn, region, endpoint)
 	return &pool{
 		fn:     fn,
 		region: region,
 		log:    log,
 		start: func() (*worker, error) {
-			return startWorker(node.path, dir, fn.Handler, env, log)
+			return startWorker(node.path, fn, env, log)
 		},
 		slots:   make(chan struct{}, limit),
 		closing: make(chan struct{}),
@@ -55,13 +55,13 @@ func newPool(fn Function, region, endpoint string, node nodeBinary, dir string, 
 // environment is what Lambda gives a Node function at the edge, and two
 // variables more that only the local edge has. Nothing of this process's own.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-func environment(fn Function, region, endpoint string, node nodeBinary, dir string) []string {
+func environment(fn Function, region, endpoint string) []string {
 	name := "us-east-1." + fn.Name
 	env := []string{
 		"_HANDLER=" + fn.Handler,
 		"AWS_ACCESS_KEY_ID=" + fn.Credentials.AccessKeyID,
 		"AWS_DEFAULT_REGION=" + region,
-		"AWS_EXECUTION_ENV=AWS_Lambda_nodejs" + strconv.Itoa(node.major) + ".x",
+		"AWS_EXECUTION_ENV=AWS_Lambda_" + fn.Runtime,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(fn.MemoryMB),
 		"AWS_LAMBDA_FUNCTION_NAME=" + name,
 		"AWS_LAMBDA_FUNCTION_VERSION=1",
@@ -70,7 +70,7 @@ func environment(fn Function, region, endpoint string, node nodeBinary, dir stri
 		"AWS_REGION=" + region,
 		"AWS_SECRET_ACCESS_KEY=" + fn.Credentials.SecretAccessKey,
 		"LAMBDA_RUNTIME_DIR=/var/runtime",
-		"LAMBDA_TASK_ROOT=" + dir,
+		"LAMBDA_TASK_ROOT=" + fn.Directory,
 		"LANG=en_US.UTF-8",
 		"PATH=/usr/local/bin:/usr/bin:/bin",
 		"TZ=:UTC",
@@ -101,7 +101,7 @@ func (p *pool) invoke(ctx context.Context, requestID string, event edge.Event) (
 		FunctionName:       "us-east-1." + p.fn.Name,
 		FunctionVersion:    "1",
 		MemoryLimitInMB:    strconv.Itoa(p.fn.MemoryMB),
-		InvokedFunctionARN: "arn:aws:lambda:us-east-1:000000000000:function:" + p.fn.Name + ":1",
+		InvokedFunctionARN: "arn:aws:lambda:us-east-1:" + Account + ":function:" + p.fn.Name + ":1",
 	}}
 	for {
 		w, fresh, err := p.take()
@@ -109,6 +109,9 @@ func (p *pool) invoke(ctx context.Context, requestID string, event edge.Event) (
 			return nil, err
 		}
 		result, err := w.invoke(in, time.Now().Add(p.fn.Timeout))
+		if err == nil {
+			err = checkMemory(w.pid(), p.fn.MemoryMB)
+		}
 		if err == nil {
 			p.put(w)
 			return result, nil

@@ -152,8 +152,19 @@ func interpretResponse(members map[string]json.RawMessage) (*generated, error) {
 }
 
 func interpretRequest(sent edge.Request, members map[string]json.RawMessage) (*edge.Request, error) {
-	if err := onlyMembers(members, "clientIp", "headers", "method", "querystring", "uri"); err != nil {
+	allowed := []string{"clientIp", "headers", "method", "querystring", "uri"}
+	if sent.Body != nil {
+		allowed = append(allowed, "body")
+	}
+	if err := onlyMembers(members, allowed...); err != nil {
 		return nil, err
+	}
+	if raw, ok := members["body"]; ok {
+		// Another body in place of the viewer's is something CloudFront would take.
+		body, _ := object(raw)
+		if action, _ := text(body["action"]); action != "read-only" {
+			return nil, invalid(sentenceBody, "body.action is not \"read-only\", which is all that is played here")
+		}
 	}
 	for name, want := range map[string]string{"clientIp": sent.ClientIP, "method": sent.Method} {
 		if got, ok := text(members[name]); !ok || got != want {

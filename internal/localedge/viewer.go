@@ -64,6 +64,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	if b.IncludeBody {
+		var err error
+		if v.Body, err = includeBody(r); err != nil {
+			w.Header().Set("Connection", "close")
+			page(http.StatusBadRequest, xCacheError, "Bad request.")
+			return
+		}
+	}
 	began := time.Now()
 	result, err := s.pools[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
 	if err != nil {
@@ -159,34 +167,6 @@ func (s *Server) mark(h http.Header, id, xCache string) {
 	h.Add("Via", "1.1 "+s.d.Domain+" (CloudFront)")
 	h.Set("X-Cache", xCache)
 	h.Set("X-Amz-Cf-Id", id)
-}
-
-// setCORS replaces the origin's CORS headers by the policy's, which then speak
-// for this answer alone.
-func (p ResponseHeadersPolicy) setCORS(h http.Header, origin string) {
-	if len(p.AllowedOrigins) == 0 {
-		return
-	}
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			h.Del(name)
-		}
-	}
-	allowed := "*"
-	if !slices.Contains(p.AllowedOrigins, "*") {
-		h.Add("Vary", "Origin")
-		if !slices.Contains(p.AllowedOrigins, origin) {
-			return
-		}
-		allowed = origin
-	}
-	if origin == "" {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", allowed)
-	if len(p.ExposeHeaders) > 0 {
-		h.Set("Access-Control-Expose-Headers", strings.Join(p.ExposeHeaders, ", "))
-	}
 }
 
 // upTo is ctx, ended also when the server closes.

@@ -27,6 +27,7 @@ var (
 	errThrown   = errors.New("the function threw")
 	errTimeout  = errors.New("the function timed out")
 	errExited   = errors.New("the function's process ended")
+	errMemory   = errors.New("the function ran out of memory")
 	errNotGiven = errors.New("the worker was gone before it got the event")
 )
 
@@ -65,7 +66,7 @@ type lambdaContext struct {
 
 // startWorker starts a process, which gets env and nothing else of this
 // process's. It can be used once ready has returned.
-func startWorker(node, dir, handler string, env []string, log *slog.Logger) (*worker, error) {
+func startWorker(node string, fn Function, env []string, log *slog.Logger) (*worker, error) {
 	w := &worker{done: make(chan struct{})}
 	theirEvents, events, err := os.Pipe()
 	if err != nil {
@@ -78,8 +79,8 @@ func startWorker(node, dir, handler string, env []string, log *slog.Logger) (*wo
 		return nil, err
 	}
 	w.events, w.answer, w.lines = events, answer, bufio.NewReader(answer)
-	w.cmd = exec.Command(node, "--input-type=module", "--eval", workerScript, "--", handler)
-	w.cmd.Dir, w.cmd.Env = dir, env
+	w.cmd = exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
+	w.cmd.Dir, w.cmd.Env = fn.Directory, env
 	out := &lineLog{log: log}
 	w.cmd.Stdout, w.cmd.Stderr = out, out
 	w.cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}

@@ -6,7 +6,6 @@ package localstack
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +24,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/localaws"
 	"oncegate/internal/localedge"
 	"oncegate/internal/locals3"
 	"oncegate/internal/locals3/locals3test"
@@ -46,15 +47,18 @@ type Stack struct {
 
 // Setup is what a stack is made of. Options change it before anything starts.
 type Setup struct {
-	// Settings become config.json, of the artifact and of the distribution.
+	// Settings become config.json of the artifact, and the templates are those that
+	// they synthesize to.
 	Settings map[string]any
-	S3       locals3.Options
-	// Edge without what New fills in: Distribution, Artifact and S3.
-	Edge localedge.Options
+	// Template may change the templates, to break them.
+	Template func(*Templates)
 	// Artifact may change the copy of build/edge in dir, to break it.
 	Artifact func(dir string) error
-	// Distribution may change what the settings stand for.
+	// Distribution may change what the templates stand for.
 	Distribution func(*localedge.Distribution)
+	S3           locals3.Options
+	// Edge without what the templates decide.
+	Edge localedge.Options
 }
 
 // Option changes one thing of a stack.
@@ -66,65 +70,72 @@ func Listed(s *Setup) { s.Settings["firstVersion"] = config.Listed }
 // New starts a stack. It needs what `make build tools` makes.
 func New(t testing.TB, options ...Option) *Stack {
 	t.Helper()
-	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) locals3.Fault{}, secrets: map[string]bool{}}
-	root := root(t)
-	node, err := localedge.FindNode(root, 22)
+	st, err := Start(t, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return st
+}
+
+// Start is New for a stack that may not start.
+func Start(t testing.TB, options ...Option) (*Stack, error) {
+	t.Helper()
+	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) locals3.Fault{}, secrets: map[string]bool{}}
+	root := root(t)
+	log := slog.New(slog.NewTextHandler(st.log, nil))
 	setup := Setup{
 		Settings: map[string]any{"bucket": locals3test.Bucket, "region": locals3test.Region},
 		S3:       locals3test.Options(t),
 		Edge: localedge.Options{
-			Node: node, Addr: "127.0.0.1:0", MaxWorkers: 4,
-			Log: slog.New(slog.NewTextHandler(st.log, nil)),
+			Node: func(runtime string) (string, error) { return localedge.FindNode(root, runtime) },
+			Addr: "127.0.0.1:0", MaxWorkers: 4, Log: log,
 		},
 	}
-	setup.S3.Fault = st.fault
+	setup.S3.Fault, setup.S3.Log = st.fault, log
 	for _, o := range options {
 		o(&setup)
 	}
-
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if st.S3, err = locals3.Start(ctx, setup.S3); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.S3.Close() })
-
-	settings, err := json.Marshal(setup.Settings)
+	assembly := Assembly(t, setup.Settings, setup.Template)
+	deployment, err := cfn.Read(assembly)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	conf, err := config.Parse(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	setup.Edge.Artifact = copyArtifact(t, root, settings)
 	if setup.Artifact != nil {
-		if err := setup.Artifact(setup.Edge.Artifact); err != nil {
-			t.Fatal(err)
+		// All functions have the same one.
+		for _, f := range deployment.Functions {
+			if err := setup.Artifact(f.Directory); err != nil {
+				return nil, err
+			}
+			break
 		}
 	}
-	setup.Edge.Distribution = localedge.Default(conf, localedge.Credentials{
-		AccessKeyID: locals3test.AccessKey, SecretAccessKey: locals3test.SecretKey,
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	aws, err := localaws.Start(ctx, deployment, setup.S3, setup.Edge, func(d *localedge.Distribution) {
+		for _, f := range d.Functions {
+			st.noteSecret(f.Credentials.SecretAccessKey)
+			st.noteSecret(f.Credentials.SessionToken)
+		}
+		if setup.Distribution != nil {
+			setup.Distribution(d)
+		}
 	})
-	if setup.Distribution != nil {
-		setup.Distribution(&setup.Edge.Distribution)
+	if err != nil {
+		return nil, err
 	}
-	setup.Edge.S3 = st.S3.URL()
-	if st.Edge, err = localedge.Start(ctx, setup.Edge); err != nil {
-		t.Fatal(err)
-	}
+	st.S3, st.Edge = aws.S3, aws.Edge
 	t.Cleanup(func() {
-		st.Edge.Close()
+		aws.Close()
 		st.checkLog()
 		if t.Failed() {
 			t.Log(st.log.String())
 		}
 	})
-	return st
+	return st, nil
 }
+
+// Log is what the stack has logged so far.
+func (st *Stack) Log() string { return st.log.String() }
 
 // root is the repository's.
 func root(t testing.TB) string {
@@ -146,25 +157,6 @@ func root(t testing.TB) string {
 	}
 }
 
-// copyArtifact copies build/edge with other settings.
-func copyArtifact(t testing.TB, root string, settings []byte) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
-		data, err := os.ReadFile(filepath.Join(root, "build", "edge", name))
-		if err != nil {
-			t.Fatalf("%v: run `make build`", err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), settings, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // fault notes what must never leak, and looks up the fault for the object.
 func (st *Stack) fault(r *http.Request) locals3.Fault {
 	st.mu.Lock()
@@ -174,6 +166,7 @@ func (st *Stack) fault(r *http.Request) locals3.Fault {
 		st.noteSecret(query.Get("X-Amz-Signature"))
 	}
 	st.noteSecret(query.Get("X-Amz-Security-Token"))
+	st.noteSecret(r.Header.Get("X-Amz-Security-Token"))
 	if _, signature, ok := strings.Cut(r.Header.Get("Authorization"), "Signature="); ok {
 		st.noteSecret(signature)
 	}
@@ -354,6 +347,23 @@ func (st *Stack) Stored(t testing.TB, key string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// StoredHeader are the headers that the object was stored with.
+func (st *Stack) StoredHeader(t testing.TB, key string) http.Header {
+	t.Helper()
+	out, err := locals3test.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{}
+	for name, value := range map[string]*string{
+		"Cache-Control": out.CacheControl, "Content-Disposition": out.ContentDisposition, "Content-Encoding": out.ContentEncoding,
+		"Content-Language": out.ContentLanguage, "Content-Type": out.ContentType,
+	} {
+		h.Set(name, aws.ToString(value))
+	}
+	return h
 }
 
 type syncBuffer struct {

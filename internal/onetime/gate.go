@@ -42,6 +42,9 @@ type Gate struct {
 	// WriteOnce makes S3 refuse the upload if the object exists already, whoever
 	// wrote it. CloudFront must forward if-none-match for that.
 	WriteOnce bool
+	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. Without it S3
+	// would miss a signed header, and say in its refusal what was signed.
+	SHA256 bool
 }
 
 // Pass lets one upload through.
@@ -82,6 +85,9 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	}
 	if err := entry.Limits.checkUpload(length, put.Headers); err != nil {
 		return Pass{}, err
+	}
+	if entry.Limits.SHA256 != "" && !g.SHA256 {
+		return Pass{}, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
 	}
 	signed, plain := g.headers(entry, put.Headers)
 	if err := put.checkSizes(plain); err != nil {

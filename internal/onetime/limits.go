@@ -65,10 +65,13 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 		return nil // the gate sets the one type there is
 	}
 	if len(given) == 1 {
-		essence, _, _ := strings.Cut(given[0], ";")
+		essence, parameters, _ := strings.Cut(given[0], ";")
 		essence = strings.ToLower(strings.TrimSpace(essence))
 		prefix, wild := strings.CutSuffix(l.Type, "*")
-		if essence == l.Type && !wild || wild && strings.HasPrefix(essence, prefix) && validType(essence) && essence != l.Type {
+		fits := essence == l.Type && !wild || wild && strings.HasPrefix(essence, prefix) && validType(essence) && essence != l.Type
+		// S3 gives the header back as it came, and of "image/png;x,text/html" a
+		// browser takes the last: https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
+		if fits && !strings.Contains(parameters, ",") {
 			return nil
 		}
 	}
@@ -92,9 +95,11 @@ func restrictedName(s string) bool {
 	return s != ""
 }
 
+// validSHA256 counts the characters as well: the decoder skips line ends, and this
+// becomes the value of a header.
 func validSHA256(s string) bool {
 	sum, err := base64.StdEncoding.Strict().DecodeString(s)
-	return err == nil && len(sum) == 32
+	return err == nil && len(sum) == 32 && len(s) == base64.StdEncoding.EncodedLen(32)
 }
 
 // ParseSHA256 reads a SHA-256 as 64 hex digits or in base64 and returns it in
@@ -115,21 +120,23 @@ func ParseSHA256(s string) (string, error) {
 // system would take for something else.
 func checkName(s string) error {
 	if len(s) > MaxNameBytes || s == "." || s == ".." || strings.ContainsAny(s, `/\`) || !plain(s) {
-		return fmt.Errorf("name: want a file name of at most %d bytes, without / and \\ and control characters", MaxNameBytes)
+		return fmt.Errorf("name: want a file name of at most %d bytes, without / and \\ and invisible characters", MaxNameBytes)
 	}
 	return nil
 }
 
 func checkLabel(s string) error {
 	if len(s) > MaxLabelBytes || !plain(s) {
-		return fmt.Errorf("label: want at most %d bytes of text without control characters", MaxLabelBytes)
+		return fmt.Errorf("label: want at most %d bytes of text, one line without invisible characters", MaxLabelBytes)
 	}
 	return nil
 }
 
+// plain refuses control, format (bidirectional ones among them) and unassigned
+// characters. Spaces are fine: macOS writes U+202F into the names of screenshots.
 func plain(s string) bool {
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) {
 			return false
 		}
 	}

@@ -31,6 +31,12 @@ type Minted struct {
 	Order   Order // as it was granted
 }
 
+// Check refuses an order that Mint would refuse, and makes nothing.
+func (m *Minter) Check(order Order) error {
+	_, err := order.within(m.Bounds)
+	return err
+}
+
 // Mint makes a URL to this order and registers it. The URL is returned only after
 // its valid entry was written for sure; otherwise the error is a Refusal, and what
 // may have been written is an entry of a URL that nobody holds. deadline is when

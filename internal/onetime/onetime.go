@@ -51,24 +51,28 @@ type Reason string
 
 // Every reason there is.
 const (
-	Used              Reason = "used"               // the URL was spent by an upload
-	Revoked           Reason = "revoked"            // the URL was taken back
-	Unknown           Reason = "unknown"            // no such URL was minted here
-	Expired           Reason = "expired"            // the URL's time is over
-	Method            Reason = "method"             // not a PUT (gate), not a GET (mint)
-	Path              Reason = "path"               // not a path that mint makes
-	LengthRequired    Reason = "length-required"    // not exactly one decimal Content-Length, or a Transfer-Encoding
-	TooLarge          Reason = "too-large"          // more than the URL takes, or than one PUT to S3 can hold
-	TooSmall          Reason = "too-small"          // less than the URL takes
-	Type              Reason = "type"               // not the content-type that the URL takes
-	Header            Reason = "header"             // a header that S3 would refuse, or that changes what a PUT means
-	Options           Reason = "options"            // mint was asked for something it does not know or does not allow
+	Used             Reason = "used"              // the URL was spent by an upload
+	Revoked          Reason = "revoked"           // the URL was taken back
+	Unknown          Reason = "unknown"           // no such URL was minted here
+	Expired          Reason = "expired"           // the URL's time is over
+	Method           Reason = "method"            // not a PUT (gate), not a GET, HEAD or POST (mint)
+	Path             Reason = "path"              // not a path that mint makes
+	LengthRequired   Reason = "length-required"   // not exactly one decimal Content-Length, or a Transfer-Encoding
+	TooLarge         Reason = "too-large"         // more than the URL takes, or than one PUT to S3 can hold
+	TooSmall         Reason = "too-small"         // less than the URL takes
+	Type             Reason = "type"              // not the content-type that the URL takes
+	Header           Reason = "header"            // a header that S3 would refuse, or that changes what a PUT means
+	Options          Reason = "options"           // mint was asked for something it does not know or does not allow
+	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is burned
+	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be burned
+	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up
+)
+
+// Reasons of whoever checks mint's credentials.
+const (
 	CredentialMissing Reason = "credential-missing" // mint was asked without the credential that it wants
 	CredentialInvalid Reason = "credential-invalid" // mint was asked with a credential that does not hold
 	KeysUnavailable   Reason = "keys-unavailable"   // the keys that tokens are checked with could not be had
-	IndexUnavailable  Reason = "index-unavailable"  // the index gave no clear answer; nothing is burned
-	ClaimUnknown      Reason = "claim-unknown"      // the claim gave no clear answer; the URL may be burned
-	Internal          Reason = "internal"           // a fault of oncegate itself or of its set-up
 )
 
 // Refusal is the error of everything that does not pass. Reason is for the client,

@@ -55,6 +55,7 @@ func (w *world) gate(mode onetime.FirstVersion) (*onetime.Gate, *onetimetest.Ind
 		Entropy:      w.entropy,
 		Region:       onetimetest.Region,
 		FirstVersion: mode,
+		SHA256:       true,
 	}, index
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,6 +94,13 @@ func notForwarded(name string) localstack.Option {
 // slots limits how many stacks run at a time: each has half a dozen processes.
 var slots = make(chan struct{}, 3)
 
+// bucketAllows leaves a statement out of the bucket policy.
+func bucketAllows(sid string) localstack.Option {
+	return func(s *localstack.Setup) {
+		s.Template = func(t *localstack.Templates) { localstack.Without(t.BucketPolicy(), sid) }
+	}
+}
+
 // TestBrokenDeployments breaks one thing at a time: exactly the lines about it fail.
 func TestBrokenDeployments(t *testing.T) {
 	for _, c := range []struct {
@@ -160,50 +168,71 @@ func TestBrokenDeployments(t *testing.T) {
 			if (result.status) result.headers['x-debug'] = [{ value: request.querystring }];
 			return result;`), nil, []string{"no-leak"}},
 
-		{"deletes allowed", nil, func(r *http.Request) locals3.Fault {
-			if r.Method == http.MethodDelete {
-				return locals3.Fault{}
-			}
-			return bucketPolicy(r)
-		}, []string{"index-undeletable"}},
-		{"unconditional claims allowed", nil, func(r *http.Request) locals3.Fault {
-			if r.Method == http.MethodPut {
-				return locals3.Fault{}
-			}
-			return bucketPolicy(r)
-		}, []string{"claims-conditional"}},
+		{"deletes allowed", bucketAllows("IndexIsNotDeleted"), nil, []string{"index-undeletable"}},
+		{"unconditional claims allowed", bucketAllows("ClaimsAreConditional"), nil, []string{"claims-conditional"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			t.Cleanup(func() { <-slots })
-			var with []localstack.Option
-			if c.broken != nil {
-				with = append(with, c.broken)
-			}
-			st := localstack.New(t, with...)
-			if c.s3 == nil {
-				c.s3 = bucketPolicy
-			}
+			st := newStack(t, c.broken)
 			st.EveryRequest(c.s3)
+			if slices.Contains(c.failed, "race") {
+				warm(t, st)
+			}
 			check(t, options(st), c.failed...)
 		})
 	}
 }
 
-// slowClaims gives every process of a race the time to look before one has claimed.
+// claimDelay gives every process of a race the time to look before one has claimed.
+const claimDelay = 300 * time.Millisecond
+
 func slowClaims(r *http.Request) locals3.Fault {
-	f := bucketPolicy(r)
-	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/expired/") {
-		f.Delay = 300 * time.Millisecond
+	if isClaim(r) {
+		return locals3.Fault{Delay: claimDelay}
 	}
-	return f
+	return locals3.Fault{}
+}
+
+func isClaim(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/expired/")
+}
+
+// warm uploads until two processes of the gate have been at work at the same
+// time: one alone would decide a race in turn.
+func warm(t *testing.T, st *localstack.Stack) {
+	t.Helper()
+	for range 200 {
+		var mu sync.Mutex
+		var last time.Time
+		var overlap bool
+		st.EveryRequest(func(r *http.Request) locals3.Fault {
+			if isClaim(r) {
+				mu.Lock()
+				defer mu.Unlock()
+				overlap = overlap || !last.IsZero() && time.Since(last) < claimDelay
+				last = time.Now()
+			}
+			return slowClaims(r)
+		})
+		var done sync.WaitGroup
+		for range 4 {
+			m := st.Mint(t)
+			done.Go(func() { st.Put(t, m, "x") })
+		}
+		done.Wait()
+		st.EveryRequest(slowClaims)
+		if overlap {
+			return
+		}
+	}
+	t.Fatal("the gate never ran in two processes at once")
 }
 
 // TestVersioningSuspended: an object that can be replaced without a trace.
 func TestVersioningSuspended(t *testing.T) {
-	st := localstack.New(t)
-	st.EveryRequest(bucketPolicy)
+	st := newStack(t)
 	_, err := locals3test.Client(st.S3).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket:                  aws.String(locals3test.Bucket),
 		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended},
@@ -217,13 +246,13 @@ func TestVersioningSuspended(t *testing.T) {
 // TestYoungBucket: a bucket whose versioning was switched on a moment ago does not
 // know at once what it has stored.
 func TestYoungBucket(t *testing.T) {
-	st := localstack.New(t)
+	st := newStack(t)
 	var asked atomic.Int32
 	st.EveryRequest(func(r *http.Request) locals3.Fault {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/valid/") && asked.Add(1) <= 2 {
 			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusNotFound}
 		}
-		return bucketPolicy(r)
+		return locals3.Fault{}
 	})
 	report := check(t, options(st))
 	for _, l := range report.Lines {
@@ -235,13 +264,13 @@ func TestYoungBucket(t *testing.T) {
 
 // TestIndexUnavailable: the suite does what the README tells clients.
 func TestIndexUnavailable(t *testing.T) {
-	st := localstack.New(t)
+	st := newStack(t)
 	var asked atomic.Int32
 	st.EveryRequest(func(r *http.Request) locals3.Fault {
 		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/expired/") && asked.Add(1) == 1 {
 			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusForbidden}
 		}
-		return bucketPolicy(r)
+		return locals3.Fault{}
 	})
 	report := check(t, options(st))
 	for _, l := range report.Lines {
@@ -253,7 +282,7 @@ func TestIndexUnavailable(t *testing.T) {
 
 // TestWithoutCredentials checks the public promises alone.
 func TestWithoutCredentials(t *testing.T) {
-	st := localstack.New(t)
+	st := newStack(t)
 	o := options(st)
 	o.Credentials = nil
 	withBucket := check(t, o)
@@ -287,8 +316,7 @@ func TestWriteOnce(t *testing.T) {
 		{"not forwarded", []localstack.Option{writeOnce, notForwarded("if-none-match")}, []string{"first-put", "no-leak"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			st := localstack.New(t, c.with...)
-			st.EveryRequest(bucketPolicy)
+			st := newStack(t, c.with...)
 			o := options(st)
 			o.WriteOnce = true
 			check(t, o, c.failed...)
@@ -319,8 +347,7 @@ func TestOrigins(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			t.Cleanup(func() { <-slots })
-			st := localstack.New(t, c.with...)
-			st.EveryRequest(bucketPolicy)
+			st := newStack(t, c.with...)
 			o := options(st)
 			o.Origin, o.OtherOrigins = c.origin, c.others
 			check(t, o, c.failed...)
@@ -331,8 +358,7 @@ func TestOrigins(t *testing.T) {
 // TestReset puts something in front of the edge that resets long uploads instead
 // of letting the client read the refusal.
 func TestReset(t *testing.T) {
-	st := localstack.New(t)
-	st.EveryRequest(bucketPolicy)
+	st := newStack(t)
 	o := options(st)
 	o.LargeBytes = 64 << 10
 	o.URL = tunnel(t, nil, st.Edge.URL(), func(client, edge net.Conn) {
@@ -349,10 +375,9 @@ func TestHTTPS(t *testing.T) {
 	tlsServer := httptest.NewUnstartedServer(nil)
 	tlsServer.StartTLS() // for its certificate
 	defer tlsServer.Close()
-	st := localstack.New(t,
+	st := newStack(t,
 		patch("env: process.env,", "env: { ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' },"),
 		behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
-	st.EveryRequest(bucketPolicy)
 	o := options(st)
 	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),
 		func(client, edge net.Conn) { io.Copy(edge, client) })
@@ -391,11 +416,14 @@ func tunnel(t *testing.T, config *tls.Config, to string, upload func(client, edg
 			}
 			go func() {
 				upload(client, edge)
+				// Whoever closes while the other still sends may destroy what is under way.
+				io.Copy(io.Discard, client)
+				client.Close()
 				edge.Close()
 			}()
 			go func() {
 				io.Copy(client, edge)
-				client.Close()
+				client.(interface{ CloseWrite() error }).CloseWrite()
 			}()
 		}
 	}()

@@ -12,8 +12,12 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// Ops are the methods of onetime.Index, in the order in which they first occur.
-var Ops = []string{"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired"}
+// Ops are the methods of onetime.Index, in the order in which they first occur, then
+// those that onetime.Ledger has besides.
+var Ops = []string{
+	"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired",
+	"HeadObject", "HideObject", "DeleteExpired", "ListEntries",
+}
 
 // Call is one request to the index.
 type Call struct {
@@ -21,6 +25,8 @@ type Call struct {
 	N     int // counts the calls of Op, from 1
 	ID    onetime.ID
 	Limit time.Duration
+	// Version is the one that DeleteExpired is to remove.
+	Version string
 }
 
 // Fault is how a request goes wrong. A status means to the index what it means to
@@ -48,11 +54,13 @@ func (f Fault) String() string {
 
 func (f Fault) err(op string) error {
 	switch {
-	case f.Status == 404 && (op == "ReadValid" || op == "HeadExpired" || op == "ReadExpired"):
+	case f.Status == 404 && (op == "ReadValid" || op == "HeadExpired" || op == "ReadExpired" || op == "HeadObject" || op == "HideObject"):
 		return onetime.ErrAbsent
 	case f.Status == 412 && op == "Claim":
 		return onetime.ErrExists
-	case f.Status == 409 && op == "Claim":
+	case f.Status == 412 && op == "HideObject":
+		return onetime.ErrChanged
+	case f.Status == 409 && (op == "Claim" || op == "HideObject"):
 		return onetime.ErrConflict
 	}
 	err := &onetime.Fault{Op: op, Status: f.Status, Stale: f.Stale}
@@ -100,10 +108,13 @@ func (x *Index) Tally() string {
 }
 
 func (x *Index) do(op string, limit time.Duration, id onetime.ID, request func() error) error {
+	return x.call(Call{Op: op, N: 1, ID: id, Limit: limit}, request)
+}
+
+func (x *Index) call(call Call, request func() error) error {
 	x.mu.Lock()
-	call := Call{Op: op, N: 1, ID: id, Limit: limit}
 	for _, earlier := range x.calls {
-		if earlier.Op == op {
+		if earlier.Op == call.Op {
 			call.N++
 		}
 	}
@@ -115,7 +126,7 @@ func (x *Index) do(op string, limit time.Duration, id onetime.ID, request func()
 			if fault.Applied {
 				_ = request() // its answer is what gets lost
 			}
-			return fault.err(op)
+			return fault.err(call.Op)
 		}
 	}
 	return request()

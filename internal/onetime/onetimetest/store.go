@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"oncegate/internal/onetime"
 )
@@ -26,6 +27,7 @@ type Entry struct {
 	Reason       onetime.Reason // metadata of an expired entry
 	Body         []byte
 	DeleteMarker bool
+	Modified     time.Time // by Store.Clock, set by the store
 }
 
 // Store is a bucket with versions: linearizable, ordered by writes and not by
@@ -34,11 +36,14 @@ type Entry struct {
 type Store struct {
 	// Unversioned: writes get no version id, as on a bucket without versioning.
 	Unversioned bool
+	// Clock, if set, gives every write its time.
+	Clock onetime.Clock
 
 	t       Reporter
 	mu      sync.Mutex
 	lastID  int
 	objects map[string][]Entry // oldest first
+	sorted  []string           // keys of objects; nil when one has come since
 }
 
 // NewStore returns an empty store that reports to t.
@@ -78,6 +83,15 @@ func (s *Store) Delete(key string) (version string) {
 	return s.Overwrite(key, Entry{DeleteMarker: true})
 }
 
+// update writes the version that f makes of the current one, or none.
+func (s *Store) update(key string, f func(current Entry, exists bool) *Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if entry := f(s.current(key)); entry != nil {
+		s.put(key, *entry)
+	}
+}
+
 // DeleteVersion removes one version, or one delete marker, for good.
 func (s *Store) DeleteVersion(key, version string) {
 	s.mu.Lock()
@@ -107,7 +121,40 @@ func (s *Store) Versions(key string) []Entry {
 func (s *Store) Keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.objects))
+	return slices.Clone(s.keys())
+}
+
+// List returns the current versions of at most n keys after the given one that
+// begin with prefix, in key order, and whether there are more.
+func (s *Store) List(prefix, after string, n int) (keys []string, current []Entry, more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.keys()
+	i, found := slices.BinarySearch(all, max(prefix, after))
+	if found && after >= prefix {
+		i++
+	}
+	for _, key := range all[i:] {
+		if !strings.HasPrefix(key, prefix) {
+			break
+		}
+		entry, exists := s.current(key)
+		switch {
+		case !exists:
+		case len(keys) == n:
+			return keys, current, true
+		default:
+			keys, current = append(keys, key), append(current, entry)
+		}
+	}
+	return keys, current, false
+}
+
+func (s *Store) keys() []string {
+	if s.sorted == nil {
+		s.sorted = slices.Sorted(maps.Keys(s.objects))
+	}
+	return s.sorted
 }
 
 func (s *Store) current(key string) (Entry, bool) {
@@ -119,6 +166,12 @@ func (s *Store) current(key string) (Entry, bool) {
 }
 
 func (s *Store) put(key string, entry Entry) string {
+	if s.objects[key] == nil {
+		s.sorted = nil
+	}
+	if s.Clock != nil {
+		entry.Modified = s.Clock.Now()
+	}
 	if s.Unversioned {
 		s.objects[key] = []Entry{entry}
 		return ""

@@ -1,0 +1,20 @@
+// Medians and spread, and ratios of what was measured in the same round.
+
+export function quantile(values, q) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (sorted.length - 1) * q;
+  const low = Math.floor(at);
+  return sorted[low] + (sorted[Math.ceil(at)] - sorted[low]) * (at - low);
+}
+
+// summary is the median with the quartiles around it.
+export function summary(values) {
+  const round = (q) => Number(quantile(values, q).toPrecision(4));
+  return { median: round(0.5), q1: round(0.25), q3: round(0.75), n: values.length };
+}
+
+// ratio compares round by round, so that what slows a round slows both.
+export const ratio = (ours, theirs) => summary(ours.map((value, round) => value / theirs[round]));
+
+// column collects one figure of every round.
+export const column = (rounds, name) => rounds.map((round) => round[name]);

@@ -1,0 +1,113 @@
+// Package native measures the Go path by itself: the one-time rule and the S3 client
+// of the edge as native code, against an S3 that answers from memory at once.
+package native
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+	"oncegate/internal/s3wire"
+)
+
+const (
+	bucket = "oncegate-bench"
+	region = "us-east-1"
+)
+
+// memory is S3 as far as the gate uses it: GET, HEAD, PUT and PUT if absent.
+type memory struct {
+	mu      sync.Mutex
+	objects map[string][]byte
+}
+
+func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found, ok := m.objects[target]
+	switch {
+	case method == http.MethodPut && ok && header.Get("If-None-Match") == "*":
+		return s3wire.Reply{Status: http.StatusPreconditionFailed, Header: http.Header{}}, nil
+	case method == http.MethodPut:
+		m.objects[target] = body
+		return s3wire.Reply{Status: http.StatusOK, Header: http.Header{"X-Amz-Version-Id": {"1"}}}, nil
+	case !ok:
+		return s3wire.Reply{Status: http.StatusNotFound, Header: http.Header{}}, nil
+	}
+	return s3wire.Reply{Status: http.StatusOK, Header: http.Header{}, Body: found}, nil
+}
+
+type clock struct{}
+
+func (clock) Now() time.Time { return time.Now() }
+
+func (clock) Sleep(context.Context, time.Duration) error { return nil }
+
+func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
+	endpoint, err := s3wire.NewEndpoint(bucket, region, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := s3wire.New(bucket, region, endpoint, aws.Credentials{
+		AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: strings.Repeat("token", 180),
+	}, &memory{objects: map[string][]byte{}}, time.Now)
+	index := s3index.New(client)
+	return &onetime.Minter{Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader,
+			Bounds: onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: onetime.MaxBytes}},
+		&onetime.Gate{
+			Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader, Region: region,
+			FirstVersion: onetime.Conditional,
+		}
+}
+
+func put(minted onetime.Minted) onetime.Put {
+	return onetime.Put{Method: http.MethodPut, Path: minted.Path, Query: minted.Query, Headers: headers{"content-length": {"1048576"}}}
+}
+
+type headers map[string][]string
+
+func (h headers) Values(name string) []string { return h[name] }
+
+func BenchmarkMint(b *testing.B) {
+	minter, _ := setUp(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := minter.Mint(b.Context(), onetime.Order{}, time.Now().Add(time.Minute)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMintAndGate(b *testing.B) {
+	minter, gate := setUp(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		minted, err := minter.Mint(b.Context(), onetime.Order{}, time.Now().Add(time.Minute))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := gate.Decide(b.Context(), put(minted), time.Now().Add(time.Minute)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRefuse is the price of garbage: no request is made for it.
+func BenchmarkRefuse(b *testing.B) {
+	_, gate := setUp(b)
+	garbage := onetime.Put{Method: http.MethodPut, Path: "/uploads/x", Query: "x=y", Headers: headers{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := gate.Decide(b.Context(), garbage, time.Now().Add(time.Minute)); err == nil {
+			b.Fatal("garbage passed")
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"oncegate/internal/locals3"
+)
+
+// real is versitygw behind package locals3. It cannot be slowed or counted byte by
+// byte: it is here to see the candidates work with a server that is not ours.
+type real struct {
+	*locals3.Server
+	entries string // the folder in which versitygw keeps the bucket's objects
+	filled  int
+}
+
+// Credentials that the runner hands to the candidates, for both servers alike.
+const (
+	accessKey = "ONCEGATEBENCH"
+	secretKey = "oncegate-bench-secret"
+)
+
+func startReal(binary, dir, bucket string) (*real, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s, err := locals3.Start(ctx, locals3.Options{
+		Binary: binary, Dir: dir, Bucket: bucket, Region: "us-east-1",
+		AccessKey: accessKey, SecretKey: secretKey, Addr: "127.0.0.1:0",
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &real{Server: s, entries: filepath.Join(dir, "objects", bucket)}, nil
+}
+
+func (r *real) addresses() (string, string) { return r.URL(), "" }
+func (r *real) close()                      { r.Close() }
+func (r *real) counts() counts              { return counts{Requests: r.Requests()} }
+
+// reset empties nothing. It fills by writing the files under which versitygw would
+// keep the entries: a hundred thousand requests would take longer than the rest of
+// the benchmark.
+func (r *real) reset(delay time.Duration, fill int) error {
+	if delay != 0 {
+		return fmt.Errorf("versitygw cannot be slowed down")
+	}
+	r.ResetRequests()
+	for _, folder := range []string{"signatures/valid", "signatures/expired"} {
+		if err := os.MkdirAll(filepath.Join(r.entries, folder), 0o755); err != nil {
+			return err
+		}
+	}
+	for ; r.filled < fill; r.filled++ {
+		if err := os.WriteFile(filepath.Join(r.entries, fillerKey(r.filled)), []byte("{}"), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package localedge
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"oncegate/edge"
+)
+
+// Headers that no origin request policy can pass on: CloudFront writes them itself
+// or removes them. The developer guide, "HTTP request headers and CloudFront
+// behavior":
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/RequestAndResponseBehaviorCustomOrigin.html
+var written = []string{
+	"accept-encoding", "connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
+	"via", "x-amz-cf-id", "x-forwarded-for",
+}
+
+// Headers that a list cannot name. CloudFront's API refuses authorization there;
+// user-agent would go, but nothing here needs it.
+var unlistable = append([]string{"authorization", "cookie", "user-agent"}, written...)
+
+// Headers that the table on that page forwards by default. The page on origin
+// request policies has it that nothing goes but what a policy names:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/origin-request-understand-origin-request-policy.html
+var forwardedByTable = []string{
+	"cache-control", "content-md5", "content-type", "date", "if-match", "if-modified-since", "if-none-match", "if-range",
+	"if-unmodified-since", "origin", "range",
+}
+
+// forwards says whether a header that the viewer sent or the function added reaches
+// the origin.
+func (p OriginRequestPolicy) forwards(method, name string, lenient bool) bool {
+	is := func(h string) bool { return strings.EqualFold(h, name) }
+	switch {
+	case slices.ContainsFunc(written, is):
+		return false
+	case is("cookie"):
+		return p.Cookies
+	case p.AllButHost || slices.ContainsFunc(p.Headers, is):
+		return true
+	case !lenient:
+		return false
+	case is("authorization"):
+		return slices.Contains([]string{"DELETE", "PATCH", "POST", "PUT"}, method)
+	}
+	return slices.ContainsFunc(forwardedByTable, is)
+}
+
+// forwarded are the names of all headers that reach the origin, sorted.
+func (p OriginRequestPolicy) forwarded(method string, h edge.Headers, lenient bool) []string {
+	var names []string
+	for name := range h {
+		if p.forwards(method, name, lenient) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// apply puts the policy's headers on what the origin answered to r.
+func (p ResponseHeadersPolicy) apply(h http.Header, r *http.Request) {
+	if p.CORS != nil {
+		p.CORS.apply(h, r)
+	}
+	for _, add := range p.Headers {
+		if _, there := h[canonical(add.Name)]; add.Override || !there {
+			h.Set(add.Name, add.Value)
+		}
+	}
+}
+
+// apply does as "understand response headers policies" of the developer guide says
+// of origin override.
+func (c *CORS) apply(h http.Header, r *http.Request) {
+	const prefix = "Access-Control-"
+	if !c.Override {
+		for name := range h {
+			if strings.HasPrefix(name, prefix) {
+				return
+			}
+		}
+	}
+	for name := range h {
+		if strings.HasPrefix(name, prefix) {
+			h.Del(name)
+		}
+	}
+	origin := r.Header.Get("Origin")
+	allowed := "*"
+	if !slices.Contains(c.AllowedOrigins, "*") {
+		h.Add("Vary", "Origin")
+		if !slices.Contains(c.AllowedOrigins, origin) {
+			return
+		}
+		allowed = origin
+	}
+	if origin == "" {
+		return
+	}
+	set := func(name, value string) {
+		if value != "" {
+			h.Set(prefix+name, value)
+		}
+	}
+	set("Allow-Origin", allowed)
+	set("Expose-Headers", strings.Join(c.ExposeHeaders, ", "))
+	if c.Credentials {
+		set("Allow-Credentials", "true")
+	}
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		set("Allow-Methods", strings.Join(c.AllowedMethods, ", "))
+		set("Allow-Headers", strings.Join(c.AllowedHeaders, ", "))
+		if c.MaxAge > 0 {
+			set("Max-Age", strconv.Itoa(c.MaxAge))
+		}
+	}
+}

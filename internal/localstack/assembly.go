@@ -1,0 +1,217 @@
+package localstack
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/config"
+)
+
+// Templates are both templates of a deployment, by what they hold.
+type Templates struct {
+	Bucket, Edge Template
+	t            testing.TB
+}
+
+// Template is a CloudFormation template.
+type Template map[string]any
+
+// Object is a JSON object.
+type Object = map[string]any
+
+// Resource is the one of this type whose logical id begins with prefix.
+func (t Template) Resource(kind, prefix string) Object {
+	for id, r := range t["Resources"].(Object) {
+		if r := r.(Object); r["Type"] == kind && strings.HasPrefix(id, prefix) {
+			return r
+		}
+	}
+	panic("no " + kind + " " + prefix)
+}
+
+// Properties are those of the Resource.
+func (t Template) Properties(kind, prefix string) Object {
+	return t.Resource(kind, prefix)["Properties"].(Object)
+}
+
+// Distribution is the configuration of the distribution.
+func (t *Templates) Distribution() Object {
+	return t.Edge.Properties("AWS::CloudFront::Distribution", "")["DistributionConfig"].(Object)
+}
+
+// DefaultBehavior is the behavior of uploads.
+func (t *Templates) DefaultBehavior() Object {
+	return t.Distribution()["DefaultCacheBehavior"].(Object)
+}
+
+// Origin is the distribution's one.
+func (t *Templates) Origin() Object { return t.Distribution()["Origins"].([]any)[0].(Object) }
+
+// RequestPolicy is the configuration of the origin request policy.
+func (t *Templates) RequestPolicy() Object {
+	return t.Edge.Properties("AWS::CloudFront::OriginRequestPolicy", "")["OriginRequestPolicyConfig"].(Object)
+}
+
+// RolePolicy is the policy document of the role of Mint or Gate.
+func (t *Templates) RolePolicy(function string) Object {
+	return t.Edge.Properties("AWS::IAM::Role", function+"Role")["Policies"].([]any)[0].(Object)["PolicyDocument"].(Object)
+}
+
+// BucketPolicy is the policy document of the bucket.
+func (t *Templates) BucketPolicy() Object {
+	return t.Bucket.Properties("AWS::S3::BucketPolicy", "")["PolicyDocument"].(Object)
+}
+
+// Without removes the statement of this sid from a policy document.
+func Without(document Object, sid string) {
+	var rest []any
+	for _, s := range document["Statement"].([]any) {
+		if s.(Object)["Sid"] != sid {
+			rest = append(rest, s)
+		}
+	}
+	if len(rest) == len(document["Statement"].([]any)) {
+		panic("no statement " + sid)
+	}
+	document["Statement"] = rest
+}
+
+// Assembly is a cdk.out for these settings, with the artifact that `make build`
+// made. It comes from the templates that package cfn keeps, which the CDK app is
+// held to; what is changed for the settings is held to what cfn.Check wants. change,
+// if any, is called last.
+func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) string {
+	t.Helper()
+	root := root(t)
+	text, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, err := config.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	fixtures := filepath.Join(root, "internal", "cfn", "testdata")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(fixtures, "plain"))); err != nil {
+		t.Fatal(err)
+	}
+	both := Templates{read(t, filepath.Join(dir, bucketFile)), read(t, filepath.Join(dir, edgeFile)), t}
+	full := Templates{read(t, filepath.Join(fixtures, "full", bucketFile)), read(t, filepath.Join(fixtures, "full", edgeFile)), t}
+	both.adapt(conf, &full)
+	both.write(dir, conf)
+
+	found, err := filepath.Glob(filepath.Join(dir, "asset.*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("assets: %v, %v", found, err)
+	}
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+		data, err := os.ReadFile(filepath.Join(root, "build", "edge", name))
+		if err != nil {
+			t.Fatalf("%v: run `make build`", err)
+		}
+		if err := os.WriteFile(filepath.Join(found[0], name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(found[0], "config.json"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	deployment, err := cfn.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range deployment.Check(conf) {
+		t.Fatalf("the templates are not those of %s: %v", text, problem)
+	}
+	if change == nil {
+		return dir
+	}
+	before, _ := json.Marshal(both)
+	var unchanged Templates
+	if err := json.Unmarshal(before, &unchanged); err != nil {
+		t.Fatal(err)
+	}
+	change(&both)
+	if reflect.DeepEqual(unchanged.Bucket, both.Bucket) && reflect.DeepEqual(unchanged.Edge, both.Edge) {
+		t.Fatal("the templates are as they were")
+	}
+	both.write(dir, conf)
+	return dir
+}
+
+const (
+	bucketFile = "Bucket.template.json"
+	edgeFile   = "Edge.template.json"
+)
+
+func read(t testing.TB, path string) (template Template) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &template); err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
+
+// write puts the templates into dir, with the bucket of the settings.
+func (t *Templates) write(dir string, conf config.Config) {
+	t.t.Helper()
+	for file, template := range map[string]Template{bucketFile: t.Bucket, edgeFile: t.Edge} {
+		data, err := json.Marshal(template)
+		if err != nil {
+			t.t.Fatal(err)
+		}
+		data = []byte(strings.ReplaceAll(string(data), "plain-uploads", conf.Bucket))
+		if err := os.WriteFile(filepath.Join(dir, file), data, 0o644); err != nil {
+			t.t.Fatal(err)
+		}
+	}
+}
+
+// adapt makes the changes to testdata/plain that the settings make. Where full has
+// the wanted part, it is taken from there.
+func (t *Templates) adapt(conf config.Config, full *Templates) {
+	if conf.FirstVersion == config.Listed {
+		for _, s := range full.RolePolicy("Gate")["Statement"].([]any) {
+			if s := s.(Object); s["Sid"] == "ListVersions" {
+				s["Resource"] = "arn:aws:s3:::" + conf.Bucket
+				document := t.RolePolicy("Gate")
+				document["Statement"] = append(document["Statement"].([]any), s)
+			}
+		}
+	}
+	if conf.WriteOnce {
+		headers := t.RequestPolicy()["HeadersConfig"].(Object)
+		headers["Headers"] = append(headers["Headers"].([]any), "if-none-match")
+	}
+	if conf.SHA256 {
+		headers := t.RequestPolicy()["HeadersConfig"].(Object)
+		headers["Headers"] = append(headers["Headers"].([]any), "x-amz-checksum-sha256")
+	}
+	if len(conf.AllowedOrigins) > 0 {
+		var origins []any
+		for _, o := range conf.AllowedOrigins {
+			origins = append(origins, o)
+		}
+		const kind = "AWS::CloudFront::ResponseHeadersPolicy"
+		cors := full.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"].(Object)
+		cors["AccessControlAllowOrigins"] = Object{"Items": origins}
+		t.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"] = cors
+		rules := full.Bucket.Properties("AWS::S3::Bucket", "")["CorsConfiguration"].(Object)
+		rules["CorsRules"].([]any)[0].(Object)["AllowedOrigins"] = origins
+		t.Bucket.Properties("AWS::S3::Bucket", "")["CorsConfiguration"] = rules
+	}
+	for _, function := range []string{"Mint", "Gate"} {
+		p := t.Edge.Properties("AWS::Lambda::Function", function)
+		p["MemorySize"], p["Timeout"], p["Runtime"] = conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime
+	}
+}

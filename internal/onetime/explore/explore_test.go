@@ -1,0 +1,262 @@
+package explore_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"oncegate/internal/onetime"
+)
+
+var modes = []onetime.FirstVersion{onetime.Conditional, onetime.Listed}
+
+// full asks for the long exploration.
+var full = os.Getenv("ONCEGATE_EXPLORE") == "full"
+
+// family is a scenario with so many faults every day, and more in the long run.
+type family struct {
+	scenario
+	daily, long int
+}
+
+// families are all scenarios that must hold.
+func families() []family {
+	g1, g2, g3 := gate("g1"), gate("g2"), gate("g3")
+	return []family{
+		{scenario{name: "1 gate", cast: []part{g1}}, 3, 4},
+		{scenario{name: "2 gates", cast: []part{g1, g2}}, 2, 4},
+		{scenario{name: "3 gates", cast: []part{g1, g2, g3}}, 1, 2},
+		{scenario{name: "gate, revoke", cast: []part{g1, revoke("revoke")}}, 2, 3},
+		{scenario{name: "2 gates, revoke", cast: []part{g1, g2, revoke("revoke")}}, 1, 3},
+		{scenario{name: "3 gates, revoke", cast: []part{g1, g2, g3, revoke("revoke")}}, 0, 1},
+		{scenario{name: "gate, 2 revokes", cast: []part{g1, revoke("revoke"), revoke("again")}}, 1, 3},
+		{scenario{name: "gate, enable", cast: []part{g1, enable("enable", once)}}, 2, 3},
+		{scenario{name: "2 gates, enable", cast: []part{g1, g2, enable("enable", once)}}, 1, 2},
+		{scenario{name: "3 gates, enable", cast: []part{g1, g2, g3, enable("enable", once)}}, 0, 1},
+		{scenario{name: "2 gates, enable twice", cast: []part{g1, g2, enable("enable", once), enable("again", once)}}, 0, 1},
+		{scenario{name: "3 gates, enable twice", cast: []part{g1, g2, g3, enable("enable", once), enable("again", once)}}, -1, 0},
+		{scenario{name: "gate, revoke, enable", cast: []part{g1, revoke("revoke"), enable("enable", once)}}, 1, 2},
+		{scenario{name: "2 gates, enable until sure", cast: []part{g1, g2, enableUntilSure("enable", once)}}, 1, 2},
+		{scenario{name: "used before, 2 gates, enable until sure", cast: []part{g1, g2, enableUntilSure("enable", once)}, before: []string{"used"}}, 1, 2},
+		{scenario{name: "used before, 2 gates, enable this claim twice",
+			cast: []part{g1, g2, enable("enable", onlyV2), enable("again", onlyV2)}, before: []string{"used"}}, 0, 1},
+		{scenario{name: "2 uploads, enable", cast: []part{gateThen("g1"), gateThen("g2"), enable("enable", once)}}, 0, 1},
+		{scenario{name: "2 uploads, enable replaces", cast: []part{gateThen("g1"), gateThen("g2"), enable("enable", replaces)}}, 0, 1},
+		{scenario{name: "2 gates, lifecycle", cast: []part{gateAtSomeTime("g1"), gateAtSomeTime("g2"), lifecycle("lifecycle")}}, 1, 2},
+		{scenario{name: "3 gates, lifecycle", cast: []part{gateAtSomeTime("g1"), gateAtSomeTime("g2"), gateAtSomeTime("g3"), lifecycle("lifecycle")}}, 0, 1},
+		{scenario{name: "never minted, 2 gates", cast: []part{g1, g2}, unminted: true}, 1, 2},
+		{scenario{name: "used before, 2 gates", cast: []part{g1, g2}, before: []string{"used"}}, 1, 2},
+		{scenario{name: "revoked before, 2 gates", cast: []part{g1, g2}, before: []string{"revoked"}}, 1, 2},
+		{scenario{name: "used and hidden before, 2 gates", cast: []part{g1, g2}, before: []string{"used", "marker"}}, 1, 2},
+		{scenario{name: "used and hidden before, 2 gates, enable", cast: []part{g1, g2, enable("enable", once)}, before: []string{"used", "marker"}}, 0, 1},
+		// The rule to the letter holds whoever deletes what and when, as long as no
+		// version is gone for good. TestLimits has what the other one needs.
+		{scenario{name: "2 gates, stray marker", mode: onetime.Listed, cast: []part{g1, g2, stray("stray", false)}}, 1, 2},
+		{scenario{name: "3 gates, stray marker", mode: onetime.Listed, cast: []part{g1, g2, g3, stray("stray", false)}}, 0, 1},
+	}
+}
+
+// Ways to enable: without more ado, over a stored object, and undoing nothing but the
+// claim that was there before (the valid entry is v1).
+var (
+	once     = onetime.EnableOptions{}
+	replaces = onetime.EnableOptions{Replace: true}
+	onlyV2   = onetime.EnableOptions{Claim: "v2"}
+)
+
+// scenarios are those of today's run.
+func scenarios() (all []*scenario) {
+	for _, f := range families() {
+		for _, mode := range modes {
+			if f.mode != "" && f.mode != mode {
+				continue
+			}
+			faults := f.daily
+			switch {
+			case full:
+				faults = f.long
+			case testing.Short() && f.daily > 0:
+				faults--
+			}
+			if faults < 0 {
+				continue
+			}
+			s := f.scenario
+			s.mode, s.faults = mode, faults
+			all = append(all, &s)
+		}
+	}
+	return all
+}
+
+// TestExplore: no schedule of any scenario breaks an invariant.
+func TestExplore(t *testing.T) {
+	var schedules, executions atomic.Uint64
+	var overflown atomic.Bool
+	t.Cleanup(func() {
+		if !t.Failed() && !overflown.Load() {
+			t.Logf("%d schedules explored (%d executions)", schedules.Load(), executions.Load())
+		}
+	})
+	for _, s := range scenarios() {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			all := s.search(t, false)
+			if all.violation != "" {
+				s.report(t, all)
+				return
+			}
+			t.Logf("%d schedules explored (%d executions, %d states)", all.schedules, all.executions, all.states)
+			before := schedules.Add(all.schedules) - all.schedules
+			overflown.Store(overflown.Load() || before+all.schedules < before)
+			executions.Add(uint64(all.executions))
+		})
+	}
+}
+
+func (s *scenario) report(t *testing.T, all found) {
+	t.Helper()
+	t.Errorf("%s\nafter %d executions; to repeat:\nONCEGATE_SCHEDULE='%s: %s' go test -run TestRepeat -v ./internal/onetime/explore",
+		all.violation, all.executions, s, steps(all.schedule))
+}
+
+// TestOutcomes: everything comes up that can, so the invariants were asked. Without
+// faults exactly one gate passes.
+func TestOutcomes(t *testing.T) {
+	for name, want := range map[string][]string{
+		"2 gates":                         {"g1 pass, g2 used", "g1 used, g2 pass"},
+		"3 gates":                         {"g1 pass, g2 used, g3 used", "g1 used, g2 pass, g3 used", "g1 used, g2 used, g3 pass"},
+		"gate, revoke":                    {"g1 pass, revoke not, used", "g1 revoked, revoke revoked", "g1 used, revoke revoked"},
+		"gate, enable":                    {"g1 pass, enable enabled", "g1 pass, enable not, minted"},
+		"2 gates, lifecycle":              {"g1 expired, g2 expired", "g1 expired, g2 pass", "g1 pass, g2 expired", "g1 pass, g2 used", "g1 used, g2 pass"},
+		"never minted, 2 gates":           {"g1 unknown, g2 unknown"},
+		"used and hidden before, 2 gates": {"g1 used, g2 used"},
+	} {
+		i := slices.IndexFunc(families(), func(f family) bool { return f.name == name })
+		s := families()[i].scenario
+		s.mode = onetime.Conditional
+		all := s.search(t, true) // or those that differ in names only are missing
+		if all.violation != "" {
+			s.report(t, all)
+		}
+		if got := slices.Sorted(maps.Keys(all.outcomes)); !slices.Equal(got, want) {
+			t.Errorf("%s: outcomes %q, want %q", &s, got, want)
+		}
+	}
+}
+
+// TestCounting: that every state is entered once changes neither the number of
+// schedules nor what they come to.
+func TestCounting(t *testing.T) {
+	most := uint64(3000)
+	if full {
+		most = 400_000
+	}
+	for _, f := range families() {
+		for _, mode := range modes {
+			s := f.scenario
+			if s.mode != "" && s.mode != mode {
+				continue
+			}
+			t.Run(f.name+"/"+string(mode), func(t *testing.T) {
+				t.Parallel()
+				for s.mode, s.faults = mode, 0; s.faults <= 3; s.faults++ {
+					quick := s.search(t, false)
+					if quick.violation != "" {
+						s.report(t, quick)
+					}
+					if quick.schedules > most {
+						return // the other way takes too long
+					}
+					plain := s.search(t, true)
+					if plain.violation != "" {
+						s.report(t, plain)
+					}
+					if n := uint64(plain.executions); n != plain.schedules || n != quick.schedules {
+						t.Errorf("%s: %d schedules counted, %d executed", &s, quick.schedules, n)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestWander goes on where exploration has to stop: many participants, many faults,
+// schedules at random. ONCEGATE_SEED repeats a run.
+func TestWander(t *testing.T) {
+	schedules := 2000
+	if full {
+		schedules = 100_000
+	}
+	seed := uint64(1)
+	if text := os.Getenv("ONCEGATE_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, mode := range modes {
+		s := &scenario{name: wandering, mode: mode, faults: 6, cast: wanderers()}
+		all := s.wander(t, seed, schedules)
+		if all.violation != "" {
+			s.report(t, all)
+			continue
+		}
+		t.Logf("%s: %d schedules at random, seed %d, %d outcomes", s, all.executions, seed, len(all.outcomes))
+	}
+}
+
+const wandering = "everybody"
+
+func wanderers() []part {
+	return []part{
+		gateThen("g1"), gateThen("g2"), gateThen("g3"), gateThen("g4"),
+		revoke("revoke"), enable("enable", once), enable("again", replaces),
+	}
+}
+
+// TestRepeat runs the one schedule of ONCEGATE_SCHEDULE.
+func TestRepeat(t *testing.T) {
+	text := os.Getenv("ONCEGATE_SCHEDULE")
+	if text == "" {
+		t.Skip("ONCEGATE_SCHEDULE names no schedule to repeat")
+	}
+	name, schedule, _ := strings.Cut(text, ": ")
+	s := lookup(name)
+	if s == nil {
+		t.Fatalf("there is no scenario %q", name)
+	}
+	wrong, outcome := s.repeat(t, strings.Fields(schedule))
+	t.Logf("outcome: %s", outcome)
+	if wrong != "" {
+		t.Error(wrong)
+	}
+}
+
+// lookup finds a scenario by what String says of it.
+func lookup(name string) *scenario {
+	all := []scenario{{name: wandering, cast: wanderers()}}
+	for _, f := range families() {
+		all = append(all, f.scenario)
+	}
+	for _, b := range bugs() {
+		all = append(all, b.scenario)
+	}
+	for _, l := range limits() {
+		all = append(all, l.scenario)
+	}
+	for _, s := range all {
+		for _, mode := range modes {
+			for s.mode, s.faults = mode, 0; s.faults < 10; s.faults++ {
+				if s.String() == name {
+					return &s
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,344 @@
+package explore_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"oncegate/internal/onetime"
+)
+
+func hexOf(b [16]byte) string { return hex.EncodeToString(b[:]) }
+
+// check returns what is wrong in the state that the execution is in, "" for nothing.
+// It asks the list of all writes that ever took effect, never a time; only what
+// participants were answered and what they answer is compared with it. What must
+// never happen comes first, then what must be true, then the protocol's table.
+func (r *run) check() string {
+	if len(r.reports) > 0 {
+		return "store: " + strings.Join(r.reports, "; ")
+	}
+	// The URL is good once, and once more for everybody who deletes versions of the
+	// claim that spent it, if he may; all who may delete only this one count once.
+	winners, generations := 0, 1
+	if slices.ContainsFunc(r.log, func(e event) bool { return e.claim() && e.who == "earlier" }) {
+		generations = 0
+	}
+	narrowed := map[string]bool{}
+	for _, a := range r.actors {
+		if a.kind == enables && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
+			if claim := a.options.Claim; claim == "" || !narrowed[claim] {
+				generations++
+				narrowed[claim] = true
+			}
+		}
+		if !a.wins() {
+			continue
+		}
+		winners++
+		switch {
+		case r.scenario.unminted:
+			return a.name + " wins, and the URL was never minted"
+		case !r.claimed(a):
+			return a.name + " wins without a claim of its own in the store"
+		case !r.first(a):
+			return a.name + " wins, and its claim is not the first version"
+		}
+	}
+	if winners > generations {
+		return fmt.Sprintf("%d winners, at most %d are allowed", winners, generations)
+	}
+	for _, a := range r.actors {
+		if !a.done {
+			continue
+		}
+		var wrong string
+		switch a.kind {
+		case gates:
+			wrong = r.checkGate(a)
+			if want := a.table(r.scenario.mode); wrong == "" && a.result != want {
+				wrong = "the protocol's table says " + want
+			}
+		case revokes:
+			wrong = r.checkRevoke(a)
+		case enables:
+			wrong = r.checkEnable(a)
+		}
+		if wrong != "" {
+			return fmt.Sprintf("%s: %s (%v): %s", a.name, a.result, a.cause, wrong)
+		}
+	}
+	return ""
+}
+
+// wins tells whether this participant has the URL for itself: an upload that passes,
+// or an operator who is told that no upload ever will.
+func (a *actor) wins() bool {
+	return a.done && (a.kind == gates && a.result == pass || a.kind == revokes && a.result == "revoked")
+}
+
+// checkEnd returns what is wrong at an execution's end.
+func (r *run) checkEnd() string {
+	winners := 0
+	for _, a := range r.actors {
+		if !a.done {
+			return "stuck: " + a.name + " neither waits nor is done"
+		}
+		if a.wins() {
+			winners++
+		}
+	}
+	s := r.scenario
+	switch {
+	case s.unminted || len(s.before) > 0:
+		if winners > 0 && !s.has(enables) {
+			return "the URL was not good, and somebody won"
+		}
+	case s.has(nature) || slices.ContainsFunc(r.actors, func(a *actor) bool { return !a.madeUpFor() }):
+		// The URL may be lost.
+	case s.has(enables):
+		if winners == 0 && r.faults == 0 && s.mode == onetime.Conditional {
+			return "nobody won, though nothing went wrong"
+		}
+	case winners != 1:
+		return fmt.Sprintf("%d winners, want one: no more went wrong than there are repeats for", winners)
+	}
+	return ""
+}
+
+// madeUpFor tells whether no more went wrong with a participant's requests than
+// there are repeats for.
+func (a *actor) madeUpFor() bool { return !a.hard && a.faults < onetimeTries }
+
+// onetimeTries is how often a request is made in all.
+const onetimeTries = 3
+
+func (r *run) wroteAny(found func(event) bool) bool { return slices.ContainsFunc(r.log, found) }
+
+func (e event) claim() bool { return e.what == "used" || e.what == "revoked" }
+
+func (r *run) claimed(a *actor) bool {
+	return r.wroteAny(func(e event) bool { return e.claim() && e.who == a.name })
+}
+
+// first tells whether this participant has a claim that was the first version that
+// the expired entry had, but for those that an operator had taken away by then.
+func (r *run) first(a *actor) bool {
+	before := map[string]bool{}
+	for _, e := range r.log {
+		switch {
+		case e.claim() && e.who == a.name && len(before) == 0:
+			return true
+		case e.claim():
+			before[e.version] = true
+		case e.what == "delete" && r.actor(e.who).kind == enables:
+			delete(before, e.version)
+		}
+	}
+	return false
+}
+
+func (r *run) actor(name string) *actor {
+	for _, a := range r.actors {
+		if a.name == name {
+			return a
+		}
+	}
+	return &actor{}
+}
+
+func (r *run) checkGate(a *actor) string {
+	underWay := slices.ContainsFunc(r.late, func(q *request) bool { return q.actor == a && q.op == "Claim" })
+	switch onetime.Reason(a.result) {
+	case pass:
+	case onetime.Used:
+		// Once an operator deletes, a claim of its own that was under way for long
+		// can be what is there in place of the one that it made.
+		again := r.scenario.has(enables) && len(a.answers["Claim"]) > 1
+		if !r.wroteAny(func(e event) bool { return e.claim() && (e.who != a.name || again) || e.what == "marker" }) {
+			return "not true: nobody else has claimed the URL"
+		}
+	case onetime.Revoked:
+		if !r.wroteAny(func(e event) bool { return e.what == "revoked" }) {
+			return "not true: the URL was not revoked"
+		}
+	case onetime.Unknown:
+		if !r.scenario.unminted {
+			return "not true: the URL was minted"
+		}
+	case onetime.Expired:
+		if !r.later {
+			return "not true: the URL's time is not over"
+		}
+	case onetime.IndexUnavailable, onetime.ClaimUnknown:
+	default:
+		return "no reason that an upload of this form can have"
+	}
+	switch onetime.Reason(a.result) {
+	case onetime.Unknown, onetime.Expired, onetime.IndexUnavailable:
+		if r.claimed(a) || underWay {
+			return "the client is told that nothing was spent, and it was"
+		}
+	}
+	switch onetime.Reason(a.result) {
+	case onetime.IndexUnavailable, onetime.ClaimUnknown:
+		if a.faults == 0 && a.result == string(onetime.IndexUnavailable) {
+			return "without a fault"
+		}
+		if a.madeUpFor() && !r.scenario.has(enables) && !r.scenario.has(nature) {
+			return "no more went wrong than there are repeats for"
+		}
+	}
+	return ""
+}
+
+// table is the protocol's table: what an upload's outcome must be after these
+// answers of S3, whatever a participant made of them.
+func (a *actor) table(mode onetime.FirstVersion) string {
+	ok := func(answer, want string) bool { return answer == strings.TrimSuffix("ok "+want, " ") }
+	if a.run.later && len(a.answers["ReadValid"]) == 0 {
+		return string(onetime.Expired)
+	}
+	switch valid := a.last("ReadValid"); {
+	case valid == "absent":
+		return string(onetime.Unknown)
+	case !ok(valid, ""):
+		return string(onetime.IndexUnavailable)
+	}
+	switch expired := a.last("HeadExpired"); {
+	case ok(expired, "used"), expired == "deleted":
+		return string(onetime.Used)
+	case ok(expired, "revoked"):
+		return string(onetime.Revoked)
+	case expired != "absent":
+		return string(onetime.IndexUnavailable)
+	}
+	claims := a.answers["Claim"]
+	if len(claims) == 0 && a.slow {
+		return string(onetime.IndexUnavailable) // not begun, for want of time
+	}
+	version, claimed := strings.CutPrefix(a.last("Claim"), "ok ")
+	switch {
+	case claimed:
+	case a.last("Claim") != "exists":
+		return string(onetime.ClaimUnknown)
+	case !slices.Contains(claims, "lost") && !slices.Contains(claims, "denied"):
+		return string(onetime.Used)
+	default:
+		read, ok := strings.CutPrefix(a.last("ReadExpired"), "ok ")
+		if !ok {
+			return string(onetime.ClaimUnknown)
+		}
+		if by := a.run.wrote(read); by.who != a.name {
+			return by.what
+		}
+		version = read
+	}
+	if mode == onetime.Conditional {
+		return pass
+	}
+	list, listed := strings.CutPrefix(a.last("ListExpired"), "ok")
+	versions := strings.Fields(list)
+	switch {
+	case !listed || len(versions) == 0:
+		return string(onetime.ClaimUnknown)
+	case strings.Contains(list, "(marker)"), versions[len(versions)-1] != version:
+		return string(onetime.Used)
+	}
+	return pass
+}
+
+func (r *run) checkRevoke(a *actor) string {
+	switch a.result {
+	case "revoked", "revoked before":
+		if !r.wroteAny(func(e event) bool { return e.what == "revoked" }) {
+			return "not true"
+		}
+		for _, other := range r.actors {
+			if other.kind == gates && other.wins() && !r.scenario.has(enables) {
+				return "and " + other.name + " passes"
+			}
+		}
+	case "not, used":
+		if !r.wroteAny(func(e event) bool { return e.what == "used" || e.what == "marker" }) {
+			return "not true"
+		}
+	case "not, unknown":
+		if !r.scenario.unminted {
+			return "not true"
+		}
+	case "open":
+		if a.madeUpFor() && !r.scenario.has(enables) {
+			return "no more went wrong than there are repeats for"
+		}
+	default:
+		return "no outcome of a revoke"
+	}
+	return ""
+}
+
+func (r *run) checkEnable(a *actor) string {
+	deleted := func(version string) bool {
+		return r.wroteAny(func(e event) bool { return e.what == "delete" && e.version == version })
+	}
+	changed := slices.ContainsFunc(r.log, func(e event) bool { return e.who == a.name }) ||
+		slices.ContainsFunc(r.late, func(q *request) bool { return q.actor == a })
+	var listed []string
+	for _, answer := range a.answers["ListExpired"] {
+		if list, ok := strings.CutPrefix(answer, "ok"); ok {
+			listed = append(listed, strings.Fields(strings.ReplaceAll(list, "(marker)", ""))...)
+		}
+	}
+	// Hidden is what was there when the operator looked, never a later upload.
+	for _, e := range r.log {
+		if e.who == a.name && e.what == "hidden" && !slices.Contains(a.answers["HeadObject"], "ok "+e.version) {
+			return "it hid " + e.version + ", which it never saw"
+		}
+		if e.who == a.name && e.what == "delete" && !slices.Contains(listed, e.version) {
+			return "it deleted " + e.version + ", which was on no list of its own"
+		}
+	}
+	result := strings.TrimPrefix(a.result, "again ")
+	switch result {
+	case "enabled", "spent again":
+		for _, version := range listed {
+			if !deleted(version) {
+				return "not true: " + version + " is still there"
+			}
+		}
+		if result == "spent again" && !r.wroteAny(func(e event) bool { return e.claim() && !slices.Contains(listed, e.version) }) {
+			return "not true: nobody claimed it again"
+		}
+	case "enabled before":
+		if claim := a.options.Claim; claim != "" && !deleted(claim) {
+			return "not true: " + claim + " was not deleted"
+		}
+	case "not, minted":
+		if len(listed) > 0 {
+			return "not true: it was spent"
+		}
+	case "not, unknown":
+		if !r.scenario.unminted {
+			return "not true: the URL was minted"
+		}
+	case "not, used":
+		stored := slices.ContainsFunc(a.answers["HeadObject"], func(answer string) bool { return strings.HasPrefix(answer, "ok ") })
+		if !stored && a.options.Claim == "" && result == a.result {
+			return "not true: nothing was stored"
+		}
+	case "failed", "uncertain":
+		if a.madeUpFor() && result == "uncertain" && !r.scenario.has(nature) {
+			return "no more went wrong than there are repeats for"
+		}
+	default:
+		return "no outcome of an enable here"
+	}
+	if changed && result == a.result && (strings.HasPrefix(result, "not, ") || result == "enabled before") {
+		return "and yet it has changed something"
+	}
+	if result == a.result && result == "failed" && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
+		return "not enabled, and yet it has deleted something"
+	}
+	return ""
+}

@@ -1,0 +1,65 @@
+package onetime
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Ledger is the signature index as its operator uses it: besides what mint and gate
+// need, the objects that were uploaded, lists of all entries, and removing what
+// spends a URL. It is an Index in everything that Index says of one.
+type Ledger interface {
+	Index
+
+	// HeadObject describes the current version of an uploaded object, or says
+	// ErrAbsent: there is none, or a delete marker lies over it.
+	HeadObject(ctx context.Context, limit time.Duration, key string) (Object, error)
+
+	// HideObject puts a delete marker over the object, provided that its current
+	// version has this ETag. ErrChanged: it has another. ErrAbsent: there is no
+	// current version. ErrConflict: S3 could not decide, nothing was done.
+	HideObject(ctx context.Context, limit time.Duration, key, etag string) error
+
+	// DeleteExpired removes this one version of the expired entry, or this delete
+	// marker, for good. It succeeds too where it is gone already.
+	DeleteExpired(ctx context.Context, limit time.Duration, id ID, version string) error
+
+	// ListEntries lists one page of the entries of this kind that have a current
+	// version, in the order of their names, after the given name ("" for the first).
+	ListEntries(ctx context.Context, limit time.Duration, kind EntryKind, after string) (EntryPage, error)
+}
+
+// ErrChanged is a definite answer of a Ledger.
+var ErrChanged = errors.New("another version is current")
+
+// Object is an upload as it is stored.
+type Object struct {
+	Size     int64
+	ETag     string // with its quotes
+	Version  string
+	SHA256   string // of the content, lower-case hex; "" where S3 does not know it
+	Modified time.Time
+}
+
+// EntryKind is one half of the index, by the prefix of its keys.
+type EntryKind string
+
+// Both halves of the index.
+const (
+	ValidEntries   EntryKind = "signatures/valid/"
+	ExpiredEntries EntryKind = "signatures/expired/"
+)
+
+// EntryPage is part of a list of entries. Next is the name to go on after, "" at
+// the end.
+type EntryPage struct {
+	Entries []ListedEntry
+	Next    string
+}
+
+// ListedEntry is what a list says of an entry.
+type ListedEntry struct {
+	Name     string // what follows the kind's prefix: a fingerprint, if oncegate wrote it
+	Modified time.Time
+}

@@ -1,0 +1,258 @@
+package onetime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Operator looks after URLs that were minted: what became of them, taking them
+// back, making them good again. Its methods may be called concurrently, by several
+// operators, and while uploads are going on.
+type Operator struct {
+	Ledger  Ledger
+	Clock   Clock
+	Entropy Entropy // safe for concurrent use
+}
+
+// An operator waits longer than the gate may: nobody's upload hangs on it, and he
+// may sit far from the bucket.
+const (
+	operatorLimit = 10 * time.Second // of one request
+	patience      = 40 * time.Second // of one request with its repeats
+)
+
+// State is what became of a URL.
+type State string
+
+// Every state there is.
+const (
+	StateMinted  State = "minted"  // good for one upload
+	StateUsed    State = "used"    // spent by an upload, whether or not it arrived
+	StateRevoked State = "revoked" // taken back before an upload came
+	StateExpired State = "expired" // its time went by, and no upload came
+	StateUnknown State = "unknown" // not minted here, or so long ago that all entries are gone
+)
+
+// States are all of them.
+var States = []State{StateMinted, StateUsed, StateRevoked, StateExpired, StateUnknown}
+
+// StateError says that a URL is not in a state for what was asked. Nothing was
+// changed.
+type StateError struct {
+	State State
+	Why   string
+}
+
+func (e *StateError) Error() string { return e.Why }
+
+// Target names a URL. Key is its object where the URL itself was given; a
+// fingerprint alone does not tell it.
+type Target struct {
+	ID  ID
+	Key string
+}
+
+// ParseTarget reads a fingerprint, or a URL as it was minted for a bucket in
+// region, on whatever host. Its errors do not repeat s, which may be good still.
+func ParseTarget(s, region string) (Target, error) {
+	if id, err := ParseID(s); err == nil {
+		return Target{ID: id}, nil
+	}
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && (scheme == "https" || scheme == "http") {
+		_, s, _ = strings.Cut(rest, "/")
+		s = "/" + s
+	}
+	path, query, _ := strings.Cut(s, "?")
+	key, err := UploadKey(path)
+	if err == nil {
+		_, err = ParseQuery(query, region)
+	}
+	if err != nil {
+		return Target{}, fmt.Errorf("neither a fingerprint (64 lower-case hex digits) nor a URL as it was minted: %w", err)
+	}
+	return Target{Fingerprint(path, query), key}, nil
+}
+
+// Status is what became of a URL, and how it is known.
+type Status struct {
+	ID    ID
+	State State
+	Key   string // the object; "" where nobody knows it any more
+	// Entry is the valid entry, nil when it is gone.
+	Entry *ValidEntry
+	// Spent is when and how it was spent, nil when it was not.
+	Spent *Spent
+	// Object is what is stored under Key, nil when nothing is, or when that was not
+	// looked at (as in a list).
+	Object *Object
+}
+
+// Spent is the claim that spent a URL, as far as its entry can be read.
+type Spent struct {
+	At      time.Time // zero where it is not known
+	Request string    // CloudFront's id of the request; "" where there was none
+	Claim   string    // version id of the expired entry
+}
+
+// Status tells what became of a URL. For an upload that is just arriving it may
+// answer "used" and no object, never "minted" and an object: the object is looked
+// at before the claim, which comes before every object.
+//
+// Actions: s3:GetObject on signatures/* and uploads/*, s3:ListBucket on the bucket
+// (without it S3 says 403 where something is absent).
+func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
+	status := Status{ID: target.ID, Key: target.Key}
+	entry, err := o.readEntry(ctx, target.ID)
+	switch {
+	case errors.Is(err, ErrAbsent):
+	case err != nil:
+		return Status{}, err
+	default:
+		status.Entry, status.Key = &entry, entry.Key
+	}
+	if status.Key != "" {
+		object, err := o.headObject(ctx, status.Key)
+		switch {
+		case errors.Is(err, ErrAbsent):
+		case err != nil:
+			return Status{}, err
+		default:
+			status.Object = &object
+		}
+	}
+	reason, err := o.headExpired(ctx, target.ID)
+	if status.State, err = o.state(status.Entry, reason, err); err != nil {
+		return Status{}, err
+	}
+	if status.State == StateUsed || status.State == StateRevoked {
+		status.Spent = o.spent(ctx, target.ID)
+	}
+	return status, nil
+}
+
+// state says what both halves of the index mean together: reason and err are the
+// answer about the expired entry, and mean what they mean to the gate.
+func (o *Operator) state(entry *ValidEntry, reason Reason, err error) (State, error) {
+	switch {
+	case err == nil && reason == Revoked:
+		return StateRevoked, nil
+	case err == nil, errors.Is(err, ErrDeleted):
+		return StateUsed, nil
+	case !errors.Is(err, ErrAbsent):
+		return "", err
+	case entry == nil:
+		return StateUnknown, nil
+	case o.Clock.Now().Before(entry.Expires):
+		return StateMinted, nil
+	}
+	return StateExpired, nil
+}
+
+// spent reads the claim for what it says of itself. The state is known without it,
+// so what cannot be read is left out.
+func (o *Operator) spent(ctx context.Context, id ID) *Spent {
+	spent := &Spent{}
+	var body []byte
+	err := o.repeat(ctx, func(limit time.Duration) (err error) {
+		body, spent.Claim, err = o.Ledger.ReadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return &Spent{}
+	}
+	if entry, err := ParseExpiredEntry(body); err == nil {
+		spent.At, spent.Request = entry.At, entry.Request
+	}
+	return spent
+}
+
+// Revoke takes a URL back. It is a claim, made as the gate makes it, and so S3
+// decides between it and every upload: where Revoke says true or nil, no upload
+// with this URL was let through before, and none will be until it is enabled again.
+// now tells a URL that was revoked by this call from one that was already. The URL
+// is revoked even when its time is over, for the gate's clock may think otherwise.
+//
+// The error is a *StateError when it was used, or never minted, for no entry is
+// written for what was not. Any other error leaves the state open: revoke again.
+//
+// Actions: s3:GetObject on signatures/*, s3:PutObject on signatures/expired/*,
+// s3:ListBucket on the bucket.
+func (o *Operator) Revoke(ctx context.Context, target Target) (now bool, err error) {
+	_, entryErr := o.readEntry(ctx, target.ID)
+	if entryErr != nil && !errors.Is(entryErr, ErrAbsent) {
+		return false, entryErr
+	}
+	reason, err := o.headExpired(ctx, target.ID)
+	switch {
+	case err == nil, errors.Is(err, ErrDeleted):
+		return false, alreadySpent(reason)
+	case !errors.Is(err, ErrAbsent):
+		return false, err
+	case entryErr != nil:
+		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
+	}
+	claimant := claimant{o.Ledger, o.Clock, o.Entropy, operatorLimit}
+	_, err = claimant.claim(ctx, target.ID, Revoked, o.Clock.Now().Add(patience))
+	if err == nil {
+		return true, nil
+	}
+	switch ReasonOf(err) {
+	case Used, Revoked: // by somebody else, between the look and the claim
+		if reason, err = o.headExpired(ctx, target.ID); err != nil {
+			return false, err
+		}
+		return false, alreadySpent(reason)
+	}
+	return false, fmt.Errorf("it is not known whether the URL is revoked: %w", err)
+}
+
+// alreadySpent is Revoke's answer where an expired entry was there before.
+func alreadySpent(reason Reason) error {
+	if reason == Revoked {
+		return nil
+	}
+	return &StateError{StateUsed, "the URL was used already"}
+}
+
+// readEntry reads and parses the valid entry; ErrAbsent means that there is none.
+func (o *Operator) readEntry(ctx context.Context, id ID) (ValidEntry, error) {
+	var body []byte
+	err := o.repeat(ctx, func(limit time.Duration) (err error) {
+		body, err = o.Ledger.ReadValid(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return ValidEntry{}, fmt.Errorf("read valid entry: %w", err)
+	}
+	return ParseValidEntry(body)
+}
+
+func (o *Operator) headExpired(ctx context.Context, id ID) (reason Reason, err error) {
+	err = o.repeat(ctx, func(limit time.Duration) (err error) {
+		reason, err = o.Ledger.HeadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("look for expired entry: %w", err)
+	}
+	return reason, nil
+}
+
+func (o *Operator) headObject(ctx context.Context, key string) (object Object, err error) {
+	err = o.repeat(ctx, func(limit time.Duration) (err error) {
+		object, err = o.Ledger.HeadObject(ctx, limit, key)
+		return err
+	})
+	if err != nil {
+		return Object{}, fmt.Errorf("look for the object: %w", err)
+	}
+	return object, nil
+}
+
+// repeat makes one request, again where that may help.
+func (o *Operator) repeat(ctx context.Context, request func(limit time.Duration) error) error {
+	return requests{o.Clock, o.Entropy}.repeat(ctx, o.Clock.Now().Add(patience), leastLimit, operatorLimit, request)
+}
