@@ -18,6 +18,8 @@ STATICCHECK := build/tools/staticcheck
 GOVULNCHECK := build/tools/govulncheck
 NPM := node_modules/.package-lock.json
 CLI := bin/oncegate
+INFRA := bin/oncegate-infra
+TEMPLATES := build/cdk.out/manifest.json
 # Set when the recipes run, for npm brings them.
 NODE22 = $$(echo node_modules/node22-*/bin/node)
 NODE24 = $$(echo node_modules/node24-*/bin/node)
@@ -34,14 +36,14 @@ help: ## say what there is
 	@echo "  CONFIG=path selects another settings file (now $(CONFIG)), PORT=n another port for make dev."
 
 .PHONY: dev
-dev: build $(VERSITYGW) ## run it on this machine: CloudFront, Lambda and S3 played locally
+dev: build $(VERSITYGW) $(TEMPLATES) ## run it on this machine: CloudFront, Lambda and S3 played locally
 	@$(CLI) dev --config '$(CONFIG)'
 
 .PHONY: build
 build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
 
 .PHONY: test
-test: build tools ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+test: build tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
 	@$(MAKE) --no-print-directory test-wasm test-node test-infra
 
@@ -63,7 +65,7 @@ test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk 
 	JSII_NODE="$$PWD/$(NODE22)" $(GO) -C infra test ./...
 
 .PHONY: race
-race: build tools ## only the races for one URL, longer
+race: build tools $(TEMPLATES) ## only the races for one URL, longer
 	ONCEGATE_RACE_ROUNDS=1000 $(GO) test $(RACE) -count=1 -timeout 60m -run 'Race' -v ./internal/...
 
 .PHONY: fuzz
@@ -124,7 +126,7 @@ destroy-edge: build ## step 2 of destroy, to go on with after an interruption
 
 .PHONY: clean
 clean: ## remove what was built, the local bucket included; fetched tools stay
-	rm -rf bin build/edge build/dev
+	rm -rf bin build/edge build/dev build/cdk.out cdk.out
 
 .PHONY: tools
 tools: $(VERSITYGW) $(NPM) ## fetch and build the pinned tools: S3 server, Node runtimes
@@ -150,6 +152,18 @@ $(GOVULNCHECK): tools/lint/go.mod tools/lint/go.sum
 $(CLI): $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
 	@$(GO) build -trimpath -buildvcs=false -o $@ ./cmd/oncegate
+
+$(INFRA): $(shell find infra internal/cfn internal/config -name '*.go' -not -name '*_test.go') infra/go.mod infra/go.sum
+	@echo "compiling the CDK app (once, a minute or two)"
+	@$(GO) -C infra build -trimpath -buildvcs=false -o ../$@ .
+
+# What make dev plays. It is what make synth writes, but for the placeholder bucket
+# and the place.
+$(TEMPLATES): $(INFRA) $(EDGE) $(NPM)
+	@echo "synthesizing the templates"
+	@rm -rf $(@D)
+	@ONCEGATE_LOCAL=1 CDK_OUTDIR=$(@D) CONFIG='$(CONFIG)' JSII_NODE="$$PWD/$(NODE22)" $(INFRA)
+	@touch $@
 
 # The artifact: same commit, same bytes. -s -w -buildid= leave out what differs
 # between machines, -trimpath the paths of this one.

@@ -1,10 +1,17 @@
 // Command oncegate runs oncegate on one machine and looks after a deployment.
 //
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
+//	oncegate status   say what became of a URL
+//	oncegate list     list the URLs that the bucket knows
+//	oncegate revoke   take a URL back
+//	oncegate enable   make a spent URL good for one more upload
 //	oncegate verify   hold a deployment to the README's promises
 //	oncegate key      make, list and revoke the keys that may mint
 //	oncegate config   print the settings in force
 //	oncegate version  print the version
+//
+// Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for
+// what was asked, and nothing was changed.
 package main
 
 import (
@@ -17,6 +24,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"oncegate/internal/onetime"
 )
 
 func main() {
@@ -25,8 +34,33 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "oncegate: %v\n", err)
-		os.Exit(1)
+		os.Exit(exitStatus(err))
 	}
+}
+
+// usageError is an error in what the program was called with.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// usagef is an error in the arguments of a verb.
+func usagef(fs *flag.FlagSet, format string, args ...any) error {
+	return usageError{fmt.Errorf(format+" (see oncegate help "+fs.Name()+")", args...)}
+}
+
+// exitStatus is what the program ends with after err.
+func exitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return 2
+	}
+	if _, ok := errors.AsType[*onetime.StateError](err); ok {
+		return 3
+	}
+	return 1
 }
 
 // verb is one thing that the program can do.
@@ -37,6 +71,10 @@ type verb struct {
 
 var verbs = []verb{
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, runDev},
+	{"status", "say what became of a URL", statusHelp, runStatus},
+	{"list", "list the URLs that the bucket knows", listHelp, runList},
+	{"revoke", "take a URL back", revokeHelp, runRevoke},
+	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
 	{"config", "print the settings in force", configHelp, runConfig},
@@ -91,7 +129,7 @@ func find(name string) (verb, error) {
 		}
 		names = append(names, v.name)
 	}
-	return verb{}, fmt.Errorf("unknown verb %q: there are %s, help", name, strings.Join(names, ", "))
+	return verb{}, usageError{fmt.Errorf("unknown verb %q: there are %s, help", name, strings.Join(names, ", "))}
 }
 
 // newFlags is a flag set that leaves all talking to its caller.
@@ -103,13 +141,20 @@ func newFlags(name string) *flag.FlagSet {
 
 // parse reads flags that take nothing after them.
 func parse(fs *flag.FlagSet, args []string) error {
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+	if err := parseFlags(fs, args); err != nil {
 		return err
-	} else if err != nil {
-		return fmt.Errorf("%w (see oncegate help %s)", err, fs.Name())
 	}
 	if fs.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q (see oncegate help %s)", fs.Arg(0), fs.Name())
+		return usagef(fs, "unexpected argument %q", fs.Arg(0))
 	}
 	return nil
+}
+
+// parseFlags reads flags up to the first argument that is none.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		err = usagef(fs, "%w", err)
+	}
+	return err
 }

@@ -8,6 +8,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"oncegate/internal/cfn"
 	"oncegate/internal/localedge"
 	"oncegate/internal/locals3"
@@ -23,18 +28,18 @@ type AWS struct {
 // overrides them. Each function has temporary credentials of its own role, and S3
 // holds them to that role's policies and to the bucket's. Tests may break the
 // distribution with change before it starts.
-func Start(ctx context.Context, d *cfn.Deployment, s3 locals3.Options, edge localedge.Options, change ...func(*localedge.Distribution)) (*AWS, error) {
+func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge localedge.Options, change ...func(*localedge.Distribution)) (*AWS, error) {
 	var err error
 	if edge.Distribution, err = localedge.FromDeployment(d); err != nil {
 		return nil, err
 	}
-	s3.Bucket, s3.Region = d.Bucket.BucketName, d.Bucket.Region
+	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
 	if p := d.Bucket.Policy.PolicyDocument; len(p.Statement) > 0 {
-		if s3.BucketPolicy, err = document(p); err != nil {
+		if store.BucketPolicy, err = document(p); err != nil {
 			return nil, err
 		}
 	}
-	credentials := map[string]localedge.Credentials{} // by role
+	keys := map[string]localedge.Credentials{} // by role
 	for _, role := range d.Roles {
 		var policies []json.RawMessage
 		for _, p := range role.Policies {
@@ -45,17 +50,21 @@ func Start(ctx context.Context, d *cfn.Deployment, s3 locals3.Options, edge loca
 			policies = append(policies, text)
 		}
 		r := locals3.NewRole(localedge.RoleARN(role), policies...)
-		s3.Roles = append(s3.Roles, r)
-		credentials[r.ARN] = localedge.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+		store.Roles = append(store.Roles, r)
+		keys[r.ARN] = localedge.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
 	}
 	for i, f := range edge.Distribution.Functions {
-		edge.Distribution.Functions[i].Credentials = credentials[f.Role]
+		edge.Distribution.Functions[i].Credentials = keys[f.Role]
 	}
 	for _, f := range change {
 		f(&edge.Distribution)
 	}
 	a := &AWS{}
-	if a.S3, err = locals3.Start(ctx, s3); err != nil {
+	if a.S3, err = locals3.Start(ctx, store); err != nil {
+		return nil, err
+	}
+	if err := putCORS(ctx, a.S3.URL(), store, d.Bucket.CorsConfiguration.CorsRules); err != nil {
+		a.S3.Close()
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
@@ -64,6 +73,34 @@ func Start(ctx context.Context, d *cfn.Deployment, s3 locals3.Options, edge loca
 		return nil, err
 	}
 	return a, nil
+}
+
+// putCORS gives the bucket these rules, or none: it may have others from before.
+func putCORS(ctx context.Context, url string, o locals3.Options, rules []cfn.CorsRule) error {
+	client := s3.New(s3.Options{
+		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
+	})
+	if len(rules) == 0 {
+		if _, err := client.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &o.Bucket}); err != nil {
+			return fmt.Errorf("remove the bucket's CORS rules: %w", err)
+		}
+		return nil
+	}
+	var all types.CORSConfiguration
+	for _, r := range rules {
+		rule := types.CORSRule{
+			AllowedHeaders: r.AllowedHeaders, AllowedMethods: r.AllowedMethods, AllowedOrigins: r.AllowedOrigins, ExposeHeaders: r.ExposedHeaders,
+		}
+		if r.MaxAge > 0 {
+			rule.MaxAgeSeconds = aws.Int32(int32(r.MaxAge))
+		}
+		all.CORSRules = append(all.CORSRules, rule)
+	}
+	if _, err := client.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: &o.Bucket, CORSConfiguration: &all}); err != nil {
+		return fmt.Errorf("give the bucket its CORS rules: %w", err)
+	}
+	return nil
 }
 
 // document is a policy with the account filled in. Any other ${…} that is left in
@@ -79,8 +116,8 @@ func document(p cfn.PolicyDocument) (json.RawMessage, error) {
 // Close ends the edge, then S3.
 func (a *AWS) Close() error {
 	err := a.Edge.Close()
-	if s3 := a.S3.Close(); err == nil {
-		err = s3
+	if e := a.S3.Close(); err == nil {
+		err = e
 	}
 	return err
 }

@@ -377,7 +377,6 @@ func TestFailuresOfTheFunction(t *testing.T) {
 		{"no JSON", `export const gate = async () => { const a = { status: '200' }; a.a = a; return a }`, 503, xCacheExecution, "circular"},
 		{"returns nothing", `export const gate = async () => {}`, 502, xCacheValidation, "no object"},
 		{"drops a read-only header", `export const gate = async (e) => { delete e.Records[0].cf.request.headers.host; return e.Records[0].cf.request }`, 502, xCacheValidation, "delete read-only header, headerName : Host"},
-		{"uses more memory than it has", `export const gate = async (e) => { const b = Buffer.alloc(200e6, 1); return b[0] ? e.Records[0].cf.request : {} }`, 503, xCacheExecution, "MB, the function has 128"},
 		{"number as status", `export const gate = async () => ({ status: 200 })`, 502, xCacheValidation, "status is not a string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -400,6 +399,24 @@ func TestFailuresOfTheFunction(t *testing.T) {
 				t.Errorf("the log does not say %q", tt.log)
 			}
 		})
+	}
+}
+
+// A function that outgrows its memory setting fails; one that has more does not.
+func TestMemory(t *testing.T) {
+	if _, known := peakMemoryMB(os.Getpid()); !known {
+		t.Skip("what is resident of a process is not known on this system")
+	}
+	const module = `export const gate = async () => ({ status: Buffer.alloc(150e6, 1)[0] ? '200' : '500' })`
+	for memory, want := range map[int]int{128: 503, 512: 200} {
+		f := start(t, module, noOrigin(t), func(o *Options) { o.Distribution.Functions[1].MemoryMB = memory })
+		res := f.do("PUT", "/x", strings.NewReader("abc"))
+		if page := readAll(t, res); res.StatusCode != want {
+			t.Errorf("with %d MB: %d %s, want %d", memory, res.StatusCode, page, want)
+		}
+		if want == 503 && (res.Header.Get("X-Cache") != xCacheExecution || !strings.Contains(f.log.String(), "MB, the function has 128")) {
+			t.Errorf("with %d MB: x-cache %q", memory, res.Header.Get("X-Cache"))
+		}
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// Ops are the methods of onetime.Index, in the order in which they first occur, then
-// those that onetime.Ledger has besides.
-var Ops = []string{
-	"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired",
-	"HeadObject", "HideObject", "DeleteExpired", "ListEntries",
-}
+// Ops are the methods of onetime.Index, in the order in which they first occur.
+// LedgerOps are those that onetime.Ledger has besides.
+var (
+	Ops       = []string{"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired"}
+	LedgerOps = []string{"HeadObject", "HideObject", "DeleteExpired", "ListEntries"}
+)
 
 // Call is one request to the index.
 type Call struct {
@@ -90,10 +90,10 @@ func (x *Index) Calls() []Call {
 	return slices.Clone(x.calls)
 }
 
-// Tally counts all calls so far, in the order of Ops: "ReadValid 1, Claim 2".
+// Tally counts all calls so far, in the order of Ops and LedgerOps: "ReadValid 1, Claim 2".
 func (x *Index) Tally() string {
 	var counts []string
-	for _, op := range Ops {
+	for _, op := range slices.Concat(Ops, LedgerOps) {
 		n := 0
 		for _, call := range x.Calls() {
 			if call.Op == op {

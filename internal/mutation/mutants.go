@@ -1,0 +1,91 @@
+package main
+
+const (
+	gate    = "internal/onetime/gate.go"
+	put     = "internal/onetime/put.go"
+	url     = "internal/onetime/url.go"
+	budget  = "internal/onetime/budget.go"
+	mint    = "internal/onetime/mint.go"
+	entry   = "internal/onetime/entry.go"
+	edge    = "edge/edge.go"
+	refuse  = "edge/refusals.go"
+	cors    = "edge/cors.go"
+	removed = "" // the new text of what is simply gone
+)
+
+// mutants are all of them, in the order of the rules.
+var mutants = append(append(append([]mutant{}, gateMutants...), ruleMutants...), edgeMutants...)
+
+// gateMutants are the rows of the protocol's table, and what holds them together.
+var gateMutants = []mutant{
+	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if key == \"\" {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
+	{gate, "look-ups are not asked", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); err != nil {", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); false {", true},
+	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit)); err", "claimBy); err", false},
+	{gate, "an unknown firstVersion is conditional", "listed := g.FirstVersion != Conditional", "listed := g.FirstVersion == Listed", false},
+	{gate, "the list gets no time", "claimBy = deadline.Add(-readBackLimit)", "claimBy = deadline", false},
+	{gate, "a failed claim is ignored", "version, err := g.claim(ctx, id, request, claimBy)\n\tif err != nil {", "version, err := g.claim(ctx, id, request, claimBy)\n\tif false {", true},
+	{gate, "no list", "if listed {\n\t\tif err := g.checkFirst", "if false {\n\t\tif err := g.checkFirst", true},
+	{gate, "the list's verdict is ignored", "if err := g.checkFirst(ctx, id, version, deadline); err != nil {", "if err := g.checkFirst(ctx, id, version, deadline); false {", true},
+	{gate, "writeOnce does nothing", "if g.WriteOnce {", "if false {", false},
+	{gate, "writeOnce always", "if g.WriteOnce {", "if true {", false},
+	{gate, "passes without an upload signature", "if err != nil {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", "if false {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", false},
+	{gate, "no signature, and the client may try again", "refuse(ClaimUnknown, fmt.Errorf(\"sign", "refuse(IndexUnavailable, fmt.Errorf(\"sign", false},
+	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
+	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "_ = id", false},
+
+	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},
+	{gate, "valid unclear is unknown", "refuse(IndexUnavailable, fmt.Errorf(\"read valid entry", "refuse(Unknown, fmt.Errorf(\"read valid entry", true},
+	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "revoked is used", "refuse(Revoked, nil)", "refuse(Used, nil)", true},
+	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn refuse(Used, nil)", "case usedErr == nil:", true},
+	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn refuse(Revoked, nil)\n\tcase usedErr == nil:", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil:", true},
+	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
+	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
+	{gate, "a valid entry that does not parse goes on", "entry, err := ParseValidEntry(body)\n\tif err != nil {", "entry, err := ParseValidEntry(body)\n\tif false {", false},
+	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
+	{gate, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
+	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
+	{gate, "the look-ups come one after the other", "\tdefer func() { <-done }()", "\t<-done\n\tdefer func() { <-done }()", false},
+
+	{gate, "the claim's nonce is always the same", "nonce, err := randomHex(g.Entropy, nonceBytes)", "nonce, err := \"00112233445566778899aabbccddeeff\", error(nil)", true},
+	{gate, "a nonce of 8 bits", "nonceBytes = 16", "nonceBytes = 1", false},
+	{gate, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
+	{gate, "the claim is for another reason", "Reason:  Used,", "Reason:  Revoked,", true},
+	{gate, "the claim does not name its request", "Request: request,", removed, false},
+	{gate, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
+	{gate, "a claim begins without time for it", "deadline.Add(-readBackLimit), writeLimit, writeLimit,", "deadline.Add(-readBackLimit), leastLimit, writeLimit,", false},
+	{gate, "a claim leaves the read-back no time", "deadline.Add(-readBackLimit), writeLimit, writeLimit,", "deadline, writeLimit, writeLimit,", false},
+	{gate, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", true},
+	{gate, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
+	{gate, "412 after no answer is used", "return g.readBack(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
+	{gate, "412 after no answer passes", "return g.readBack(ctx, id, nonce, deadline)", "return version, nil", true},
+	{gate, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
+	{gate, "an unclear claim may be tried again", "refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "refuse(IndexUnavailable, fmt.Errorf(\"claim: %w\", err))", true},
+	{gate, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
+	{gate, "an unreadable claim passes", "case err != nil:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "case err != nil:\n\t\treturn version, nil\n\tcase false:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", false},
+	{gate, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
+	{gate, "another's claim is always used", "refuse(entry.Reason, errors.New(\"somebody", "refuse(Used, errors.New(\"somebody", true},
+
+	{gate, "a bucket without versions passes", "if version == \"\" {", "if false {", false},
+	{gate, "an unclear list passes", "if err != nil {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", "if err != nil {\n\t\treturn nil\n\t}\n\tif false {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", true},
+	{gate, "an empty list passes", "return refuse(ClaimUnknown, errors.New(\"list the claim's versions: none\"))", "return nil", true},
+	{gate, "a delete marker in the list passes", "if v.DeleteMarker {", "if false {", true},
+	{gate, "any version in the list passes", "if versions[len(versions)-1].ID != version {", "if false {", true},
+	{gate, "the newest version passes", "if versions[len(versions)-1].ID != version {", "if versions[0].ID != version {", true},
+
+	{budget, "409 is not tried again", "case errors.Is(last, ErrConflict):\n", "case false:\n", true},
+	{budget, "a definite answer is asked for again", "case fault == nil || !fault.transient():\n\t\t\t\treturn last", "case false:\n\t\t\t\treturn last", false},
+	{budget, "one try", "maxTries = 3", "maxTries = 1", true},
+	{budget, "a fourth try", "maxTries = 3", "maxTries = 4", false},
+	{budget, "a pause may outlast the deadline", "if until.Sub(r.clock.Now()) < least+pauseUnit<<(try-1) {", "if false {", false},
+	{budget, "an ended invocation goes on", "if err := r.pause(ctx, try); err != nil {", "if err := r.pause(ctx, try); false {", false},
+	{budget, "a dead connection is waited for", "if fault == nil || !fault.Stale {", "if true {", false},
+	{budget, "a request begins without time for it", "if left < least {", "if false {", false},
+	{budget, "a request may outlast the deadline", "request(min(limit, left))", "request(limit)", false},
+	{budget, "a request has no limit of its own", "request(min(limit, left))", "request(left)", false},
+	{budget, "pauses do not grow", "longest := pauseUnit << (try - 1)", "longest := pauseUnit", false},
+	{budget, "no pause", "return r.clock.Sleep(ctx, longest*time.Duration(b[0])/256)", "return ctx.Err()", false},
+	{budget, "every pause is the longest", "longest*time.Duration(b[0])/256", "longest", false},
+	{budget, "no random bytes, and no error", "return \"\", fmt.Errorf(\"read random bytes: %w\", err)", "return hex.EncodeToString(b), nil", false},
+}
