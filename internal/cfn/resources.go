@@ -219,6 +219,8 @@ type WebACL struct {
 	DefaultAction    map[string]any
 	Rules            []WebACLRule
 	VisibilityConfig map[string]any
+	// CustomResponseBodies are the answers that rules name, by name.
+	CustomResponseBodies map[string]any
 }
 
 // WebACLRule is one rule of a web ACL.
