@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 )
 
 const keyHelp = `oncegate key create --label LABEL [flags]
@@ -33,18 +31,16 @@ key makes, and in the log. list shows all keys, never the keys themselves. revok
 takes the label, the beginning of the id (8 digits or more) or the key, and names
 the ids where that leaves a choice. 30 seconds later the key mints nowhere.
 
-It talks to the bucket, with the credentials in AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, at AWS_ENDPOINT_URL_S3 where that is
-set. For make dev: . build/dev/env
+    --config PATH  settings of the deployment (config.json)
+    --json         print one JSON object for each key
 
-    --config PATH     settings of the deployment (config.json, if there is one)
-    --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
-    --region REGION   instead of the settings' ($AWS_REGION with another bucket)
+It talks straight to the bucket, as oncegate status does. The role needs
+s3:GetObject and s3:PutObject on keys/*, s3:ListBucketVersions, s3:ListBucket.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
 
 Example: oncegate key create --label "photo app, staging"
 `
-
-const keyUsage = "want oncegate key create, list or revoke (see oncegate help key)"
 
 // keyStore is the records of keys in one bucket.
 type keyStore struct{ index *s3index.Index }
@@ -56,59 +52,53 @@ type keyRecord struct {
 }
 
 func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) == 0 {
-		return errors.New(keyUsage)
-	}
-	verb, args := args[0], args[1:]
 	fs := newFlags("key")
 	configPath := fs.String("config", "", "")
-	bucket := fs.String("bucket", "", "")
-	region := fs.String("region", "", "")
-	var label, which string
-	var asJSON bool
-	switch verb {
-	case "-h", "-help", "--help":
-		return parse(fs, []string{"-h"})
-	case "create":
-		fs.StringVar(&label, "label", "", "")
-	case "list":
-		fs.BoolVar(&asJSON, "json", false, "")
-	case "revoke":
-		// It may stand before the flags or after them.
-		if n := len(args); n > 0 && !strings.HasPrefix(args[0], "-") {
-			which, args = args[0], args[1:]
-		} else if n > 0 && !strings.HasPrefix(args[n-1], "-") {
-			which, args = args[n-1], args[:n-1]
+	label := fs.String("label", "", "")
+	asJSON := fs.Bool("json", false, "")
+	var words []string // what is no flag: the verb, and the key to revoke
+	for {
+		if err := parseFlags(fs, args); err != nil {
+			return err
 		}
-	default:
-		return fmt.Errorf("unknown verb %q: %s", "key "+verb, keyUsage)
+		if fs.NArg() == 0 {
+			break
+		}
+		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
 	}
-	if err := parse(fs, args); err != nil {
-		return err
+	want := map[string]int{"create": 1, "list": 1, "revoke": 2}
+	switch {
+	case len(words) == 0 || want[words[0]] == 0:
+		return usagef(fs, "want key create, key list or key revoke")
+	case len(words) != want[words[0]] && words[0] == "revoke":
+		return usagef(fs, "%d keys given, want one: a label, an id or a key", len(words)-1)
+	case len(words) != want[words[0]]:
+		return usagef(fs, "unexpected argument %q", words[1])
 	}
-	conf, err := verifyConfig(*configPath)
+	verb := words[0]
+	if *label != "" && verb != "create" || *asJSON && verb != "list" {
+		return usagef(fs, "--label is for key create, --json for key list")
+	}
+	if verb == "create" {
+		if err := apikey.CheckLabel(*label); err != nil {
+			return usagef(fs, "--%w", err)
+		}
+	}
+	client, _, conf, err := openClient(*configPath)
 	if err != nil {
 		return err
 	}
-	name, where := bucketOf(conf, *bucket, *region)
-	if name == "" {
-		return errors.New("no bucket: set \"bucket\" in config.json, or give --bucket (with make dev: . build/dev/env)")
-	}
-	provider := environment()
-	if provider == nil {
-		return errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with make dev: . build/dev/env)")
-	}
-	store := keyStore{s3index.New(s3sdk.New(name, where, envOr("AWS_ENDPOINT_URL_S3", ""), provider))}
+	store := keyStore{s3index.New(client)}
 	switch verb {
 	case "create":
-		err = store.create(ctx, label, stdout, stderr)
+		err = store.create(ctx, *label, stdout, stderr)
 		if err == nil && conf != nil && conf.Auth.Kind != config.AuthAPIKey {
 			fmt.Fprintf(stderr, "note: the settings say \"auth\": %q; keys are asked for with \"api-key\"\n", conf.Auth.Kind)
 		}
 	case "list":
-		err = store.list(ctx, asJSON, stdout)
+		err = store.list(ctx, *asJSON, stdout)
 	case "revoke":
-		err = store.revoke(ctx, which, stdout)
+		err = store.revoke(ctx, words[1], stdout)
 	}
 	return err
 }
@@ -116,7 +106,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 func (s keyStore) create(ctx context.Context, label string, stdout, stderr io.Writer) error {
 	record, err := apikey.NewRecord(label, time.Now())
 	if err != nil {
-		return fmt.Errorf("--%w", err)
+		return err
 	}
 	key, err := apikey.New(rand.Reader)
 	if err != nil {
@@ -149,10 +139,8 @@ func (s keyStore) list(ctx context.Context, asJSON bool, stdout io.Writer) error
 		return err
 	}
 	if asJSON {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetEscapeHTML(false)
 		for _, k := range keys {
-			if err := encoder.Encode(k); err != nil {
+			if err := writeJSON(stdout, k); err != nil {
 				return err
 			}
 		}
@@ -171,9 +159,6 @@ func (s keyStore) list(ctx context.Context, asJSON bool, stdout io.Writer) error
 }
 
 func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) error {
-	if which == "" {
-		return errors.New("which key? oncegate key revoke LABEL|ID|KEY")
-	}
 	k, err := s.find(ctx, which)
 	if err != nil {
 		return err
