@@ -57,8 +57,8 @@ test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deplo
 # The artifact itself, in bare Node: what is deployed now, and what comes next.
 .PHONY: test-node
 test-node: build ## the artifact in Node 22 and Node 24
-	$(NODE22) --test edge/node/
-	$(NODE24) --test edge/node/
+	$(NODE22) --test 'edge/node/*.test.mjs'
+	$(NODE24) --test 'edge/node/*.test.mjs'
 
 .PHONY: test-infra
 test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk synth offline

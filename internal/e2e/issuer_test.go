@@ -28,6 +28,7 @@ type issuer struct {
 	rsa     *rsa.PrivateKey
 	ec      *ecdsa.PrivateKey
 	ed      ed25519.PrivateKey
+	set     []byte
 	fetches atomic.Int32
 	secret  func(string) // is told each part of a token
 }
@@ -54,11 +55,15 @@ func newIssuer(t *testing.T) *issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.URL = newSite(t, func(w http.ResponseWriter, r *http.Request) {
-		i.fetches.Add(1)
-		w.Write(set)
-	})
+	i.set = set
+	i.URL = newSite(t, i.ServeHTTP)
 	return i
+}
+
+// ServeHTTP publishes the keys, at any path.
+func (i *issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	i.fetches.Add(1)
+	w.Write(i.set)
 }
 
 // newSite is an HTTP server on this machine.
