@@ -44,6 +44,7 @@ build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory 
 
 .PHONY: test
 test: build tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
 	@$(MAKE) --no-print-directory test-wasm test-node test-infra
 

@@ -140,12 +140,11 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
-// Who asks for too much gets what every refusal has, but for CORS and JSON.
-func TestWebACLAnswers(t *testing.T) {
+// Each rate rule answers 429, and says when to come back.
+func TestRateRules(t *testing.T) {
 	acl := ofType(t, full, "Edge", "AWS::WAFv2::WebACL")[0]
-	says(t, acl, `"CustomResponseBodies":{"too-many-requests":{"Content":"Too Many Requests: wait and ask for fewer URLs.","ContentType":"TEXT_PLAIN"}}`)
-	const answer = `"Action":{"Block":{"CustomResponse":{"CustomResponseBodyKey":"too-many-requests","ResponseCode":429,"ResponseHeaders":[` +
-		`{"Name":"cache-control","Value":"no-store"},{"Name":"retry-after","Value":"300"},{"Name":"x-oncegate-reason","Value":"rate"}]}}}`
+	const answer = `"Action":{"Block":{"CustomResponse":{"CustomResponseBodyKey":"rate","ResponseCode":429,"ResponseHeaders":[` +
+		`{"Name":"cache-control","Value":"no-store"},{"Name":"retry-after","Value":"300"}]}}}`
 	if n := strings.Count(acl, answer); n != 2 {
 		t.Errorf("%d rules answer 429 so, want one for addresses and one for API keys: %s", n, acl)
 	}

@@ -15,6 +15,10 @@ import (
 // https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
 
+// tooManyBody is the answer to who asks too often, whatever was accepted: WAF knows
+// one. openapi.yaml documents it.
+const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests: this address or key has asked for too many URLs in five minutes."}`
+
 // rateWindow is over how many seconds requests are counted.
 const rateWindow = 300
 
@@ -66,18 +70,14 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 		Scope:         jsii.String("CLOUDFRONT"),
 		DefaultAction: &awswafv2.CfnWebACL_DefaultActionProperty{Allow: map[string]interface{}{}},
 		Rules:         &rules,
-		CustomResponseBodies: map[string]*awswafv2.CfnWebACL_CustomResponseBodyProperty{
-			tooMany: {ContentType: jsii.String("TEXT_PLAIN"), Content: jsii.String("Too Many Requests: wait and ask for fewer URLs.")},
+		CustomResponseBodies: map[string]interface{}{
+			"rate": &awswafv2.CfnWebACL_CustomResponseBodyProperty{ContentType: jsii.String("APPLICATION_JSON"), Content: jsii.String(tooManyBody)},
 		},
 		VisibilityConfig: visibility(conf.Deploy.Name),
 	})
 }
 
-// tooMany names the body of the web ACL's 429.
-const tooMany = "too-many-requests"
-
-// rateRule refuses what is over a rate, in the manner of a refusal by the functions.
-// The web ACL cannot look at Accept, so this one is always text.
+// rateRule refuses what is over a rate.
 func rateRule(name string, priority int, statement *awswafv2.CfnWebACL_RateBasedStatementProperty) *awswafv2.CfnWebACL_RuleProperty {
 	return &awswafv2.CfnWebACL_RuleProperty{
 		Name:     jsii.String(name),
@@ -85,12 +85,11 @@ func rateRule(name string, priority int, statement *awswafv2.CfnWebACL_RateBased
 		Action: &awswafv2.CfnWebACL_RuleActionProperty{Block: &awswafv2.CfnWebACL_BlockActionProperty{
 			CustomResponse: &awswafv2.CfnWebACL_CustomResponseProperty{
 				ResponseCode:          jsii.Number(429),
-				CustomResponseBodyKey: jsii.String(tooMany),
+				CustomResponseBodyKey: jsii.String("rate"),
 				ResponseHeaders: &[]interface{}{
 					customHeader("cache-control", "no-store"),
-					// After so long without a request nothing is counted any more.
+					// WAF counts anew every few seconds, over the whole window.
 					customHeader("retry-after", strconv.Itoa(rateWindow)),
-					customHeader("x-oncegate-reason", "rate"),
 				},
 			},
 		}},

@@ -214,13 +214,13 @@ type Origin struct {
 
 // WebACL is a WAF web ACL; its rules are not taken apart further.
 type WebACL struct {
-	ID               string `json:"-"`
-	Name, Scope      string
-	DefaultAction    map[string]any
-	Rules            []WebACLRule
-	VisibilityConfig map[string]any
-	// CustomResponseBodies are the answers that rules name, by name.
-	CustomResponseBodies map[string]any
+	ID            string `json:"-"`
+	Name, Scope   string
+	DefaultAction map[string]any
+	Rules         []WebACLRule
+	// CustomResponseBodies are what the rules answer with, by name.
+	CustomResponseBodies map[string]struct{ Content, ContentType string }
+	VisibilityConfig     map[string]any
 }
 
 // WebACLRule is one rule of a web ACL.

@@ -300,8 +300,11 @@ func TestEnableLetsOneMoreThrough(t *testing.T) {
 					st.FaultOn(m.Name, fault)
 					options := replace
 					_, err := op.Enable(t.Context(), target(m), options)
-					if left != 0 {
-						t.Fatalf("%d of %d faults were not met: %v", left, times, err)
+					mu.Lock()
+					unmet := left
+					mu.Unlock()
+					if unmet != 0 {
+						t.Fatalf("%d of %d faults were not met: %v", unmet, times, err)
 					}
 					if uncertain, ok := errors.AsType[*onetime.UncertainError](err); ok {
 						options.Claim = uncertain.Claim

@@ -54,7 +54,7 @@ func (m mutant) suites() []suite {
 	if strings.HasPrefix(m.file, "edge/") {
 		return []suite{edges}
 	}
-	return []suite{unit, edges, long}
+	return []suite{unit, explore, edges, long}
 }
 
 // sources are what the suites are built from, as path prefixes from the root.

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 const (
 	gate    = "internal/onetime/gate.go"
 	put     = "internal/onetime/put.go"
@@ -14,7 +16,7 @@ const (
 )
 
 // mutants are all of them, in the order of the rules.
-var mutants = append(append(append([]mutant{}, gateMutants...), ruleMutants...), edgeMutants...)
+var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants)
 
 // gateMutants are the rows of the protocol's table, and what holds them together.
 var gateMutants = []mutant{
@@ -31,7 +33,7 @@ var gateMutants = []mutant{
 	{gate, "passes without an upload signature", "if err != nil {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", "if false {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", false},
 	{gate, "no signature, and the client may try again", "refuse(ClaimUnknown, fmt.Errorf(\"sign", "refuse(IndexUnavailable, fmt.Errorf(\"sign", false},
 	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
-	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "_ = id", false},
+	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "refusal.ID = \"\"", false},
 
 	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},
@@ -42,7 +44,8 @@ var gateMutants = []mutant{
 	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn refuse(Revoked, nil)\n\tcase usedErr == nil:", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil:", true},
 	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
-	{gate, "a valid entry that does not parse goes on", "entry, err := ParseValidEntry(body)\n\tif err != nil {", "entry, err := ParseValidEntry(body)\n\tif false {", false},
+	// What does not parse has no key, so the next rule would refuse it as well.
+	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
 	{gate, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
 	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,8 +121,9 @@ func TestDeleteExpired(t *testing.T) {
 // TestLedgerFaults: what is no definite answer is a fault, with the status if there
 // was one.
 func TestLedgerFaults(t *testing.T) {
-	var fault locals3.Fault
-	server := locals3test.New(t, func(o *locals3.Options) { o.Fault = func(*http.Request) locals3.Fault { return fault } })
+	var fault atomic.Pointer[locals3.Fault]
+	fault.Store(&locals3.Fault{})
+	server := locals3test.New(t, func(o *locals3.Options) { o.Fault = func(*http.Request) locals3.Fault { return *fault.Load() } })
 	l := ledger(server)
 	for op, request := range map[string]func() error{
 		"HeadObject":    func() error { _, err := l.HeadObject(t.Context(), limit, "uploads/x"); return err },
@@ -130,10 +132,11 @@ func TestLedgerFaults(t *testing.T) {
 		"ListEntries":   func() error { _, err := l.ListEntries(t.Context(), limit, onetime.ValidEntries, ""); return err },
 	} {
 		for _, status := range []int{0, 403, 429, 500, 503} {
-			fault = locals3.Fault{Kind: locals3.Answer, Status: status}
+			f := locals3.Fault{Kind: locals3.Answer, Status: status}
 			if status == 0 {
-				fault.Kind = locals3.Drop
+				f.Kind = locals3.Drop
 			}
+			fault.Store(&f)
 			err := request()
 			if f, ok := errors.AsType[*onetime.Fault](err); !ok || f.Op != op || f.Status != status {
 				t.Errorf("%s, %d: %v", op, status, err)

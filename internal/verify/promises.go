@@ -11,7 +11,7 @@ var promises = []promise{
 	{id: "mint-head", needs: []string{"mint"}, check: (*run).mintHead,
 		text: "HEAD /url answers 200 and makes no URL"},
 	{id: "mint-options", needs: []string{"mint"}, check: (*run).mintOptions,
-		text: "/url with a query (400 options), with another method (403 method), below it (403 path): no URL"},
+		text: "/url with an unknown option (400 options), with another method (403 method), below it (403 path): no URL"},
 	{id: "registered", needs: []string{"mint"}, bucket: true, check: (*run).registered,
 		text: "the SHA-256 of path?query names an entry under signatures/valid/ with the URL's key and time"},
 	{id: "gate", check: (*run).gate,

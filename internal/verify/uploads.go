@@ -192,7 +192,8 @@ func (r *run) mintOptions(ctx context.Context) error {
 		{request{what: "GET /url/x", method: "GET", target: "/url/x"}, 403, "path"},
 		{request{what: "GET //url", method: "GET", target: "//url"}, 403, "path"},
 		{request{what: "GET /%75rl", method: "GET", target: "/%75rl"}, 403, "path"},
-		{request{what: "POST /url", method: "POST", target: "/url", body: strings.NewReader("x"), length: 1}, 403, "method"},
+		{request{what: "POST /url without JSON", method: "POST", target: "/url", body: strings.NewReader("x"), length: 1}, 400, "options"},
+		{request{what: "PUT /url", method: "PUT", target: "/url", body: strings.NewReader("x"), length: 1}, 403, "method"},
 		{request{what: "DELETE /url", method: "DELETE", target: "/url"}, 403, "method"},
 	})
 }

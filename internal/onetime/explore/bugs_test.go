@@ -321,6 +321,9 @@ func limits() []bug {
 		// Why a lifecycle deletes in days, and not while an invocation is under way.
 		{scenario{name: "limit: versions purged at any moment", cast: append(two[:2:2], stray("stray", true)), mode: onetime.Listed},
 			"not the first version"},
+		// Why a URL is to be enabled when its upload is over, or writeOnce be set.
+		{scenario{name: "limit: enabled while an upload is under way", kept: true,
+			cast: []part{gateThen("g1"), gateThen("g2"), enable("enable", once)}}, "is overwritten by"},
 	}
 }
 

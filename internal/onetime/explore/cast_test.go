@@ -30,7 +30,8 @@ const (
 // gate is one upload with the URL, decided by the code of production.
 func gate(name string) part {
 	return part{name: name, kind: gates, timed: true, play: func(a *actor, entropy onetime.Entropy) (string, error) {
-		return a.decide(entropy)
+		result, _, err := a.decide(entropy)
+		return result, err
 	}}
 }
 
@@ -38,9 +39,10 @@ func gate(name string) part {
 func gateThen(name string) part {
 	p := gate(name)
 	p.play = func(a *actor, entropy onetime.Entropy) (string, error) {
-		result, err := a.decide(entropy)
+		result, headers, err := a.decide(entropy)
 		if result == pass {
-			_ = scheduled{a}.Upload() // S3 may not take it, or say so to nobody
+			// S3 may not take it, or say so to nobody.
+			_ = scheduled{a}.Upload(headers["if-none-match"] == "*")
 		}
 		return result, err
 	}
@@ -58,7 +60,8 @@ func gateAtSomeTime(name string) part {
 			}
 			return struct{}{}, "", nil
 		})
-		return a.decide(entropy)
+		result, _, err := a.decide(entropy)
+		return result, err
 	}
 	return p
 }
@@ -73,7 +76,8 @@ func (a *actor) ledger() onetime.Ledger {
 	return scheduled{a}
 }
 
-func (a *actor) decide(entropy onetime.Entropy) (string, error) {
+// decide returns the decision, and the headers that the upload has to have.
+func (a *actor) decide(entropy onetime.Entropy) (result string, headers map[string]string, err error) {
 	decider := onetime.Gate{
 		Index:        a.ledger(),
 		Presigner:    onetimetest.Presigner{},
@@ -81,14 +85,15 @@ func (a *actor) decide(entropy onetime.Entropy) (string, error) {
 		Entropy:      entropy,
 		Region:       onetimetest.Region,
 		FirstVersion: a.run.scenario.mode,
+		WriteOnce:    a.run.scenario.writeOnce,
 	}
-	_, err := decider.Decide(context.Background(), onetime.Put{
+	passed, err := decider.Decide(context.Background(), onetime.Put{
 		Method: "PUT", Path: url().Path, Query: url().Query, Headers: fiveBytes{}, Request: a.name,
 	}, a.deadline)
 	if err == nil {
-		return pass, nil
+		return pass, passed.Headers, nil
 	}
-	return string(onetime.ReasonOf(err)), err
+	return string(onetime.ReasonOf(err)), nil, err
 }
 
 // fiveBytes are the headers of an upload of so many.

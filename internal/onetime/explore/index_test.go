@@ -154,9 +154,12 @@ func (x scheduled) ListEntries(context.Context, time.Duration, onetime.EntryKind
 }
 
 // Upload stores the object, as the viewer's PUT does once it has passed.
-func (x scheduled) Upload() error {
+func (x scheduled) Upload(ifAbsent bool) error {
 	_, err := ask(x.actor, "Upload", nil, func() (struct{}, string, error) {
-		version, _ := x.run.store.Put(url().Key, onetimetest.Entry{Body: []byte(x.name)}, false)
+		version, ok := x.run.store.Put(url().Key, onetimetest.Entry{Body: []byte(x.name)}, ifAbsent)
+		if !ok {
+			return struct{}{}, "", onetime.ErrExists
+		}
 		x.run.log = append(x.run.log, event{x.name, "stored", version})
 		return struct{}{}, "", nil
 	})

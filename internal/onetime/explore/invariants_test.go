@@ -49,6 +49,18 @@ func (r *run) check() string {
 	if winners > generations {
 		return fmt.Sprintf("%d winners, at most %d are allowed", winners, generations)
 	}
+	if there := ""; r.scenario.kept {
+		for _, e := range r.log {
+			switch {
+			case e.what == "stored" && there != "":
+				return "the object of " + there + " is overwritten by " + e.who
+			case e.what == "stored":
+				there = e.who
+			case e.what == "hidden":
+				there = ""
+			}
+		}
+	}
 	for _, a := range r.actors {
 		if !a.done {
 			continue

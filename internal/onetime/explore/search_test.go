@@ -20,7 +20,9 @@ type scenario struct {
 	before   []string // writes to the expired entry, long ago
 	unminted bool
 	lie      func(scheduled) onetime.Ledger // stands between the participants and S3
-	full     bool                           // too long for every day
+	// writeOnce is the gate's setting of that name, kept asks whether a stored object
+	// is ever overwritten.
+	writeOnce, kept bool
 
 	renamed [][]int // see renamings
 }

@@ -1,0 +1,45 @@
+package main
+
+const (
+	claim    = "internal/onetime/claim.go"
+	enable   = "internal/onetime/enable.go"
+	operator = "internal/onetime/operator.go"
+)
+
+// operatorMutants are what an operator holds to when he revokes and enables.
+var operatorMutants = []mutant{
+	{claim, "the claim's nonce is always the same", "nonce, err := randomHex(c.entropy, nonceBytes)", "nonce, err := \"00112233445566778899aabbccddeeff\", error(nil)", false},
+	{claim, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
+	{claim, "the claim is for another reason", "Reason: reason,", "Reason: Used,", false},
+	{claim, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
+	{claim, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", false},
+	{claim, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
+	{claim, "412 after no answer passes", "return c.readBack(ctx, id, nonce, deadline)", "return version, nil", true},
+	{claim, "412 after no answer is another's", "return c.readBack(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
+	{claim, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
+	{claim, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
+	{claim, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
+
+	{operator, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
+	{operator, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase entryErr != nil:", "case entryErr != nil:", false},
+	{operator, "a revoke of what was never minted", "case entryErr != nil:", "case false:", true},
+	{operator, "a revoke claims for an upload", "claimant.claim(ctx, target.ID, Revoked,", "claimant.claim(ctx, target.ID, Used,", true},
+	{operator, "a lost claim revokes", "case Used, Revoked: // by", "case Used, Revoked:\n\t\treturn true, nil\n\tcase Internal: // by", true},
+	{operator, "a used URL was revoked", "return &StateError{StateUsed, \"the URL was used already\"}", "return nil", true},
+	{operator, "an unclear revoke was one", "return false, fmt.Errorf(\"it is not known whether the URL is revoked: %w\", err)", "return true, nil", true},
+
+	{enable, "enable what was never minted", "return Enabled{}, &StateError{StateUnknown, \"the URL is not in the index and cannot be enabled: mint a new one\"}", "entry.Expires = o.Clock.Now().Add(time.Hour)", false},
+	{enable, "enable what has expired", "case !o.Clock.Now().Before(entry.Expires):", "case false:", false},
+	{enable, "enable, whatever is stored", "if !stored && !errors.Is(objectErr, ErrAbsent) {", "if false {", false},
+	{enable, "enable what is not spent", "case len(versions) == 0:\n\t\treturn Enabled{}, &StateError{StateMinted, \"the URL is not spent: there is nothing to enable\"}\n", removed, true},
+	{enable, "enable another claim than this one", "case options.Claim != \"\" && !slices", "case false && !slices", true},
+	{enable, "replace unasked", "case stored && !options.Replace:", "case false:", true},
+	{enable, "the object stays in sight", "if stored {\n\t\tif err := o.hideObject", "if false {\n\t\tif err := o.hideObject", false},
+	{enable, "an object that was not hidden", "object.ETag); err != nil {", "object.ETag); false {", false},
+	{enable, "a deletion that was not made", "if err != nil {\n\t\t\treturn Enabled{}, uncertain(fmt.Errorf(\"remove version", "if false {\n\t\t\treturn Enabled{}, uncertain(fmt.Errorf(\"remove version", true},
+	{enable, "one version stays", "for _, v := range versions {\n\t\terr := o.repeat", "for _, v := range versions[:len(versions)-1] {\n\t\terr := o.repeat", true},
+	{enable, "it does not look whether somebody claimed", "done.Spent = reason", "_ = reason", true},
+	{enable, "delete by an id that comes again", "if v.ID == \"\" || v.ID == \"null\" {", "if v.ID == \"null\" {", false},
+	{enable, "delete by the id null", "if v.ID == \"\" || v.ID == \"null\" {", "if v.ID == \"\" {", false},
+	{enable, "delete markers go last", "case a.DeleteMarker:\n\t\t\treturn -1\n\t\t}\n\t\treturn 1", "case a.DeleteMarker:\n\t\t\treturn 1\n\t\t}\n\t\treturn -1", false},
+}
