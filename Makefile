@@ -23,7 +23,7 @@ TEMPLATES := build/cdk.out/manifest.json
 # Set when the recipes run, for npm brings them.
 NODE22 = $$(echo node_modules/node22-*/bin/node)
 NODE24 = $$(echo node_modules/node24-*/bin/node)
-EDGE := build/edge/oncegate.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
+EDGE := build/edge/oncegate.wasm build/edge/oncegate-jwt.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
 
 # Sources of a Go main, generated files and other modules left out.
 GOFILES := $(shell find cmd edge internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
@@ -49,7 +49,7 @@ test: build tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 ser
 	@$(MAKE) --no-print-directory test-wasm test-node test-infra
 
 # The packages that run at the edge, compiled for and run on what runs there.
-WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./edge
+WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./internal/apikey ./internal/bearer ./edge
 .PHONY: test-wasm
 test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deployed
 	PATH="$$(pwd)/$$(dirname $(NODE22)):$$PATH" GOOS=js GOARCH=wasm \
@@ -58,8 +58,8 @@ test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deplo
 # The artifact itself, in bare Node: what is deployed now, and what comes next.
 .PHONY: test-node
 test-node: build ## the artifact in Node 22 and Node 24
-	$(NODE22) --test "edge/node/*.test.mjs"
-	$(NODE24) --test "edge/node/*.test.mjs"
+	$(NODE22) --test 'edge/node/*.test.mjs'
+	$(NODE24) --test 'edge/node/*.test.mjs'
 
 .PHONY: test-infra
 test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk synth offline
@@ -82,9 +82,11 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulnche
 	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	GOOS=js GOARCH=wasm $(GO) vet ./edge/wasm
+	GOOS=js GOARCH=wasm $(GO) vet -tags jwt ./edge/wasm
 	$(GO) -C infra vet ./...
 	$(STATICCHECK) ./...
 	GOOS=js GOARCH=wasm $(STATICCHECK) ./edge/wasm
+	GOOS=js GOARCH=wasm $(STATICCHECK) -tags jwt ./edge/wasm
 	cd infra && ../$(STATICCHECK) ./...
 	@if out=$$($(GOVULNCHECK) ./... 2>&1); then echo "$$out" | tail -n 3; \
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
@@ -166,10 +168,17 @@ $(TEMPLATES): $(INFRA) $(EDGE) $(NPM)
 
 # The artifact: same commit, same bytes. -s -w -buildid= leave out what differs
 # between machines, -trimpath the paths of this one.
+WASM = GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid='
 build/edge/oncegate.wasm: $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
 	@mkdir -p $(@D)
-	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $@ ./edge/wasm
+	@$(WASM) -o $@ ./edge/wasm
+
+# The mint's own build where config.json says "auth": {"jwt": …}.
+build/edge/oncegate-jwt.wasm: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@mkdir -p $(@D)
+	@$(WASM) -tags jwt -o $@ ./edge/wasm
 
 build/edge/index.mjs: edge/node/index.mjs
 	@install -D -m 644 $< $@

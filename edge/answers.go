@@ -104,7 +104,7 @@ func refusal(reason onetime.Reason, detail string, asJSON bool) *Response {
 		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message})
 	}
 	r.Headers.set("x-oncegate-reason", string(reason))
-	if reason == onetime.IndexUnavailable {
+	if reason == onetime.IndexUnavailable || reason == onetime.KeysUnavailable {
 		r.Headers.set("retry-after", retryAfter)
 	}
 	return r

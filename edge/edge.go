@@ -21,9 +21,10 @@ import (
 type Functions struct {
 	Minter         *onetime.Minter
 	Gate           *onetime.Gate
-	MaxCount       int      // URLs in one answer of mint
-	AllowedOrigins []string // origins of CORS, or the single "*"
-	Scheme         string   // of minted URLs: "https" at the real edge
+	Auth           Authorizer // who may mint; nil: anybody
+	MaxCount       int        // URLs in one answer of mint
+	AllowedOrigins []string   // origins of CORS, or the single "*"
+	Scheme         string     // of minted URLs: "https" at the real edge
 	Log            *slog.Logger
 }
 
@@ -71,7 +72,7 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 		case name != MintFunction && name != GateFunction:
 			err = fmt.Errorf("there is no function %q", name)
 		case request.Method == http.MethodOptions:
-			return Result{Response: preflight(name)}
+			return Result{Response: f.preflight(name)}
 		case name == MintFunction:
 			result, err = f.mint(ctx, event, deadline)
 		default:
@@ -84,7 +85,11 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 			detail = refusal.Detail
 		}
 		f.log(ctx, name, event, reason, err)
-		return Result{Response: refusal(reason, detail, wantsJSON(request.Headers))}
+		response := refusal(reason, detail, wantsJSON(request.Headers))
+		if refusals[reason].status == http.StatusUnauthorized && f.Auth != nil {
+			response.Headers.set("www-authenticate", f.Auth.Challenge(reason))
+		}
+		return Result{Response: response}
 	}
 	return result
 }
@@ -109,13 +114,22 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 	case request.Method != http.MethodGet && request.Method != http.MethodHead && request.Method != http.MethodPost:
 		return Result{}, &onetime.Refusal{Reason: onetime.Method}
 	}
+	// HEAD is for link previews and monitors: it makes nothing, asks S3 nothing and
+	// says nothing but that the function runs, so it needs no credential.
+	var by string
+	if f.Auth != nil && request.Method != http.MethodHead {
+		var err error
+		if by, err = f.Auth.Authorize(ctx, request.Headers, deadline); err != nil {
+			return Result{}, err
+		}
+	}
 	orders, err := parseOrders(request, f.MaxCount)
 	if err != nil {
 		return Result{}, err
 	}
+	orders.By = by
 	if request.Method == http.MethodHead {
-		// What a GET would say of itself, without a URL being made: link previews
-		// and monitors ask with HEAD.
+		// What a GET would say of itself, without a URL being made.
 		if err := f.Minter.Check(orders.Order); err != nil {
 			return Result{}, err
 		}
@@ -134,8 +148,12 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 		return Result{}, err
 	}
 	for _, m := range urls {
-		f.Log.InfoContext(ctx, "minted", "function", MintFunction, "id", m.ID, "key", m.Key,
-			"expires", m.Expires, "request", event.Records[0].CF.Config.RequestID)
+		attrs := []any{"function", MintFunction, "id", m.ID, "key", m.Key,
+			"expires", m.Expires, "request", event.Records[0].CF.Config.RequestID}
+		if by != "" {
+			attrs = append(attrs, "by", by)
+		}
+		f.Log.InfoContext(ctx, "minted", attrs...)
 	}
 	return Result{Response: mintedAnswer(f.Scheme+"://"+host[0], urls, orders.count == 0, wantsJSON(request.Headers))}, nil
 }

@@ -28,8 +28,12 @@ var refusals = map[onetime.Reason]struct {
 	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
 	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
 	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
+
+	onetime.CredentialMissing: {http.StatusUnauthorized, "a credential is needed to get a URL here."},
+	onetime.CredentialInvalid: {http.StatusUnauthorized, "this credential is not valid here."},
+	onetime.KeysUnavailable:   {http.StatusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
 }
 
-// retryAfter, in seconds, goes with the one refusal after which the same request
-// may succeed.
+// retryAfter, in seconds, goes with the refusals after which the same request may
+// succeed.
 const retryAfter = "1"

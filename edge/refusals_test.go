@@ -43,11 +43,12 @@ func reasons(t *testing.T) (all []onetime.Reason) {
 }
 
 // TestRefusals: the table has a row for every reason and no other, each answers as
-// every refusal does, and only one asks to be tried again.
+// every refusal does, and only two ask to be tried again.
 func TestRefusals(t *testing.T) {
 	statuses := map[onetime.Reason]int{
 		onetime.Used: 403, onetime.Revoked: 403, onetime.Unknown: 403, onetime.Expired: 403, onetime.Method: 403, onetime.Path: 403,
 		onetime.LengthRequired: 411, onetime.TooLarge: 413, onetime.TooSmall: 400, onetime.Type: 415, onetime.Header: 400, onetime.Options: 400,
+		onetime.CredentialMissing: 401, onetime.CredentialInvalid: 401, onetime.KeysUnavailable: 503,
 		onetime.IndexUnavailable: 503, onetime.ClaimUnknown: 503, onetime.Internal: 503,
 	}
 	want := reasons(t)
@@ -72,7 +73,7 @@ func TestRefusals(t *testing.T) {
 			"cache-control":     "no-store",
 			"x-oncegate-reason": string(reason),
 		}
-		if reason == onetime.IndexUnavailable {
+		if reason == onetime.IndexUnavailable || reason == onetime.KeysUnavailable {
 			headers["retry-after"] = "1"
 		}
 		for name, want := range headers {

@@ -44,6 +44,7 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"maxBytes", c.MaxBytes},
 		{"maxCount", c.MaxCount},
 		{"sha256", c.SHA256},
+		{"auth", c.Auth},
 		{"name", c.Deploy.Name},
 		{"memory", c.Deploy.Memory},
 		{"timeout", c.Deploy.Timeout},

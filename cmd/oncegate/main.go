@@ -6,6 +6,7 @@
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
 //	oncegate verify   hold a deployment to the README's promises
+//	oncegate key      make, list and revoke the keys that may mint
 //	oncegate config   print the settings in force
 //	oncegate version  print the version
 //
@@ -75,6 +76,7 @@ var verbs = []verb{
 	{"revoke", "take a URL back", revokeHelp, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
+	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
 	{"config", "print the settings in force", configHelp, runConfig},
 	{"version", "print the version", versionHelp, runVersion},
 }

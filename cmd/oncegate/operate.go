@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3sdk"
 )
@@ -72,23 +73,32 @@ func (f targetFlags) open(args []string) (*onetime.Operator, onetime.Target, err
 
 // openBucket finds the bucket and the credentials for it.
 func openBucket(configPath string) (*onetime.Operator, string, error) {
-	conf, err := verifyConfig(configPath)
+	client, region, _, err := openClient(configPath)
 	if err != nil {
 		return nil, "", err
+	}
+	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: rand.Reader}, region, nil
+}
+
+// openClient is openBucket for what is not about URLs. The settings are nil where
+// there are none.
+func openClient(configPath string) (*s3sdk.Client, string, *config.Config, error) {
+	conf, err := verifyConfig(configPath)
+	if err != nil {
+		return nil, "", nil, err
 	}
 	bucket, region := bucketOf(conf, "", "")
 	switch {
 	case bucket == "" && conf != nil:
-		return nil, "", conf.Deployable()
+		return nil, "", nil, conf.Deployable()
 	case bucket == "":
-		return nil, "", errors.New("there is no config.json here: name it with --config, or the bucket in ONCEGATE_BUCKET")
+		return nil, "", nil, errors.New("there is no config.json here: name it with --config, or the bucket in ONCEGATE_BUCKET")
 	}
 	provider := environment()
 	if provider == nil {
-		return nil, "", errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)")
+		return nil, "", nil, errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)")
 	}
-	client := s3sdk.New(bucket, region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider)
-	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: rand.Reader}, region, nil
+	return s3sdk.New(bucket, region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider), region, conf, nil
 }
 
 // wallClock is the machine's.

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	upload URL BODY     PUT the body
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
+//	readkey NAME FILE   $NAME is the text of the file
 //
 // upload prints the status and the reason of the answer.
 func TestScripts(t *testing.T) {
@@ -83,6 +84,12 @@ func TestScripts(t *testing.T) {
 					left--
 					return locals3.Fault{Kind: locals3.Drop, Apply: true}
 				})
+			},
+			"readkey": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: readkey NAME FILE")
+				}
+				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 			},
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) < 2 {

@@ -1,6 +1,6 @@
 // The Lambda handlers of oncegate: transport between Lambda, the Go program
-// (edge/wasm, compiled to oncegate.wasm) and S3. Nothing is decided here. Every
-// path that does not end in a clear result of the Go program is a refusal.
+// (edge/wasm) and S3. Nothing is decided here. Every path that does not end in a
+// clear result of the Go program is a refusal.
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -12,8 +12,14 @@ v8.setFlagsFromString('--liftoff-only');
 
 await import('./wasm_exec.js'); // Go's own glue; sets globalThis.Go
 
-const module = await WebAssembly.compile(readFileSync(new URL('oncegate.wasm', import.meta.url)));
 const config = readFileSync(new URL('config.json', import.meta.url), 'utf8');
+
+// The Go program comes in two builds. The one that can check tokens is larger, and
+// only the mint has a use for it, where the settings ask for tokens. The other one
+// lets nobody mint there.
+const tokens = JSON.parse(config)?.auth?.jwt !== undefined;
+const buildFor = (name) => (tokens && name === 'mint' ? 'oncegate-jwt.wasm' : 'oncegate.wasm');
+const compile = (file) => WebAssembly.compile(readFileSync(new URL(file, import.meta.url)));
 
 // Time kept for handing the answer over when the Go program has not answered.
 const ANSWER_RESERVE_MS = 100;
@@ -44,13 +50,13 @@ function refuse() {
 // panic, an exit or by being given up, all its invocations end in undefined.
 class Program {
   #waiting = new Map(); // invocation id -> resolve
-  #requests = new Set(); // requests to S3 under way
+  #requests = new Set(); // requests under way
   #lastID = 0;
   #host;
   #go = new globalThis.Go();
   ended = false;
 
-  static async start() {
+  static async start(module) {
     const program = new Program();
     const go = program.#go;
     const ready = new Promise((resolve) => {
@@ -60,6 +66,7 @@ class Program {
         ready: () => resolve(true),
         done: (id, result) => program.#settle(id, result),
         send: (...request) => program.#send(...request),
+        fetchKeys: (...request) => program.#fetchKeys(...request),
         log: (line) => process.stdout.write(line),
       };
     });
@@ -107,9 +114,27 @@ class Program {
     this.#waiting.delete(id);
   }
 
-  // #send makes one request to S3 and reports the outcome exactly once.
+  // #send makes one request to S3.
   #send(id, method, target, headers, body, limitMs) {
     const { scheme, host } = this.#host.endpoint;
+    const request = connection(scheme).request({
+      ...address(scheme, host), method, path: target, headers: parseHeaders(headers),
+    });
+    this.#await(id, request, body, limitMs);
+  }
+
+  // #fetchKeys gets the one URL that the settings name, on a connection of its own:
+  // minutes pass before the next time. A redirect is not followed.
+  #fetchKeys(id, limitMs) {
+    const url = new URL(this.#host.keysURL);
+    const request = (url.protocol === 'https:' ? https : http).request(url, {
+      agent: false, headers: { accept: 'application/json', 'user-agent': 'oncegate' },
+    });
+    this.#await(id, request, undefined, limitMs);
+  }
+
+  // #await sends a request and reports the outcome exactly once.
+  #await(id, request, body, limitMs) {
     const report = (status, lines, text, error, stale) => {
       if (reported) return;
       reported = true;
@@ -118,9 +143,6 @@ class Program {
       if (!this.ended) this.#call('received', id, status, lines, text, error, stale);
     };
     let reported = false;
-    const request = connection(scheme).request({
-      ...address(scheme, host), method, path: target, headers: parseHeaders(headers),
-    });
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
     this.#requests.add(request);
     request.on('error', (error) => {
@@ -186,11 +208,23 @@ function parseHeaders(lines) {
   return headers;
 }
 
-let program = await Program.start();
+const modules = {}; // compiled, by file
+const programs = {}; // running, by file
+
+async function programFor(name) {
+  const file = buildFor(name);
+  modules[file] ??= await compile(file);
+  if (!programs[file] || programs[file].ended) programs[file] = await Program.start(modules[file]);
+  return programs[file];
+}
+
+// A Lambda container runs one handler and names it here; what it needs is made ready
+// now, outside of any invocation.
+await programFor(process.env._HANDLER?.split('.')[1]);
 
 async function handle(name, event, context) {
   try {
-    if (program.ended) program = await Program.start();
+    const program = await programFor(name);
     const json = await program.invoke(name, event, Math.floor(context.getRemainingTimeInMillis()));
     return apply(event, json && JSON.parse(json));
   } catch (error) {

@@ -9,18 +9,24 @@
 //	send(id, method, target, headers, body, limitMs)
 //	                        makes one HTTP request to the S3 endpoint; headers are
 //	                        "name: value" lines. Ends in a call of received.
+//	fetchKeys(id, limitMs)  makes one HTTP request to keysURL. Ends in a call of
+//	                        received.
 //	done(id, resultJSON)    takes the result of an invocation
 //	log(line)               takes a line of the function's log, in JSON
 //
 // This program adds what the handler calls, and then says so by calling ready():
 //
 //	endpoint                { scheme, host } that send talks to
+//	keysURL                 what fetchKeys gets, if anything
 //	invoke(id, function, eventJSON, remainingMs)
 //	received(id, status, headers, body, error, stale)
 //	                        status 0: no answer, and error says why
 //
 // Each call crosses with strings and numbers only, once per direction: crossing
 // header by header costs more than the work itself.
+//
+// There are two builds. With tag jwt it can check tokens, which takes code that
+// nobody else should have to load; see authorizer.
 package main
 
 import (
@@ -39,6 +45,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"oncegate/edge"
+	"oncegate/internal/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
@@ -78,6 +85,10 @@ func run(host js.Value) error {
 		SessionToken:    env("AWS_SESSION_TOKEN"),
 	}, sender, time.Now)
 	functions := newFunctions(conf, client, env("ONCEGATE_VIEWER_SCHEME"), slog.New(newLogHandler(host)))
+	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
+	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), sender, local); err != nil {
+		return err
+	}
 
 	host.Set("endpoint", map[string]any{"scheme": endpoint.Scheme, "host": endpoint.Host})
 	host.Set("received", js.FuncOf(sender.received))
@@ -130,6 +141,23 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 	}
 }
 
+// newAuthorizer decides who may mint. local tells that this is not the real edge,
+// which can have neither of the variables that say so.
+func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, local bool) (edge.Authorizer, error) {
+	switch conf.Auth.Kind {
+	case config.AuthNone:
+		return nil, nil
+	case config.AuthAPIKey:
+		return apikey.NewAuthorizer(index, clock{}, rand.Reader), nil
+	case config.AuthJWT:
+		if conf.Auth.JWT.Local() && !local {
+			return nil, errors.New("auth.jwt.jwks is not https, which is for the local edge alone")
+		}
+		return newBearer(conf.Auth.JWT, sender), nil
+	}
+	return nil, fmt.Errorf("auth %q is not known here", conf.Auth.Kind)
+}
+
 // clock is real time.
 type clock struct{}
 
@@ -167,20 +195,26 @@ func newSender(host js.Value) *sender {
 // Send implements s3wire.Sender. The handler ends every request within limit, so
 // there is no timer here.
 func (s *sender) Send(ctx context.Context, limit time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
-	answered := make(chan reply, 1)
-	s.mu.Lock()
-	s.lastID++
-	id := s.lastID
-	s.pending[id] = answered
-	s.mu.Unlock()
-
 	var lines strings.Builder
 	for name, values := range header {
 		for _, value := range values {
 			lines.WriteString(name + ": " + value + "\n")
 		}
 	}
-	s.host.Call("send", id, method, target, lines.String(), string(body), limit.Milliseconds())
+	return s.await(func(id int) {
+		s.host.Call("send", id, method, target, lines.String(), string(body), limit.Milliseconds())
+	})
+}
+
+// await has a request made and waits for its outcome.
+func (s *sender) await(request func(id int)) (s3wire.Reply, error) {
+	answered := make(chan reply, 1)
+	s.mu.Lock()
+	s.lastID++
+	id := s.lastID
+	s.pending[id] = answered
+	s.mu.Unlock()
+	request(id)
 	r := <-answered
 	return r.Reply, r.err
 }

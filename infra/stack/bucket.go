@@ -15,6 +15,7 @@ const (
 	expiredKeys = "signatures/expired/*"
 	indexKeys   = "signatures/*"
 	uploadKeys  = "uploads/*"
+	apiKeys     = "keys/*"
 )
 
 // noncurrentDays is how long a version stays that was replaced or deleted.

@@ -76,11 +76,19 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 	return role
 }
 
-// mintStatements: the mint writes valid entries and reads nothing.
+// mintStatements: the mint writes valid entries and reads nothing but, where it asks
+// for them, the records of API keys.
 func mintStatements(conf config.Config) []awsiam.PolicyStatement {
-	return []awsiam.PolicyStatement{
+	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
 	}
+	if conf.Auth.Kind == config.AuthAPIKey {
+		statements = append(statements,
+			allow("ReadKeys", []string{"s3:GetObject"}, objects(conf, apiKeys)),
+			// For the answer 404, as with the gate: a key that nobody made would be 503.
+			allow("TellAbsentKeys", []string{"s3:ListBucket"}, bucketARN(conf)))
+	}
+	return statements
 }
 
 // gateStatements: the gate reads the index, writes expired entries, and lends its

@@ -140,6 +140,17 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
+// Each rate rule answers 429, and says when to come back.
+func TestRateRules(t *testing.T) {
+	acl := ofType(t, full, "Edge", "AWS::WAFv2::WebACL")[0]
+	const answer = `"Action":{"Block":{"CustomResponse":{"CustomResponseBodyKey":"rate","ResponseCode":429,"ResponseHeaders":[` +
+		`{"Name":"cache-control","Value":"no-store"},{"Name":"retry-after","Value":"300"}]}}}`
+	if n := strings.Count(acl, answer); n != 2 {
+		t.Errorf("%d rules answer 429 so, want one for addresses and one for API keys: %s", n, acl)
+	}
+	says(t, acl, `"AggregateKeyType":"IP"`, `"AggregateKeyType":"CUSTOM_KEYS","CustomKeys":[{"Header":{"Name":"x-api-key","TextTransformations":[{"Priority":0,"Type":"NONE"}]}}]`)
+}
+
 // The published versions and the logs outlive what a stack may delete.
 func TestWhatIsKept(t *testing.T) {
 	for id, r := range template(t, full, "Edge") {

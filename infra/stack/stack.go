@@ -94,7 +94,7 @@ func load(o Options) (config.Config, error) {
 			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge is in none of the partitions outside of the commercial one", o.Config, conf.Region)
 		}
 	}
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
 		if _, err := os.Stat(filepath.Join(o.Artifact, name)); err != nil {
 			return config.Config{}, fmt.Errorf("artifact is not complete, run make build: %w", err)
 		}

@@ -82,7 +82,7 @@ func synth(dir, name string) variant {
 
 func artifact(dir, settings string) string {
 	must(os.MkdirAll(dir, 0o755))
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
 		must(os.WriteFile(filepath.Join(dir, name), []byte("stand-in\n"), 0o644))
 	}
 	data, err := os.ReadFile(settings)

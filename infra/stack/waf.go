@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"strconv"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awswafv2"
 	"github.com/aws/jsii-runtime-go"
@@ -15,40 +17,45 @@ var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManaged
 
 // tooManyBody is the answer to who asks too often, whatever was accepted: WAF knows
 // one. openapi.yaml documents it.
-const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests: this address has asked for too many URLs in five minutes."}`
+const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests: this address or key has asked for too many URLs in five minutes."}`
 
-// newWebACL guards /url: how often one address may mint, and what AWS knows to be
-// bad. Everything else passes; the gate refuses garbage without cost in S3.
+// rateWindow is over how many seconds requests are counted.
+const rateWindow = 300
+
+// newWebACL guards /url: how often one address, and one API key, may mint, and what
+// AWS knows to be bad. Everything else passes; the gate refuses garbage without cost
+// in S3.
 func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
-	header := func(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProperty {
-		return &awswafv2.CfnWebACL_CustomHTTPHeaderProperty{Name: jsii.String(name), Value: jsii.String(value)}
-	}
-	tooMany := &awswafv2.CfnWebACL_BlockActionProperty{CustomResponse: &awswafv2.CfnWebACL_CustomResponseProperty{
-		ResponseCode:          jsii.Number(429),
-		CustomResponseBodyKey: jsii.String("rate"),
-		// WAF counts anew every few seconds, over the whole window.
-		ResponseHeaders: []interface{}{header("retry-after", "300"), header("cache-control", "no-store")},
-	}}
-	rules := []interface{}{
-		&awswafv2.CfnWebACL_RuleProperty{
-			Name:     jsii.String("url-rate"),
-			Priority: jsii.Number(0),
-			Action:   &awswafv2.CfnWebACL_RuleActionProperty{Block: tooMany},
-			Statement: &awswafv2.CfnWebACL_StatementProperty{
-				RateBasedStatement: &awswafv2.CfnWebACL_RateBasedStatementProperty{
-					AggregateKeyType:    jsii.String("IP"),
-					EvaluationWindowSec: jsii.Number(300),
-					Limit:               jsii.Number(conf.Deploy.WAFRate),
-					ScopeDownStatement:  onlyURL(),
+	rules := []interface{}{rateRule("url-rate", 0, &awswafv2.CfnWebACL_RateBasedStatementProperty{
+		AggregateKeyType:    jsii.String("IP"),
+		EvaluationWindowSec: jsii.Number(rateWindow),
+		Limit:               jsii.Number(conf.Deploy.WAFRate),
+		ScopeDownStatement:  onlyURL(),
+	})}
+	if conf.Auth.Kind == config.AuthAPIKey {
+		// One key from however many addresses. Requests without the header are not
+		// counted here:
+		// https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statement-type-rate-based-aggregation-options.html
+		rules = append(rules, rateRule("key-rate", 1, &awswafv2.CfnWebACL_RateBasedStatementProperty{
+			AggregateKeyType: jsii.String("CUSTOM_KEYS"),
+			CustomKeys: &[]interface{}{&awswafv2.CfnWebACL_RateBasedStatementCustomKeyProperty{
+				Header: &awswafv2.CfnWebACL_RateLimitHeaderProperty{
+					Name: jsii.String("x-api-key"),
+					TextTransformations: &[]interface{}{
+						&awswafv2.CfnWebACL_TextTransformationProperty{Priority: jsii.Number(0), Type: jsii.String("NONE")},
+					},
 				},
-			},
-			VisibilityConfig: visibility("url-rate"),
-		},
+			}},
+			EvaluationWindowSec: jsii.Number(rateWindow),
+			Limit:               jsii.Number(conf.Deploy.WAFRate),
+			ScopeDownStatement:  onlyURL(),
+		}))
 	}
+	first := len(rules)
 	for i, name := range managedRules {
 		rules = append(rules, &awswafv2.CfnWebACL_RuleProperty{
 			Name:           jsii.String(name),
-			Priority:       jsii.Number(i + 1),
+			Priority:       jsii.Number(first + i),
 			OverrideAction: &awswafv2.CfnWebACL_OverrideActionProperty{None: map[string]interface{}{}},
 			Statement: &awswafv2.CfnWebACL_StatementProperty{
 				ManagedRuleGroupStatement: &awswafv2.CfnWebACL_ManagedRuleGroupStatementProperty{
@@ -68,6 +75,31 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 		},
 		VisibilityConfig: visibility(conf.Deploy.Name),
 	})
+}
+
+// rateRule refuses what is over a rate.
+func rateRule(name string, priority int, statement *awswafv2.CfnWebACL_RateBasedStatementProperty) *awswafv2.CfnWebACL_RuleProperty {
+	return &awswafv2.CfnWebACL_RuleProperty{
+		Name:     jsii.String(name),
+		Priority: jsii.Number(priority),
+		Action: &awswafv2.CfnWebACL_RuleActionProperty{Block: &awswafv2.CfnWebACL_BlockActionProperty{
+			CustomResponse: &awswafv2.CfnWebACL_CustomResponseProperty{
+				ResponseCode:          jsii.Number(429),
+				CustomResponseBodyKey: jsii.String("rate"),
+				ResponseHeaders: &[]interface{}{
+					customHeader("cache-control", "no-store"),
+					// WAF counts anew every few seconds, over the whole window.
+					customHeader("retry-after", strconv.Itoa(rateWindow)),
+				},
+			},
+		}},
+		Statement:        &awswafv2.CfnWebACL_StatementProperty{RateBasedStatement: statement},
+		VisibilityConfig: visibility(name),
+	}
+}
+
+func customHeader(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProperty {
+	return &awswafv2.CfnWebACL_CustomHTTPHeaderProperty{Name: jsii.String(name), Value: jsii.String(value)}
 }
 
 // onlyURL matches what CloudFront routes to the mint, as CloudFront reads a path:

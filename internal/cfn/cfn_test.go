@@ -354,17 +354,34 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}, "response headers: the default behavior does not let pages read etag"},
 
 		{"managed rules on uploads", "full", func(t templates) {
-			r := properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[2].(object)
+			r := properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[3].(object)
 			delete(r["Statement"].(object)["ManagedRuleGroupStatement"].(object), "ScopeDownStatement")
 		}, "web acl: rule AWSManagedRulesCommonRuleSet is not limited to /url"},
 		{"no rate rule", "full", func(t templates) {
 			p := properties(t.edge, "AWS::WAFv2::WebACL", "")
 			p["Rules"] = p["Rules"].([]any)[1:]
-		}, "web acl: no rate rule of 500"},
-		{"the rate rule answers 403", "full", func(t templates) {
-			r := properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)
-			r["Action"] = object{"Block": object{}}
-		}, "web acl: rule url-rate does not answer 429"},
+		}, "web acl: no rate rule of 500 requests on /url for each address"},
+		{"no rate rule for keys", "full", func(t templates) {
+			p := properties(t.edge, "AWS::WAFv2::WebACL", "")
+			p["Rules"] = slices.Delete(p["Rules"].([]any), 1, 2)
+		}, "web acl: a rate rule of 500 requests on /url for each API key: false, the settings say true"},
+		{"a rate rule for another header", "full", func(t templates) {
+			r := properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[1].(object)
+			key := r["Statement"].(object)["RateBasedStatement"].(object)["CustomKeys"].([]any)[0].(object)
+			key["Header"].(object)["Name"] = "authorization"
+		}, "web acl: a rate rule of 500 requests on /url for each API key: false"},
+		{"a rate rule that answers 403", "full", func(t templates) {
+			properties(t.edge, "AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)["Action"] = object{"Block": object{}}
+		}, "web acl: rule url-rate does not answer 429 with retry-after"},
+		{"the mint cannot read keys", "full", func(t templates) { without(roleStatements(t, "MintRole"), "ReadKeys") },
+			"permissions: full-mint lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/keys/*"},
+		{"the mint cannot tell that a key is absent", "full", func(t templates) { without(roleStatements(t, "MintRole"), "TellAbsentKeys") },
+			"permissions: full-mint lacks: Allow s3:ListBucket on arn:aws:s3:::full-uploads"},
+		{"the mint reads keys that nobody asks for", "plain", func(t templates) {
+			document := roleStatements(t, "MintRole")
+			document["Statement"] = append(document["Statement"].([]any),
+				object{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::plain-uploads/keys/*"})
+		}, "permissions: oncegate-mint has what it does not need: Allow s3:GetObject on arn:aws:s3:::plain-uploads/keys/*"},
 		{"the web ACL is not attached", "full", func(t templates) { delete(distribution(t), "WebACLId") }, "web acl: the distribution has none"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -204,7 +204,11 @@ func permissions(f *Function, conf config.Config) []string {
 		"Allow logs:CreateLogGroup on " + logs, "Allow logs:CreateLogStream on " + logs, "Allow logs:PutLogEvents on " + logs,
 	}
 	if f.Handler == "index.mint" {
-		return append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
+		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
+		if conf.Auth.Kind == config.AuthAPIKey {
+			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*", "Allow s3:ListBucket on "+arn)
+		}
+		return lines
 	}
 	lines = append(lines,
 		"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
@@ -399,24 +403,32 @@ func checkWebACL(d *Deployment, conf config.Config, broken func(string, ...any))
 	if _, ok := d.WebACL.DefaultAction["Allow"]; !ok || d.WebACL.Scope != "CLOUDFRONT" {
 		broken("scope %s, default action %v; want CLOUDFRONT, Allow", d.WebACL.Scope, d.WebACL.DefaultAction)
 	}
-	rate := false
+	rates := map[string]bool{}
 	for _, r := range d.WebACL.Rules {
 		for kind, statement := range r.Statement {
 			s, _ := statement.(map[string]any)
-			if kind == "RateBasedStatement" && fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate) {
-				rate = true
-				if action := fmt.Sprint(r.Action); !strings.Contains(action, "ResponseCode:429") || !strings.Contains(action, "retry-after") {
-					broken("rule %s does not answer 429 with retry-after, as openapi.yaml says", r.Name)
-				}
-			}
 			match := fmt.Sprint(s["ScopeDownStatement"])
 			if !strings.Contains(match, "SearchString:/url ") || !strings.Contains(match, "STARTS_WITH") {
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
 			}
+			if kind != "RateBasedStatement" {
+				continue
+			}
+			if fmt.Sprint(s["Limit"]) == fmt.Sprint(conf.Deploy.WAFRate) {
+				rates[fmt.Sprint(s["AggregateKeyType"])+fmt.Sprint(s["CustomKeys"])] = true
+			}
+			if action := fmt.Sprint(r.Action); !strings.Contains(action, "ResponseCode:429") || !strings.Contains(action, "Name:retry-after") {
+				broken("rule %s does not answer 429 with retry-after", r.Name)
+			}
 		}
 	}
-	if !rate {
-		broken("no rate rule of %d requests on /url", conf.Deploy.WAFRate)
+	if !rates["IP<nil>"] {
+		broken("no rate rule of %d requests on /url for each address", conf.Deploy.WAFRate)
+	}
+	delete(rates, "IP<nil>")
+	const byKey = "CUSTOM_KEYS[map[Header:map[Name:x-api-key TextTransformations:[map[Priority:0 Type:NONE]]]]]"
+	if keys := conf.Auth.Kind == config.AuthAPIKey; keys != rates[byKey] {
+		broken("a rate rule of %d requests on /url for each API key: %v, the settings say %v", conf.Deploy.WAFRate, rates[byKey], keys)
 	}
 }
 

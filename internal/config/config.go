@@ -16,6 +16,8 @@
 //	maxBytes        bytes, 1 to 5368709120                        5368709120
 //	maxCount        URLs in one answer, 1 to 10                   10
 //	sha256          true or false                                 false
+//	auth            "none", "api-key" or {"jwt": {"issuer": "…",  none
+//	                "audience": "…", "jwks": "https://…"}}
 //
 // The rest is about the deployment (type Deploy):
 //
@@ -74,6 +76,8 @@ type Config struct {
 	// SHA256 lets mint be asked for the body's SHA-256; the distribution then
 	// forwards x-amz-checksum-sha256, which the gate sets and signs.
 	SHA256 bool
+	// Auth is who may mint.
+	Auth Auth
 	// Deploy is the shape of the deployment around the edge functions.
 	Deploy Deploy
 }
@@ -134,6 +138,7 @@ func Parse(data []byte) (Config, error) {
 		AllowedOrigins: []string{},
 		MaxBytes:       MaxUpload,
 		MaxCount:       MaxMaxCount,
+		Auth:           Auth{Kind: AuthNone},
 		Deploy:         defaultDeploy(),
 	}
 	for _, f := range fields {
@@ -169,6 +174,9 @@ func Parse(data []byte) (Config, error) {
 
 // Deployable refuses settings that only work on one machine.
 func (c Config) Deployable() error {
+	if c.Auth.JWT.Local() {
+		return fmt.Errorf("auth.jwt.jwks is %s: anybody between could put keys of their own in; allowed is https", c.Auth.JWT.JWKS)
+	}
 	if c.Bucket == PlaceholderBucket {
 		return fmt.Errorf("%w: set \"bucket\" in config.json to a name of your own (%s)", ErrPlaceholder, bucketRule)
 	}
@@ -176,7 +184,7 @@ func (c Config) Deployable() error {
 }
 
 const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
-	"maxExpires, maxBytes, maxCount, sha256, name, memory, timeout, " +
+	"maxExpires, maxBytes, maxCount, sha256, auth, name, memory, timeout, " +
 	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
 	"alarmEmail, alarmRefusals"
 
@@ -211,6 +219,7 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 	},
 	"maxCount": whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
 	"sha256":   boolean(func(c *Config) *bool { return &c.SHA256 }),
+	"auth":     setAuth,
 	"firstVersion": func(c *Config, raw json.RawMessage) error {
 		s, ok := text(raw)
 		if !ok || s != Conditional && s != Listed {

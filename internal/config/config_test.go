@@ -26,6 +26,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MaxExpires:     24 * time.Hour,
 		MaxBytes:       5 << 30,
 		MaxCount:       10,
+		Auth:           config.Auth{Kind: "none"},
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -51,6 +52,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		MaxBytes:       1 << 20,
 		MaxCount:       3,
 		SHA256:         true,
+		Auth:           config.Auth{Kind: "none"},
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -183,6 +185,7 @@ func FuzzParse(f *testing.F) {
 		``, `{}`, `null`, `{"bucket":"abc"}`, `{"bucket":"abc","bucket":"abd"}`,
 		`{"bucket":"abc","region":"us-gov-west-1","expires":1,"firstVersion":"listed","allowedOrigins":["*"]}`,
 		`{"bucket":"abc","allowedOrigins":["http://[::1]:8080","https://a.b"]}`,
+		`{"bucket":"abc","auth":"api-key"}`, `{"bucket":"abc","auth":{"jwt":{"issuer":"https://i","audience":"a","jwks":"https://i/k"}}}`,
 		`{"bucket":"\u0061bc"}`, "{\"bucket\":\"a\xffc\"}", `{"bucket":"abc"}x`, `{"expires":1e400}`,
 	} {
 		f.Add([]byte(seed))

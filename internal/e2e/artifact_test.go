@@ -28,20 +28,21 @@ func TestSameTreeSameBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const wasm = "build/edge/oncegate.wasm"
-	if out, err := exec.CommandContext(t.Context(), "make", "-C", dir, wasm).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	built, err := os.ReadFile(filepath.Join(dir, wasm))
-	if err != nil {
-		t.Fatal(err)
-	}
-	shipped, err := os.ReadFile(filepath.Join(root, wasm))
-	if err != nil {
-		t.Fatalf("%v: run `make build`", err)
-	}
-	if !bytes.Equal(built, shipped) {
-		t.Errorf("%s is not what this tree builds: run `make build`, or the build depends on its folder", wasm)
+	for _, wasm := range []string{"build/edge/oncegate.wasm", "build/edge/oncegate-jwt.wasm"} {
+		if out, err := exec.CommandContext(t.Context(), "make", "-C", dir, wasm).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		built, err := os.ReadFile(filepath.Join(dir, wasm))
+		if err != nil {
+			t.Fatal(err)
+		}
+		shipped, err := os.ReadFile(filepath.Join(root, wasm))
+		if err != nil {
+			t.Fatalf("%v: run `make build`", err)
+		}
+		if !bytes.Equal(built, shipped) {
+			t.Errorf("%s is not what this tree builds: run `make build`, or the build depends on its folder", wasm)
+		}
 	}
 }
 

@@ -265,6 +265,15 @@ func TestDocumentedAnswers(t *testing.T) {
 		d.do(t, http.MethodPut, m.URL, with(nil), "xx") // writeOnce: S3's answer
 	}
 
+	closed := &driver{localstack.New(t, apiKeys), doc, d.seen}
+	for _, accept := range []string{"*/*", "application/json"} {
+		header := http.Header{"Accept": {accept}, "Content-Type": {"application/json"}}
+		closed.do(t, http.MethodGet, closed.Edge.URL()+"/url", header, "")
+		closed.do(t, http.MethodPost, closed.Edge.URL()+"/url", header, "{}")
+		header.Set("X-Api-Key", "x")
+		closed.do(t, http.MethodGet, closed.Edge.URL()+"/url", header, "")
+	}
+
 	var missing []string
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {

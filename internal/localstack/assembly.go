@@ -110,7 +110,7 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	if err != nil || len(found) != 1 {
 		t.Fatalf("assets: %v, %v", found, err)
 	}
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "wasm_exec.js"} {
+	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
 		data, err := os.ReadFile(filepath.Join(root, "build", "edge", name))
 		if err != nil {
 			t.Fatalf("%v: run `make build`", err)
@@ -185,6 +185,17 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 			if s := s.(Object); s["Sid"] == "ListVersions" {
 				s["Resource"] = "arn:aws:s3:::" + conf.Bucket
 				document := t.RolePolicy("Gate")
+				document["Statement"] = append(document["Statement"].([]any), s)
+			}
+		}
+	}
+	if conf.Auth.Kind == config.AuthAPIKey {
+		for _, s := range full.RolePolicy("Mint")["Statement"].([]any) {
+			s := s.(Object)
+			resource := map[any]string{"ReadKeys": "/keys/*", "TellAbsentKeys": ""}
+			if tail, ok := resource[s["Sid"]]; ok {
+				s["Resource"] = "arn:aws:s3:::" + conf.Bucket + tail
+				document := t.RolePolicy("Mint")
 				document["Statement"] = append(document["Statement"].([]any), s)
 			}
 		}

@@ -188,6 +188,13 @@ func (st *Stack) noteSecret(s string) {
 	}
 }
 
+// Secret names what no answer and no line of the log may hold from now on.
+func (st *Stack) Secret(s string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.noteSecret(s)
+}
+
 // FaultOn plays f for requests on the object whose key ends in name; nil ends it.
 func (st *Stack) FaultOn(name string, f func(*http.Request) locals3.Fault) {
 	st.mu.Lock()

@@ -68,6 +68,13 @@ const (
 	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up
 )
 
+// Reasons of whoever checks mint's credentials.
+const (
+	CredentialMissing Reason = "credential-missing" // mint was asked without the credential that it wants
+	CredentialInvalid Reason = "credential-invalid" // mint was asked with a credential that does not hold
+	KeysUnavailable   Reason = "keys-unavailable"   // the keys that tokens are checked with could not be had
+)
+
 // Refusal is the error of everything that does not pass. Reason is for the client,
 // and so is Detail, if set: what is wrong and what is allowed, in words and numbers
 // of ours, never of whoever sent the request. ID, once the fingerprint was worked

@@ -90,6 +90,20 @@ var ops = map[string]func(*s3index.Index) error{
 		_, err := x.ListExpired(context.Background(), askedLimit, id)
 		return err
 	},
+	"ReadKey": func(x *s3index.Index) error {
+		_, err := x.ReadKey(context.Background(), askedLimit, "abc")
+		return err
+	},
+	"CreateKey": func(x *s3index.Index) error {
+		return x.CreateKey(context.Background(), askedLimit, "abc", []byte("body"))
+	},
+	"ReplaceKey": func(x *s3index.Index) error {
+		return x.ReplaceKey(context.Background(), askedLimit, "abc", []byte("body"))
+	},
+	"ListKeys": func(x *s3index.Index) error {
+		_, err := x.ListKeys(context.Background(), askedLimit)
+		return err
+	},
 }
 
 // TestOutcomes: what every status means to every method. What is in neither list
@@ -100,6 +114,8 @@ func TestOutcomes(t *testing.T) {
 		"HeadExpired": {404: onetime.ErrAbsent},
 		"ReadExpired": {404: onetime.ErrAbsent},
 		"Claim":       {412: onetime.ErrExists, 409: onetime.ErrConflict},
+		"ReadKey":     {404: onetime.ErrAbsent},
+		"CreateKey":   {412: onetime.ErrExists, 409: onetime.ErrConflict},
 	}
 	for op, call := range ops {
 		for _, status := range []int{
@@ -160,6 +176,10 @@ func TestRequests(t *testing.T) {
 			Metadata: map[string]string{"oncegate-reason": "used"}, IfAbsent: true}},
 		"ReadExpired": {"GET " + expired, nil},
 		"ListExpired": {"LIST " + expired, nil},
+		"ReadKey":     {"GET keys/abc", nil},
+		"CreateKey":   {"PUT keys/abc", &s3index.Object{Key: "keys/abc", Body: []byte("body"), ContentType: "application/json", IfAbsent: true}},
+		"ReplaceKey":  {"PUT keys/abc", &s3index.Object{Key: "keys/abc", Body: []byte("body"), ContentType: "application/json"}},
+		"ListKeys":    {"LIST keys/", nil},
 	} {
 		for _, status := range []int{200, 409, 500} { // repeats are not its business
 			bucket := &stub{answer: s3index.Answer{Status: status}}

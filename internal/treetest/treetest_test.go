@@ -165,6 +165,14 @@ var inner = map[string]struct {
 			"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/aws/signer/v4"},
 		"it is linked into the wasm, where everything else of the SDK costs more to load than the work it does",
 	},
+	"internal/apikey": {
+		[]string{"oncegate/internal/onetime"},
+		"a key is checked with the standard library, at the edge and on the command line",
+	},
+	"internal/bearer": {
+		[]string{"oncegate/internal/onetime", "github.com/golang-jwt/jwt/v5"},
+		"one library reads tokens; the keys come by a Fetcher, whoever that is",
+	},
 	"internal/s3sdk": {
 		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "github.com/aws/..."},
 		"adapters point at the domain and do not know each other",
@@ -307,6 +315,15 @@ func TestLinkedIntoWasm(t *testing.T) {
 		}
 	}
 	forbid(t, "edge/wasm", links, inTestsOnly)
+	forbid(t, "edge/wasm without tag jwt", links, map[string]string{
+		"oncegate/internal/bearer":     "what checks tokens is in the mint's build alone; the gate's start does not pay for it",
+		"github.com/golang-jwt/jwt/v5": "what checks tokens is in the mint's build alone; the gate's start does not pay for it",
+	})
+	links = linked(t, []string{"GOOS=js", "GOARCH=wasm", "GOFLAGS=-tags=jwt"}, "./edge/wasm")
+	if !slices.ContainsFunc(links, func(l link) bool { return l.ImportPath == "oncegate/internal/bearer" }) {
+		t.Fatal("internal/bearer is not linked with tag jwt: this is not the list of what checks tokens")
+	}
+	forbid(t, "edge/wasm with tag jwt", links, inTestsOnly)
 	// net itself is linked by net/http, whose Header and Request the signer takes.
 	forbid(t, "edge/wasm", links, map[string]string{
 		"github.com/aws/aws-sdk-go-v2/service/...":     "the full S3 client more than doubles what every cold start compiles; package s3wire does the few requests",

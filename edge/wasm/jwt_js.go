@@ -1,0 +1,35 @@
+//go:build jwt
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"oncegate/edge"
+	"oncegate/internal/bearer"
+	"oncegate/internal/config"
+)
+
+// newBearer is the check of tokens.
+func newBearer(conf config.JWT, sender *sender) edge.Authorizer {
+	sender.host.Set("keysURL", conf.JWKS)
+	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, clock{})
+}
+
+// keyFetcher is bearer.Fetcher by way of the Node handler, which knows the one URL.
+type keyFetcher struct{ sender *sender }
+
+// FetchKeys implements bearer.Fetcher.
+func (f keyFetcher) FetchKeys(_ context.Context, limit time.Duration) ([]byte, error) {
+	reply, err := f.sender.await(func(id int) { f.sender.host.Call("fetchKeys", id, limit.Milliseconds()) })
+	if err != nil {
+		return nil, err
+	}
+	if reply.Status != http.StatusOK {
+		return nil, fmt.Errorf("status %d", reply.Status)
+	}
+	return reply.Body, nil
+}

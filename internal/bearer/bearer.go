@@ -1,0 +1,165 @@
+// Package bearer checks the JSON Web Token that a request brings from an issuer
+// whose keys are published as a JWKS (RFC 7519, RFC 7517, RFC 6750).
+//
+// A token holds when it is signed with RS256, ES256 or EdDSA (Ed25519) by a key of
+// the issuer's set that is meant for that algorithm; when iss is the issuer, aud
+// names the audience, exp lies ahead, and nbf and iat, if given, do not; when sub
+// says who it is; and when its header demands nothing that is not understood here
+// (crit). Which algorithm a key is for is the key's to say, never the token's.
+package bearer
+
+import (
+	"context"
+	_ "crypto/sha256" // of RS256 and ES256
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"oncegate/internal/onetime"
+)
+
+const (
+	// Leeway is how far the issuer's clock may be off.
+	Leeway = 30 * time.Second
+
+	// maxTokenBytes bounds the work on garbage; CloudFront takes 20 KB of headers.
+	maxTokenBytes = 8 << 10
+
+	// maxSubjectBytes bounds what goes into the entry.
+	maxSubjectBytes = 128
+)
+
+const header = "authorization"
+
+// algorithms are all that are accepted.
+var algorithms = []string{
+	jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg(),
+}
+
+// Authorizer lets who brings a token mint. It implements edge.Authorizer.
+type Authorizer struct {
+	keys   *keys
+	clock  onetime.Clock
+	parser *jwt.Parser
+}
+
+// NewAuthorizer returns an Authorizer for tokens of this issuer, for this audience.
+// It fetches nothing before it is asked.
+func NewAuthorizer(issuer, audience string, fetcher Fetcher, clock onetime.Clock) *Authorizer {
+	return &Authorizer{
+		keys:  &keys{fetcher: fetcher, clock: clock},
+		clock: clock,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods(algorithms),
+			jwt.WithIssuer(issuer),
+			jwt.WithAudience(audience),
+			jwt.WithExpirationRequired(),
+			jwt.WithIssuedAt(),
+			jwt.WithLeeway(Leeway),
+			jwt.WithTimeFunc(clock.Now),
+			jwt.WithStrictDecoding(), // one spelling of a token
+		),
+	}
+}
+
+// Header implements edge.Authorizer.
+func (a *Authorizer) Header() string { return header }
+
+// Challenge implements edge.Authorizer: RFC 6750, 3.
+func (a *Authorizer) Challenge(reason onetime.Reason) string {
+	if reason == onetime.CredentialInvalid {
+		return `Bearer realm="oncegate", error="invalid_token"`
+	}
+	return `Bearer realm="oncegate"`
+}
+
+// Authorize implements edge.Authorizer. The label is the token's subject.
+func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
+	values := headers.Values(header)
+	if len(values) == 0 {
+		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+	}
+	if len(values) > 1 {
+		return "", invalid(errors.New("more than one authorization header"))
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	// The scheme is read without regard to case: RFC 9110, 11.1.
+	if token = strings.TrimLeft(token, " "); token == "" || !strings.EqualFold(scheme, "bearer") {
+		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+	}
+	if len(token) > maxTokenBytes || strings.Trim(token, tokenAlphabet) != "" {
+		return "", invalid(errors.New("not a token"))
+	}
+
+	var claims jwt.RegisteredClaims
+	var unavailable error
+	_, err := a.parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+		if _, demanded := t.Header["crit"]; demanded {
+			return nil, errCritical
+		}
+		kid, isText := t.Header["kid"].(string)
+		if _, given := t.Header["kid"]; given && !isText {
+			return nil, errUnknownKey
+		}
+		found, err := a.keys.find(ctx, t.Method.Alg(), kid, deadline)
+		if err != nil && !errors.Is(err, errUnknownKey) {
+			unavailable = err
+		}
+		return jwt.VerificationKeySet{Keys: found}, err
+	})
+	if unavailable != nil {
+		return "", &onetime.Refusal{Reason: onetime.KeysUnavailable, Err: unavailable}
+	}
+	if err != nil {
+		return "", invalid(cause(err))
+	}
+	if !plainSubject(claims.Subject) {
+		return "", invalid(errors.New("sub is missing, longer than 128 bytes or not printable"))
+	}
+	return claims.Subject, nil
+}
+
+// tokenAlphabet is base64url and the dot: RFC 7515, 2 and 3.1.
+const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+
+var (
+	errCritical   = errors.New("the header demands an extension (crit)")
+	errUnknownKey = errors.New("no key of the issuer fits")
+)
+
+// cause says in words of ours why a token does not hold: the library's errors quote
+// from the token.
+func cause(err error) error {
+	for _, known := range []error{
+		errCritical, errUnknownKey,
+		jwt.ErrTokenMalformed,
+		jwt.ErrTokenExpired, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued,
+		jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing,
+		jwt.ErrTokenSignatureInvalid, jwt.ErrTokenUnverifiable,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return errors.New("the token does not hold")
+}
+
+func plainSubject(s string) bool {
+	if s == "" || len(s) > maxSubjectBytes {
+		return false
+	}
+	for _, r := range s {
+		// What is not UTF-8 has become U+FFFD in the JSON decoder.
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return false
+		}
+	}
+	return true
+}
+
+func invalid(cause error) error {
+	return &onetime.Refusal{Reason: onetime.CredentialInvalid, Err: cause}
+}

@@ -1,0 +1,71 @@
+package config_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"oncegate/internal/config"
+)
+
+func TestAuth(t *testing.T) {
+	jwt := func(issuer, audience, jwks string) config.Auth {
+		return config.Auth{Kind: "jwt", JWT: config.JWT{Issuer: issuer, Audience: audience, JWKS: jwks}}
+	}
+	for in, want := range map[string]config.Auth{
+		`"none"`:    {Kind: "none"},
+		`"api-key"`: {Kind: "api-key"},
+		`{"jwt":{"issuer":"https://i.example/","audience":"uploads","jwks":"https://i.example/keys?x=1"}}`: jwt("https://i.example/", "uploads", "https://i.example/keys?x=1"),
+		`{"jwt":{"jwks":"http://127.0.0.1:81/k","audience":"a","issuer":"i"}}`:                             jwt("i", "a", "http://127.0.0.1:81/k"),
+	} {
+		c, err := config.Parse([]byte(`{"bucket": "abc", "auth": ` + in + `}`))
+		if err != nil || c.Auth != want {
+			t.Errorf("%s: got %+v, %v", in, c.Auth, err)
+			continue
+		}
+		// What is printed can be read again.
+		text, err := json.Marshal(c.Auth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := config.Parse([]byte(`{"bucket": "abc", "auth": ` + string(text) + `}`)); err != nil || again.Auth != want {
+			t.Errorf("%s: printed as %s, read as %+v, %v", in, text, again.Auth, err)
+		}
+		if err := c.Deployable(); (err != nil) != c.Auth.JWT.Local() {
+			t.Errorf("%s: deployable: %v", in, err)
+		}
+	}
+	const i, a, k = `"issuer":"i"`, `"audience":"a"`, `"jwks":"https://i/k"`
+	for in, want := range map[string]string{
+		`null`: "auth is null", `true`: "allowed are", `["none"]`: "allowed are", `""`: "allowed are", `"None"`: "allowed are", `"jwt"`: "allowed are", `"apikey"`: "allowed are",
+		`{}`: "allowed are", `{"jwt":{},"x":1}`: "allowed are", `{"JWT":{` + i + `,` + a + `,` + k + `}}`: "allowed are",
+		`{"jwt":{` + i + `,` + a + `,` + k + `},"jwt":{}}`: "allowed are",
+		`{"jwt":null}`:                                                "want an object",
+		`{"jwt":"x"}`:                                                 "want an object",
+		`{"jwt":{}}`:                                                  "want issuer, audience and jwks",
+		`{"jwt":{` + i + `,` + a + `}}`:                               "want issuer, audience and jwks",
+		`{"jwt":{` + a + `,` + k + `}}`:                               "want issuer, audience and jwks",
+		`{"jwt":{` + i + `,` + k + `}}`:                               "want issuer, audience and jwks",
+		`{"jwt":{` + i + `,` + i + `,` + k + `}}`:                     `"issuer" is given twice`,
+		`{"jwt":{` + i + `,` + a + `,` + k + `,"leeway":1}}`:          `unknown field "leeway"`,
+		`{"jwt":{"issuer":"",` + a + `,` + k + `}}`:                   `issuer is ""`,
+		`{"jwt":{"issuer":7,` + a + `,` + k + `}}`:                    `issuer is 7`,
+		`{"jwt":{"issuer":"a b",` + a + `,` + k + `}}`:                `issuer is "a b"`,
+		`{"jwt":{` + i + `,"audience":["a"],` + k + `}}`:              `audience is ["a"]`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"http://i/k"}}`:           `jwks is "http://i/k"`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"HTTPS://i/k"}}`:          `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"http://127.0.0.1.x/k"}}`: `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"http://127.0.0.1@x/k"}}`: `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"http://localhost/k"}}`:   `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"https://u:p@i/k"}}`:      `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"https:///k"}}`:           `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"https://i/k#f"}}`:        `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"file:///etc/passwd"}}`:   `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"https://i/k\r\nx"}}`:     `jwks is`,
+	} {
+		c, err := config.Parse([]byte(`{"bucket": "abc", "auth": ` + in + `}`))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"api-key"`) {
+			t.Errorf("%s: got %+v, %v, want %q", in, c.Auth, err, want)
+		}
+	}
+}
