@@ -61,7 +61,7 @@ func TestParseValidEntry(t *testing.T) {
 		{"key of an index entry", "uploads/", "signatures/expired/", false},
 		{"key of another folder", "uploads/", "uploads/../", false},
 		{"no key", `"key":"uploads/` + aUUID + `",`, ``, false},
-		{"unknown limit", `{}`, `{"maxBytes":1}`, false},
+		{"unknown limit", `{}`, `{"colour":"red"}`, false},
 		{"another version", `"version":1`, `"version":2`, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
