@@ -48,7 +48,10 @@ export function limits(id) {
     try {
       for (const folder of folders) mkdirSync(folder);
       for (const [file, value, optional] of version.settings(folders)) {
-        if (!optional || existsSync(file)) writeFileSync(file, String(value));
+        // The kernel makes the files with the folder; where they are not, this is a
+        // folder like any other.
+        if (existsSync(file)) writeFileSync(file, String(value));
+        else if (!optional) throw new Error(`${file} is missing`);
       }
     } catch {
       for (const folder of folders) if (existsSync(folder)) rmdirSync(folder);

@@ -20,7 +20,7 @@ var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutan
 
 // gateMutants are the rows of the protocol's table, and what holds them together.
 var gateMutants = []mutant{
-	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if key == \"\" {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
+	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if false {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
 	{gate, "look-ups are not asked", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); err != nil {", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); false {", true},
 	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit)); err", "claimBy); err", false},
 	{gate, "an unknown firstVersion is conditional", "listed := g.FirstVersion != Conditional", "listed := g.FirstVersion == Listed", false},

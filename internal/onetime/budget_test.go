@@ -111,6 +111,23 @@ func TestTimeBudget(t *testing.T) {
 	}
 }
 
+// TestListTimeBudget: a claim that leaves the list no time is not begun.
+func TestListTimeBudget(t *testing.T) {
+	for _, test := range []struct {
+		budget time.Duration
+		reason onetime.Reason
+		tally  string
+	}{
+		{3 * time.Second, onetime.IndexUnavailable, ""},
+		{3700 * time.Millisecond, "", claimed1 + ", ListExpired 1"},
+	} {
+		reason, tally, _, _ := timed(t, onetime.Listed, test.budget, slowness{})
+		if reason != test.reason || tally != test.tally {
+			t.Errorf("%v: reason %q with %q, want %q with %q", test.budget, reason, tally, test.reason, test.tally)
+		}
+	}
+}
+
 // TestLateLookup: an index that keeps its limit a little too loosely leaves the
 // claim too little time. It is not begun, and the refusal says that nothing is spent.
 func TestLateLookup(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
@@ -109,6 +111,27 @@ func TestEnableUnversioned(t *testing.T) {
 		if c.Op == "DeleteExpired" {
 			t.Error("something was deleted")
 		}
+	}
+}
+
+// unversioned lists the version that an entry has where versioning is suspended.
+type unversioned struct{ *onetimetest.Ledger }
+
+func (unversioned) ListExpired(context.Context, time.Duration, onetime.ID) ([]onetime.Version, error) {
+	return []onetime.Version{{ID: "null"}}, nil
+}
+
+func TestEnableSuspendedVersioning(t *testing.T) {
+	w := newWorld(t)
+	m := w.mint(t)
+	w.pass(t, m, "")
+	operator, ledger := w.operator()
+	operator.Ledger = unversioned{ledger}
+	if done, err := operator.Enable(context.Background(), onetime.Target{ID: m.ID}, onetime.EnableOptions{}); err == nil {
+		t.Errorf("did %+v", done)
+	}
+	if tally := ledger.Tally(); strings.Contains(tally, "DeleteExpired") {
+		t.Errorf("requests: %s", tally)
 	}
 }
 

@@ -53,6 +53,8 @@ func families() []family {
 		{scenario{name: "2 gates, lifecycle", cast: []part{gateAtSomeTime("g1"), gateAtSomeTime("g2"), lifecycle("lifecycle")}}, 1, 2},
 		{scenario{name: "3 gates, lifecycle", cast: []part{gateAtSomeTime("g1"), gateAtSomeTime("g2"), gateAtSomeTime("g3"), lifecycle("lifecycle")}}, 0, 1},
 		{scenario{name: "never minted, 2 gates", cast: []part{g1, g2}, unminted: true}, 1, 2},
+		{scenario{name: "never minted, gate, revoke", cast: []part{g1, revoke("revoke")}, unminted: true}, 1, 2},
+		{scenario{name: "used and hidden before, gate, revoke", cast: []part{g1, revoke("revoke")}, before: []string{"used", "marker"}}, 1, 2},
 		{scenario{name: "used before, 2 gates", cast: []part{g1, g2}, before: []string{"used"}}, 1, 2},
 		{scenario{name: "revoked before, 2 gates", cast: []part{g1, g2}, before: []string{"revoked"}}, 1, 2},
 		{scenario{name: "used and hidden before, 2 gates", cast: []part{g1, g2}, before: []string{"used", "marker"}}, 1, 2},
@@ -130,6 +132,16 @@ func (s *scenario) report(t *testing.T, all found) {
 	t.Helper()
 	t.Errorf("%s\nafter %d executions; to repeat:\nONCEGATE_SCHEDULE='%s: %s' go test -run TestRepeat -v ./internal/onetime/explore",
 		all.violation, all.executions, s, steps(all.schedule))
+}
+
+// TestExploreUnknownRule: a firstVersion that nobody has heard of is the stricter one.
+func TestExploreUnknownRule(t *testing.T) {
+	s := &scenario{name: "unknown rule", mode: "unheard of", cast: []part{gate("g1"), gate("g2"), stray("stray", false)}}
+	all := s.search(t, false)
+	if all.violation != "" {
+		s.report(t, all)
+	}
+	t.Logf("%d schedules explored", all.schedules)
 }
 
 // TestOutcomes: everything comes up that can, so the invariants were asked. Without

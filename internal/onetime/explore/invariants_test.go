@@ -308,6 +308,17 @@ func (r *run) checkEnable(a *actor) string {
 			return "it deleted " + e.version + ", which was on no list of its own"
 		}
 	}
+	did := func(what string) bool {
+		return r.wroteAny(func(e event) bool { return e.who == a.name && e.what == what })
+	}
+	switch {
+	case did("hidden") && !a.options.Replace:
+		return "it hid an object that was to stay"
+	case did("delete") && !a.options.Replace && !slices.Contains(a.answers["HeadObject"], "absent"):
+		return "it deleted without knowing whether the object is stored"
+	case strings.HasSuffix(a.result, "enabled") && a.last("HeadExpired") != "absent":
+		return "it does not know whether somebody has claimed since"
+	}
 	result := strings.TrimPrefix(a.result, "again ")
 	switch result {
 	case "enabled", "spent again":
@@ -346,7 +357,7 @@ func (r *run) checkEnable(a *actor) string {
 	if changed && result == a.result && (strings.HasPrefix(result, "not, ") || result == "enabled before") {
 		return "and yet it has changed something"
 	}
-	if result == a.result && result == "failed" && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
+	if result == a.result && result == "failed" && did("delete") {
 		return "not enabled, and yet it has deleted something"
 	}
 	return ""
