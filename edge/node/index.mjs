@@ -9,6 +9,9 @@ import v8 from 'node:v8';
 // Before anything is compiled: V8's optimising compiler would spend more CPU time
 // on Go's large functions than the optimised code ever gives back.
 v8.setFlagsFromString('--liftoff-only');
+// After 4,000 mints and gates the process has 107 MB instead of 119, of the 128
+// that the function is given; the CPU time of either is the same within noise.
+v8.setFlagsFromString('--optimize-for-size');
 
 await import('./wasm_exec.js'); // Go's own glue; sets globalThis.Go
 
