@@ -66,6 +66,23 @@ func TestAsS3(t *testing.T) {
 	}
 }
 
+// TestHeadLength: Node keeps a connection only if the answer says where it ends.
+func TestHeadLength(t *testing.T) {
+	s, err := startStandIn("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := s.addresses()
+	res, err := http.Head(url + "/b/signatures/expired/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusNotFound || res.ContentLength <= 0 {
+		t.Errorf("HEAD of what is not there: %d with length %d, want 404 with the length of the error", res.StatusCode, res.ContentLength)
+	}
+}
+
 // TestTrips: requests that wait at the same time are one trip.
 func TestTrips(t *testing.T) {
 	s, err := startStandIn("")
