@@ -66,7 +66,7 @@ func TestStep1(t *testing.T) {
 
 		{onetime.Path, []change{
 			setPath(""), setPath("/"), setPath("/uploads"), setPath("/uploads/"), setPath("/url"),
-			setPath("uploads/" + aUUID),
+			setPath("uploads/" + aUUID), setPath(aUUID),
 			setPath("//uploads/" + aUUID), setPath("/uploads//" + aUUID),
 			setPath("/./uploads/" + aUUID), setPath("/uploads/./" + aUUID), setPath("/uploads/../uploads/" + aUUID),
 			setPath("/uploads/" + aUUID + "/"), setPath("/uploads/" + aUUID + "/."), setPath("/uploads/" + aUUID + " "),
