@@ -76,6 +76,22 @@ fuzz: ## every fuzz target, FUZZTIME each (now 10s)
 	    echo "$$target ($(FUZZTIME))"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$dir"; \
 	  done; done
 
+# The benchmark's peers come from npm as well, in a folder of their own.
+BENCH_NPM := bench/node_modules/.package-lock.json
+$(BENCH_NPM): bench/package.json bench/package-lock.json .npmrc
+	@echo "fetching what the benchmark compares with (npm ci)"
+	@npm ci --prefix bench --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: bench bench-quick bench-profile
+bench: build tools $(BENCH_NPM) ## measure against the AWS SDK for JavaScript and a hand-written floor
+	$(NODE22) bench/run.mjs
+bench-quick: build tools $(BENCH_NPM) ## the goals of the benchmark alone
+	$(NODE22) bench/run.mjs --quick
+bench-profile: build $(BENCH_NPM) ## CPU profile, and what the bytes of the wasm are
+	$(NODE22) bench/profile.mjs
+	$(NODE22) bench/wasmsize.mjs
+
 .PHONY: lint
 lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
