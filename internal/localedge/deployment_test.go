@@ -181,7 +181,7 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		{"web acl of elsewhere", func(d *cfn.Deployment) { d.Distribution.WebACLId = "arn:x" }, distribution + "WebACLId is arn:x"},
 		{"blocking web acl", func(d *cfn.Deployment) { d.WebACL.DefaultAction = map[string]any{"Block": nil} }, "WebACL: DefaultAction"},
 		{"common rules on uploads", func(d *cfn.Deployment) { delete(rule(d, 2), "ScopeDownStatement") },
-			"WebACL: Rules is AWSManagedRulesCommonRuleSet: it applies to uploads too, and AWS's common rule set blocks bodies over 8 KB and queries over 2,048 bytes"},
+			"it applies to uploads too, and AWS's common rule set blocks bodies over 8 KB and queries over 2,048 bytes"},
 		{"rules on every path", func(d *cfn.Deployment) {
 			rule(d, 2)["ScopeDownStatement"].(map[string]any)["ByteMatchStatement"].(map[string]any)["SearchString"] = "/u"
 		}, "it applies to uploads too"},

@@ -123,13 +123,13 @@ func TestBrokenDeployments(t *testing.T) {
 			const result = await handle('gate', event, context);
 			return result.status === '503' ? request : result;`), nil, []string{"fails-closed"}},
 		{"gate takes any answer to its claim for success",
-			patch("report(response.statusCode,", "report(method === 'PUT' && target.includes('/expired/') ? 200 : response.statusCode,"),
+			patch("report(response.statusCode,", "report(request.method === 'PUT' && request.path.includes('/expired/') ? 200 : response.statusCode,"),
 			slowClaims, []string{"race"}},
 		{"gate takes a failed HEAD for absent",
-			patch("report(response.statusCode,", "report(method === 'HEAD' ? 404 : response.statusCode,"),
+			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : response.statusCode,"),
 			nil, []string{"revoked"}}, // the claim alone still holds all the rest
 		{"gate does both",
-			patch("report(response.statusCode,", "report(method === 'HEAD' ? 404 : target.includes('/expired/') ? 200 : response.statusCode,"),
+			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,"),
 			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "revoked"}},
 		{"gate fails", gateIs(`throw new Error('on purpose');`), nil, []string{"gate", "functions"}},
 		{"gate alters a read-only header", gateIs(`
