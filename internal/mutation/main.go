@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,9 +58,6 @@ func (m mutant) suites() []suite {
 	}
 	return []suite{unit, explore, edges, long, deep}
 }
-
-// sources are what the suites are built from, as path prefixes from the root.
-var sources = []string{"go.mod", "go.sum", "edge", "internal/onetime", "internal/s3wire", "internal/s3index"}
 
 // timeout bounds one run of one suite. A mutant that hangs is killed by it.
 const timeout = 3 * time.Minute
@@ -157,11 +155,26 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// copySources copies the packages that the suites are built from, with what lies in
+// their folders, and the files of the root.
 func copySources(root, dir string) error {
-	for _, source := range sources {
-		err := filepath.WalkDir(filepath.Join(root, source), func(file string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() {
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...")
+	command.Dir = root
+	out, err := command.Output()
+	if err != nil {
+		return fmt.Errorf("list what to copy: %w", err)
+	}
+	folders := append(strings.Fields(string(out)), root)
+	slices.Sort(folders)
+	for _, folder := range slices.Compact(folders) {
+		err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
 				return err
+			case entry.IsDir() && file != folder && entry.Name() != "testdata" && !strings.Contains(file[len(folder):], "/testdata/"):
+				return filepath.SkipDir
+			case !entry.Type().IsRegular():
+				return nil
 			}
 			name, err := filepath.Rel(root, file)
 			if err != nil {

@@ -12,6 +12,8 @@ const (
 	edge    = "edge/edge.go"
 	refuse  = "edge/refusals.go"
 	cors    = "edge/cors.go"
+	answers = "edge/answers.go"
+	limits  = "internal/onetime/limits.go"
 	removed = "" // the new text of what is simply gone
 )
 
@@ -21,11 +23,18 @@ var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutan
 // gateMutants are the rows of the protocol's table, and what holds them together.
 var gateMutants = []mutant{
 	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if false {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
-	{gate, "look-ups are not asked", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); err != nil {", "if err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit)); false {", true},
-	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit)); err", "claimBy); err", false},
+	{gate, "look-ups are not asked", "claimBy.Add(-writeLimit-readBackLimit))\n\tif err != nil {", "claimBy.Add(-writeLimit-readBackLimit))\n\tif false {", true},
+	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit))", "claimBy)", false},
+	{gate, "the limits are not asked", "if err := entry.Limits.checkUpload(length, put.Headers); err != nil {", "if err := entry.Limits.checkUpload(length, put.Headers); false {", false},
+	{gate, "a sha256 that CloudFront does not forward", "if entry.Limits.SHA256 != \"\" && !g.SHA256 {", "if false {", false},
+	{gate, "a sha256 is not signed", "if entry.Limits.SHA256 != \"\" {", "if false {", false},
+	{gate, "what the gate adds is not measured", "if err := put.checkSizes(plain); err != nil {", "if err := put.checkSizes(plain); false {", false},
+	{gate, "the type is not set", "if entry.Limits.Type != \"\" && viewer.Values(\"content-type\") == nil {", "if false {", false},
+	{gate, "the name is not set", "if entry.Name != \"\" {", "if false {", false},
+	{gate, "a name is a signed header", "plain[\"content-disposition\"] = disposition(entry.Name)", "signed[\"content-disposition\"] = disposition(entry.Name)", false},
 	{gate, "an unknown firstVersion is conditional", "listed := g.FirstVersion != Conditional", "listed := g.FirstVersion == Listed", false},
 	{gate, "the list gets no time", "claimBy = deadline.Add(-readBackLimit)", "claimBy = deadline", false},
-	{gate, "a failed claim is ignored", "version, err := g.claim(ctx, id, request, claimBy)\n\tif err != nil {", "version, err := g.claim(ctx, id, request, claimBy)\n\tif false {", true},
+	{gate, "a failed claim is ignored", "version, err := g.claim(ctx, id, put.Request, claimBy)\n\tif err != nil {", "version, err := g.claim(ctx, id, put.Request, claimBy)\n\tif false {", true},
 	{gate, "no list", "if listed {\n\t\tif err := g.checkFirst", "if false {\n\t\tif err := g.checkFirst", true},
 	{gate, "the list's verdict is ignored", "if err := g.checkFirst(ctx, id, version, deadline); err != nil {", "if err := g.checkFirst(ctx, id, version, deadline); false {", true},
 	{gate, "writeOnce does nothing", "if g.WriteOnce {", "if false {", false},
@@ -35,17 +44,17 @@ var gateMutants = []mutant{
 	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
 	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "refusal.ID = \"\"", false},
 
-	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn ValidEntry{}, refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},
 	{gate, "valid unclear is unknown", "refuse(IndexUnavailable, fmt.Errorf(\"read valid entry", "refuse(Unknown, fmt.Errorf(\"read valid entry", true},
-	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "revoked is used", "refuse(Revoked, nil)", "refuse(Used, nil)", true},
-	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn refuse(Used, nil)", "case usedErr == nil:", true},
-	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn refuse(Revoked, nil)\n\tcase usedErr == nil:", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil:", true},
-	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
+	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn ValidEntry{}, refuse(Used, nil)", "case usedErr == nil:", true},
+	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn ValidEntry{}, refuse(Revoked, nil)\n\tcase usedErr == nil:", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil:", true},
+	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn ValidEntry{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
 	// What does not parse has no key, so the next rule would refuse it as well.
-	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
+	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
 	{gate, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
 	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
