@@ -42,13 +42,18 @@ for (const [delay, rounds] of quick ? [[50, 7]] : [[10, 15], [50, 15], [200, 7]]
 if (!quick) {
   const tls = Object.assign(Object.create(s3), { http: s3.https });
   data.coldTLS = await step('cold, over TLS', () => scenarios.cold(tls, 9, { env: { NODE_EXTRA_CA_CERTS: cert } }));
-  data.concurrency = await step('concurrency', () => scenarios.concurrency(s3, [1, 2, 4, 8, 16, 32, 64], 128));
+  data.concurrency = await step('concurrency', () => scenarios.concurrency(s3, [1, 2, 4, 8, 16, 32, 64], 64));
   data.index = { standin: await step('index of 0, 10,000, 100,000', () => scenarios.index(s3, [0, 10_000, 100_000], 5, 40)) };
   const versitygw = `${root}build/tools/versitygw`;
   if (existsSync(versitygw)) {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'oncegate-bench-'));
     const real = await S3.start('-versitygw', versitygw, '-dir', dir, '-bucket', 'oncegate-placeholder');
-    data.index.versitygw = await step('the same on versitygw', () => scenarios.index(real, [0, 10_000, 100_000], 3, 10));
+    try {
+      data.index.versitygw = await step('the same on versitygw', () => scenarios.index(real, [0, 10_000, 100_000], 3, 10));
+    } catch (error) {
+      // It shares two cores with everybody, and may be too slow for a candidate's limits.
+      say(`versitygw: not measured, ${error.message}`);
+    }
     await real.end();
     rmSync(dir, { recursive: true, maxRetries: 3 });
   } else {

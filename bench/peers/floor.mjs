@@ -47,7 +47,7 @@ function send(method, key, body = '', extra = {}) {
   const day = date.slice(0, 8);
   headers.authorization = `AWS4-HMAC-SHA256 Credential=${accessKey}/${day}/${region}/s3/aws4_request, SignedHeaders=${signed}, Signature=${sign(roleKey(day), date, canonical)}`;
   return new Promise((resolve, reject) => {
-    const request = open({ agent, hostname: endpoint.hostname, port: endpoint.port, method, path, headers, timeout: 1500 }, (response) => {
+    const request = open({ agent, hostname: endpoint.hostname, port: endpoint.port, method, path, headers, timeout: 5000 }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('error', reject);
