@@ -89,8 +89,10 @@ bench: build tools $(BENCH_NPM) ## measure against the AWS SDK for JavaScript an
 bench-quick: build tools $(BENCH_NPM) ## the goals of the benchmark alone
 	$(NODE22) bench/run.mjs --quick
 bench-profile: build $(BENCH_NPM) ## CPU profile, and what the bytes of the wasm are
-	$(NODE22) bench/profile.mjs
-	$(NODE22) bench/wasmsize.mjs
+	@mkdir -p build/bench && $(GO) build -trimpath -o build/bench/standin ./bench/standin
+	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./edge/wasm
+	$(NODE22) bench/profile.mjs build/bench/named.wasm
+	$(NODE22) bench/wasmsize.mjs build/bench/named.wasm
 
 .PHONY: lint
 lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulncheck where its data can be had

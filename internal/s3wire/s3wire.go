@@ -91,10 +91,14 @@ func New(bucket, region string, endpoint Endpoint, credentials aws.Credentials, 
 		credentials: credentials,
 		sender:      sender,
 		now:         now,
-		signer: v4.NewSigner(func(o *v4.SignerOptions) {
-			o.DisableURIPathEscaping = true // S3 alone signs the path as it is sent
-		}),
+		signer:      newSigner(),
 	}
+}
+
+func newSigner() *v4.Signer {
+	return v4.NewSigner(func(o *v4.SignerOptions) {
+		o.DisableURIPathEscaping = true // S3 alone signs the path as it is sent
+	})
 }
 
 // Get implements s3index.Bucket.
@@ -182,17 +186,20 @@ func (c *Client) send(ctx context.Context, limit time.Duration, method, path, qu
 	return c.sender.Send(ctx, limit, method, target, header, body)
 }
 
-// PresignMinted implements onetime.Presigner.
+// PresignMinted implements onetime.Presigner. Its signer is used once: a signer keeps
+// one signing key for each Region and service and tells keys apart by access key and
+// day, not by secret. A shared one would sign a URL with the secret of another, and
+// derive the role's key anew for every request.
 func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, key, nil, at, life)
+	return c.presign(ctx, newSigner(), aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, key, nil, at, life)
 }
 
 // PresignUpload implements onetime.Presigner.
 func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, c.credentials, key, headers, at, life)
+	return c.presign(ctx, c.signer, c.credentials, key, headers, at, life)
 }
 
-func (c *Client) presign(ctx context.Context, credentials aws.Credentials, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
+func (c *Client) presign(ctx context.Context, signer *v4.Signer, credentials aws.Credentials, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
 	host := ProductionHost(c.bucket, c.region)
 	// x-id is what the SDK's own presigner adds; with it both make the same URL.
 	query := "X-Amz-Expires=" + strconv.FormatInt(int64(life/time.Second), 10) + "&x-id=PutObject"
@@ -205,7 +212,7 @@ func (c *Client) presign(ctx context.Context, credentials aws.Credentials, key s
 	for name, value := range headers {
 		request.Header.Set(name, value)
 	}
-	signed, _, err := c.signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", c.region, at)
+	signed, _, err := signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", c.region, at)
 	if err != nil {
 		return "", fmt.Errorf("presign: %w", err)
 	}

@@ -1,0 +1,32 @@
+package s3wire_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"oncegate/internal/s3wire"
+)
+
+// TestSecretOfItsOwn: every URL is signed with its own throw-away secret, also right
+// after another one.
+func TestSecretOfItsOwn(t *testing.T) {
+	endpoint, err := s3wire.NewEndpoint("bucket", "us-east-1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := s3wire.New("bucket", "us-east-1", endpoint, aws.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, nil, time.Now)
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	seen := map[string]string{}
+	for _, secret := range []string{"one", "two", "three"} {
+		query, err := client.PresignMinted(t.Context(), "uploads/x", secret, at, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[query]; ok {
+			t.Errorf("secrets %q and %q make the same URL", other, secret)
+		}
+		seen[query] = secret
+	}
+}
