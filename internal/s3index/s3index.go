@@ -8,6 +8,8 @@
 //	signatures/valid/<hash>      PutObject        GetObject
 //	signatures/expired/<hash>    PutObject with   HeadObject, GetObject after a lost answer,
 //	                             If-None-Match:*  ListObjectVersions with "firstVersion": "listed"
+//	keys/<id>                    PutObject        GetObject with "auth": "api-key"; ListObjectVersions
+//	                                              by oncegate key
 //
 // Actions that a role needs: s3:PutObject on what it writes, s3:GetObject on what
 // it reads, s3:ListBucket on the bucket (without it S3 answers 403 where an object
