@@ -4,6 +4,7 @@ import "slices"
 
 const (
 	gate    = "internal/onetime/gate.go"
+	claim   = "internal/onetime/claim.go"
 	put     = "internal/onetime/put.go"
 	url     = "internal/onetime/url.go"
 	budget  = "internal/onetime/budget.go"
@@ -34,7 +35,8 @@ var gateMutants = []mutant{
 	{gate, "a name is a signed header", "plain[\"content-disposition\"] = disposition(entry.Name)", "signed[\"content-disposition\"] = disposition(entry.Name)", false},
 	{gate, "an unknown firstVersion is conditional", "listed := g.FirstVersion != Conditional", "listed := g.FirstVersion == Listed", false},
 	{gate, "the list gets no time", "claimBy = deadline.Add(-readBackLimit)", "claimBy = deadline", false},
-	{gate, "a failed claim is ignored", "version, err := g.claim(ctx, id, put.Request, claimBy)\n\tif err != nil {", "version, err := g.claim(ctx, id, put.Request, claimBy)\n\tif false {", true},
+	{gate, "a failed claim is ignored", "version, err := claimant.claim(ctx, id, Used, put.Request, claimBy)\n\tif err != nil {", "version, err := claimant.claim(ctx, id, Used, put.Request, claimBy)\n\tif false {", true},
+	{gate, "a claim for an upload revokes", "claimant.claim(ctx, id, Used,", "claimant.claim(ctx, id, Revoked,", true},
 	{gate, "no list", "if listed {\n\t\tif err := g.checkFirst", "if false {\n\t\tif err := g.checkFirst", true},
 	{gate, "the list's verdict is ignored", "if err := g.checkFirst(ctx, id, version, deadline); err != nil {", "if err := g.checkFirst(ctx, id, version, deadline); false {", true},
 	{gate, "writeOnce does nothing", "if g.WriteOnce {", "if false {", false},
@@ -60,24 +62,24 @@ var gateMutants = []mutant{
 	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
 	{gate, "the look-ups come one after the other", "\tdefer func() { <-done }()", "\t<-done\n\tdefer func() { <-done }()", false},
 
-	{gate, "the claim's nonce is always the same", "nonce, err := randomHex(g.Entropy, nonceBytes)", "nonce, err := \"00112233445566778899aabbccddeeff\", error(nil)", true},
-	{gate, "a nonce of 8 bits", "nonceBytes = 16", "nonceBytes = 1", false},
-	{gate, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
-	{gate, "the claim is for another reason", "Reason:  Used,", "Reason:  Revoked,", true},
-	{gate, "the claim does not name its request", "Request: request,", removed, false},
-	{gate, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
-	{gate, "a claim begins without time for it", "deadline.Add(-readBackLimit), writeLimit, writeLimit,", "deadline.Add(-readBackLimit), leastLimit, writeLimit,", false},
-	{gate, "a claim leaves the read-back no time", "deadline.Add(-readBackLimit), writeLimit, writeLimit,", "deadline, writeLimit, writeLimit,", false},
-	{gate, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", true},
-	{gate, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
-	{gate, "412 after no answer is used", "return g.readBack(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
-	{gate, "412 after no answer passes", "return g.readBack(ctx, id, nonce, deadline)", "return version, nil", true},
-	{gate, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
-	{gate, "an unclear claim may be tried again", "refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "refuse(IndexUnavailable, fmt.Errorf(\"claim: %w\", err))", true},
-	{gate, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
-	{gate, "an unreadable claim passes", "case err != nil:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "case err != nil:\n\t\treturn version, nil\n\tcase false:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", false},
-	{gate, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
-	{gate, "another's claim is always used", "refuse(entry.Reason, errors.New(\"somebody", "refuse(Used, errors.New(\"somebody", true},
+	{claim, "the claim's nonce is always the same", "nonce, err := randomHex(c.entropy, nonceBytes)", "nonce, err := \"00112233445566778899aabbccddeeff\", error(nil)", true},
+	{claim, "a nonce of 8 bits", "nonceBytes = 16", "nonceBytes = 1", false},
+	{claim, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
+	{claim, "the claim is for another reason", "Reason:  reason,", "Reason:  Used,", true},
+	{claim, "the claim does not name its request", "Request: request,", removed, false},
+	{claim, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
+	{claim, "a claim begins without time for it", "deadline.Add(-c.readBack), c.write, c.write,", "deadline.Add(-c.readBack), leastLimit, c.write,", false},
+	{claim, "a claim leaves the read-back no time", "deadline.Add(-c.readBack), c.write, c.write,", "deadline, c.write, c.write,", false},
+	{claim, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", true},
+	{claim, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
+	{claim, "412 after no answer is used", "return c.recognise(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
+	{claim, "412 after no answer passes", "return c.recognise(ctx, id, nonce, deadline)", "return version, nil", true},
+	{claim, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
+	{claim, "an unclear claim may be tried again", "refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "refuse(IndexUnavailable, fmt.Errorf(\"claim: %w\", err))", true},
+	{claim, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
+	{claim, "an unreadable claim passes", "case err != nil:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "case err != nil:\n\t\treturn version, nil\n\tcase false:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", false},
+	{claim, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
+	{claim, "another's claim is always used", "refuse(entry.Reason, errors.New(\"somebody", "refuse(Used, errors.New(\"somebody", true},
 
 	{gate, "a bucket without versions passes", "if version == \"\" {", "if false {", false},
 	{gate, "an unclear list passes", "if err != nil {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", "if err != nil {\n\t\treturn nil\n\t}\n\tif false {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", true},

@@ -1,24 +1,12 @@
 package main
 
 const (
-	claim    = "internal/onetime/claim.go"
 	enable   = "internal/onetime/enable.go"
 	operator = "internal/onetime/operator.go"
 )
 
 // operatorMutants are what an operator holds to when he revokes and enables.
 var operatorMutants = []mutant{
-	{claim, "the claim's nonce is always the same", "nonce, err := randomHex(c.entropy, nonceBytes)", "nonce, err := \"00112233445566778899aabbccddeeff\", error(nil)", false},
-	{claim, "no nonce, and no refusal", "if err != nil {\n\t\treturn \"\", refuse(Internal, err)", "if false {\n\t\treturn \"\", refuse(Internal, err)", false},
-	{claim, "the claim is for another reason", "Reason: reason,", "Reason: Used,", false},
-	{claim, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
-	{claim, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
-	{claim, "412 after no answer passes", "return c.readBack(ctx, id, nonce, deadline)", "return version, nil", true},
-	{claim, "412 after no answer is another's", "return c.readBack(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
-	{claim, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
-	{claim, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
-	{claim, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
-
 	{operator, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
 	{operator, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase entryErr != nil:", "case entryErr != nil:", false},
 	{operator, "a revoke of what was never minted", "case entryErr != nil:", "case false:", true},

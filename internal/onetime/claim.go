@@ -7,25 +7,37 @@ import (
 	"time"
 )
 
-// claimant spends URLs. Each request of its claim may take limit.
+// nonceBytes is what makes a claim known to its claimant.
+const nonceBytes = 16
+
+// claimant spends URLs: the gate does for an upload, the operator to take one back.
 type claimant struct {
 	index   Index
 	clock   Clock
 	entropy Entropy
-	limit   time.Duration
+	// How long one request may take: the write, and reading it back.
+	write, readBack time.Duration
 }
 
 // claim creates the expired entry and returns its version id. After an answer that
-// got lost, S3's "exists already" may speak of our own write: the nonce tells.
-func (c claimant) claim(ctx context.Context, id ID, reason Reason, deadline time.Time) (version string, err error) {
+// got lost, S3's "exists already" may speak of our own write: the nonce tells. No
+// write is begun after which there would be no time to read it back. request is
+// CloudFront's id of the request, if there is one.
+func (c claimant) claim(ctx context.Context, id ID, reason Reason, request string, deadline time.Time) (version string, err error) {
 	nonce, err := randomHex(c.entropy, nonceBytes)
 	if err != nil {
 		return "", refuse(Internal, err)
 	}
-	body := ExpiredEntry{Version: entryVersion, Reason: reason, At: c.clock.Now().UTC(), Nonce: nonce}.Marshal()
+	body := ExpiredEntry{
+		Version: entryVersion,
+		Reason:  reason,
+		At:      c.clock.Now().UTC(),
+		Nonce:   nonce,
+		Request: request,
+	}.Marshal()
 
 	unanswered := false
-	err = requests{c.clock, c.entropy}.repeat(ctx, deadline.Add(-c.limit), c.limit, c.limit, func(limit time.Duration) (err error) {
+	err = requests{c.clock, c.entropy}.repeat(ctx, deadline.Add(-c.readBack), c.write, c.write, func(limit time.Duration) (err error) {
 		version, err = c.index.Claim(ctx, limit, id, reason, body)
 		if _, ok := errors.AsType[*Fault](err); ok {
 			unanswered = true
@@ -40,16 +52,16 @@ func (c claimant) claim(ctx context.Context, id ID, reason Reason, deadline time
 	case errors.Is(err, ErrExists) && !unanswered:
 		return "", refuse(Used, nil)
 	case errors.Is(err, ErrExists):
-		return c.readBack(ctx, id, nonce, deadline)
+		return c.recognise(ctx, id, nonce, deadline)
 	default:
 		return "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
 	}
 }
 
-// readBack finds out whose claim the expired entry is.
-func (c claimant) readBack(ctx context.Context, id ID, nonce string, deadline time.Time) (version string, err error) {
+// recognise finds out whose claim the expired entry is.
+func (c claimant) recognise(ctx context.Context, id ID, nonce string, deadline time.Time) (version string, err error) {
 	var body []byte
-	err = requests{c.clock, c.entropy}.repeat(ctx, deadline, leastLimit, c.limit, func(limit time.Duration) (err error) {
+	err = requests{c.clock, c.entropy}.repeat(ctx, deadline, leastLimit, c.readBack, func(limit time.Duration) (err error) {
 		body, version, err = c.index.ReadExpired(ctx, limit, id)
 		return err
 	})

@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	nonceBytes = 16
-
 	// uploadLife is how long S3 takes the upload signature to begin the upload; a
 	// transfer under way is not cut off. It has to cover the way from the edge to
 	// the bucket, no more.
@@ -93,7 +91,8 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err := put.checkSizes(plain); err != nil {
 		return Pass{}, refuse(Header, err)
 	}
-	version, err := g.claim(ctx, id, put.Request, claimBy)
+	claimant := claimant{g.Index, g.Clock, g.Entropy, writeLimit, readBackLimit}
+	version, err := claimant.claim(ctx, id, Used, put.Request, claimBy)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -186,63 +185,6 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) (
 		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
 	}
 	return entry, nil
-}
-
-// claim creates the expired entry and returns its version id. After an answer that
-// got lost, S3's "exists already" may speak of our own write: the nonce tells.
-func (g *Gate) claim(ctx context.Context, id ID, request string, deadline time.Time) (version string, err error) {
-	nonce, err := randomHex(g.Entropy, nonceBytes)
-	if err != nil {
-		return "", refuse(Internal, err)
-	}
-	body := ExpiredEntry{
-		Version: entryVersion,
-		Reason:  Used,
-		At:      g.Clock.Now().UTC(),
-		Nonce:   nonce,
-		Request: request,
-	}.Marshal()
-
-	unanswered := false
-	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline.Add(-readBackLimit), writeLimit, writeLimit, func(limit time.Duration) (err error) {
-		version, err = g.Index.Claim(ctx, limit, id, Used, body)
-		if _, ok := errors.AsType[*Fault](err); ok {
-			unanswered = true
-		}
-		return err
-	})
-	switch {
-	case err == nil:
-		return version, nil
-	case errors.Is(err, errNoTime):
-		return "", refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
-	case errors.Is(err, ErrExists) && !unanswered:
-		return "", refuse(Used, nil)
-	case errors.Is(err, ErrExists):
-		return g.readBack(ctx, id, nonce, deadline)
-	default:
-		return "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
-	}
-}
-
-// readBack finds out whose claim the expired entry is.
-func (g *Gate) readBack(ctx context.Context, id ID, nonce string, deadline time.Time) (version string, err error) {
-	var body []byte
-	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
-		body, version, err = g.Index.ReadExpired(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
-	}
-	entry, err := ParseExpiredEntry(body)
-	switch {
-	case err != nil:
-		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
-	case entry.Nonce != nonce:
-		return "", refuse(entry.Reason, errors.New("somebody else's claim came first"))
-	}
-	return version, nil
 }
 
 // checkFirst is the first-version rule to the letter. S3 lists versions newest

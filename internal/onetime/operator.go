@@ -194,8 +194,8 @@ func (o *Operator) Revoke(ctx context.Context, target Target) (now bool, err err
 	case entryErr != nil:
 		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
 	}
-	claimant := claimant{o.Ledger, o.Clock, o.Entropy, operatorLimit}
-	_, err = claimant.claim(ctx, target.ID, Revoked, o.Clock.Now().Add(patience))
+	claimant := claimant{o.Ledger, o.Clock, o.Entropy, operatorLimit, operatorLimit}
+	_, err = claimant.claim(ctx, target.ID, Revoked, "", o.Clock.Now().Add(patience))
 	if err == nil {
 		return true, nil
 	}
