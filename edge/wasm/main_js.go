@@ -8,7 +8,7 @@
 //	env                     the environment variables that are read here
 //	send(id, method, target, headers, body, limitMs)
 //	                        makes one HTTP request to the S3 endpoint; headers are
-//	                        "name: value" lines. Ends in a call of received.
+//	                        a name, then its value, on lines in turn. Ends in a call of received.
 //	fetchKeys(id, limitMs)  makes one HTTP request to keysURL. Ends in a call of
 //	                        received.
 //	done(id, resultJSON)    takes the result of an invocation
@@ -198,11 +198,11 @@ func (s *sender) Send(ctx context.Context, limit time.Duration, method, target s
 	var lines strings.Builder
 	for name, values := range header {
 		for _, value := range values {
-			lines.WriteString(name + ": " + value + "\n")
+			lines.WriteString(name + "\n" + value + "\n")
 		}
 	}
 	return s.await(func(id int) {
-		s.host.Call("send", id, method, target, lines.String(), string(body), limit.Milliseconds())
+		s.host.Call("send", id, method, target, strings.TrimSuffix(lines.String(), "\n"), string(body), limit.Milliseconds())
 	})
 }
 
