@@ -6,6 +6,7 @@
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
 //	oncegate verify   hold a deployment to the README's promises
+//	oncegate simulate say which runtime is faster and cheaper where
 //	oncegate key      make, list and revoke the keys that may mint
 //	oncegate config   print the settings in force
 //	oncegate version  print the version
@@ -76,6 +77,7 @@ var verbs = []verb{
 	{"revoke", "take a URL back", revokeHelp, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
+	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, runSimulate},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
 	{"config", "print the settings in force", configHelp, runConfig},
 	{"version", "print the version", versionHelp, runVersion},
