@@ -152,7 +152,7 @@ func (p *pool) take() (_ *worker, fresh bool, _ error) {
 	p.all[w] = true // from here on close finds it
 	p.mu.Unlock()
 	go func() {
-		<-w.done
+		<-w.process.Done()
 		p.forget(w)
 	}()
 	if closed {
@@ -168,7 +168,7 @@ func (p *pool) take() (_ *worker, fresh bool, _ error) {
 
 // put freezes the worker until its next invocation.
 func (p *pool) put(w *worker) {
-	if err := freeze(w.cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := w.process.Freeze(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.log.Warn("a worker could not be frozen", "pid", w.pid(), "err", err)
 	}
 	p.mu.Lock()

@@ -2,7 +2,6 @@ package localedge
 
 import (
 	"bufio"
-	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -11,11 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"time"
 
 	"oncegate/edge"
+	"oncegate/internal/localproc"
 )
 
 //go:embed worker.mjs
@@ -41,12 +40,11 @@ const (
 // worker is one Node process that has loaded one function: a Lambda container.
 // It takes one invocation at a time.
 type worker struct {
-	cmd    *exec.Cmd
-	events *os.File      // descriptor 3 of the process
-	answer *os.File      // descriptor 4
-	lines  *bufio.Reader // over answer
-	done   chan struct{} // closed when the process is reaped
-	kill   func()
+	process *localproc.Process
+	events  *os.File      // descriptor 3 of the process
+	answer  *os.File      // descriptor 4
+	lines   *bufio.Reader // over answer
+	kill    func()
 }
 
 // invocation is one line to a worker.
@@ -67,52 +65,31 @@ type lambdaContext struct {
 // startWorker starts a process, which gets env and nothing else of this
 // process's. It can be used once ready has returned.
 func startWorker(node string, fn Function, env []string, log *slog.Logger) (*worker, error) {
-	w := &worker{done: make(chan struct{})}
 	theirEvents, events, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
+	defer theirEvents.Close()
 	answer, theirAnswer, err := os.Pipe()
 	if err != nil {
-		theirEvents.Close()
 		events.Close()
 		return nil, err
 	}
-	w.events, w.answer, w.lines = events, answer, bufio.NewReader(answer)
-	w.cmd = exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
-	w.cmd.Dir, w.cmd.Env = fn.Directory, env
-	out := &lineLog{log: log}
-	w.cmd.Stdout, w.cmd.Stderr = out, out
-	w.cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
-	w.cmd.SysProcAttr = procAttr()
-	w.cmd.WaitDelay = time.Second
-	w.kill = sync.OnceFunc(func() {
-		w.cmd.Process.Kill() // fails only when it is gone already
-		<-w.done
-		w.events.Close()
-		w.answer.Close()
-	})
-	started := make(chan error)
-	go func() {
-		// The parent-death signal goes out when the thread that started the
-		// process ends, so that thread is held until then (golang.org/issue/27505).
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := w.cmd.Start()
-		theirEvents.Close()
-		theirAnswer.Close()
-		started <- err
-		if err == nil {
-			w.cmd.Wait() // how it ended shows in what it did not answer
-		}
-		out.flush()
-		close(w.done)
-	}()
-	if err := <-started; err != nil {
+	defer theirAnswer.Close()
+	w := &worker{events: events, answer: answer, lines: bufio.NewReader(answer)}
+	cmd := exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
+	cmd.Dir, cmd.Env = fn.Directory, env
+	cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
+	if w.process, err = localproc.Start(cmd, log); err != nil {
 		events.Close()
 		answer.Close()
 		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)
 	}
+	w.kill = sync.OnceFunc(func() {
+		w.process.Kill()
+		w.events.Close()
+		w.answer.Close()
+	})
 	return w, nil
 }
 
@@ -124,7 +101,7 @@ func (w *worker) ready() error {
 	return nil
 }
 
-func (w *worker) pid() int { return w.cmd.Process.Pid }
+func (w *worker) pid() int { return w.process.PID() }
 
 // invoke hands the event over and waits for the result. After an error the
 // worker is of no more use.
@@ -134,7 +111,7 @@ func (w *worker) invoke(in invocation, deadline time.Time) (json.RawMessage, err
 	if err != nil {
 		return nil, err
 	}
-	if err := thaw(w.cmd.Process); err != nil {
+	if err := w.process.Thaw(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
 	}
 	w.events.SetWriteDeadline(deadline)
@@ -176,41 +153,4 @@ func (w *worker) read(deadline time.Time) (json.RawMessage, error) {
 		return nil, fmt.Errorf("%w: %s", errThrown, *reply.Error)
 	}
 	return reply.Result, nil
-}
-
-// lineLog logs what a function prints, line by line.
-type lineLog struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	rest []byte
-}
-
-func (l *lineLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rest = append(l.rest, p...)
-	for {
-		i := bytes.IndexByte(l.rest, '\n')
-		if i < 0 && len(l.rest) > 64<<10 {
-			i = len(l.rest) - 1
-		}
-		if i < 0 {
-			return len(p), nil
-		}
-		l.print(l.rest[:i])
-		l.rest = l.rest[i+1:]
-	}
-}
-
-func (l *lineLog) flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.print(l.rest)
-	l.rest = nil
-}
-
-func (l *lineLog) print(line []byte) {
-	if line = bytes.TrimRight(line, " \r\n"); len(line) > 0 {
-		l.log.Info(string(line))
-	}
 }

@@ -1,4 +1,4 @@
-package localedge
+package localproc
 
 import (
 	"bufio"
@@ -8,15 +8,15 @@ import (
 	"syscall"
 )
 
-// procAttr makes a worker die with this process even on SIGKILL, frozen or not,
-// and keeps the terminal's Ctrl-C from it: Close ends it.
-func procAttr() *syscall.SysProcAttr {
+// attributes make a process die with this one even on SIGKILL, frozen or not, and
+// keep the terminal's Ctrl-C from it.
+func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
-// peakMemoryMB is the most that was ever resident of a process (VmHWM in proc(5)),
+// PeakMemoryMB is the most that was ever resident of a process (VmHWM in proc(5)),
 // rounded up. Of a process that is gone it is not known.
-func peakMemoryMB(pid int) (mb int, known bool) {
+func PeakMemoryMB(pid int) (mb int, known bool) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, false
