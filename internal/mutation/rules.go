@@ -2,6 +2,7 @@ package main
 
 // ruleMutants are step 1, mint, and what an entry is.
 var ruleMutants = []mutant{
+	{put, "a nonce of any form", "if err := put.Attempt.check(); err != nil {", "if false {\n\t\terr := error(nil)", false},
 	{put, "any method", "if put.Method != \"PUT\" {", "if false {", false},
 	{put, "any case of the method", "if put.Method != \"PUT\" {", "if strings.ToUpper(put.Method) != \"PUT\" {", false},
 	{put, "any path", "return \"\", 0, refuse(Path, err)", "key = strings.TrimPrefix(put.Path, \"/\")", false},

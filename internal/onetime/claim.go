@@ -23,10 +23,12 @@ type claimant struct {
 // got lost, S3's "exists already" may speak of our own write: the nonce tells. No
 // write is begun after which there would be no time to read it back. request is
 // CloudFront's id of the request, if there is one.
-func (c claimant) claim(ctx context.Context, id ID, reason Reason, request string, deadline time.Time) (version string, err error) {
-	nonce, err := randomHex(c.entropy, nonceBytes)
-	if err != nil {
-		return "", refuse(Internal, err)
+func (c claimant) claim(ctx context.Context, id ID, reason Reason, request string, attempt Attempt, deadline time.Time) (version string, err error) {
+	nonce := attempt.Nonce
+	if nonce == "" {
+		if nonce, err = randomHex(c.entropy, nonceBytes); err != nil {
+			return "", refuse(Internal, err)
+		}
 	}
 	body := ExpiredEntry{
 		Version: entryVersion,
@@ -36,7 +38,7 @@ func (c claimant) claim(ctx context.Context, id ID, reason Reason, request strin
 		Request: request,
 	}.Marshal()
 
-	unanswered := false
+	unanswered := attempt.Repeated
 	err = requests{c.clock, c.entropy}.repeat(ctx, deadline.Add(-c.readBack), c.write, c.write, func(limit time.Duration) (err error) {
 		version, err = c.index.Claim(ctx, limit, id, reason, body)
 		if _, ok := errors.AsType[*Fault](err); ok {

@@ -66,6 +66,9 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 	pass, err := g.spend(ctx, id, key, length, put, deadline)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.ID = id
+		if put.Attempt.Repeated && refusal.Reason == IndexUnavailable {
+			refusal.Reason = ClaimUnknown // this try spent nothing; the one before may have
+		}
 	}
 	return pass, err
 }
@@ -77,7 +80,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if listed {
 		claimBy = deadline.Add(-readBackLimit) // the list needs time as well
 	}
-	entry, err := g.lookUp(ctx, id, key, claimBy.Add(-writeLimit-readBackLimit))
+	entry, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
 	if err != nil {
 		return Pass{}, err
 	}
@@ -92,7 +95,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 		return Pass{}, refuse(Header, err)
 	}
 	claimant := claimant{g.Index, g.Clock, g.Entropy, writeLimit, readBackLimit}
-	version, err := claimant.claim(ctx, id, Used, put.Request, claimBy)
+	version, err := claimant.claim(ctx, id, Used, put.Request, put.Attempt, claimBy)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -131,7 +134,7 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 
 // lookUp reads both entries at once: the URL must have been minted here for this
 // object, and must not be spent. It burns nothing. Until leaves the claim its time.
-func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) (ValidEntry, error) {
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (ValidEntry, error) {
 	r := requests{g.Clock, g.Entropy}
 
 	var (
@@ -170,6 +173,8 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, until time.Time) (
 	switch {
 	case usedErr == nil && spent == Revoked:
 		return ValidEntry{}, refuse(Revoked, nil)
+	case usedErr == nil && attempt.Repeated:
+		// Perhaps by the earlier try: claiming tells, for it finds out whose it is.
 	case usedErr == nil:
 		return ValidEntry{}, refuse(Used, nil)
 	case errors.Is(usedErr, ErrDeleted):

@@ -195,7 +195,7 @@ func (o *Operator) Revoke(ctx context.Context, target Target) (now bool, err err
 		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
 	}
 	claimant := claimant{o.Ledger, o.Clock, o.Entropy, operatorLimit, operatorLimit}
-	_, err = claimant.claim(ctx, target.ID, Revoked, "", o.Clock.Now().Add(patience))
+	_, err = claimant.claim(ctx, target.ID, Revoked, "", Attempt{}, o.Clock.Now().Add(patience))
 	if err == nil {
 		return true, nil
 	}

@@ -2,6 +2,7 @@ package onetime
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -18,6 +19,28 @@ type Put struct {
 	// Request is CloudFront's id of the request. It goes into the expired entry
 	// and decides nothing.
 	Request string
+	Attempt Attempt
+}
+
+// Attempt is for a caller that asks the gate again about the same request when it
+// got no answer. Its second try must know the claim of the first as its own. The
+// zero Attempt is for a caller that asks once.
+type Attempt struct {
+	// Nonce is what the claim is known by, in 32 lower-case hex digits of the
+	// caller's own randomness, the same in all tries for one request and in no other.
+	Nonce string
+	// Repeated says that an earlier try with this nonce may have claimed.
+	Repeated bool
+}
+
+func (a Attempt) check() error {
+	if a.Nonce == "" && !a.Repeated {
+		return nil
+	}
+	if raw, err := hex.DecodeString(a.Nonce); err != nil || len(raw) != nonceBytes || strings.ToLower(a.Nonce) != a.Nonce {
+		return fmt.Errorf("the nonce of a repeatable request is not %d bytes in lower-case hex", nonceBytes)
+	}
+	return nil
 }
 
 // Headers gives the values of the header with this lower-case name, one per line.
@@ -64,6 +87,9 @@ func Forwarded(name string) bool {
 // cannot be an upload with a URL minted here, and whatever S3 would refuse once
 // the URL is burned. It returns the object key and the length of the body.
 func (put Put) check(region string, now time.Time) (key string, length int64, err error) {
+	if err := put.Attempt.check(); err != nil {
+		return "", 0, refuse(Internal, err)
+	}
 	if put.Method != "PUT" {
 		return "", 0, refuse(Method, nil)
 	}
