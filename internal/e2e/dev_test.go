@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,38 +28,15 @@ func TestBigBodyInFlatMemory(t *testing.T) {
 		size  = 1 << 30
 		limit = 32 << 10 // kB of growth; the body is 1048576 kB
 	)
-	data := t.TempDir()
-	template := localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil)
-	cmd := exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)
-	cmd.Dir = root
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v: run `make build`", err)
-	}
+	dev := startDev(t, localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil), t.TempDir())
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
+		if err := dev.stop(); err != nil {
 			t.Errorf("oncegate dev ended with %v", err)
 		}
 	})
-	var edgeURL string
-	lines := bufio.NewScanner(stdout)
-	for edgeURL == "" && lines.Scan() {
-		if m := regexp.MustCompile(`curl -s (localhost:\d+)/url`).FindStringSubmatch(lines.Text()); m != nil {
-			edgeURL = "http://" + m[1]
-		}
-	}
-	if edgeURL == "" {
-		t.Fatal("oncegate dev never printed where it listens")
-	}
-	go io.Copy(io.Discard, stdout)
 
 	mint := func() string {
-		response, err := http.Get(edgeURL + "/url")
+		response, err := http.Get(dev.url + "/url")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,13 +63,54 @@ func TestBigBodyInFlatMemory(t *testing.T) {
 		}
 	}
 	put(1 << 20)
-	before := peakMemory(t, cmd.Process.Pid)
+	before := peakMemory(t, dev.cmd.Process.Pid)
 	put(size)
-	after := peakMemory(t, cmd.Process.Pid)
+	after := peakMemory(t, dev.cmd.Process.Pid)
 	t.Logf("peak resident memory of the local edge: %d kB after 1 MiB, %d kB after 1 GiB", before, after)
 	if after-before > limit {
 		t.Errorf("peak resident memory grew by %d kB, at most %d are allowed", after-before, limit)
 	}
+}
+
+// devProcess is a running `oncegate dev`.
+type devProcess struct {
+	cmd *exec.Cmd
+	url string
+}
+
+// startDev runs it on ports of its own and waits until it answers.
+func startDev(t *testing.T, template, data string) *devProcess {
+	t.Helper()
+	d := &devProcess{cmd: exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)}
+	d.cmd.Dir = root
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var stderr bytes.Buffer
+	d.cmd.Stderr = &stderr
+	stdout, err := d.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatalf("%v: run `make build`", err)
+	}
+	listens := regexp.MustCompile(`curl -s (localhost:\d+)/url`)
+	for lines := bufio.NewScanner(stdout); d.url == "" && lines.Scan(); {
+		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
+			d.url = "http://" + m[1]
+		}
+	}
+	if d.url == "" {
+		d.cmd.Wait()
+		t.Fatalf("oncegate dev never printed where it listens: %s", &stderr)
+	}
+	go io.Copy(io.Discard, stdout)
+	return d
+}
+
+// stop ends it as Ctrl-C does.
+func (d *devProcess) stop() error {
+	d.cmd.Process.Signal(os.Interrupt)
+	return d.cmd.Wait()
 }
 
 type zeros struct{}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -11,18 +10,7 @@ import (
 )
 
 // rounds is how many URLs are raced for. ONCEGATE_RACE_ROUNDS asks for more.
-func rounds(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("ONCEGATE_RACE_ROUNDS")
-	if text == "" {
-		return 200
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("ONCEGATE_RACE_ROUNDS=%q: want a positive number", text)
-	}
-	return n
-}
+func rounds(t *testing.T) int { return asked(t, "ONCEGATE_RACE_ROUNDS", 200) }
 
 // TestRaceForOneURL is the product: many clients put one URL at the same moment,
 // through several processes of the gate, and exactly one of them is let through.
@@ -67,6 +55,7 @@ func TestRaceForOneURL(t *testing.T) {
 				if t.Failed() {
 					t.FailNow()
 				}
+				tally.races.Add(1)
 			}
 			t.Logf("%d rounds of %d clients over %d processes: one passed each time", rounds(t), clients, len(st.Edge.Workers()))
 		})
