@@ -306,12 +306,16 @@ func (w *storm) tryMint(t *testing.T) (localstack.Minted, bool) {
 		if a.err == nil && a.status == http.StatusOK {
 			return localstack.ParseMinted(t, text), true
 		}
-		// S3 may be on its way back up: whoever looks waits for it.
-		w.calm.RLock()
-		w.calm.RUnlock()
+		w.waitForS3()
 	}
 	t.Error("no URL in 20 tries")
 	return localstack.Minted{}, false
+}
+
+// waitForS3 returns when the server is not on its way back up.
+func (w *storm) waitForS3() {
+	w.calm.RLock()
+	defer w.calm.RUnlock()
 }
 
 // half sends a part of the body and breaks off.
