@@ -2,6 +2,7 @@ package explore_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 
 	"oncegate/internal/onetime"
@@ -66,6 +67,24 @@ func gateAtSomeTime(name string) part {
 	return p
 }
 
+// gateTwice is a gate whose caller never hears of its first try and asks again.
+func gateTwice(name string) part {
+	p := gate(name)
+	p.play = func(a *actor, entropy onetime.Entropy) (string, error) {
+		nonce := make([]byte, 16)
+		if _, err := entropy.Read(nonce); err != nil {
+			return "", err
+		}
+		attempt := onetime.Attempt{Nonce: hex.EncodeToString(nonce)}
+		_, _, _ = a.try(entropy, attempt)
+		a.again, a.slow, a.deadline = true, false, a.clock.Now().Add(plenty)
+		attempt.Repeated = true
+		result, _, err := a.try(entropy, attempt)
+		return result, err
+	}
+	return p
+}
+
 const pass = "pass"
 
 // ledger is what the participant takes for the index.
@@ -78,6 +97,10 @@ func (a *actor) ledger() onetime.Ledger {
 
 // decide returns the decision, and the headers that the upload has to have.
 func (a *actor) decide(entropy onetime.Entropy) (result string, headers map[string]string, err error) {
+	return a.try(entropy, onetime.Attempt{})
+}
+
+func (a *actor) try(entropy onetime.Entropy, attempt onetime.Attempt) (result string, headers map[string]string, err error) {
 	decider := onetime.Gate{
 		Index:        a.ledger(),
 		Presigner:    onetimetest.Presigner{},
@@ -88,7 +111,7 @@ func (a *actor) decide(entropy onetime.Entropy) (result string, headers map[stri
 		WriteOnce:    a.run.scenario.writeOnce,
 	}
 	passed, err := decider.Decide(context.Background(), onetime.Put{
-		Method: "PUT", Path: url().Path, Query: url().Query, Headers: fiveBytes{}, Request: a.name,
+		Method: "PUT", Path: url().Path, Query: url().Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,
 	}, a.deadline)
 	if err == nil {
 		return pass, passed.Headers, nil

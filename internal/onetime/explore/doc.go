@@ -1,9 +1,10 @@
 // Package explore runs the one-time rule under every schedule. The code is that of
 // production: two or three gates of one URL, beside an operator who revokes or
-// enables it and the bucket's lifecycle. Each of their requests to the index is
-// answered in every order, and lost before or after it took effect, delayed beyond
-// anybody's later request, refused, in conflict, or answered too late. The package
-// is tests and nothing else.
+// enables it and the bucket's lifecycle; a gate may be asked twice by a caller who has
+// not heard of its first try. Each of their requests to the index is answered in every
+// order, and lost before or after it took effect, delayed beyond anybody's later
+// request, refused, in conflict, or answered too late. The package is tests and
+// nothing else.
 //
 // What must hold in every state: at most one upload passes, and one more for each
 // enable; who passes has a claim of its own in the store, and it is the first version

@@ -185,7 +185,7 @@ func (r *run) versions() (current bool, noncurrent []string, marker string) {
 
 // last is a participant's last answer to a method, "" if it never got one.
 func (a *actor) last(op string) string {
-	answers := a.answers[op]
+	answers := a.answers[a.noted(op)]
 	if len(answers) == 0 {
 		return ""
 	}

@@ -107,7 +107,9 @@ func (r *run) checkEnd() string {
 	case s.has(nature) || slices.ContainsFunc(r.actors, func(a *actor) bool { return !a.madeUpFor() }):
 		// The URL may be lost.
 	case s.has(enables):
-		if winners == 0 && r.faults == 0 && s.mode == onetime.Conditional {
+		// A first try that nobody heard of is a fault as well.
+		again := slices.ContainsFunc(r.actors, func(a *actor) bool { return a.again })
+		if winners == 0 && r.faults == 0 && s.mode == onetime.Conditional && !again {
 			return "nobody won, though nothing went wrong"
 		}
 	case winners != 1:
@@ -164,7 +166,7 @@ func (r *run) checkGate(a *actor) string {
 	case onetime.Used:
 		// Once an operator deletes, a claim of its own that was under way for long
 		// can be what is there in place of the one that it made.
-		again := r.scenario.has(enables) && len(a.answers["Claim"]) > 1
+		again := r.scenario.has(enables) && (len(a.answers["Claim"]) > 1 || a.again)
 		if !r.wroteAny(func(e event) bool { return e.claim() && (e.who != a.name || again) || e.what == "marker" }) {
 			return "not true: nobody else has claimed the URL"
 		}
@@ -206,6 +208,11 @@ func (r *run) checkGate(a *actor) string {
 // answers of S3, whatever a participant made of them.
 func (a *actor) table(mode onetime.FirstVersion) string {
 	ok := func(answer, want string) bool { return answer == strings.TrimSuffix("ok "+want, " ") }
+	// "Nothing was spent" is not for a second try to say.
+	unavailable := string(onetime.IndexUnavailable)
+	if a.again {
+		unavailable = string(onetime.ClaimUnknown)
+	}
 	if a.run.later && len(a.answers["ReadValid"]) == 0 {
 		return string(onetime.Expired)
 	}
@@ -213,26 +220,27 @@ func (a *actor) table(mode onetime.FirstVersion) string {
 	case valid == "absent":
 		return string(onetime.Unknown)
 	case !ok(valid, ""):
-		return string(onetime.IndexUnavailable)
+		return unavailable
 	}
 	switch expired := a.last("HeadExpired"); {
+	case ok(expired, "used") && a.again: // perhaps by the first try
 	case ok(expired, "used"), expired == "deleted":
 		return string(onetime.Used)
 	case ok(expired, "revoked"):
 		return string(onetime.Revoked)
 	case expired != "absent":
-		return string(onetime.IndexUnavailable)
+		return unavailable
 	}
-	claims := a.answers["Claim"]
+	claims := a.answers[a.noted("Claim")]
 	if len(claims) == 0 && a.slow {
-		return string(onetime.IndexUnavailable) // not begun, for want of time
+		return unavailable // not begun, for want of time
 	}
 	version, claimed := strings.CutPrefix(a.last("Claim"), "ok ")
 	switch {
 	case claimed:
 	case a.last("Claim") != "exists":
 		return string(onetime.ClaimUnknown)
-	case !slices.Contains(claims, "lost") && !slices.Contains(claims, "denied"):
+	case !a.again && !slices.Contains(claims, "lost") && !slices.Contains(claims, "denied"):
 		return string(onetime.Used)
 	default:
 		read, ok := strings.CutPrefix(a.last("ReadExpired"), "ok ")

@@ -59,6 +59,7 @@ type actor struct {
 	deadline time.Time
 	// What the scheduler answered, by method, and whether something went wrong.
 	answers map[string][]string
+	again   bool // what is answered is for its second try, and noted as such
 	faults  int
 	hard    bool // a fault that the rule need not make up for
 	slow    bool // its time is up
@@ -312,10 +313,19 @@ func (r *run) step(a action) error {
 	if a.way.err != nil {
 		note, err = "", a.way.err
 	}
-	q.actor.answers[q.op] = append(q.actor.answers[q.op], outcome(note, err))
+	name := q.actor.noted(q.op)
+	q.actor.answers[name] = append(q.actor.answers[name], outcome(note, err))
 	q.reply <- err
 	synctest.Wait()
 	return nil
+}
+
+// noted is the name under which answers to this method are kept.
+func (a *actor) noted(op string) string {
+	if a.again {
+		return "again " + op
+	}
+	return op
 }
 
 // outcome is an answer as the protocol's table names it.
