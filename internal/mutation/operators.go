@@ -3,17 +3,32 @@ package main
 const (
 	enable   = "internal/onetime/enable.go"
 	operator = "internal/onetime/operator.go"
+	keeper   = "internal/onetime/keeper.go"
+	owner    = "internal/onetime/owner.go"
 )
 
 // operatorMutants are what an operator holds to when he revokes and enables.
 var operatorMutants = []mutant{
-	{operator, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
-	{operator, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase entryErr != nil:", "case entryErr != nil:", false},
-	{operator, "a revoke of what was never minted", "case entryErr != nil:", "case false:", true},
-	{operator, "a revoke claims for an upload", "claimant.claim(ctx, target.ID, Revoked,", "claimant.claim(ctx, target.ID, Used,", true},
-	{operator, "a lost claim revokes", "case Used, Revoked: // by", "case Used, Revoked:\n\t\treturn true, nil\n\tcase Internal: // by", true},
-	{operator, "a used URL was revoked", "return &StateError{StateUsed, \"the URL was used already\"}", "return nil", true},
-	{operator, "an unclear revoke was one", "return false, fmt.Errorf(\"it is not known whether the URL is revoked: %w\", err)", "return true, nil", true},
+	{keeper, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
+	{keeper, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase !minted:", "case !minted:", false},
+	{keeper, "a revoke of what was never minted", "case !minted:", "case false:", true},
+	{keeper, "a revoke claims for an upload", "claimant.claim(ctx, id, Revoked,", "claimant.claim(ctx, id, Used,", true},
+	{keeper, "a lost claim revokes", "case Used, Revoked: // by", "case Used, Revoked:\n\t\treturn true, nil\n\tcase Internal: // by", true},
+	{keeper, "a used URL was revoked", "return &StateError{StateUsed, \"the URL was used already\"}", "return nil", true},
+	{keeper, "an unclear revoke was one", "return false, fmt.Errorf(\"it is not known whether the URL is revoked: %w\", err)", "return true, nil", true},
+
+	{operator, "a revoke after an unclear read", "if err != nil && !errors.Is(err, ErrAbsent) {\n\t\treturn false, err", "if false {\n\t\treturn false, err", false},
+
+	{owner, "everybody owns everything", "if by == \"\" || entry.By != by {", "if false {", false},
+	{owner, "nobody owns what nobody minted", "by == \"\" || ", removed, false},
+	{owner, "a revoke does not ask whose it is", "if _, err := k.ownEntry(ctx, by, id); err != nil {", "if _, err := k.readEntry(ctx, id); err != nil {", false},
+	{owner, "a status does not ask whose it is", "entry, err := k.ownEntry(ctx, by, id)", "entry, err := k.readEntry(ctx, id)", false},
+	{owner, "an owner has all the time there is", "deadline: deadline,", removed, false},
+	{owner, "an owner's request has all the time there is", "read:     lookupLimit,", "read:     operatorLimit,", false},
+	{owner, "an owner's claim has all the time there is", "write:    writeLimit,", "write:    operatorLimit,", false},
+	{owner, "what was used was never there", "&Refusal{Reason: Used, ID: id}", "&Refusal{Reason: Unknown, ID: id}", false},
+	{owner, "an unclear answer is that there is none", "if errors.Is(err, ErrAbsent) {", "if true {", false},
+	{owner, "an unclear revoke does not say so", "if refusal.Reason == ClaimUnknown {", "if false {", false},
 
 	{enable, "enable what was never minted", "return Enabled{}, &StateError{StateUnknown, \"the URL is not in the index and cannot be enabled: mint a new one\"}", "entry.Expires = o.Clock.Now().Add(time.Hour)", false},
 	{enable, "enable what has expired", "case !o.Clock.Now().Before(entry.Expires):", "case false:", false},
@@ -24,7 +39,7 @@ var operatorMutants = []mutant{
 	{enable, "the object stays in sight", "if stored {\n\t\tif err := o.hideObject", "if false {\n\t\tif err := o.hideObject", false},
 	{enable, "an object that was not hidden", "object.ETag); err != nil {", "object.ETag); false {", false},
 	{enable, "a deletion that was not made", "if err != nil {\n\t\t\treturn Enabled{}, uncertain(fmt.Errorf(\"remove version", "if false {\n\t\t\treturn Enabled{}, uncertain(fmt.Errorf(\"remove version", true},
-	{enable, "one version stays", "for _, v := range versions {\n\t\terr := o.repeat", "for _, v := range versions[:len(versions)-1] {\n\t\terr := o.repeat", true},
+	{enable, "one version stays", "for _, v := range versions {\n\t\terr := o.keeper().repeat", "for _, v := range versions[:len(versions)-1] {\n\t\terr := o.keeper().repeat", true},
 	{enable, "it does not look whether somebody claimed", "done.Spent = reason", "_ = reason", true},
 	{enable, "delete by an id that comes again", "if v.ID == \"\" || v.ID == \"null\" {", "if v.ID == \"null\" {", false},
 	{enable, "delete by the id null", "if v.ID == \"\" || v.ID == \"null\" {", "if v.ID == \"\" {", false},

@@ -81,7 +81,7 @@ func (e *UncertainError) Unwrap() error { return e.Err }
 // s3:ListBucketVersions on the bucket, s3:DeleteObjectVersion on
 // signatures/expired/*; to replace also s3:DeleteObject on uploads/*.
 func (o *Operator) Enable(ctx context.Context, target Target, options EnableOptions) (Enabled, error) {
-	entry, err := o.readEntry(ctx, target.ID)
+	entry, err := o.keeper().readEntry(ctx, target.ID)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return Enabled{}, &StateError{StateUnknown, "the URL is not in the index and cannot be enabled: mint a new one"}
@@ -92,7 +92,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	}
 	// Before the list: a marker may go over an upload of the claims on the list,
 	// never over one that came later.
-	object, objectErr := o.headObject(ctx, entry.Key)
+	object, objectErr := o.keeper().headObject(ctx, entry.Key)
 	stored := objectErr == nil
 	if !stored && !errors.Is(objectErr, ErrAbsent) {
 		return Enabled{}, objectErr
@@ -120,7 +120,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	// The last to go is the one that the URL was spent by first.
 	uncertain := func(err error) error { return &UncertainError{versions[len(versions)-1].ID, err} }
 	for _, v := range versions {
-		err := o.repeat(ctx, func(limit time.Duration) error {
+		err := o.keeper().repeat(ctx, func(limit time.Duration) error {
 			return o.Ledger.DeleteExpired(ctx, limit, target.ID, v.ID)
 		})
 		if err != nil {
@@ -128,7 +128,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 		}
 		done.Claims = append(done.Claims, v.ID)
 	}
-	reason, err := o.headExpired(ctx, target.ID)
+	reason, err := o.keeper().headExpired(ctx, target.ID)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return done, nil
@@ -143,7 +143,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 
 // listExpired lists what there is to remove, in the order in which to remove it.
 func (o *Operator) listExpired(ctx context.Context, id ID) (versions []Version, err error) {
-	err = o.repeat(ctx, func(limit time.Duration) (err error) {
+	err = o.keeper().repeat(ctx, func(limit time.Duration) (err error) {
 		versions, err = o.Ledger.ListExpired(ctx, limit, id)
 		return err
 	})
@@ -171,7 +171,7 @@ func (o *Operator) listExpired(ctx context.Context, id ID) (versions []Version, 
 
 // hideObject puts a delete marker over the object with this ETag.
 func (o *Operator) hideObject(ctx context.Context, key, etag string) error {
-	err := o.repeat(ctx, func(limit time.Duration) error {
+	err := o.keeper().repeat(ctx, func(limit time.Duration) error {
 		return o.Ledger.HideObject(ctx, limit, key, etag)
 	})
 	if err == nil || errors.Is(err, ErrAbsent) {
@@ -179,7 +179,7 @@ func (o *Operator) hideObject(ctx context.Context, key, etag string) error {
 	}
 	// The answer to a request that took effect may have got lost, and the repeat
 	// have met its marker.
-	if _, errNow := o.headObject(ctx, key); errors.Is(errNow, ErrAbsent) {
+	if _, errNow := o.keeper().headObject(ctx, key); errors.Is(errNow, ErrAbsent) {
 		return nil
 	}
 	return fmt.Errorf("put a delete marker over the object: %w", err)

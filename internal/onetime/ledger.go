@@ -6,15 +6,20 @@ import (
 	"time"
 )
 
-// Ledger is the signature index as its operator uses it: besides what mint and gate
-// need, the objects that were uploaded, lists of all entries, and removing what
-// spends a URL. It is an Index in everything that Index says of one.
-type Ledger interface {
+// Records are the signature index and what was uploaded: all that tells what became
+// of a URL. They are an Index in everything that Index says of one.
+type Records interface {
 	Index
 
 	// HeadObject describes the current version of an uploaded object, or says
 	// ErrAbsent: there is none, or a delete marker lies over it.
 	HeadObject(ctx context.Context, limit time.Duration, key string) (Object, error)
+}
+
+// Ledger is the signature index as its operator uses it: besides the Records, lists
+// of all entries, and removing what spends a URL.
+type Ledger interface {
+	Records
 
 	// HideObject puts a delete marker over the object, provided that its current
 	// version has this ETag. ErrChanged: it has another. ErrAbsent: there is no

@@ -123,7 +123,7 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	reason, err := Reason(""), ErrAbsent
 	if p.expired != nil {
 		status.Spent = &Spent{At: p.expired.Modified}
-		reason, err = o.headExpired(ctx, p.id)
+		reason, err = o.keeper().headExpired(ctx, p.id)
 	}
 	spent := err == nil || errors.Is(err, ErrDeleted)
 	if !spent && !errors.Is(err, ErrAbsent) {
@@ -133,7 +133,7 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 		status.Spent = nil // enabled since it was listed
 	}
 	if p.valid != nil && (!filter.Brief || filter.Label != "" || !filter.Since.IsZero() || !spent && o.timeOpen(*p.valid)) {
-		entry, err := o.readEntry(ctx, p.id)
+		entry, err := o.keeper().readEntry(ctx, p.id)
 		switch {
 		case err == nil:
 			status.Entry, status.Key = &entry, entry.Key
@@ -147,7 +147,7 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	case status.Entry == nil && !spent:
 		status.State = StateExpired
 	default:
-		if status.State, err = o.state(status.Entry, reason, err); err != nil {
+		if status.State, err = o.keeper().state(status.Entry, reason, err); err != nil {
 			return fail(err)
 		}
 	}
@@ -201,7 +201,7 @@ func (o *Operator) entries(ctx context.Context, kind EntryKind) iter.Seq2[Listed
 		after := ""
 		for {
 			var page EntryPage
-			err := o.repeat(ctx, func(limit time.Duration) (err error) {
+			err := o.keeper().repeat(ctx, func(limit time.Duration) (err error) {
 				page, err = o.Ledger.ListEntries(ctx, limit, kind, after)
 				return err
 			})

@@ -17,12 +17,9 @@ type Operator struct {
 	Entropy Entropy // safe for concurrent use
 }
 
-// An operator waits longer than the gate may: nobody's upload hangs on it, and he
-// may sit far from the bucket.
-const (
-	operatorLimit = 10 * time.Second // of one request
-	patience      = 40 * time.Second // of one request with its repeats
-)
+// operatorLimit bounds one request of an operator, who waits longer than the gate
+// may: nobody's upload hangs on it, and he may sit far from the bucket.
+const operatorLimit = 10 * time.Second
 
 // State is what became of a URL.
 type State string
@@ -104,69 +101,15 @@ type Spent struct {
 // Actions: s3:GetObject on signatures/* and uploads/*, s3:ListBucket on the bucket
 // (without it S3 says 403 where something is absent).
 func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
-	status := Status{ID: target.ID, Key: target.Key}
-	entry, err := o.readEntry(ctx, target.ID)
+	k := o.keeper()
+	entry, err := k.readEntry(ctx, target.ID)
 	switch {
 	case errors.Is(err, ErrAbsent):
+		return k.status(ctx, target, nil)
 	case err != nil:
 		return Status{}, err
-	default:
-		status.Entry, status.Key = &entry, entry.Key
 	}
-	if status.Key != "" {
-		object, err := o.headObject(ctx, status.Key)
-		switch {
-		case errors.Is(err, ErrAbsent):
-		case err != nil:
-			return Status{}, err
-		default:
-			status.Object = &object
-		}
-	}
-	reason, err := o.headExpired(ctx, target.ID)
-	if status.State, err = o.state(status.Entry, reason, err); err != nil {
-		return Status{}, err
-	}
-	if status.State == StateUsed || status.State == StateRevoked {
-		status.Spent = o.spent(ctx, target.ID)
-	}
-	return status, nil
-}
-
-// state says what both halves of the index mean together: reason and err are the
-// answer about the expired entry, and mean what they mean to the gate.
-func (o *Operator) state(entry *ValidEntry, reason Reason, err error) (State, error) {
-	switch {
-	case err == nil && reason == Revoked:
-		return StateRevoked, nil
-	case err == nil, errors.Is(err, ErrDeleted):
-		return StateUsed, nil
-	case !errors.Is(err, ErrAbsent):
-		return "", err
-	case entry == nil:
-		return StateUnknown, nil
-	case o.Clock.Now().Before(entry.Expires):
-		return StateMinted, nil
-	}
-	return StateExpired, nil
-}
-
-// spent reads the claim for what it says of itself. The state is known without it,
-// so what cannot be read is left out.
-func (o *Operator) spent(ctx context.Context, id ID) *Spent {
-	spent := &Spent{}
-	var body []byte
-	err := o.repeat(ctx, func(limit time.Duration) (err error) {
-		body, spent.Claim, err = o.Ledger.ReadExpired(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return &Spent{}
-	}
-	if entry, err := ParseExpiredEntry(body); err == nil {
-		spent.At, spent.Request = entry.At, entry.Request
-	}
-	return spent
+	return k.status(ctx, target, &entry)
 }
 
 // Revoke takes a URL back. It is a claim, made as the gate makes it, and so S3
@@ -181,78 +124,22 @@ func (o *Operator) spent(ctx context.Context, id ID) *Spent {
 // Actions: s3:GetObject on signatures/*, s3:PutObject on signatures/expired/*,
 // s3:ListBucket on the bucket.
 func (o *Operator) Revoke(ctx context.Context, target Target) (now bool, err error) {
-	_, entryErr := o.readEntry(ctx, target.ID)
-	if entryErr != nil && !errors.Is(entryErr, ErrAbsent) {
-		return false, entryErr
-	}
-	reason, err := o.headExpired(ctx, target.ID)
-	switch {
-	case err == nil, errors.Is(err, ErrDeleted):
-		return false, alreadySpent(reason)
-	case !errors.Is(err, ErrAbsent):
+	k := o.keeper()
+	_, err = k.readEntry(ctx, target.ID)
+	if err != nil && !errors.Is(err, ErrAbsent) {
 		return false, err
-	case entryErr != nil:
-		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
 	}
-	claimant := claimant{o.Ledger, o.Clock, o.Entropy, operatorLimit, operatorLimit}
-	_, err = claimant.claim(ctx, target.ID, Revoked, "", Attempt{}, o.Clock.Now().Add(patience))
-	if err == nil {
-		return true, nil
-	}
-	switch ReasonOf(err) {
-	case Used, Revoked: // by somebody else, between the look and the claim
-		if reason, err = o.headExpired(ctx, target.ID); err != nil {
-			return false, err
-		}
-		return false, alreadySpent(reason)
-	}
-	return false, fmt.Errorf("it is not known whether the URL is revoked: %w", err)
+	return k.revoke(ctx, target.ID, err == nil)
 }
 
-// alreadySpent is Revoke's answer where an expired entry was there before.
-func alreadySpent(reason Reason) error {
-	if reason == Revoked {
-		return nil
+// keeper is what does an operator's work.
+func (o *Operator) keeper() keeper {
+	return keeper{
+		records:  o.Ledger,
+		clock:    o.Clock,
+		entropy:  o.Entropy,
+		read:     operatorLimit,
+		write:    operatorLimit,
+		readBack: operatorLimit,
 	}
-	return &StateError{StateUsed, "the URL was used already"}
-}
-
-// readEntry reads and parses the valid entry; ErrAbsent means that there is none.
-func (o *Operator) readEntry(ctx context.Context, id ID) (ValidEntry, error) {
-	var body []byte
-	err := o.repeat(ctx, func(limit time.Duration) (err error) {
-		body, err = o.Ledger.ReadValid(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return ValidEntry{}, fmt.Errorf("read valid entry: %w", err)
-	}
-	return ParseValidEntry(body)
-}
-
-func (o *Operator) headExpired(ctx context.Context, id ID) (reason Reason, err error) {
-	err = o.repeat(ctx, func(limit time.Duration) (err error) {
-		reason, err = o.Ledger.HeadExpired(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("look for expired entry: %w", err)
-	}
-	return reason, nil
-}
-
-func (o *Operator) headObject(ctx context.Context, key string) (object Object, err error) {
-	err = o.repeat(ctx, func(limit time.Duration) (err error) {
-		object, err = o.Ledger.HeadObject(ctx, limit, key)
-		return err
-	})
-	if err != nil {
-		return Object{}, fmt.Errorf("look for the object: %w", err)
-	}
-	return object, nil
-}
-
-// repeat makes one request, again where that may help.
-func (o *Operator) repeat(ctx context.Context, request func(limit time.Duration) error) error {
-	return requests{o.Clock, o.Entropy}.repeat(ctx, o.Clock.Now().Add(patience), leastLimit, operatorLimit, request)
 }
