@@ -95,6 +95,10 @@ func refusal(reason onetime.Reason, detail string, asJSON bool) *Response {
 		reason, detail = onetime.Internal, ""
 		row = refusals[reason]
 	}
+	return row.answer(reason, detail, asJSON)
+}
+
+func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Response {
 	message := http.StatusText(row.status) + ": " + row.sentence
 	if detail != "" {
 		message = http.StatusText(row.status) + ": " + detail + "."

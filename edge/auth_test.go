@@ -80,7 +80,7 @@ func TestAuthRefuses(t *testing.T) {
 		reason onetime.Reason
 		body   string
 	}{
-		{"missing", &onetime.Refusal{Reason: onetime.CredentialMissing}, "401", onetime.CredentialMissing, "Unauthorized: a credential is needed to get a URL here."},
+		{"missing", &onetime.Refusal{Reason: onetime.CredentialMissing}, "401", onetime.CredentialMissing, "Unauthorized: a credential is needed here."},
 		{"invalid", &onetime.Refusal{Reason: onetime.CredentialInvalid, Err: secret}, "401", onetime.CredentialInvalid, "Unauthorized: this credential is not valid here."},
 		{"the index", &onetime.Refusal{Reason: onetime.IndexUnavailable, Err: secret}, "503", onetime.IndexUnavailable, "Service Unavailable: "},
 		{"the issuer", &onetime.Refusal{Reason: onetime.KeysUnavailable, Err: secret}, "503", onetime.KeysUnavailable, "Service Unavailable: credentials cannot be checked right now; try the same request again."},

@@ -24,11 +24,14 @@ const preflightSeconds = "600"
 
 // preflight answers OPTIONS at the edge: S3 is not asked and nothing is spent.
 // https://fetch.spec.whatwg.org/#cors-preflight-fetch
-func (f *Functions) preflight(function string) *Response {
+func (f *Functions) preflight(function string, request Request) *Response {
 	r := answer(http.StatusNoContent, "")
 	methods, headers := http.MethodPut, uploadHeaders
 	if function == MintFunction {
 		methods, headers = "GET, HEAD, POST", mintHeaders
+		if f.Owner != nil && strings.HasPrefix(request.URI, ownerPath) {
+			methods = "GET, HEAD, DELETE"
+		}
 		if f.Auth != nil {
 			headers = append(headers[:len(headers):len(headers)], f.Auth.Header())
 		}

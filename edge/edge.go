@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,10 +22,11 @@ import (
 type Functions struct {
 	Minter         *onetime.Minter
 	Gate           *onetime.Gate
-	Auth           Authorizer // who may mint; nil: anybody
-	MaxCount       int        // URLs in one answer of mint
-	AllowedOrigins []string   // origins of CORS, or the single "*"
-	Scheme         string     // of minted URLs: "https" at the real edge
+	Auth           Authorizer     // who may mint; nil: anybody
+	Owner          *onetime.Owner // answers for /url/<id>; nil: nothing is there
+	MaxCount       int            // URLs in one answer of mint
+	AllowedOrigins []string       // origins of CORS, or the single "*"
+	Scheme         string         // of minted URLs: "https" at the real edge
 	Log            *slog.Logger
 }
 
@@ -72,7 +74,7 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 		case name != MintFunction && name != GateFunction:
 			err = fmt.Errorf("there is no function %q", name)
 		case request.Method == http.MethodOptions:
-			return Result{Response: f.preflight(name)}
+			return Result{Response: f.preflight(name, request)}
 		case name == MintFunction:
 			result, err = f.mint(ctx, event, deadline)
 		default:
@@ -108,6 +110,9 @@ func (e Event) check() error {
 
 func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (Result, error) {
 	request := event.Records[0].CF.Request
+	if f.Owner != nil && strings.HasPrefix(request.URI, ownerPath) {
+		return f.owner(ctx, event, deadline)
+	}
 	switch {
 	case request.URI != "/url":
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}

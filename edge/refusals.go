@@ -6,13 +6,16 @@ import (
 	"oncegate/internal/onetime"
 )
 
+// row is the answer to a reason.
+type row struct {
+	status   int
+	sentence string
+}
+
 // refusals is the one table from reason to answer: status and the rest of a
 // sentence that begins with the status text. Nothing else of an error ever reaches
 // a client.
-var refusals = map[onetime.Reason]struct {
-	status   int
-	sentence string
-}{
+var refusals = map[onetime.Reason]row{
 	onetime.Used:             {http.StatusForbidden, "this URL has already been used."},
 	onetime.Revoked:          {http.StatusForbidden, "this URL has been revoked."},
 	onetime.Unknown:          {http.StatusForbidden, "this URL was not issued here."},
@@ -29,9 +32,17 @@ var refusals = map[onetime.Reason]struct {
 	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
 	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
 
-	onetime.CredentialMissing: {http.StatusUnauthorized, "a credential is needed to get a URL here."},
+	onetime.CredentialMissing: {http.StatusUnauthorized, "a credential is needed here."},
 	onetime.CredentialInvalid: {http.StatusUnauthorized, "this credential is not valid here."},
 	onetime.KeysUnavailable:   {http.StatusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
+}
+
+// ownerRefusals are the rows that are others for who asks for a URL by its
+// fingerprint: it is no upload that is refused, but a resource that is not there or
+// not in a state for it.
+var ownerRefusals = map[onetime.Reason]row{
+	onetime.Unknown: {http.StatusNotFound, "no URL with this id was issued to this credential."},
+	onetime.Used:    {http.StatusConflict, "this URL has been used and cannot be taken back."},
 }
 
 // retryAfter, in seconds, goes with the refusals after which the same request may

@@ -45,6 +45,7 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"maxCount", c.MaxCount},
 		{"sha256", c.SHA256},
 		{"auth", c.Auth},
+		{"ownerApi", c.OwnerAPI},
 		{"name", c.Deploy.Name},
 		{"memory", c.Deploy.Memory},
 		{"timeout", c.Deploy.Timeout},

@@ -111,7 +111,12 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 		viewerScheme = "https"
 	}
 	index := s3index.New(client)
+	var owner *onetime.Owner
+	if conf.OwnerAPI {
+		owner = &onetime.Owner{Records: client.Records(), Clock: clock{}, Entropy: rand.Reader}
+	}
 	return &edge.Functions{
+		Owner: owner,
 		Minter: &onetime.Minter{
 			Index:     index,
 			Presigner: client,

@@ -126,7 +126,7 @@ var (
 	corsHeaders = []string{
 		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
 	}
-	corsMethods    = []string{"GET", "HEAD", "POST", "PUT"}
+	corsMethods    = []string{"GET", "HEAD", "POST", "PUT"} // and DELETE for owners
 	exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
 )
 
@@ -147,10 +147,14 @@ func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfr
 		},
 	}
 	if len(conf.AllowedOrigins) > 0 {
+		methods := corsMethods
+		if conf.OwnerAPI {
+			methods = append([]string{"DELETE"}, methods...)
+		}
 		props.CorsBehavior = &awscloudfront.ResponseHeadersCorsBehavior{
 			AccessControlAllowCredentials: jsii.Bool(false),
 			AccessControlAllowHeaders:     jsii.Strings(corsHeaders...),
-			AccessControlAllowMethods:     jsii.Strings(corsMethods...),
+			AccessControlAllowMethods:     jsii.Strings(methods...),
 			AccessControlAllowOrigins:     jsii.Strings(conf.AllowedOrigins...),
 			AccessControlExposeHeaders:    jsii.Strings(exposedHeaders...),
 			AccessControlMaxAge:           awscdk.Duration_Seconds(jsii.Number(corsSeconds)),

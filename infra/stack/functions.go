@@ -77,16 +77,24 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 }
 
 // mintStatements: the mint writes valid entries and reads nothing but, where it asks
-// for them, the records of API keys.
+// for them, the records of API keys; and where owners may ask for their URLs, what
+// tells of these and takes them back.
 func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
 	}
 	if conf.Auth.Kind == config.AuthAPIKey {
+		statements = append(statements, allow("ReadKeys", []string{"s3:GetObject"}, objects(conf, apiKeys)))
+	}
+	if conf.OwnerAPI {
 		statements = append(statements,
-			allow("ReadKeys", []string{"s3:GetObject"}, objects(conf, apiKeys)),
-			// For the answer 404, as with the gate: a key that nobody made would be 503.
-			allow("TellAbsentKeys", []string{"s3:ListBucket"}, bucketARN(conf)))
+			// HeadObject of an upload needs what GetObject needs; there is no less.
+			allow("ReadURLs", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys), objects(conf, uploadKeys)),
+			allow("RevokeURLs", []string{"s3:PutObject"}, objects(conf, expiredKeys)))
+	}
+	if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
+		// For the answer 404, as with the gate: what was never made would be 503.
+		statements = append(statements, allow("TellAbsent", []string{"s3:ListBucket"}, bucketARN(conf)))
 	}
 	return statements
 }

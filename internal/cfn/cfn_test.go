@@ -162,14 +162,16 @@ func TestTheReviewedTemplatesAreGood(t *testing.T) {
 	}
 }
 
-// Each row breaks one thing; Check must name it, and nothing else.
+// damaged is one broken thing; Check must name it, and nothing else.
+type damaged struct {
+	name   string
+	on     string // which testdata
+	damage func(templates)
+	want   string // begins one of the problems
+}
+
 func TestCheckNamesWhatIsBroken(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		on     string // which testdata
-		damage func(templates)
-		want   string // begins one of the problems
-	}{
+	for _, tt := range []damaged{
 		{"gate may not read expired entries", "plain", func(t templates) {
 			s := statement(roleStatements(t, "Gate"), "ReadIndex")
 			s["Resource"] = s["Resource"].([]any)[0]
@@ -375,7 +377,7 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}, "web acl: rule url-rate does not answer 429 with retry-after"},
 		{"the mint cannot read keys", "full", func(t templates) { without(roleStatements(t, "MintRole"), "ReadKeys") },
 			"permissions: full-mint lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/keys/*"},
-		{"the mint cannot tell that a key is absent", "full", func(t templates) { without(roleStatements(t, "MintRole"), "TellAbsentKeys") },
+		{"the mint cannot tell that a key is absent", "full", func(t templates) { without(roleStatements(t, "MintRole"), "TellAbsent") },
 			"permissions: full-mint lacks: Allow s3:ListBucket on arn:aws:s3:::full-uploads"},
 		{"the mint reads keys that nobody asks for", "plain", func(t templates) {
 			document := roleStatements(t, "MintRole")
@@ -384,23 +386,25 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:GetObject on arn:aws:s3:::plain-uploads/keys/*"},
 		{"the web ACL is not attached", "full", func(t templates) { delete(distribution(t), "WebACLId") }, "web acl: the distribution has none"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			d, err := cfn.Read(broken(t, tt.on, tt.damage))
-			if err != nil {
-				t.Fatal(err)
-			}
-			check, _, _ := strings.Cut(tt.want, ":")
-			found := false
-			for _, p := range d.Check(settings(t, tt.on)) {
-				found = found || strings.HasPrefix(p.String(), tt.want)
-				if p.Check != check {
-					t.Errorf("blames something else: %v", p)
-				}
-			}
-			if !found {
-				t.Errorf("nothing begins with %q in %v", tt.want, d.Check(settings(t, tt.on)))
-			}
-		})
+		t.Run(tt.name, tt.isNamed)
+	}
+}
+
+func (tt damaged) isNamed(t *testing.T) {
+	d, err := cfn.Read(broken(t, tt.on, tt.damage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, _, _ := strings.Cut(tt.want, ":")
+	found := false
+	for _, p := range d.Check(settings(t, tt.on)) {
+		found = found || strings.HasPrefix(p.String(), tt.want)
+		if p.Check != check {
+			t.Errorf("blames something else: %v", p)
+		}
+	}
+	if !found {
+		t.Errorf("nothing begins with %q in %v", tt.want, d.Check(settings(t, tt.on)))
 	}
 }
 

@@ -206,7 +206,15 @@ func permissions(f *Function, conf config.Config) []string {
 	if f.Handler == "index.mint" {
 		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
 		if conf.Auth.Kind == config.AuthAPIKey {
-			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*", "Allow s3:ListBucket on "+arn)
+			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*")
+		}
+		if conf.OwnerAPI {
+			lines = append(lines,
+				"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
+				"Allow s3:GetObject on "+arn+"/uploads/*", "Allow s3:PutObject on "+arn+"/signatures/expired/*")
+		}
+		if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
+			lines = append(lines, "Allow s3:ListBucket on "+arn)
 		}
 		return lines
 	}
@@ -381,6 +389,13 @@ func checkResponseHeaders(d *Deployment, conf config.Config, broken func(string,
 			broken("%s lets %v read (credentials %v, override %v), the settings say %v", shown(b), cors.AccessControlAllowOrigins.Items,
 				cors.AccessControlAllowCredentials, cors.OriginOverride, conf.AllowedOrigins)
 		}
+		methods := []string{"GET", "HEAD", "POST", "PUT"}
+		if conf.OwnerAPI {
+			methods = append(methods, "DELETE")
+		}
+		compare(methods, cors.AccessControlAllowMethods.Items,
+			func(name string) { broken("%s does not let pages send %s", shown(b), name) },
+			func(name string) { broken("%s lets pages send %s, which they must not", shown(b), name) })
 		for _, name := range []string{"etag", "x-amz-version-id", "x-oncegate-reason", "retry-after"} {
 			if !slices.Contains(cors.AccessControlExposeHeaders.Items, name) {
 				broken("%s does not let pages read %s", shown(b), name)

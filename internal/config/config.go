@@ -18,6 +18,7 @@
 //	sha256          true or false                                 false
 //	auth            "none", "api-key" or {"jwt": {"issuer": "…",  none
 //	                "audience": "…", "jwks": "https://…"}}
+//	ownerApi        true, with auth, or false                     false
 //
 // The rest is about the deployment (type Deploy):
 //
@@ -78,6 +79,9 @@ type Config struct {
 	SHA256 bool
 	// Auth is who may mint.
 	Auth Auth
+	// OwnerAPI lets who minted a URL ask what became of it and take it back, over
+	// HTTP. Only with Auth: it goes by who minted.
+	OwnerAPI bool
 	// Deploy is the shape of the deployment around the edge functions.
 	Deploy Deploy
 }
@@ -163,6 +167,9 @@ func Parse(data []byte) (Config, error) {
 	case c.MaxExpires < c.Expires:
 		problems = append(problems, "maxExpires is shorter than expires: allowed is at least as long")
 	}
+	if c.OwnerAPI && c.Auth.Kind == AuthNone {
+		problems = append(problems, `ownerApi is true and auth "none": whoever mints has no name to own a URL by; allowed is false, or another auth`)
+	}
 	if err := c.Deploy.check(); err != nil && len(problems) == 0 {
 		problems = append(problems, err.Error())
 	}
@@ -184,7 +191,7 @@ func (c Config) Deployable() error {
 }
 
 const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
-	"maxExpires, maxBytes, maxCount, sha256, auth, name, memory, timeout, " +
+	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, name, memory, timeout, " +
 	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
 	"alarmEmail, alarmRefusals"
 
@@ -220,6 +227,7 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 	"maxCount": whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
 	"sha256":   boolean(func(c *Config) *bool { return &c.SHA256 }),
 	"auth":     setAuth,
+	"ownerApi": boolean(func(c *Config) *bool { return &c.OwnerAPI }),
 	"firstVersion": func(c *Config, raw json.RawMessage) error {
 		s, ok := text(raw)
 		if !ok || s != Conditional && s != Listed {

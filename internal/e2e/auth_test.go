@@ -141,7 +141,7 @@ func TestAPIKeyFaults(t *testing.T) {
 
 	t.Run("without s3:ListBucket", func(t *testing.T) {
 		st := localstack.New(t, apiKeys, func(s *localstack.Setup) {
-			s.Template = func(both *localstack.Templates) { localstack.Without(both.RolePolicy("Mint"), "TellAbsentKeys") }
+			s.Template = func(both *localstack.Templates) { localstack.Without(both.RolePolicy("Mint"), "TellAbsent") }
 		})
 		unknown, _ := newKey(t, st)
 		wantRefused(t, mintWith(t, st, withKey(unknown)), 503, onetime.IndexUnavailable)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -189,15 +190,13 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 			}
 		}
 	}
-	if conf.Auth.Kind == config.AuthAPIKey {
-		for _, s := range full.RolePolicy("Mint")["Statement"].([]any) {
-			s := s.(Object)
-			resource := map[any]string{"ReadKeys": "/keys/*", "TellAbsentKeys": ""}
-			if tail, ok := resource[s["Sid"]]; ok {
-				s["Resource"] = "arn:aws:s3:::" + conf.Bucket + tail
-				document := t.RolePolicy("Mint")
-				document["Statement"] = append(document["Statement"].([]any), s)
-			}
+	apiKeys := conf.Auth.Kind == config.AuthAPIKey
+	wanted := map[any]bool{"ReadKeys": apiKeys, "ReadURLs": conf.OwnerAPI, "RevokeURLs": conf.OwnerAPI, "TellAbsent": apiKeys || conf.OwnerAPI}
+	for _, s := range full.RolePolicy("Mint")["Statement"].([]any) {
+		if s := s.(Object); wanted[s["Sid"]] {
+			s["Resource"] = ofBucket(s["Resource"], conf.Bucket)
+			document := t.RolePolicy("Mint")
+			document["Statement"] = append(document["Statement"].([]any), s)
 		}
 	}
 	if conf.WriteOnce {
@@ -216,6 +215,9 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 		const kind = "AWS::CloudFront::ResponseHeadersPolicy"
 		cors := full.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"].(Object)
 		cors["AccessControlAllowOrigins"] = Object{"Items": origins}
+		if methods := cors["AccessControlAllowMethods"].(Object); !conf.OwnerAPI {
+			methods["Items"] = slices.DeleteFunc(methods["Items"].([]any), func(m any) bool { return m == "DELETE" })
+		}
 		t.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"] = cors
 		rules := full.Bucket.Properties("AWS::S3::Bucket", "")["CorsConfiguration"].(Object)
 		rules["CorsRules"].([]any)[0].(Object)["AllowedOrigins"] = origins
@@ -225,4 +227,17 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 		p := t.Edge.Properties("AWS::Lambda::Function", function)
 		p["MemorySize"], p["Timeout"], p["Runtime"] = conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime
 	}
+}
+
+// ofBucket is the Resource of a statement of full, of another bucket.
+func ofBucket(resource any, bucket string) any {
+	switch r := resource.(type) {
+	case string:
+		return strings.ReplaceAll(r, "full-uploads", bucket)
+	case []any:
+		for i := range r {
+			r[i] = ofBucket(r[i], bucket)
+		}
+	}
+	return resource
 }

@@ -1,0 +1,81 @@
+package s3index_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"oncegate/internal/locals3"
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/onetime"
+)
+
+// TestHeadObject: the edge reads of an upload what the SDK reads, from a real server.
+func TestHeadObject(t *testing.T) {
+	var current atomic.Pointer[locals3.Fault]
+	server := locals3test.New(t, func(o *locals3.Options) {
+		o.Fault = func(*http.Request) locals3.Fault {
+			if fault := current.Load(); fault != nil {
+				return *fault
+			}
+			return locals3.Fault{}
+		}
+	})
+	client := locals3test.Client(server)
+	wire, sdk := wireClient(t, server.URL(), testKey).Records(), sdkClient(server.URL(), testKey).Ledger()
+	const key = "uploads/an-object"
+	const limit = 10 * time.Second
+	both := func(what string) (onetime.Object, error) {
+		t.Helper()
+		a, aErr := wire.HeadObject(t.Context(), limit, key)
+		b, bErr := sdk.HeadObject(t.Context(), limit, key)
+		if !a.Modified.Equal(b.Modified) || errors.Is(aErr, onetime.ErrAbsent) != errors.Is(bErr, onetime.ErrAbsent) || (aErr == nil) != (bErr == nil) {
+			t.Errorf("%s: %+v, %v; the SDK says %+v, %v", what, a, aErr, b, bErr)
+		}
+		a.Modified, b.Modified = time.Time{}, time.Time{}
+		if a != b {
+			t.Errorf("%s: %+v; the SDK says %+v", what, a, b)
+		}
+		return a, aErr
+	}
+	if _, err := both("nothing"); !errors.Is(err, onetime.ErrAbsent) {
+		t.Errorf("of nothing: %v", err)
+	}
+	const sum = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9" // of "hello world"
+	raw, _ := hex.DecodeString(sum)
+	for _, checksum := range []*string{aws.String(base64.StdEncoding.EncodeToString(raw)), nil} {
+		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(locals3test.Bucket), Key: aws.String(key), Body: strings.NewReader("hello world"), ChecksumSHA256: checksum,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := both("an object")
+		if err != nil || object.Size != 11 || object.ETag != `"5eb63bbbe01eeed093cb22bb8f5acdc3"` || object.Version == "" || (object.SHA256 == sum) != (checksum != nil) {
+			t.Errorf("%+v, %v", object, err)
+		}
+	}
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: aws.String(key)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := both("under a delete marker"); !errors.Is(err, onetime.ErrAbsent) {
+		t.Errorf("under a delete marker: %v", err)
+	}
+
+	for _, fault := range []locals3.Fault{{Kind: locals3.Answer, Status: 403}, {Kind: locals3.Answer, Status: 500}, {Kind: locals3.Drop}, {Kind: locals3.Answer, Status: 200}} {
+		current.Store(&fault)
+		_, err := wire.HeadObject(t.Context(), limit, key)
+		found, ok := errors.AsType[*onetime.Fault](err)
+		if !ok || found.Op != "HeadObject" || found.Status != fault.Status {
+			t.Errorf("%v %d: %v, want a fault", fault.Kind, fault.Status, err)
+		}
+	}
+}

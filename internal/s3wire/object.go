@@ -1,0 +1,64 @@
+package s3wire
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+)
+
+// Records is the signature index of a bucket, and what was uploaded to it.
+type Records struct {
+	*s3index.Index
+	client *Client
+}
+
+var _ onetime.Records = (*Records)(nil)
+
+// Records returns the records in the client's bucket.
+func (c *Client) Records() *Records { return &Records{s3index.New(c), c} }
+
+// HeadObject implements onetime.Records.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+func (r *Records) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
+	const op = "HeadObject"
+	header := http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}
+	reply, err := r.client.send(ctx, limit, http.MethodHead, "/"+key, "", header, nil)
+	switch {
+	case err != nil:
+		return onetime.Object{}, &onetime.Fault{Op: op, Stale: errors.Is(err, s3index.ErrStale), Err: err}
+	case reply.Status == http.StatusNotFound:
+		return onetime.Object{}, onetime.ErrAbsent
+	case reply.Status != http.StatusOK:
+		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status}
+	}
+	object := onetime.Object{
+		ETag:    reply.Header.Get("Etag"),
+		Version: reply.Header.Get("X-Amz-Version-Id"),
+		SHA256:  sha256Hex(reply.Header.Get("X-Amz-Checksum-Sha256")),
+	}
+	if object.Size, err = strconv.ParseInt(reply.Header.Get("Content-Length"), 10, 64); err != nil {
+		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("content-length: %w", err)}
+	}
+	if object.Modified, err = http.ParseTime(reply.Header.Get("Last-Modified")); err != nil {
+		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("last-modified: %w", err)}
+	}
+	return object, nil
+}
+
+// sha256Hex reads the checksum of a whole object. The one of a multipart upload is
+// made of its parts' and has their number behind it; it says nothing of the content.
+func sha256Hex(checksum string) string {
+	sum, err := base64.StdEncoding.DecodeString(checksum)
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum)
+}
