@@ -121,7 +121,10 @@ func (d *driver) check(t *testing.T, method, rawURL string, a localstack.Answer)
 		t.Fatal(err)
 	}
 	path := "/url"
-	if strings.HasPrefix(request.URL.Path, "/uploads/") {
+	switch {
+	case strings.HasPrefix(request.URL.Path, "/url/"):
+		path = "/url/{id}"
+	case strings.HasPrefix(request.URL.Path, "/uploads/"):
 		path = "/uploads/{id}"
 	}
 	item := d.doc.Paths.Value(path)
@@ -273,6 +276,11 @@ func TestDocumentedAnswers(t *testing.T) {
 		header.Set("X-Api-Key", "x")
 		closed.do(t, http.MethodGet, closed.Edge.URL()+"/url", header, "")
 	}
+
+	owned(t, doc, d.seen)
+	off := closed.Edge.URL() + "/url/" + strings.Repeat("0", 64)
+	closed.do(t, http.MethodGet, off, nil, "")
+	closed.do(t, http.MethodDelete, off, nil, "")
 
 	var missing []string
 	for path, item := range doc.Paths.Map() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"oncegate/internal/config"
 	"oncegate/internal/locals3"
 	"oncegate/internal/localstack"
@@ -277,4 +279,35 @@ func TestOwnerRacesUpload(t *testing.T) {
 		t.Errorf("of %d rounds the revoke won %d: they did not race", rounds, revoked)
 	}
 	t.Logf("%d rounds, the revoke won %d", rounds, revoked)
+}
+
+// owned brings about what the document says of owners' URLs.
+func owned(t *testing.T, doc *openapi3.T, seen map[string]bool) {
+	st := localstack.New(t, owners, func(s *localstack.Setup) { s.Settings["sha256"] = true })
+	d := &driver{st, doc, seen}
+	alice := keyFor(t, st, "alice")
+	for _, header := range []http.Header{alice, asJSON(alice)} {
+		nobody := header.Clone()
+		nobody.Del("X-Api-Key")
+		mint := func() localstack.Minted {
+			return wantBy(t, st, st.Do(t, http.MethodGet, st.Edge.URL()+"/url?type=image/png&name=a.png&label=x&sha256="+sumOf(2), alice, nil), "alice")
+		}
+		used, revoked := mint(), mint()
+		if a := st.Put(t, used, "xx"); a.Status != http.StatusOK {
+			t.Fatal(a)
+		}
+		for _, id := range []onetime.ID{used.ID, revoked.ID, onetime.Fingerprint("/x", "y")} {
+			d.do(t, http.MethodOptions, ownURL(st, id), header, "")
+			for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodGet} {
+				d.do(t, method, ownURL(st, id), header, "")
+				d.do(t, method, ownURL(st, id), nobody, "")
+			}
+		}
+		d.do(t, http.MethodGet, ownURL(st, used.ID)+"?x=y", header, "")
+		d.do(t, http.MethodDelete, ownURL(st, used.ID)+"?x=y", header, "")
+		st.EveryRequest(func(*http.Request) locals3.Fault { return locals3.Fault{Kind: locals3.Answer, Status: 403} })
+		d.do(t, http.MethodGet, ownURL(st, used.ID), header, "")
+		d.do(t, http.MethodDelete, ownURL(st, used.ID), header, "")
+		st.EveryRequest(nil)
+	}
 }
