@@ -29,6 +29,9 @@ AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, at AWS_ENDPOINT_URL_S3 where that i
 set. For a profile of the AWS CLI: eval "$(aws configure export-credentials --format env)".
 For make dev: . build/dev/env
 
+Where minting needs an API key or a token, it is taken from ONCEGATE_KEY or
+ONCEGATE_TOKEN and sent to nothing but /url of this deployment.
+
     --config PATH     settings of the deployment (config.json, if there is one)
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
     --region REGION   instead of the settings' ($AWS_REGION with another bucket)
@@ -72,10 +75,15 @@ func runVerify(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	o := verify.Options{
 		URL: url, Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout,
 		Endpoint: os.Getenv("AWS_ENDPOINT_URL_S3"), Credentials: environment(),
+		APIKey: os.Getenv("ONCEGATE_KEY"), Token: os.Getenv("ONCEGATE_TOKEN"),
+	}
+	if o.APIKey != "" && o.Token != "" {
+		return errors.New("both ONCEGATE_KEY and ONCEGATE_TOKEN are set: unset one of them")
 	}
 	o.Bucket, o.Region = bucketOf(conf, *bucket, *region)
 	if conf != nil {
 		o.Expires, o.WriteOnce = conf.Expires, conf.WriteOnce
+		o.OwnerAPI = &conf.OwnerAPI
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
 			o.Origin = conf.AllowedOrigins[0]
 		}

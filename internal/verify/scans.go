@@ -13,7 +13,11 @@ var statuses = map[string]int{
 	"used": 403, "revoked": 403, "unknown": 403, "expired": 403, "method": 403, "path": 403,
 	"length-required": 411, "too-large": 413, "too-small": 400, "type": 415, "header": 400, "options": 400,
 	"index-unavailable": 503, "claim-unknown": 503, "internal": 503,
+	"credential-missing": 401, "credential-invalid": 401, "keys-unavailable": 503,
 }
+
+// ownerStatuses are those that are others where a URL is asked for by its fingerprint.
+var ownerStatuses = map[string]int{"unknown": 404, "used": 409}
 
 // scan looks at every answer of the run.
 func (r *run) scan(wrong func(a *answer) (expected, got string)) error {
@@ -36,6 +40,9 @@ func (r *run) refusalForm(context.Context) error {
 			return "", ""
 		}
 		status, known := statuses[reason]
+		if other, ok := ownerStatuses[reason]; ok && strings.HasPrefix(a.target, "/url/") {
+			status = other
+		}
 		start := http.StatusText(status) + ": "
 		switch got := a.header.Get("Content-Type"); {
 		case !known:
@@ -56,7 +63,7 @@ func (r *run) retryAfter(context.Context) error {
 	err := r.scan(func(a *answer) (string, string) {
 		got := a.header.Get("Retry-After")
 		switch {
-		case a.reason() == "index-unavailable":
+		case a.reason() == "index-unavailable", a.reason() == "keys-unavailable":
 			seen++
 			if n, err := strconv.Atoi(got); err != nil || n < 0 {
 				return "retry-after in seconds", strconv.Quote(got)
@@ -67,14 +74,14 @@ func (r *run) retryAfter(context.Context) error {
 		return "", ""
 	})
 	if err == nil && seen == 0 {
-		r.observe("no index-unavailable among them")
+		r.observe("neither among them")
 	}
 	return err
 }
 
 // generated says whether a function made the answer, or should have.
 func generated(a *answer) bool {
-	return a.reason() != "" || a.method == "OPTIONS" || a.target == "/url" && a.status == 200
+	return a.reason() != "" || a.method == "OPTIONS" || asksMint.MatchString(a.target) && a.status == 200
 }
 
 func (r *run) noStore(context.Context) error {

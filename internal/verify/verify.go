@@ -48,6 +48,11 @@ type Options struct {
 	// WriteOnce says that the deployment was told to keep objects write-once.
 	WriteOnce bool
 
+	// APIKey or Token is what the deployment's mint asks for; one of them at most.
+	APIKey, Token string
+	// OwnerAPI says whether owners may ask for their URLs; nil when not known.
+	OwnerAPI *bool
+
 	LargeBytes int64         // size of the large upload; 0 means 32 MiB
 	EarlyBytes int64         // size of the body that is refused early; 0 means 64 MiB
 	Timeout    time.Duration // of the whole run; 0 means 5 minutes

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -32,6 +33,8 @@ type request struct {
 	// the header away.
 	length   int64
 	noLength bool
+	// anonymous keeps the mint's credential away.
+	anonymous bool
 	// expect waits for 100 Continue before the body is sent.
 	expect bool
 }
@@ -101,6 +104,9 @@ func (r *run) send(ctx context.Context, q request) (*answer, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close()
+	if asksMint.MatchString(q.target) && !q.anonymous {
+		q.headers = slices.Concat(q.headers, r.o.credential())
+	}
 	a, err := exchange(ctx, conn, r.host, q)
 	r.note(a)
 	return a, err
