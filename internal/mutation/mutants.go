@@ -14,6 +14,7 @@ const (
 	refuse  = "edge/refusals.go"
 	cors    = "edge/cors.go"
 	answers = "edge/answers.go"
+	owners  = "edge/owner.go"
 	limits  = "internal/onetime/limits.go"
 	removed = "" // the new text of what is simply gone
 )
