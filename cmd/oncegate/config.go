@@ -46,6 +46,7 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"sha256", c.SHA256},
 		{"auth", c.Auth},
 		{"ownerApi", c.OwnerAPI},
+		{"acceptance", c.Acceptance},
 		{"name", c.Deploy.Name},
 		{"memory", c.Deploy.Memory},
 		{"timeout", c.Deploy.Timeout},

@@ -19,6 +19,9 @@
 //	auth            "none", "api-key" or {"jwt": {"issuer": "…",  none
 //	                "audience": "…", "jwks": "https://…"}}
 //	ownerApi        true, with auth, or false                     false
+//	acceptance      false, true or {"removeAfterDays": 8 to 3650, false
+//	                "webhook": {"url": "https://…",
+//	                "secret": "/parameter/name"}}
 //
 // The rest is about the deployment (type Deploy):
 //
@@ -82,6 +85,8 @@ type Config struct {
 	// OwnerAPI lets who minted a URL ask what became of it and take it back, over
 	// HTTP. Only with Auth: it goes by who minted.
 	OwnerAPI bool
+	// Acceptance is what becomes of uploads once they are stored.
+	Acceptance Acceptance
 	// Deploy is the shape of the deployment around the edge functions.
 	Deploy Deploy
 }
@@ -184,6 +189,9 @@ func (c Config) Deployable() error {
 	if c.Auth.JWT.Local() {
 		return fmt.Errorf("auth.jwt.jwks is %s: anybody between could put keys of their own in; allowed is https", c.Auth.JWT.JWKS)
 	}
+	if c.Acceptance.Webhook.Local() {
+		return fmt.Errorf("acceptance.webhook.url is %s: allowed is https", c.Acceptance.Webhook.URL)
+	}
 	if c.Bucket == PlaceholderBucket {
 		return fmt.Errorf("%w: set \"bucket\" in config.json to a name of your own (%s)", ErrPlaceholder, bucketRule)
 	}
@@ -191,7 +199,7 @@ func (c Config) Deployable() error {
 }
 
 const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
-	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, name, memory, timeout, " +
+	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, acceptance, name, memory, timeout, " +
 	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
 	"alarmEmail, alarmRefusals"
 
@@ -224,10 +232,11 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 		c.MaxBytes = bytes
 		return nil
 	},
-	"maxCount": whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
-	"sha256":   boolean(func(c *Config) *bool { return &c.SHA256 }),
-	"auth":     setAuth,
-	"ownerApi": boolean(func(c *Config) *bool { return &c.OwnerAPI }),
+	"maxCount":   whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
+	"sha256":     boolean(func(c *Config) *bool { return &c.SHA256 }),
+	"auth":       setAuth,
+	"ownerApi":   boolean(func(c *Config) *bool { return &c.OwnerAPI }),
+	"acceptance": setAcceptance,
 	"firstVersion": func(c *Config, raw json.RawMessage) error {
 		s, ok := text(raw)
 		if !ok || s != Conditional && s != Listed {

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Acceptance says whether the first version of every upload is copied to
+// accepted/, and what follows. The zero value is off.
+type Acceptance struct {
+	On bool
+	// RemoveAfterDays is how long the accepted version stays under uploads/ as
+	// well: longer than a URL can live, so that enable still finds it.
+	RemoveAfterDays int
+	// Webhook is told of every acceptance; none when its URL is empty.
+	Webhook Webhook
+}
+
+// Webhook is where acceptances are posted to. Secret names the SSM parameter that
+// holds the key of the signatures; the key itself is never in the settings, which
+// are packed beside the edge code.
+type Webhook struct {
+	URL    string `json:"url"`
+	Secret string `json:"secret"`
+}
+
+// Local tells that the webhook is on this machine, by plain http.
+func (w Webhook) Local() bool { return strings.HasPrefix(w.URL, "http://") }
+
+const acceptanceRule = `allowed are false, true and {"removeAfterDays": 8 to 3650, "webhook": {"url": "https://…", "secret": "/parameter/name"}}, each field optional`
+
+// MarshalJSON writes Acceptance as config.json has it.
+func (a Acceptance) MarshalJSON() ([]byte, error) {
+	if !a.On {
+		return []byte("false"), nil
+	}
+	fields := map[string]any{"removeAfterDays": a.RemoveAfterDays}
+	if a.Webhook.URL != "" {
+		fields["webhook"] = a.Webhook
+	}
+	return json.Marshal(fields)
+}
+
+func setAcceptance(c *Config, raw json.RawMessage) error {
+	on := Acceptance{On: true, RemoveAfterDays: KeepValidDays}
+	switch string(raw) {
+	case "false":
+		c.Acceptance = Acceptance{}
+		return nil
+	case "true":
+		c.Acceptance = on
+		return nil
+	}
+	fields, problems, err := object(raw)
+	if err != nil || len(problems) > 0 {
+		return fmt.Errorf("is %s: %s", shown(raw), acceptanceRule)
+	}
+	for _, f := range fields {
+		var err error
+		switch f.name {
+		case "removeAfterDays":
+			var n int
+			if isNull(f.value) || json.Unmarshal(f.value, &n) != nil || n < KeepValidDays || n > 3650 {
+				err = fmt.Errorf("is %s", shown(f.value))
+			}
+			on.RemoveAfterDays = n
+		case "webhook":
+			on.Webhook, err = parseWebhook(f.value)
+		default:
+			err = errors.New("is unknown")
+		}
+		if err != nil {
+			return fmt.Errorf("is %s: %s %w: %s", shown(raw), f.name, err, acceptanceRule)
+		}
+	}
+	c.Acceptance = on
+	return nil
+}
+
+func parseWebhook(raw json.RawMessage) (w Webhook, err error) {
+	fields, problems, err := object(raw)
+	if err != nil || len(problems) > 0 {
+		return w, fmt.Errorf("is %s", shown(raw))
+	}
+	for _, f := range fields {
+		s, ok := text(f.value)
+		switch f.name {
+		case "url":
+			w.URL, ok = s, ok && validKeysURL(s)
+		case "secret":
+			w.Secret, ok = s, ok && validParameter(s)
+		default:
+			return w, fmt.Errorf("has unknown field %q", f.name)
+		}
+		if !ok {
+			return w, fmt.Errorf("%s is %s", f.name, shown(f.value))
+		}
+	}
+	if w.URL == "" || w.Secret == "" {
+		return w, errors.New("wants url and secret")
+	}
+	return w, nil
+}
+
+// validParameter accepts full names of SSM parameters:
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+func validParameter(s string) bool {
+	if len(s) < 2 || len(s) > 512 || s[0] != '/' || strings.HasSuffix(s, "/") || strings.Contains(s, "//") || strings.Count(s, "/") > 15 {
+		return false
+	}
+	first := strings.ToLower(strings.Split(s, "/")[1])
+	return !strings.HasPrefix(first, "aws") && !strings.HasPrefix(first, "ssm") && only(s, func(c byte) bool {
+		return lower(c) || digit(c) || c >= 'A' && c <= 'Z' || strings.IndexByte("/_.-", c) >= 0
+	})
+}
