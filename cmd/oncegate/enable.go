@@ -14,7 +14,8 @@ const enableHelp = `oncegate enable URL|id [flags]
 Makes a spent URL good for one more upload, until its time is over: one that was
 revoked, or whose upload broke off. Enable it when that upload is over; one still
 under way is stored whenever it ends. A URL whose object is stored is refused
-unless --replace is given; one whose time is over cannot be enabled.
+unless --replace is given, and always with "acceptance" on; one whose time is over
+cannot be enabled.
 
     --replace      put a delete marker over the stored object first; what was
                    stored stays as an earlier version

@@ -73,11 +73,13 @@ func (f targetFlags) open(args []string) (*onetime.Operator, onetime.Target, err
 
 // openBucket finds the bucket and the credentials for it.
 func openBucket(configPath string) (*onetime.Operator, string, error) {
-	client, region, _, err := openClient(configPath)
+	client, region, conf, err := openClient(configPath)
 	if err != nil {
 		return nil, "", err
 	}
-	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: rand.Reader}, region, nil
+	return &onetime.Operator{
+		Ledger: client.Ledger(), Clock: wallClock{}, Entropy: rand.Reader, Accepting: conf != nil && conf.Acceptance.On,
+	}, region, nil
 }
 
 // openClient is openBucket for what is not about URLs. The settings are nil where

@@ -115,6 +115,10 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 	if conf.OwnerAPI {
 		owner = &onetime.Owner{Records: client.Records(), Clock: clock{}, Entropy: rand.Reader}
 	}
+	var uploads onetime.UploadIndex
+	if conf.Acceptance.On {
+		uploads = index
+	}
 	return &edge.Functions{
 		Owner: owner,
 		Minter: &onetime.Minter{
@@ -128,6 +132,7 @@ func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string
 				MaxBytes: conf.MaxBytes,
 				SHA256:   conf.SHA256,
 			},
+			Uploads: uploads,
 		},
 		Gate: &onetime.Gate{
 			Index:        index,

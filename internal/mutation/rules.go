@@ -59,7 +59,8 @@ var ruleMutants = []mutant{
 	{mint, "no secret, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, err)", "if false {\n\t\treturn Minted{}, refuse(Internal, err)", false},
 	{mint, "a secret that everybody knows", "secret, err := randomHex(m.Entropy, secretBytes)", "secret, err := \"secret\", error(nil)", false},
 	{mint, "no signature, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"presign", "if false {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"presign", false},
-	{mint, "a URL that was not registered", "if err != nil {\n\t\treturn Minted{}, refuse(IndexUnavailable", "if false {\n\t\treturn Minted{}, refuse(IndexUnavailable", false},
+	{mint, "a URL that was not registered", "case err != nil:\n\t\treturn fmt.Errorf(\"write valid entry", "case false:\n\t\treturn fmt.Errorf(\"write valid entry", false},
+	{mint, "a URL that no upload leads back to", "case uploadErr != nil:", "case false:", false},
 	{mint, "another moment than the query's", ".UTC().Truncate(time.Second)", ".UTC()", false},
 
 	{entry, "an upload of any valid entry's key", "if _, err := UploadKey(\"/\" + e.Key); err != nil {", "if false {", false},

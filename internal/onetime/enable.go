@@ -72,8 +72,8 @@ func (e *UncertainError) Unwrap() error { return e.Err }
 // Claim forbids that.
 //
 // The error is a *StateError when nothing was changed since the URL is not spent,
-// is spent by another claim than Claim, has a stored object and Replace is false,
-// or can never be good again: its time is over or its valid entry gone. It is an
+// is spent by another claim than Claim, has a stored object and Replace is false
+// or not to be had (Operator.Accepting), or can never be good again: its time is over or its valid entry gone. It is an
 // *UncertainError when deletions gave no clear answer. After any other error the
 // URL is not enabled.
 //
@@ -109,6 +109,8 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 		return Enabled{}, &StateError{StateUsed, "the URL is spent by another claim than " + options.Claim}
 	case stored && !options.Replace:
 		return Enabled{}, &StateError{StateUsed, "the URL was used and its object is stored: replace it, or mint a new URL"}
+	case stored && o.Accepting:
+		return Enabled{}, &StateError{StateUsed, "the URL was used and its object is stored; with acceptance on, the first version is the one that counts: mint a new URL"}
 	}
 	var done Enabled
 	if stored {

@@ -357,3 +357,30 @@ func TestEnableDoesNotHideALaterUpload(t *testing.T) {
 		t.Errorf("state %s", state)
 	}
 }
+
+// TestEnableWhereUploadsAreAccepted: what was stored first counts for ever, and so
+// cannot be replaced; a URL whose upload broke off is enabled as ever.
+func TestEnableWhereUploadsAreAccepted(t *testing.T) {
+	for _, stored := range []bool{true, false} {
+		w := newWorld(t)
+		m := w.mint(t)
+		content := ""
+		if stored {
+			content = "content"
+		}
+		if reason := w.pass(t, m, content); reason != "" {
+			t.Fatalf("upload: %s", reason)
+		}
+		operator, _ := w.operator()
+		operator.Accepting = true
+		before := w.store.Keys()
+		done, err := operator.Enable(context.Background(), onetime.Target{ID: m.ID}, onetime.EnableOptions{Replace: true})
+		state, refused := errors.AsType[*onetime.StateError](err)
+		if refused != stored || !stored && (err != nil || len(done.Claims) != 1) {
+			t.Errorf("stored %v: %+v, %v", stored, done, err)
+		}
+		if stored && (!strings.Contains(state.Why, "first version") || !slices.Equal(before, w.store.Keys())) {
+			t.Errorf("refused with %q; before %v, after %v", state.Why, before, w.store.Keys())
+		}
+	}
+}

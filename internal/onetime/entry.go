@@ -32,6 +32,19 @@ type ValidEntry struct {
 	By string `json:"by,omitempty"`
 }
 
+// UploadEntry is the content of signatures/uploads/<name>: the way back from an
+// upload to the URL that it came by. It exists where uploads are accepted.
+type UploadEntry struct {
+	Version int    `json:"version"` // 1
+	ID      ID     `json:"id"`
+	Label   string `json:"label,omitempty"`
+	Name    string `json:"name,omitempty"`
+	By      string `json:"by,omitempty"`
+}
+
+// UploadEntryKey is the key of the entry of the upload with this key.
+func UploadEntryKey(key string) string { return "signatures/" + key }
+
 // ExpiredEntry is the content of signatures/expired/<hash>.
 type ExpiredEntry struct {
 	Version int       `json:"version"` // 1
@@ -46,6 +59,9 @@ type ExpiredEntry struct {
 
 // Marshal writes the entry as it is stored.
 func (e ValidEntry) Marshal() []byte { return marshal(e) }
+
+// Marshal writes the entry as it is stored.
+func (e UploadEntry) Marshal() []byte { return marshal(e) }
 
 // Marshal writes the entry as it is stored.
 func (e ExpiredEntry) Marshal() []byte { return marshal(e) }
@@ -64,6 +80,21 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	}
 	if err := errors.Join(e.Limits.check(), checkName(e.Name), checkLabel(e.Label)); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
+	}
+	return e, nil
+}
+
+// ParseUploadEntry reads a stored upload entry and checks that it makes sense.
+func ParseUploadEntry(body []byte) (UploadEntry, error) {
+	var e UploadEntry
+	if err := unmarshal(body, &e, func() int { return e.Version }); err != nil {
+		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
+	}
+	if _, err := ParseID(string(e.ID)); err != nil {
+		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
+	}
+	if err := errors.Join(checkLabel(e.Label), checkName(e.Name)); err != nil {
+		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
 	return e, nil
 }

@@ -19,6 +19,16 @@ type Minter struct {
 	Clock     Clock
 	Entropy   Entropy
 	Bounds    Bounds
+	// Uploads, if set, is told which URL each upload belongs to. The URL is handed
+	// out only when both entries are written.
+	Uploads UploadIndex
+}
+
+// UploadIndex is the part of the index that leads from an upload to its URL.
+type UploadIndex interface {
+	// WriteUpload writes the upload entry of the upload with this key, as
+	// Index.WriteValid writes a valid entry.
+	WriteUpload(ctx context.Context, limit time.Duration, key string, body []byte) error
 }
 
 // Minted is a URL that the index knows.
@@ -38,7 +48,7 @@ func (m *Minter) Check(order Order) error {
 }
 
 // Mint makes a URL to this order and registers it. The URL is returned only after
-// its valid entry was written for sure; otherwise the error is a Refusal, and what
+// its entries were written for sure; otherwise the error is a Refusal, and what
 // may have been written is an entry of a URL that nobody holds. deadline is when
 // the answer must be ready. It may be called concurrently.
 func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Minted, error) {
@@ -73,12 +83,43 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 		Label:   order.Label,
 		By:      order.By,
 	}.Marshal()
-	// Writing the same entry twice is the same as once: the key is nobody else's.
-	err = requests{m.Clock, m.Entropy}.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
-		return m.Index.WriteValid(ctx, limit, minted.ID, entry)
-	})
-	if err != nil {
-		return Minted{}, refuse(IndexUnavailable, fmt.Errorf("write valid entry: %w", err))
+	if err := m.register(ctx, minted, entry, deadline); err != nil {
+		return Minted{}, refuse(IndexUnavailable, err)
 	}
 	return minted, nil
+}
+
+// register writes the entries of a URL, at the same time if there are two. Writing
+// the same entry twice is the same as once: the keys are nobody else's.
+func (m *Minter) register(ctx context.Context, minted Minted, valid []byte, deadline time.Time) error {
+	r := requests{m.Clock, m.Entropy}
+	var uploadErr error
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// As in the gate's lookup: a panic belongs to the caller.
+		defer func() { panicked = recover() }()
+		if m.Uploads == nil {
+			return
+		}
+		body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By}.Marshal()
+		uploadErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
+			return m.Uploads.WriteUpload(ctx, limit, minted.Key, body)
+		})
+	}()
+	defer func() { <-done }() // a panic here must not leave the other behind
+	err := r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
+		return m.Index.WriteValid(ctx, limit, minted.ID, valid)
+	})
+	<-done
+	switch {
+	case panicked != nil:
+		panic(panicked)
+	case err != nil:
+		return fmt.Errorf("write valid entry: %w", err)
+	case uploadErr != nil:
+		return fmt.Errorf("write upload entry: %w", uploadErr)
+	}
+	return nil
 }

@@ -1,9 +1,11 @@
 package onetime_test
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,4 +125,58 @@ func (s *stumbling) Read(b []byte) (int, error) {
 		return 0, errEntropy
 	}
 	return s.Entropy.Read(b)
+}
+
+// uploads is a onetime.UploadIndex over the store of a world.
+type uploads struct {
+	store *onetimetest.Store
+	fail  int // so many requests fail first
+	calls int
+}
+
+func (u *uploads) WriteUpload(_ context.Context, _ time.Duration, key string, body []byte) error {
+	u.calls++
+	if u.calls <= u.fail {
+		return &onetime.Fault{Op: "WriteUpload", Status: 503}
+	}
+	u.store.Overwrite(onetime.UploadEntryKey(key), onetimetest.Entry{Body: body})
+	return nil
+}
+
+// TestMintForAcceptance: an upload leads back to its URL, or the URL is not handed
+// out.
+func TestMintForAcceptance(t *testing.T) {
+	order := onetime.Order{Label: "a label", Name: "photo.jpg", By: "someone"}
+	for fail := range 4 {
+		w := newWorld(t)
+		minter, index := w.minter()
+		entries := &uploads{store: w.store, fail: fail}
+		minter.Uploads = entries
+		minted, err := minter.Mint(t.Context(), order, w.deadline())
+		if got, want := index.Tally(), "WriteValid 1"; got != want {
+			t.Errorf("index requests %q, want %q", got, want)
+		}
+		if fail == 3 {
+			if got := reasonOf(t, err); got != onetime.IndexUnavailable || minted != (onetime.Minted{}) {
+				t.Errorf("no upload entry: %q, %+v", got, minted)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, _, _ := w.store.Current("signatures/" + minted.Key)
+		want := `{"version":1,"id":"` + string(minted.ID) + `","label":"a label","name":"photo.jpg","by":"someone"}`
+		if string(entry.Body) != want {
+			t.Errorf("entry %s\nwant  %s", entry.Body, want)
+		}
+		if got, err := onetime.ParseUploadEntry(entry.Body); err != nil || got.ID != minted.ID || got.By != "someone" {
+			t.Errorf("read as %+v, %v", got, err)
+		}
+	}
+	for _, body := range []string{``, `{}`, `{"version":2,"id":"` + strings.Repeat("0", 64) + `"}`, `{"version":1,"id":"x"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","name":"a/b"}`} {
+		if got, err := onetime.ParseUploadEntry([]byte(body)); err == nil {
+			t.Errorf("%s is read as %+v", body, got)
+		}
+	}
 }

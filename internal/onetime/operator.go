@@ -15,6 +15,9 @@ type Operator struct {
 	Ledger  Ledger
 	Clock   Clock
 	Entropy Entropy // safe for concurrent use
+	// Accepting says that uploads are accepted (package acceptance): the first
+	// version of an upload counts for ever, so that it can never be replaced.
+	Accepting bool
 }
 
 // operatorLimit bounds one request of an operator, who waits longer than the gate

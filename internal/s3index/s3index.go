@@ -8,6 +8,7 @@
 //	signatures/valid/<hash>      PutObject        GetObject
 //	signatures/expired/<hash>    PutObject with   HeadObject, GetObject after a lost answer,
 //	                             If-None-Match:*  ListObjectVersions with "firstVersion": "listed"
+//	signatures/uploads/<name>    PutObject        GetObject, both with "acceptance"
 //	keys/<id>                    PutObject        GetObject with "auth": "api-key"; ListObjectVersions
 //	                                              by oncegate key
 //
@@ -110,6 +111,24 @@ func (x *Index) ReadValid(ctx context.Context, limit time.Duration, id onetime.I
 func (x *Index) WriteValid(ctx context.Context, limit time.Duration, id onetime.ID, body []byte) error {
 	answer, err := x.bucket.Put(ctx, limit, Object{Key: id.ValidKey(), Body: body, ContentType: contentType})
 	return outcome("WriteValid", answer, err, nil)
+}
+
+var _ onetime.UploadIndex = (*Index)(nil)
+
+// WriteUpload implements onetime.UploadIndex.
+func (x *Index) WriteUpload(ctx context.Context, limit time.Duration, key string, body []byte) error {
+	answer, err := x.bucket.Put(ctx, limit, Object{Key: onetime.UploadEntryKey(key), Body: body, ContentType: contentType})
+	return outcome("WriteUpload", answer, err, nil)
+}
+
+// ReadUpload returns the body of the upload entry of the upload with this key, or
+// onetime.ErrAbsent.
+func (x *Index) ReadUpload(ctx context.Context, limit time.Duration, key string) ([]byte, error) {
+	answer, err := x.bucket.Get(ctx, limit, onetime.UploadEntryKey(key))
+	if err = outcome("ReadUpload", answer, err, readAnswers); err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
 }
 
 // HeadExpired implements onetime.Index.
