@@ -1,0 +1,445 @@
+package acceptance_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"oncegate/internal/acceptance"
+)
+
+var modes = []bool{true, false} // whether copies are conditional
+
+func each(t *testing.T, f func(t *testing.T, w *world)) {
+	for _, conditional := range modes {
+		t.Run(fmt.Sprintf("conditional=%t", conditional), func(t *testing.T) { f(t, newWorld(t, conditional)) })
+	}
+}
+
+// deliver follows the hint to its end.
+func (w *world) deliver(version string) (acceptance.Result, error) {
+	return (&view{world: w}).accept(version)
+}
+
+func TestOneUpload(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := w.upload("content")
+		var ops []string
+		v := &view{world: w}
+		v.step = func(op string) fault { ops = append(ops, op); return none }
+		r, err := v.accept(first)
+		if err != nil || r != (acceptance.Result{Outcome: acceptance.Accepted, First: first}) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.want(first)
+		if got, want := strings.Join(ops, " "), "HeadAccepted ListVersions Tags HeadVersion Copy HeadAccepted ReadUpload Announce SetTags"; got != want {
+			t.Errorf("operations %s, want %s", got, want)
+		}
+		// Four more times: looked up, and nothing else.
+		for range 4 {
+			v := &view{world: w}
+			if r, err := v.accept(first); err != nil || r != (acceptance.Result{Outcome: acceptance.Done, First: first}) || v.ops != 2 {
+				t.Errorf("again: %+v, %v, %d operations", r, err, v.ops)
+			}
+		}
+		if len(w.events) != 1 {
+			t.Errorf("announced %d times", len(w.events))
+		}
+	})
+}
+
+// Whatever order the events of several versions come in, the first is accepted and
+// every other is late.
+func TestOrders(t *testing.T) {
+	each(t, func(t *testing.T, _ *world) {
+		for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 1, 2, 1, 0, 0}, {2}, {0}} {
+			w := newWorld(t, true)
+			versions := []string{w.upload("content"), w.upload("another"), w.upload("a third")}
+			for _, i := range order {
+				r, err := w.deliver(versions[i])
+				if err != nil || r.First != versions[0] || r.Late != (i > 0) {
+					t.Errorf("%v: event of %d: %+v, %v", order, i, r, err)
+				}
+			}
+			w.want(versions[0])
+			if got := len(w.objects[key]); got != 3 {
+				t.Errorf("%d versions are left of 3", got)
+			}
+		}
+	})
+}
+
+func TestLateAfterAcceptance(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := w.upload("content")
+		w.deliver(first)
+		late := w.upload("too late")
+		if r, err := w.deliver(late); err != nil || !r.Late || r.Outcome != acceptance.Done {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.want(first)
+		// Lifecycle has removed what was accepted; only the late version is left.
+		w.objects[key] = slices.DeleteFunc(w.objects[key], func(v version) bool { return v.id == first })
+		for _, consumed := range []bool{false, true} {
+			if consumed {
+				w.consume()
+			}
+			if r, err := w.deliver(late); err != nil || !r.Late || r.Outcome != acceptance.Done {
+				t.Errorf("consumed %v: %+v, %v", consumed, r, err)
+			}
+		}
+		w.want(first)
+	})
+}
+
+func TestConsumed(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := w.upload("content")
+		w.deliver(first)
+		w.consume()
+		late := w.upload("too late")
+		for _, v := range []string{first, late} {
+			if r, err := w.deliver(v); err != nil || r.Outcome != acceptance.Done || r.Late != (v == late) {
+				t.Errorf("%+v, %v", r, err)
+			}
+		}
+		w.want(first)
+		if !w.objects[to][0].marker {
+			t.Error("what was consumed was made again")
+		}
+		// So long ago that lifecycle has removed the copy, then the marker.
+		for _, left := range [][]version{{{id: "m", marker: true}}, nil} {
+			w.objects[to] = left
+			if r, err := w.deliver(late); err != nil || r.Outcome != acceptance.Done || len(w.objects[to]) != len(left) {
+				t.Errorf("%d left: %+v, %v", len(left), r, err)
+			}
+		}
+	})
+}
+
+// What lists accepted/ may consume before the event is out. The event comes all the same.
+func TestConsumedBeforeItWasAnnounced(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		first := w.upload("content")
+		c := w.start(first, nil)
+		for op, _ := c.next(); op != "ReadUpload"; op, _ = c.next() {
+		}
+		c.stop()
+		w.consume()
+		if r, err := w.deliver(first); err != nil || r.Outcome != acceptance.Finished {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.want(first)
+	})
+}
+
+func TestStale(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if r, err := w.deliver("gone"); err != nil || r != (acceptance.Result{Outcome: acceptance.Stale}) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.put(key, version{marker: true})
+		if r, err := w.deliver("gone"); err != nil || r.Outcome != acceptance.Stale {
+			t.Errorf("a marker alone: %+v, %v", r, err)
+		}
+	})
+}
+
+// A delete marker does not make a later version the first.
+func TestDeleteMarkers(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.put(key, version{marker: true})
+		first := w.upload("content")
+		w.put(key, version{marker: true})
+		late := w.upload("another")
+		if r, err := w.deliver(late); err != nil || r.First != first || !r.Late {
+			t.Errorf("%+v, %v", r, err)
+		}
+		w.want(first)
+	})
+}
+
+func TestOthersTagsStay(t *testing.T) {
+	w := newWorld(t, true)
+	first := w.upload("content")
+	w.find(key, first).tags = map[string]string{"project": "x", "oncegate": "something"}
+	w.deliver(first)
+	w.want(first)
+	if tags := w.find(key, first).tags; len(tags) != 2 || tags["project"] != "x" {
+		t.Errorf("tags %v", tags)
+	}
+}
+
+func TestWithoutUploadEntry(t *testing.T) {
+	w := newWorld(t, true)
+	delete(w.objects, "signatures/"+key)
+	first := w.upload("content")
+	if r, err := w.deliver(first); err != nil || r.Outcome != acceptance.Accepted {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if e := w.events[0]; e.ID != "" || e.Label != "" || e.Version != first {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	w := newWorld(t, true)
+	w.upload("content")
+	a := acceptance.Acceptor{Bucket: bucket, Store: &view{world: w}, Bus: &view{world: w}}
+	for _, h := range []acceptance.Hint{
+		{Bucket: "another", Key: key}, {Bucket: bucket, Key: to}, {Bucket: bucket, Key: "uploads/x"}, {Bucket: bucket, Key: key + "/x"},
+		{Bucket: bucket, Key: strings.ToUpper(key)}, {Bucket: bucket}, {Bucket: bucket, Key: "signatures/" + key},
+	} {
+		if r, err := a.Accept(t.Context(), h); !errors.Is(err, acceptance.ErrForeign) || r != (acceptance.Result{}) {
+			t.Errorf("%+v: %+v, %v", h, r, err)
+		}
+	}
+	w.put(to, version{content: "content"})
+	if r, err := w.deliver("v2"); err == nil || !strings.Contains(err.Error(), "somebody else") {
+		t.Errorf("another's object: %+v, %v", r, err)
+	}
+	if len(w.events) != 0 {
+		t.Errorf("announced %+v", w.events)
+	}
+}
+
+// spoilt is a copy that is not what it should be.
+type spoilt struct {
+	*view
+	spoil func(*acceptance.Object)
+	size  int64
+}
+
+func (s spoilt) ListVersions(_ context.Context, key string) ([]acceptance.Version, error) {
+	all, err := s.view.ListVersions(context.Background(), key)
+	for i := range all {
+		all[i].Size += s.size
+	}
+	return all, err
+}
+
+func (s spoilt) HeadAccepted(_ context.Context, key string) (acceptance.Object, error) {
+	o, err := s.view.HeadAccepted(context.Background(), key)
+	if err == nil && s.spoil != nil {
+		s.spoil(&o)
+	}
+	return o, err
+}
+
+func TestCopyIsLookedAt(t *testing.T) {
+	for what, s := range map[string]spoilt{
+		"size": {spoil: func(o *acceptance.Object) { o.Size++ }},
+		"etag": {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
+		"5 GB": {size: acceptance.MaxBytes},
+	} {
+		w := newWorld(t, true)
+		first := w.upload("content")
+		s.view = &view{world: w}
+		a := acceptance.Acceptor{Bucket: bucket, Store: s, Bus: s.view}
+		r, err := a.Accept(t.Context(), acceptance.Hint{Bucket: bucket, Key: key, Version: first})
+		if err == nil || len(w.events) != 0 || w.find(key, first).tags != nil || errors.Is(err, acceptance.ErrTooLarge) != (s.size > 0) {
+			t.Errorf("%s: %+v, %v, %d events", what, r, err, len(w.events))
+		}
+	}
+}
+
+// A crash before each operation, one with its answer lost, one that was never
+// carried out: the next delivery puts all right.
+func TestEveryFault(t *testing.T) {
+	each(t, func(t *testing.T, w0 *world) {
+		for _, what := range []string{"crash", "lost", "silent"} {
+			for n := range 9 {
+				w := newWorld(t, w0.conditional)
+				first, late := w.upload("content"), w.upload("another")
+				seen := 0
+				c := w.start(late, func(string) fault {
+					seen++
+					return map[bool]map[string]fault{true: {"lost": lost, "silent": silent}}[seen == n+1][what]
+				})
+				if what == "crash" {
+					for range n + 1 {
+						c.next()
+					}
+					c.stop()
+				} else {
+					c.run()
+					if c.err == nil {
+						t.Errorf("%s at %d: no error", what, n)
+					}
+				}
+				if r, err := w.deliver(late); err != nil || r.First != first || !r.Late {
+					t.Errorf("%s at %d, then %+v, %v", what, n, r, err)
+				}
+				w.want(first)
+			}
+		}
+	})
+}
+
+// Two calls at once, for the same or for different versions: every interleaving of
+// their operations.
+func TestTwoAtOnceInEveryOrder(t *testing.T) {
+	each(t, func(t *testing.T, w0 *world) {
+		rounds := 0
+		// For one version where copies are conditional, for two where they are not:
+		// each of the four takes seconds, and TestRandomRounds has them all.
+		{
+			two := !w0.conditional
+			var turns []bool // which call goes next; the last false that can be true becomes so
+			for {
+				w := newWorld(t, w0.conditional)
+				w.coarse = true
+				first := w.upload("content")
+				hints := []string{first, first}
+				if two {
+					hints[1] = w.upload("another")
+				}
+				calls := []*call{w.start(hints[0], nil), w.start(hints[1], nil)}
+				live := []bool{true, true}
+				depth := 0
+				for live[0] || live[1] {
+					if depth == len(turns) {
+						turns = append(turns, false)
+					}
+					i := 0
+					if turns[depth] {
+						i = 1
+					}
+					if !live[i] {
+						turns[depth] = !turns[depth]
+						i = 1 - i
+						if i == 0 {
+							break // was seen before
+						}
+					}
+					depth++
+					_, live[i] = calls[i].next()
+				}
+				for _, c := range calls {
+					c.run()
+					if c.err != nil || c.result.First != first {
+						t.Fatalf("%v: %+v, %v", turns, c.result, c.err)
+					}
+				}
+				w.want(first)
+				rounds++
+				if t.Failed() {
+					t.Fatalf("turns %v\n%v", turns, w)
+				}
+				turns = turns[:min(depth, len(turns))]
+				for len(turns) > 0 && turns[len(turns)-1] {
+					turns = turns[:len(turns)-1]
+				}
+				if len(turns) == 0 {
+					break
+				}
+				turns[len(turns)-1] = true
+			}
+		}
+		t.Logf("%d rounds", rounds)
+	})
+}
+
+// Up to three versions stored while the events of those before are followed, twice,
+// shuffled, two at once, with crashes and faults, and somebody who consumes: until
+// all deliveries have succeeded.
+func TestRandomRounds(t *testing.T) {
+	each(t, func(t *testing.T, w0 *world) {
+		for seed := range uint64(500) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			w := newWorld(t, w0.conditional)
+			var queue []string
+			late := map[string]bool{}
+			store := func() {
+				v := w.upload([]string{"content", "another", "a third"}[len(w.objects[key])])
+				for range 1 + r.IntN(4) {
+					queue = slices.Insert(queue, r.IntN(len(queue)+1), v)
+				}
+			}
+			store()
+			first := w.objects[key][0].id
+			uploads := r.IntN(3)
+			crashes := 12
+			type delivery struct {
+				hint string
+				*call
+			}
+			var running []delivery
+			for len(queue) > 0 || len(running) > 0 || uploads > 0 {
+				switch n := r.IntN(20); {
+				case n == 0 && uploads > 0:
+					uploads--
+					store()
+				case n == 1 && w.conditional && len(w.events) > 0:
+					w.consume()
+				case n == 2 && len(running) > 0 && crashes > 0:
+					crashes--
+					i := r.IntN(len(running))
+					running[i].stop()
+					queue = append(queue, running[i].hint)
+					running = slices.Delete(running, i, i+1)
+				case len(running) < 2 && len(queue) > 0:
+					hint := queue[0]
+					queue = queue[1:]
+					running = append(running, delivery{hint, w.start(hint, func(string) fault {
+						if crashes > 0 && r.IntN(20) == 0 {
+							crashes--
+							return fault(1 + r.IntN(2))
+						}
+						return none
+					})})
+				case len(running) > 0:
+					i := r.IntN(len(running))
+					if _, more := running[i].next(); more {
+						continue
+					}
+					d := running[i]
+					running = slices.Delete(running, i, i+1)
+					if d.result.Late {
+						late[d.hint] = true
+					}
+					if d.err != nil {
+						queue = append(queue, d.hint)
+					}
+				}
+			}
+			w.want(first)
+			for _, v := range w.objects[key] {
+				if v.id != first && !late[v.id] {
+					t.Errorf("version %s is late and was not reported", v.id)
+				}
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d\n%v", seed, w)
+			}
+		}
+	})
+}
+
+// A multipart upload can end with a place in the list before a version that was
+// there already. Where copies are conditional, one of the two is accepted for ever.
+func TestListsThatChange(t *testing.T) {
+	w := newWorld(t, true)
+	second := w.upload("content")
+	c := w.start(second, nil)
+	for op, _ := c.next(); op != "Copy"; op, _ = c.next() {
+	}
+	w.last++
+	earlier := version{id: "mpu", content: "content", metadata: map[string]string{"of": "content"}}
+	w.objects[key] = append(w.objects[key], earlier)
+	if r, err := w.deliver("mpu"); err != nil || r.First != "mpu" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	c.run()
+	if c.err == nil || c.result.First != "mpu" || !c.result.Late {
+		t.Errorf("the other one: %+v, %v", c.result, c.err)
+	}
+	if r, err := w.deliver(second); err != nil || r.First != "mpu" || !r.Late {
+		t.Errorf("and again: %+v, %v", r, err)
+	}
+	w.want("mpu")
+}
