@@ -174,7 +174,15 @@ var inner = map[string]struct {
 		"one library reads tokens; the keys come by a Fetcher, whoever that is",
 	},
 	"internal/s3sdk": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "github.com/aws/..."},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/acceptance", "github.com/aws/..."},
+		"adapters point at the domain and do not know each other",
+	},
+	"internal/acceptance": {
+		[]string{"oncegate/internal/onetime"},
+		"which version counts is decided by S3's answers alone; how they travel is an adapter's business",
+	},
+	"internal/awssdk": {
+		[]string{"oncegate/internal/acceptance", "github.com/aws/..."},
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/config": {

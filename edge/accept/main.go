@@ -1,0 +1,108 @@
+// Command accept is the bootstrap of the regional Lambda functions of acceptance.
+// Which job it has says ONCEGATE_JOB:
+//
+//	accept   follows the notifications of the bucket that come by SQS: copies the first
+//	         version of an upload to accepted/ and announces it (package acceptance)
+//
+// The other variables are ONCEGATE_BUCKET and those that Lambda and the AWS SDK have.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"oncegate/internal/acceptance"
+	"oncegate/internal/awssdk"
+	"oncegate/internal/s3sdk"
+)
+
+// reserve is left of the function's time for the answer: a message that would take
+// longer fails alone, not the batch with it.
+const reserve = 3 * time.Second
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: names}))
+	handler, err := newHandler(log)
+	if err != nil {
+		log.Error("cannot start", "err", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler)
+}
+
+// names are those that Lambda's own JSON lines have, and that metric filters expect.
+func names(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 {
+		switch a.Key {
+		case slog.TimeKey:
+			a.Key = "timestamp"
+		case slog.MessageKey:
+			a.Key = "message"
+		}
+	}
+	return a
+}
+
+type handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
+
+// job follows messages and returns the ids of those that have failed.
+type job func(ctx context.Context, messages []events.SQSMessage) (failed []string)
+
+func newHandler(log *slog.Logger) (handler, error) {
+	provider := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
+	options := func(service string) awssdk.Options {
+		return awssdk.Options{Region: os.Getenv("AWS_REGION"), Endpoint: os.Getenv("AWS_ENDPOINT_URL_" + service), Credentials: provider}
+	}
+	var run func(log *slog.Logger) job
+	switch name := os.Getenv("ONCEGATE_JOB"); name {
+	case "accept":
+		bucket := os.Getenv("ONCEGATE_BUCKET")
+		if bucket == "" {
+			return nil, errors.New("ONCEGATE_BUCKET is missing")
+		}
+		acceptor := &acceptance.Acceptor{
+			Bucket: bucket,
+			Store:  s3sdk.NewAcceptanceStore(bucket, os.Getenv("AWS_REGION"), os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
+			Bus:    awssdk.NewBus(options("EVENTBRIDGE")),
+		}
+		run = func(log *slog.Logger) job {
+			worker := &acceptance.Worker{Acceptor: acceptor, Log: log}
+			return func(ctx context.Context, messages []events.SQSMessage) []string {
+				var all []acceptance.Message
+				for _, m := range messages {
+					all = append(all, acceptance.Message{ID: m.MessageId, Body: m.Body, Receives: m.Attributes["ApproximateReceiveCount"]})
+				}
+				return worker.Handle(ctx, all)
+			}
+		}
+	default:
+		return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed is accept", name)
+	}
+	return func(ctx context.Context, event events.SQSEvent) (response events.SQSEventResponse, err error) {
+		if deadline, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+			defer cancel()
+		}
+		log := log
+		if lc, ok := lambdacontext.FromContext(ctx); ok {
+			log = log.With("request", cmp.Or(lc.AwsRequestID, "none"))
+		}
+		// Never null: Lambda takes an answer without the list for a full success.
+		response.BatchItemFailures = []events.SQSBatchItemFailure{}
+		for _, id := range run(log)(ctx, event.Records) {
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+		}
+		return response, nil
+	}, nil
+}

@@ -1,0 +1,79 @@
+// Package awssdk is what regional functions and the command line ask of AWS besides
+// S3, made with the AWS SDK: events for EventBridge, messages of SQS, parameters of
+// Systems Manager.
+package awssdk
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"oncegate/internal/acceptance"
+)
+
+// What rules match oncegate's events by.
+const (
+	EventSource  = "oncegate"
+	AcceptedType = "oncegate.accepted"
+)
+
+// Options are where a service is, and who asks. Endpoint is "" for AWS.
+type Options struct {
+	Region, Endpoint string
+	Credentials      aws.CredentialsProvider
+}
+
+func (o Options) endpoint() *string {
+	if o.Endpoint == "" {
+		return nil
+	}
+	return &o.Endpoint
+}
+
+// retryer repeats what AWS throttles or does not answer; all that is asked here may
+// be done twice.
+func retryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second })
+}
+
+// Bus is the account's default event bus.
+type Bus struct{ client *eventbridge.Client }
+
+var _ acceptance.Bus = (*Bus)(nil)
+
+// NewBus returns the default bus in the Region of the options.
+func NewBus(o Options) *Bus {
+	return &Bus{eventbridge.New(eventbridge.Options{
+		Region: o.Region, BaseEndpoint: o.endpoint(), Credentials: o.Credentials, Retryer: retryer(),
+	})}
+}
+
+// Announce implements acceptance.Bus. PutEvents answers 200 also when it has not
+// taken an event: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+func (b *Bus) Announce(ctx context.Context, e acceptance.Event) error {
+	detail, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	out, err := b.client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
+		Source: aws.String(EventSource), DetailType: aws.String(AcceptedType), Detail: aws.String(string(detail)),
+		Resources: []string{"arn:aws:s3:::" + e.Bucket + "/" + e.Accepted}, Time: &e.At,
+	}}})
+	if err != nil {
+		return fmt.Errorf("PutEvents: %w", err)
+	}
+	if out.FailedEntryCount != 0 || len(out.Entries) != 1 || aws.ToString(out.Entries[0].EventId) == "" {
+		code := ""
+		if len(out.Entries) > 0 {
+			code = aws.ToString(out.Entries[0].ErrorCode)
+		}
+		return fmt.Errorf("PutEvents: the event was not taken: %q", code)
+	}
+	return nil
+}

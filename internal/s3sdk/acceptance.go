@@ -1,0 +1,192 @@
+package s3sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"oncegate/internal/acceptance"
+)
+
+// AcceptanceStore is the bucket as package acceptance uses it. Unlike Client it
+// repeats requests by itself: whatever acceptance does may be done twice.
+//
+// Actions that the role needs: s3:GetObject, s3:GetObjectVersion and s3:PutObject
+// on accepted/*; s3:GetObjectVersion, s3:GetObjectVersionTagging and
+// s3:PutObjectVersionTagging on uploads/*; s3:GetObject on signatures/uploads/*;
+// s3:ListBucket (for 404 where an object is absent) and s3:ListBucketVersions on
+// the bucket.
+type AcceptanceStore struct {
+	bucket string
+	s3     *s3.Client
+}
+
+var _ acceptance.Store = (*AcceptanceStore)(nil)
+
+// NewAcceptanceStore returns a store in the bucket in region. endpoint is as for New.
+func NewAcceptanceStore(bucket, region, endpoint string, provider aws.CredentialsProvider) *AcceptanceStore {
+	return &AcceptanceStore{bucket, s3.New(s3.Options{
+		Region: region, Credentials: provider, BaseEndpoint: endpointOption(endpoint), UsePathStyle: endpoint != "",
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second }),
+		// Neither asks for a checksum of the SDK's own choosing.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	})}
+}
+
+// HeadAccepted implements acceptance.Store.
+func (a *AcceptanceStore) HeadAccepted(ctx context.Context, key string) (acceptance.Object, error) {
+	o, err := a.head(ctx, key, nil)
+	if answer, _ := answerOf(err); answer.DeleteMarker {
+		return acceptance.Object{}, acceptance.ErrConsumed
+	}
+	return o, answered("HeadObject", err, map[int]error{http.StatusNotFound: acceptance.ErrAbsent})
+}
+
+// HeadVersion implements acceptance.Store.
+func (a *AcceptanceStore) HeadVersion(ctx context.Context, key, version string) (acceptance.Object, error) {
+	o, err := a.head(ctx, key, &version)
+	return o, answered("HeadObject", err, gone)
+}
+
+// gone are the answers about a version that is no more.
+var gone = map[int]error{http.StatusNotFound: acceptance.ErrAbsent}
+
+func (a *AcceptanceStore) head(ctx context.Context, key string, version *string) (acceptance.Object, error) {
+	out, err := a.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &a.bucket, Key: &key, VersionId: version, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return acceptance.Object{}, err
+	}
+	o := acceptance.Object{
+		Key: key, Version: aws.ToString(out.VersionId), Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
+		SHA256: sha256Hex(out.ChecksumSHA256), Modified: aws.ToTime(out.LastModified), Metadata: out.Metadata, Headers: map[string]string{},
+	}
+	for name, value := range map[string]*string{
+		"content-type": out.ContentType, "content-disposition": out.ContentDisposition, "content-encoding": out.ContentEncoding,
+		"content-language": out.ContentLanguage, "cache-control": out.CacheControl, "expires": out.ExpiresString,
+	} {
+		if aws.ToString(value) != "" {
+			o.Headers[name] = *value
+		}
+	}
+	return o, nil
+}
+
+// ListVersions implements acceptance.Store.
+func (a *AcceptanceStore) ListVersions(ctx context.Context, key string) (all []acceptance.Version, err error) {
+	pages := s3.NewListObjectVersionsPaginator(a.s3, &s3.ListObjectVersionsInput{Bucket: &a.bucket, Prefix: &key})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, answered("ListObjectVersions", err, nil)
+		}
+		for _, v := range page.Versions {
+			if aws.ToString(v.Key) == key { // a prefix matches longer keys as well
+				all = append(all, acceptance.Version{ID: aws.ToString(v.VersionId), Size: aws.ToInt64(v.Size)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// Tags implements acceptance.Store.
+func (a *AcceptanceStore) Tags(ctx context.Context, key, version string) (map[string]string, error) {
+	out, err := a.s3.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &a.bucket, Key: &key, VersionId: &version})
+	if err != nil {
+		return nil, answered("GetObjectTagging", err, gone)
+	}
+	tags := map[string]string{}
+	for _, t := range out.TagSet {
+		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	return tags, nil
+}
+
+// SetTags implements acceptance.Store.
+func (a *AcceptanceStore) SetTags(ctx context.Context, key, version string, tags map[string]string) error {
+	var set []types.Tag
+	for name, value := range tags {
+		set = append(set, types.Tag{Key: &name, Value: &value})
+	}
+	_, err := a.s3.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{Bucket: &a.bucket, Key: &key, VersionId: &version, Tagging: &types.Tagging{TagSet: set}})
+	return answered("PutObjectTagging", err, gone)
+}
+
+// Copy implements acceptance.Store. The metadata is replaced, by what it was and one
+// thing more; the tags by none. S3 computes the checksum that the source has:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to string) (string, error) {
+	metadata := map[string]string{}
+	maps.Copy(metadata, source.Metadata)
+	metadata[acceptance.VersionMetadata] = source.Version
+	header := func(name string) *string {
+		if v, ok := source.Headers[name]; ok {
+			return &v
+		}
+		return nil
+	}
+	in := &s3.CopyObjectInput{
+		Bucket: &a.bucket, Key: &to, IfNoneMatch: aws.String("*"),
+		// Bucket and key have nothing that would need escaping.
+		CopySource:        aws.String(a.bucket + "/" + source.Key + "?versionId=" + url.QueryEscape(source.Version)),
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: metadata, TaggingDirective: types.TaggingDirectiveReplace,
+		ContentType: header("content-type"), ContentDisposition: header("content-disposition"), ContentEncoding: header("content-encoding"),
+		ContentLanguage: header("content-language"), CacheControl: header("cache-control"),
+	}
+	if t, err := http.ParseTime(source.Headers["expires"]); err == nil {
+		in.Expires = &t
+	}
+	if source.SHA256 != "" {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+	}
+	out, err := a.s3.CopyObject(ctx, in)
+	if err != nil {
+		return "", answered("CopyObject", err, map[int]error{
+			http.StatusPreconditionFailed: acceptance.ErrExists, http.StatusConflict: acceptance.ErrConflict, http.StatusNotFound: acceptance.ErrAbsent,
+		})
+	}
+	return aws.ToString(out.VersionId), nil
+}
+
+// ReadUpload implements acceptance.Store.
+func (a *AcceptanceStore) ReadUpload(ctx context.Context, key string) ([]byte, error) {
+	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.bucket, Key: aws.String("signatures/" + key)})
+	if err != nil {
+		return nil, answered("GetObject", err, map[int]error{http.StatusNotFound: acceptance.ErrAbsent})
+	}
+	defer out.Body.Close()
+	return io.ReadAll(io.LimitReader(out.Body, maxBodyBytes))
+}
+
+// answered is nil, what definite says of the answer's status, or the error in a few
+// words: the SDK's own text goes over several lines of request ids.
+func answered(op string, err error, definite map[int]error) error {
+	if err == nil {
+		return nil
+	}
+	answer, noAnswer := answerOf(err)
+	if noAnswer == nil && definite[answer.Status] != nil {
+		return definite[answer.Status]
+	}
+	if api, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err); ok {
+		return fmt.Errorf("%s: status %d %s", op, answer.Status, api.ErrorCode())
+	}
+	if i := strings.LastIndex(err.Error(), "\n"); i >= 0 {
+		return fmt.Errorf("%s: no answer", op)
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
