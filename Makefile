@@ -69,6 +69,17 @@ test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk 
 race: build tools $(TEMPLATES) ## only the races for one URL, longer
 	ONCEGATE_RACE_ROUNDS=1000 $(GO) test $(RACE) -count=1 -timeout 60m -run 'Race' -v ./internal/...
 
+# The evidence for the one-time rule; what is said besides goes to build/prove.
+.PHONY: prove prove-quick soak
+prove: build tools $(TEMPLATES) ## the evidence for the one-time rule at length, about half an hour; SEED=n repeats
+	$(GO) run ./internal/prove $(if $(SEED),-seed $(SEED))
+prove-quick: build tools $(TEMPLATES) ## the slice of it that make test runs, with a line for each kind
+	$(GO) run ./internal/prove -quick $(if $(SEED),-seed $(SEED))
+
+SOAK ?= 10m
+soak: build tools $(TEMPLATES) ## load for SOAK (now 10m), slow clients, broken uploads, 5 GiB in one: nothing leaks
+	ONCEGATE_SOAK=$(SOAK) ONCEGATE_BIG_BODY=5 $(GO) test -count=1 -timeout 120m -run 'TestSoak|TestBigBody' -v ./internal/e2e
+
 .PHONY: fuzz
 fuzz: ## every fuzz target, FUZZTIME each (now 10s)
 	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \

@@ -1,0 +1,264 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/localstack"
+)
+
+// load is how much TestSoak does: a little every day, ONCEGATE_SOAK (a duration)
+// asks for all of it.
+type load struct {
+	duration               time.Duration
+	clients, slow, aborted int
+}
+
+func soak(t *testing.T) load {
+	t.Helper()
+	text := os.Getenv("ONCEGATE_SOAK")
+	if text == "" {
+		return load{3 * time.Second, 16, 20, 100}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		t.Fatalf("ONCEGATE_SOAK=%q: want a duration, such as 10m", text)
+	}
+	return load{d, 64, 500, 10_000}
+}
+
+// TestSoak keeps `oncegate dev` busy: clients that mint and put without a pause, a
+// herd that sends its bodies byte by byte, uploads that break off. Afterwards it
+// holds no more connections, goroutines and memory than before.
+func TestSoak(t *testing.T) {
+	l := soak(t)
+	dev := startDev(t, localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil), t.TempDir())
+	stopped := false
+	t.Cleanup(func() {
+		if !stopped {
+			dev.cmd.Process.Kill()
+			dev.cmd.Wait() // says that it was killed
+		}
+	})
+	// The herd holds its connections all the while, and lets them go one by one.
+	herd, letGo := context.WithCancel(t.Context())
+	var slow sync.WaitGroup
+	began := make(chan struct{}, l.slow)
+	for range l.slow {
+		slow.Go(func() { crawl(t, herd, dev.url, began) })
+	}
+	for range l.slow {
+		<-began
+	}
+	busy(t, dev.url, load{duration: l.duration / 5, clients: l.clients}) // until all that is kept is there
+	before := use(t, dev.cmd.Process.Pid)
+	latencies := busy(t, dev.url, l)
+	abort(t, dev.url, l.aborted)
+	letGo()
+	slow.Wait()
+	after := use(t, dev.cmd.Process.Pid)
+	// Each slow client had a connection to the edge, which had one to S3's proxy, both
+	// ends of it in this process, which had one to the server. They are let go in their
+	// own time.
+	most := before.files - 3*l.slow + 40
+	for deadline := time.Now().Add(20 * time.Second); after.files > most && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+		after = use(t, dev.cmd.Process.Pid)
+	}
+	t.Logf("%v of %d clients, %d slow ones beside them, then %d aborted uploads", l.duration, l.clients, l.slow, l.aborted)
+	for _, what := range []string{"mint", "put"} {
+		all := latencies[what]
+		slices.Sort(all)
+		at := func(q float64) time.Duration {
+			return all[min(len(all)-1, int(q*float64(len(all))))].Round(time.Millisecond / 10)
+		}
+		t.Logf("%-4s %6d: p50 %v, p90 %v, p99 %v, p99.9 %v, longest %v", what, len(all), at(.5), at(.9), at(.99), at(.999), at(1))
+	}
+	t.Logf("before: %v; after: %v", before, after)
+	if after.files > most {
+		t.Errorf("%d open files, want at most %d", after.files, most)
+	}
+	if limit := 64 << 10; after.memory > before.memory+limit {
+		t.Errorf("%d kB of memory, %d before", after.memory, before.memory)
+	}
+	if after.processes > before.processes {
+		t.Errorf("%d processes, %d before", after.processes, before.processes)
+	}
+	stopped = true
+	if n := dev.goroutines(t); n > 150 {
+		t.Errorf("%d goroutines are left", n)
+	} else {
+		t.Logf("%d goroutines", n)
+	}
+}
+
+// used is what a process holds.
+type used struct{ files, memory, processes int }
+
+func (u used) String() string {
+	return fmt.Sprintf("%d open files, %d kB resident, %d processes", u.files, u.memory, u.processes)
+}
+
+func use(t *testing.T, pid int) (u used) {
+	t.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "\nVmRSS:")
+	if _, err := fmt.Sscan(rest, &u.memory); err != nil {
+		t.Fatal(err)
+	}
+	u.files, u.processes = len(files), len(children(t, pid))
+	return u
+}
+
+// busy has clients mint and put for so long, and returns how long each took.
+func busy(t *testing.T, url string, l load) map[string][]time.Duration {
+	ctx, stop := context.WithTimeout(t.Context(), l.duration)
+	defer stop()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: l.clients}}
+	defer client.CloseIdleConnections()
+	var clients sync.WaitGroup
+	var mu sync.Mutex
+	all := map[string][]time.Duration{}
+	do := func(what, method, url string, body io.Reader) string {
+		began := time.Now()
+		r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %.200s %v", what, res.StatusCode, text, err)
+			return ""
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		all[what] = append(all[what], time.Since(began))
+		return string(text)
+	}
+	body := bytes.Repeat([]byte("x"), 4<<10)
+	for range l.clients {
+		clients.Go(func() {
+			for ctx.Err() == nil && !t.Failed() {
+				if minted := do("mint", http.MethodGet, url+"/url", nil); minted != "" {
+					do("put", http.MethodPut, minted, bytes.NewReader(body))
+				}
+			}
+		})
+	}
+	clients.Wait()
+	if len(all["put"]) == 0 {
+		t.Fatal("nothing was uploaded")
+	}
+	return all
+}
+
+// begin mints, opens a connection and sends the head of an upload of n bytes.
+func begin(t *testing.T, url string, n int) (net.Conn, error) {
+	a, text := once(t.Context(), http.MethodGet, url+"/url", nil)
+	if a.err != nil || a.status != http.StatusOK {
+		return nil, fmt.Errorf("mint: %v", a)
+	}
+	host, target, _ := strings.Cut(strings.TrimPrefix(text, "http://"), "/")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(conn, "PUT /%s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", target, host, n)
+	return conn, err
+}
+
+// crawl uploads a byte at a time, and is let go before it is through.
+func crawl(t *testing.T, ctx context.Context, url string, began chan<- struct{}) {
+	conn, err := begin(t, url, 1<<20)
+	began <- struct{}{}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := conn.Write([]byte("x")); err != nil {
+			t.Errorf("a slow upload was ended: %v", err)
+			return
+		}
+	}
+}
+
+// abort breaks off so many uploads, sixteen at a time.
+func abort(t *testing.T, url string, n int) {
+	var all sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for range n {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			conn, err := begin(t, url, 1<<20)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn.Write([]byte("half"))
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		})
+	}
+	all.Wait()
+}
+
+var goroutine = regexp.MustCompile(`(?m)^goroutine \d+ `)
+
+// goroutines ends the process with SIGQUIT, upon which a Go program writes down what
+// all its goroutines do.
+func (d *devProcess) goroutines(t *testing.T) int {
+	t.Helper()
+	// What it has started ends with it.
+	if err := d.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	d.cmd.Wait() // says that it was killed
+	n := len(goroutine.FindAll(d.stderr.Bytes(), -1))
+	if n == 0 {
+		t.Errorf("it did not say what its goroutines do: %.500s", d.stderr)
+	}
+	return n
+}
+
+// bigBody is the size of TestBigBodyInFlatMemory's upload, 1 GiB or ONCEGATE_BIG_BODY
+// of them.
+func bigBody(t *testing.T) int64 { return int64(asked(t, "ONCEGATE_BIG_BODY", 1)) << 30 }
