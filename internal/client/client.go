@@ -1,0 +1,208 @@
+// Package client is the HTTP client of a deployment: it asks for URLs and uploads
+// with them, and says after every failure what became of the URL.
+//
+// A PUT is sent once. net/http repeats requests by itself where a kept connection
+// turns out dead or an HTTP/2 stream is refused; so every request here has a
+// connection of its own, over HTTP/1.1, and no redirect is followed. The one answer
+// after which the same PUT is sent again is 503 index-unavailable, which promises
+// that nothing was spent.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/internal/onetime"
+)
+
+// Deployment is a distribution, by its URL.
+type Deployment struct {
+	base       string // scheme://host
+	credential Credential
+	conn       *http.Transport
+}
+
+// New is for the deployment at a URL of scheme and host. A credential is not sent
+// over plain http but to this machine.
+func New(rawURL string, credential Credential) (*Deployment, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("distribution URL %.200q: allowed is http:// or https:// and a host, nothing after it", rawURL)
+	}
+	if name, _ := credential.Header(); name != "" && u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, errors.New("the distribution URL is plain http: a key or token would be readable on the way, use https://")
+	}
+	return &Deployment{u.Scheme + "://" + strings.ToLower(u.Host), credential, transport()}, nil
+}
+
+// loopback tells a host that is this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// noContinue is how long the body waits for 100 Continue: longer than a gate takes
+// that starts cold, so that a refusal mostly comes before the body.
+const noContinue = 3 * time.Second
+
+func transport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ExpectContinueTimeout: noContinue,
+		ResponseHeaderTimeout: 2 * time.Minute, // from the end of the body on
+		DisableKeepAlives:     true,
+		DisableCompression:    true,
+		Protocols:             protocols,
+	}
+}
+
+// URL is a one-time URL.
+type URL struct {
+	URL     string
+	ID      onetime.ID
+	Key     string            // of the object that it uploads
+	Expires time.Time         // the first moment at which it is no longer good; zero if not known
+	Header  map[string]string // what to send with the upload
+}
+
+// ParseURL reads a URL that a deployment made. No error of it repeats the URL.
+func ParseURL(raw string) (URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery == "" {
+		return URL{}, errors.New("not a URL as oncegate makes it: want http:// or https://, a host, a path and a query")
+	}
+	key, err := onetime.UploadKey(u.EscapedPath())
+	if err != nil {
+		return URL{}, fmt.Errorf("not a URL as oncegate makes it: %w", err)
+	}
+	return URL{URL: raw, ID: onetime.Fingerprint(u.EscapedPath(), u.RawQuery), Key: key}, nil
+}
+
+// Minted is an answer of /url.
+type Minted struct {
+	URLs []URL
+	JSON []byte // as the deployment sent it
+	// Date is the deployment's clock, or zero, when the answer had arrived at At.
+	Date, At time.Time
+}
+
+// answerBytes bounds what is read of an answer; mint may send 40 KB.
+const answerBytes = 1 << 20
+
+// mintLimit is how long one GET /url may take.
+const mintLimit = time.Minute
+
+// Mint asks for URLs. options are those of /url, as they are; the deployment judges
+// them. The error is a *Refusal where it said no. Every URL is one of this very
+// deployment: no file is ever sent to a host that was not asked for.
+func (d *Deployment) Mint(ctx context.Context, options url.Values) (Minted, error) {
+	var m Minted
+	err := again(ctx, func() (err error) { m, err = d.mint(ctx, options); return err })
+	return m, err
+}
+
+func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, error) {
+	ctx, cancel := context.WithTimeout(ctx, mintLimit)
+	defer cancel()
+	target := d.base + "/url"
+	if len(options) > 0 {
+		target += "?" + options.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return Minted{}, err
+	}
+	common(request)
+	if name, value := d.credential.Header(); name != "" {
+		request.Header.Set(name, value)
+	}
+	response, err := d.conn.RoundTrip(request)
+	if err != nil {
+		return Minted{}, fmt.Errorf("%s gave no answer: %w", d.base, plain(err))
+	}
+	defer response.Body.Close()
+	m := Minted{At: time.Now()}
+	if m.JSON, err = io.ReadAll(io.LimitReader(response.Body, answerBytes)); err != nil {
+		return Minted{}, fmt.Errorf("%s did not finish its answer: %w", d.base, plain(err))
+	}
+	if response.StatusCode != http.StatusOK {
+		return Minted{}, refusalOf(response, m.JSON)
+	}
+	m.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero where it cannot be read
+	type one struct {
+		URL       string            `json:"url"`
+		Headers   map[string]string `json:"headers"`
+		ID        onetime.ID        `json:"id"`
+		ExpiresAt time.Time         `json:"expiresAt"`
+	}
+	var all struct {
+		one
+		URLs []one `json:"urls"`
+	}
+	if err := json.Unmarshal(m.JSON, &all); err != nil {
+		return Minted{}, fmt.Errorf("%s/url answered 200, but not with the JSON of oncegate: is this a deployment of it?", d.base)
+	}
+	if all.URL != "" {
+		all.URLs = append(all.URLs, all.one)
+	}
+	for _, o := range all.URLs {
+		u, err := ParseURL(o.URL)
+		if err != nil || !strings.HasPrefix(o.URL, d.base+"/") || u.ID != o.ID {
+			return Minted{}, fmt.Errorf("%s answered with a URL that is not one of its own", d.base)
+		}
+		u.Expires, u.Header = o.ExpiresAt, o.Headers
+		m.URLs = append(m.URLs, u)
+	}
+	if len(m.URLs) == 0 {
+		return Minted{}, fmt.Errorf("%s/url answered 200 without a URL: is this a deployment of oncegate?", d.base)
+	}
+	return m, nil
+}
+
+// common sets the headers that every request has. Some rule sets of web ACLs refuse
+// requests without User-Agent.
+func common(request *http.Request) {
+	request.Header.Set("User-Agent", "oncegate")
+	request.Header.Set("Accept", "application/json")
+}
+
+// tries is how often a request is made that is refused with the promise that the
+// same again may succeed.
+const tries = 3
+
+func again(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		refusal, ok := errors.AsType[*Refusal](err)
+		if !ok || !refusal.again() || try == tries {
+			return err
+		}
+		timer := time.NewTimer(refusal.after)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+// seconds reads a Retry-After, within reason.
+func seconds(s string) time.Duration {
+	n, _ := strconv.Atoi(s)
+	return time.Duration(min(max(n, 1), 10)) * time.Second
+}

@@ -1,0 +1,192 @@
+package client
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Upload is one body to be sent.
+type Upload struct {
+	URL    URL
+	Body   io.ReadSeeker // from its beginning
+	Size   int64         // of all of Body
+	Header map[string]string
+	// Sent, if set, is told how much of the body is sent. It is called from another
+	// goroutine, but by none at the same time and not after Put has returned.
+	Sent func(n int64)
+}
+
+// Stored is what S3 said of an upload that it has stored.
+type Stored struct {
+	Size    int64
+	ETag    string // without quotes
+	Version string
+	SHA256  string // of what was sent, hex
+	// Unverified says why the ETag could not be held to what was sent, "" if it was.
+	Unverified string
+}
+
+// ErrAltered says that S3 holds other bytes than were sent.
+var ErrAltered = errors.New("S3's ETag is not the MD5 of what was sent: other bytes are stored")
+
+var md5Hex = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// Put uploads, once: see the package comment. It asks to be told to go on before
+// the body is sent, so that a refusal costs no more than the headers. The error is
+// a *Refusal, an *UploadError or ErrAltered.
+func Put(ctx context.Context, u Upload) (Stored, error) {
+	conn := transport()
+	var stored Stored
+	err := again(ctx, func() (err error) {
+		if _, err := u.Body.Seek(0, io.SeekStart); err != nil {
+			return &UploadError{Fate: Good, Err: err}
+		}
+		stored, err = put(ctx, conn, u)
+		return err
+	})
+	return stored, err
+}
+
+func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) {
+	// Told by the transport as soon as the deployment may have seen the request.
+	var begun atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, u.URL.URL, nil)
+	if err != nil {
+		// The error would repeat the URL.
+		return Stored{}, &UploadError{Fate: Good, Err: errors.New("the URL cannot be requested")}
+	}
+	common(request)
+	for name, value := range u.Header {
+		request.Header.Set(name, value)
+	}
+	for name, value := range u.URL.Header {
+		request.Header.Set(name, value)
+	}
+	b := &body{r: u.Body, told: u.Sent, md5: md5.New(), sha256: sha256.New(), closed: make(chan struct{})}
+	request.ContentLength = u.Size
+	if u.Size > 0 { // else there is nothing to wait for, and nothing that would be closed
+		request.Body = b
+		request.Header.Set("Expect", "100-continue")
+	} else {
+		request.Body = http.NoBody
+		b.Close()
+	}
+	response, err := conn.RoundTrip(request)
+	if err != nil {
+		b.end()
+		return Stored{}, b.broken(err, u.Size, begun.Load())
+	}
+	text, readErr := io.ReadAll(io.LimitReader(response.Body, answerBytes))
+	// Ends what is still being sent: the answer is there.
+	response.Body.Close()
+	b.end()
+	if response.StatusCode != http.StatusOK {
+		return Stored{}, refusalOf(response, text)
+	}
+	if b.err != nil || b.sent != u.Size || readErr != nil {
+		return Stored{}, &UploadError{Unknown, b.sent, errors.New("the answer came before the body was sent, or was cut short")}
+	}
+	return b.stored(response.Header)
+}
+
+// stored holds what S3 says to what was sent. The ETag is the MD5 of a body that
+// came in one PUT, but for KMS and keys of the customer's own:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+func (b *body) stored(header http.Header) (Stored, error) {
+	s := Stored{
+		Size:    b.sent,
+		ETag:    strings.Trim(header.Get("Etag"), `"`),
+		Version: header.Get("X-Amz-Version-Id"),
+		SHA256:  hex.EncodeToString(b.sha256.Sum(nil)),
+	}
+	encryption := header.Get("X-Amz-Server-Side-Encryption")
+	switch {
+	case s.ETag == "":
+		return s, &UploadError{Unknown, b.sent, errors.New("the answer is 200 without an ETag, so it is not S3's")}
+	case strings.HasPrefix(encryption, "aws:"):
+		s.Unverified = "the bucket encrypts with " + text(encryption, 20) + ", where the ETag is not the MD5"
+	case header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "":
+		s.Unverified = "the bucket encrypts with a customer's key, where the ETag is not the MD5"
+	case !md5Hex.MatchString(s.ETag):
+		s.Unverified = "the ETag does not look like an MD5"
+	case s.ETag != hex.EncodeToString(b.md5.Sum(nil)):
+		return s, ErrAltered
+	}
+	s.ETag, s.Version = text(s.ETag, 100), text(s.Version, 200)
+	return s, nil
+}
+
+// body counts and sums what the transport reads of it.
+type body struct {
+	mu          sync.Mutex // the transport may be reading while the answer is there
+	r           io.Reader
+	told        func(int64)
+	md5, sha256 hash.Hash
+	sent        int64
+	err         error // of reading
+	over        bool  // Put is about to return
+	once        sync.Once
+	closed      chan struct{}
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return 0, errors.New("the answer is there")
+	}
+	n, err := b.r.Read(p)
+	b.md5.Write(p[:n])
+	b.sha256.Write(p[:n])
+	b.sent += int64(n)
+	if b.told != nil && n > 0 {
+		b.told(b.sent)
+	}
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// Close is called by the transport when it is done with the body, once or more.
+func (b *body) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
+}
+
+// end waits for the transport and keeps it from reading on.
+func (b *body) end() {
+	<-b.closed
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+}
+
+// broken is an upload without an answer.
+func (b *body) broken(err error, size int64, begun bool) error {
+	e := &UploadError{Sent: b.sent}
+	switch {
+	case b.err != nil:
+		e.Fate, e.Err = Spent, b.err
+	case !begun:
+		e.Fate, e.Err = Good, fmt.Errorf("no connection: %w", plain(err))
+	case b.sent < size:
+		e.Fate, e.Err = Spent, fmt.Errorf("the upload broke off after %d of %d bytes: %w", b.sent, size, plain(err))
+	default:
+		e.Fate, e.Err = Unknown, fmt.Errorf("the answer got lost: %w", plain(err))
+	}
+	return e
+}

@@ -1,0 +1,130 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"oncegate/internal/onetime"
+)
+
+// Fate is what became of a URL.
+type Fate string
+
+// The fates there are.
+const (
+	Good    Fate = "good"    // nothing was spent
+	Spent   Fate = "spent"   // and nothing is stored
+	Unknown Fate = "unknown" // it may be spent, and the body stored
+	Useless Fate = "useless" // it was no good before: used, revoked, expired or never minted
+)
+
+// Refusal is an answer that is not the one hoped for.
+type Refusal struct {
+	Status  int
+	Reason  onetime.Reason // x-oncegate-reason; "" where S3, CloudFront or a web ACL answered
+	Message string         // one sentence or a few words, safe to print
+	after   time.Duration
+}
+
+func (r *Refusal) Error() string { return r.Message }
+
+// Fate is what an upload's refusal says of the URL.
+func (r *Refusal) Fate() Fate {
+	switch r.Reason {
+	case onetime.Used, onetime.Revoked, onetime.Expired, onetime.Unknown:
+		return Useless
+	case onetime.ClaimUnknown, onetime.Internal:
+		return Unknown
+	case "":
+		// The gate puts its reason on every refusal, so this one let the PUT through.
+		// But CloudFront itself answers 5xx too, before and after it.
+		if r.Status >= 400 && r.Status < 500 {
+			return Spent
+		}
+		return Unknown
+	}
+	return Good
+}
+
+// again tells a refusal after which the same request may succeed.
+func (r *Refusal) again() bool {
+	return r.Reason == onetime.IndexUnavailable || r.Reason == onetime.KeysUnavailable
+}
+
+var s3Code = regexp.MustCompile(`<Code>(\w{1,64})</Code>`)
+
+// refusalOf reads an answer. Of a body that is not oncegate's no more than S3's
+// error code is taken: S3 can put a canonical request there.
+func refusalOf(response *http.Response, body []byte) *Refusal {
+	r := &Refusal{
+		Status: response.StatusCode,
+		Reason: onetime.Reason(text(response.Header.Get("X-Oncegate-Reason"), 40)),
+		after:  seconds(response.Header.Get("Retry-After")),
+	}
+	var j struct{ Message string }
+	switch code := s3Code.FindSubmatch(body); {
+	case json.Unmarshal(body, &j) == nil && j.Message != "":
+		r.Message = strings.TrimSuffix(text(j.Message, 400), ".")
+	case code != nil:
+		r.Message = fmt.Sprintf("S3 answered %d %s", r.Status, code[1])
+	case r.Reason != "":
+		r.Message = fmt.Sprintf("the deployment answered %d %s", r.Status, r.Reason)
+	case r.Status/100 == 3:
+		r.Message = fmt.Sprintf("the deployment answered %d, a redirect, which is not followed", r.Status)
+	default:
+		r.Message = strings.TrimSpace(fmt.Sprintf("the deployment answered %d %s, and not in oncegate's words", r.Status, http.StatusText(r.Status)))
+	}
+	return r
+}
+
+// text is what of s may go to a terminal.
+func text(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), most)]
+}
+
+// UploadError is an upload that failed without an answer, or with one that cannot
+// be trusted.
+type UploadError struct {
+	Fate Fate
+	Sent int64 // bytes of the body
+	Err  error
+}
+
+func (e *UploadError) Error() string { return e.Err.Error() }
+func (e *UploadError) Unwrap() error { return e.Err }
+
+// FateOf is what became of the URL of an upload that ended with err.
+func FateOf(err error) Fate {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r.Fate()
+	}
+	if e, ok := errors.AsType[*UploadError](err); ok {
+		return e.Fate
+	}
+	return Unknown
+}
+
+// plain says in short what ended a connection.
+func plain(err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errors.New("the connection was reset")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the connection was closed")
+	}
+	return err
+}
