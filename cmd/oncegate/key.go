@@ -56,15 +56,10 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	configPath := fs.String("config", "", "")
 	label := fs.String("label", "", "")
 	asJSON := fs.Bool("json", false, "")
-	var words []string // what is no flag: the verb, and the key to revoke
-	for {
-		if err := parseFlags(fs, args); err != nil {
-			return err
-		}
-		if fs.NArg() == 0 {
-			break
-		}
-		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
+	// What is no flag: the verb, and the key to revoke.
+	words, err := parseWords(fs, args)
+	if err != nil {
+		return err
 	}
 	want := map[string]int{"create": 1, "list": 1, "revoke": 2}
 	switch {

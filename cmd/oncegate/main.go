@@ -1,11 +1,14 @@
 // Command oncegate runs oncegate on one machine and looks after a deployment.
 //
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
+//	oncegate url      ask a deployment for URLs
+//	oncegate put      upload files
 //	oncegate status   say what became of a URL
 //	oncegate list     list the URLs that the bucket knows
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
 //	oncegate verify   hold a deployment to the README's promises
+//	oncegate scenario try what happens to a client's uploads
 //	oncegate simulate say which runtime is faster and cheaper where
 //	oncegate key      make, list and revoke the keys that may mint
 //	oncegate config   print the settings in force
@@ -23,9 +26,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
+	"oncegate/internal/client"
 	"oncegate/internal/onetime"
 )
 
@@ -61,6 +66,9 @@ func exitStatus(err error) int {
 	if _, ok := errors.AsType[*onetime.StateError](err); ok {
 		return 3
 	}
+	if r, ok := errors.AsType[*client.Refusal](err); ok && r.Fate() == client.Useless {
+		return 3
+	}
 	return 1
 }
 
@@ -72,11 +80,14 @@ type verb struct {
 
 var verbs = []verb{
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, runDev},
+	{"url", "ask a deployment for one-time upload URLs", urlHelp, runURL},
+	{"put", "upload files", putHelp, runPut},
 	{"status", "say what became of a URL", statusHelp, runStatus},
 	{"list", "list the URLs that the bucket knows", listHelp, runList},
 	{"revoke", "take a URL back", revokeHelp, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
+	{"scenario", "try what happens to a client's uploads", scenarioHelp, runScenario},
 	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, runSimulate},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
 	{"config", "print the settings in force", configHelp, runConfig},
@@ -118,7 +129,13 @@ func runHelp(args []string, stdout io.Writer) error {
 	for _, v := range verbs {
 		fmt.Fprintf(&b, "    oncegate %-9s %s\n", v.name, v.summary)
 	}
-	b.WriteString("    oncegate help VERB says more\n\nExample: oncegate dev --port 8081\n")
+	b.WriteString(`    oncegate help VERB says more
+
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for what
+was asked, and nothing was changed.
+
+Example: oncegate dev --port 8081
+`)
 	_, err := io.WriteString(stdout, b.String())
 	return err
 }
@@ -143,20 +160,29 @@ func newFlags(name string) *flag.FlagSet {
 
 // parse reads flags that take nothing after them.
 func parse(fs *flag.FlagSet, args []string) error {
-	if err := parseFlags(fs, args); err != nil {
-		return err
-	}
-	if fs.NArg() > 0 {
-		return usagef(fs, "unexpected argument %q", fs.Arg(0))
-	}
-	return nil
-}
-
-// parseFlags reads flags up to the first argument that is none.
-func parseFlags(fs *flag.FlagSet, args []string) error {
-	err := fs.Parse(args)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		err = usagef(fs, "%w", err)
+	words, err := parseWords(fs, args)
+	if err == nil && len(words) > 0 {
+		err = usagef(fs, "unexpected argument %q", words[0])
 	}
 	return err
+}
+
+// parseWords reads flags and returns what is none, which may stand before, among and
+// behind them. After -- nothing is a flag.
+func parseWords(fs *flag.FlagSet, args []string) (words []string, err error) {
+	var rest []string
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, rest = args[:i], args[i+1:]
+	}
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			return nil, err
+		case err != nil:
+			return nil, usagef(fs, "%w", err)
+		case fs.NArg() == 0:
+			return append(words, rest...), nil
+		}
+		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
+	}
 }

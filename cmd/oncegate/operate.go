@@ -47,15 +47,9 @@ func newTargetFlags(name string) targetFlags {
 // and finds the bucket. No error of it repeats the URL: whoever reads the error
 // could use it.
 func (f targetFlags) open(args []string) (*onetime.Operator, onetime.Target, error) {
-	var found []string
-	for {
-		if err := parseFlags(f.fs, args); err != nil {
-			return nil, onetime.Target{}, err
-		}
-		if f.fs.NArg() == 0 {
-			break
-		}
-		found, args = append(found, f.fs.Arg(0)), f.fs.Args()[1:]
+	found, err := parseWords(f.fs, args)
+	if err != nil {
+		return nil, onetime.Target{}, err
 	}
 	if len(found) != 1 {
 		return nil, onetime.Target{}, usagef(f.fs, "%d URLs or fingerprints given, want one", len(found))

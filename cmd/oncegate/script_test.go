@@ -2,16 +2,27 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"oncegate/internal/config"
 	"oncegate/internal/locals3"
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/localstack"
@@ -31,18 +42,45 @@ func TestMain(m *testing.M) {
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
 //	readkey NAME FILE   $NAME is the text of the file
+//	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
+//	proxy NAME cut      or that breaks every upload off after 1000 bytes
+//	waitfor FILE        waits until there is this file
+//	source FILE         sets what a file of "export NAME='value'" says
 //
-// upload prints the status and the reason of the answer.
+// upload prints the status and the reason of the answer. $ASSEMBLY and $ROOT are what
+// oncegate dev wants: templates that were synthesized, and the repository.
 func TestScripts(t *testing.T) {
-	st := localstack.New(t)
+	scripts(t, "testdata/script", localstack.New(t, func(s *localstack.Setup) { s.Settings["sha256"] = true }))
+}
+
+// TestScriptsWithKeys runs testdata/script-keys, on a deployment that asks for API keys.
+func TestScriptsWithKeys(t *testing.T) {
+	scripts(t, "testdata/script-keys", localstack.New(t, func(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey }))
+}
+
+func scripts(t *testing.T, dir string, st *localstack.Stack) {
+	assembly := localstack.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, nil)
+	root, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
+		Condition: func(condition string) (bool, error) {
+			if condition == "root" { // who may read every file
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", condition)
+		},
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("ASSEMBLY", assembly)
+			env.Setenv("ROOT", root)
+			env.Setenv("ONCEGATE_URL", st.Edge.URL())
 			env.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
 			env.Setenv("AWS_ACCESS_KEY_ID", locals3test.AccessKey)
 			env.Setenv("AWS_SECRET_ACCESS_KEY", locals3test.SecretKey)
 			env.Setenv("AWS_REGION", locals3test.Region)
-			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+locals3test.Bucket+`","region":"`+locals3test.Region+`"}`), 0o600)
+			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+locals3test.Bucket+`","region":"`+locals3test.Region+`","sha256":true}`), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mint": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -85,6 +123,33 @@ func TestScripts(t *testing.T) {
 					return locals3.Fault{Kind: locals3.Drop, Apply: true}
 				})
 			},
+			"proxy": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: proxy NAME lose|cut")
+				}
+				p := httptest.NewServer(unreliable(st.Edge.URL(), args[1]))
+				ts.Defer(p.Close)
+				ts.Setenv(args[0], p.URL)
+			},
+			"waitfor": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: waitfor FILE")
+				}
+				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+					if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+						return
+					}
+				}
+				ts.Fatalf("there is still no %s", args[0])
+			},
+			"source": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: source FILE")
+				}
+				for name, value := range readEnv(t, ts.MkAbs(args[0])) {
+					ts.Setenv(name, value)
+				}
+			},
 			"readkey": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
 					ts.Fatalf("usage: readkey NAME FILE")
@@ -105,4 +170,30 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// unreliable passes requests on to a deployment, but for what it does to uploads.
+func unreliable(to, how string) http.Handler {
+	target, err := url.Parse(to)
+	if err != nil {
+		panic(err)
+	}
+	var uploads atomic.Int32
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // URLs are minted for it
+			if how == "cut" && r.In.Method == http.MethodPut {
+				r.Out.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.In.Body, 1000), iotest.ErrReader(errors.New("cut"))))
+			}
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if how == "lose" && r.Request.Method == http.MethodPut && uploads.Add(1) == 1 {
+				return errors.New("lost")
+			}
+			return nil
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
+	}
 }

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"mime"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"oncegate/internal/client"
+	"oncegate/internal/onetime"
+)
+
+const putHelp = `oncegate put [flags] FILE...
+
+Uploads files: asks the deployment for a URL for each and puts the file, or puts one
+file with a URL that you have. Prints what S3 stored: object, version, SHA-256 of
+what was sent. It is verified: the ETag must be the MD5 of what was sent; where a
+bucket's ETags are not (KMS), it says "verified no" and why.
+
+Nothing is resumed. The gate spends the URL before the body reaches S3, so when an
+upload breaks off nothing is stored and the URL is gone: the file is put again from
+its beginning, with a new URL. A PUT is sent once and never repeated by itself, but
+after the answer that nothing was spent.
+
+    --url URL            put one file with this URL; - reads it from standard input
+    --distribution URL   the deployment to ask for URLs ($ONCEGATE_URL)
+    --type TYPE          Content-Type (by the file's extension; none if unknown)
+    --name NAME          file name kept with the object, '' for none (the file's own)
+    --sha256             have S3 verify the SHA-256: reads the file twice; the
+                         deployment needs the setting "sha256"
+    --expires N          seconds that the URL lives
+    --label LABEL        note to the operator, kept in the index
+    --json               print one JSON object for each file
+
+Several files go one after the other; where one fails, the others are uploaded all
+the same. A file has to be a regular one of at most 5 GiB; an empty one is an upload
+as well. On a terminal there is a progress bar, on standard error.
+` + deploymentHelp + `
+Exit status: 0 all are stored, 1 some are not, 2 wrong usage, 3 the URL of --url was
+no good: used, revoked, expired or unknown.
+
+Example: oncegate put photo.jpg
+`
+
+// putJSON is a file that was stored, as put prints it.
+type putJSON struct {
+	File     string     `json:"file"`
+	ID       onetime.ID `json:"id"`
+	Key      string     `json:"key"`
+	Size     int64      `json:"size"`
+	Version  string     `json:"version"`
+	ETag     string     `json:"etag"`
+	SHA256   string     `json:"sha256"`
+	Verified bool       `json:"verified"`
+	Why      string     `json:"why,omitempty"` // it is not verified
+}
+
+// putting is one run of put.
+type putting struct {
+	fs         *flag.FlagSet
+	deployment *client.Deployment // nil with a URL given
+	url        client.URL
+	options    url.Values // for /url
+	contentType,
+	name *string
+	sum    bool
+	stderr io.Writer
+}
+
+func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := newFlags("put")
+	p := putting{fs: fs, options: url.Values{}, stderr: stderr}
+	rawURL := fs.String("url", "", "")
+	distribution := fs.String("distribution", "", "")
+	p.contentType, p.name = fs.String("type", "", ""), fs.String("name", "", "")
+	fs.BoolVar(&p.sum, "sha256", false, "")
+	fs.String("expires", "", "")
+	fs.String("label", "", "")
+	asJSON := fs.Bool("json", false, "")
+	f := newDeploymentFlags(fs)
+	files, err := parseWords(fs, args)
+	if err != nil {
+		return err
+	}
+	if err := p.check(files, *rawURL != ""); err != nil {
+		return err
+	}
+	if *rawURL != "" {
+		if *rawURL == "-" {
+			if *rawURL, err = readSecret("-"); err != nil {
+				return fmt.Errorf("--url: %w", err)
+			}
+		}
+		if p.url, err = client.ParseURL(*rawURL); err != nil {
+			return usagef(fs, "--url: %w (quote it: a shell takes & and ? for its own)", err)
+		}
+	} else if p.deployment, _, err = f.open(*distribution); err != nil {
+		return err
+	}
+	failed := 0
+	for i, file := range files {
+		if ctx.Err() != nil {
+			return fmt.Errorf("interrupted: %d of %d files were not tried", len(files)-i, len(files))
+		}
+		done, err := p.put(ctx, file)
+		switch {
+		case err != nil && len(files) == 1:
+			return err
+		case err != nil:
+			fmt.Fprintf(stderr, "oncegate: %v\n", err)
+			failed++
+			continue
+		case *asJSON:
+			err = writeJSON(stdout, done)
+		default:
+			if i > failed {
+				fmt.Fprintln(stdout)
+			}
+			_, err = io.WriteString(stdout, done.text())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d files were not uploaded", failed, len(files))
+	}
+	return nil
+}
+
+// check refuses arguments that do not go together, before anything is read.
+func (p *putting) check(files []string, withURL bool) error {
+	var err error
+	p.fs.Visit(func(f *flag.Flag) {
+		forMint := mintOptions[f.Name] != "" && f.Name != "type" || f.Name == "distribution" || f.Name == "key-file" || f.Name == "token-file"
+		if withURL && forMint {
+			err = usagef(p.fs, "--%s is for asking for a URL, and --url has one", f.Name)
+		}
+		if f.Name == "expires" || f.Name == "label" {
+			p.options.Set(mintOptions[f.Name], f.Value.String())
+		}
+		if f.Name == "name" && len(files) > 1 {
+			err = usagef(p.fs, "--name is for one file, not for %d", len(files))
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(files) == 0:
+		return usagef(p.fs, "no file given")
+	case withURL && len(files) > 1:
+		return usagef(p.fs, "%d files given with --url, which is good for one", len(files))
+	}
+	for _, file := range files {
+		if file == "-" {
+			return usagef(p.fs, "standard input cannot be put: S3 wants to know the length beforehand, so put it into a file first")
+		}
+	}
+	return nil
+}
+
+// put uploads one file. Its error names the file and what became of the URL; only
+// that of a URL given is for the exit status.
+func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
+	shown := printable(file)
+	s, err := openSource(file)
+	if err != nil {
+		return putJSON{}, fmt.Errorf("%s: %w", shown, err)
+	}
+	defer s.Close()
+	target := p.url
+	if p.deployment != nil {
+		if target, err = p.mint(ctx, file, s); err != nil {
+			return putJSON{}, fmt.Errorf("%s: %w", shown, refusedOptions(p.fs, err))
+		}
+	}
+	u := client.Upload{URL: target, Body: s, Size: s.size(), Header: map[string]string{}}
+	if *p.contentType != "" {
+		u.Header["Content-Type"] = *p.contentType
+	} else if t := mime.TypeByExtension(filepath.Ext(file)); t != "" {
+		u.Header["Content-Type"] = t
+	}
+	if terminal(p.stderr) {
+		b := newBar(p.stderr, filepath.Base(file), s.size(), time.Now)
+		u.Sent = b.sent
+		defer b.clear()
+	}
+	stored, err := client.Put(ctx, u)
+	switch {
+	case err != nil && p.deployment == nil:
+		return putJSON{}, fmt.Errorf("%s: %w%s", shown, err, consequence(err, target, true))
+	case err != nil: // its URL is nobody's concern, so its state is not the exit status
+		return putJSON{}, fmt.Errorf("%s: %v%s", shown, err, consequence(err, target, false))
+	}
+	return putJSON{
+		File: file, ID: target.ID, Key: target.Key, Size: stored.Size, Version: stored.Version, ETag: stored.ETag,
+		SHA256: stored.SHA256, Verified: stored.Unverified == "", Why: stored.Unverified,
+	}, nil
+}
+
+func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL, error) {
+	options := url.Values{}
+	for name, values := range p.options {
+		options[name] = values
+	}
+	name := filepath.Base(file)
+	p.fs.Visit(func(f *flag.Flag) {
+		if f.Name == "name" {
+			name = *p.name
+		}
+	})
+	if name != "" {
+		options.Set("name", name)
+	}
+	if p.sum {
+		sum, err := s.sum(ctx)
+		if err != nil {
+			return client.URL{}, err
+		}
+		options.Set("sha256", sum)
+	}
+	m, err := p.deployment.Mint(ctx, options)
+	if err != nil {
+		return client.URL{}, err
+	}
+	return m.URLs[0], nil
+}
+
+// consequence says what an upload that failed leaves, and what to do. given tells
+// that the URL is the caller's.
+func consequence(err error, u client.URL, given bool) string {
+	withNew := ""
+	if given {
+		withNew = ", with a new URL"
+	}
+	refusal, _ := errors.AsType[*client.Refusal](err)
+	switch fate := client.FateOf(err); {
+	case errors.Is(err, client.ErrAltered):
+		return fmt.Sprintf("; do not trust %s, and put the file again%s", u.Key, withNew)
+	case fate == client.Good && given:
+		return "; nothing was stored and the URL is still good"
+	case fate == client.Good:
+		return "; nothing was stored"
+	case fate == client.Spent:
+		return "; nothing is stored, the URL counts as spent and nothing can be resumed: put the file again" + withNew
+	case fate == client.Useless && refusal.Reason == onetime.Used:
+		return fmt.Sprintf("; if an earlier upload got no answer, it may be stored all the same: oncegate status %s says", u.ID)
+	case fate == client.Useless:
+		return "; get a new URL"
+	}
+	return fmt.Sprintf("; the file may be stored and the URL spent, oncegate status %s says; nothing can be resumed: put the file again%s", u.ID, withNew)
+}
+
+func (j putJSON) text() string {
+	var b strings.Builder
+	verified := "yes: S3's ETag is the MD5 of what was sent"
+	if !j.Verified {
+		verified = "no: " + j.Why
+	}
+	for _, line := range [][2]string{
+		{"file", printable(j.File)}, {"id", string(j.ID)}, {"object", j.Key}, {"size", fmt.Sprint(j.Size)},
+		{"version", orDash(j.Version)}, {"sha256", j.SHA256}, {"etag", j.ETag}, {"verified", verified},
+	} {
+		fmt.Fprintf(&b, "%-8s %s\n", line[0], line[1])
+	}
+	return b.String()
+}

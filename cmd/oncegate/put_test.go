@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSourceChanges: of a file that is not the one that was opened, the last byte is
+// never given out.
+func TestSourceChanges(t *testing.T) {
+	for name, change := range map[string]func(f *os.File) error{
+		"grows":    func(f *os.File) error { _, err := f.WriteString("more"); return err },
+		"shrinks":  func(f *os.File) error { return f.Truncate(5) },
+		"vanishes": func(f *os.File) error { return f.Truncate(0) },
+		"is touched": func(f *os.File) error {
+			return os.Chtimes(f.Name(), time.Time{}, time.Now().Add(time.Hour))
+		},
+		"stays": func(*os.File) error { return nil },
+	} {
+		path := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(path, []byte("0123456789"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openSource(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		first := make([]byte, 4)
+		if _, err := io.ReadFull(s, first); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			err = change(f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		rest, err := io.ReadAll(s)
+		if name == "stays" {
+			if err != nil || string(first)+string(rest) != "0123456789" {
+				t.Errorf("%s%s, %v", first, rest, err)
+			}
+			// Once more from the beginning, as for the same PUT again.
+			if _, err := s.Seek(0, io.SeekStart); err != nil {
+				t.Error(err)
+			}
+			if sum, err := s.sum(t.Context()); err != nil || sum != "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882" {
+				t.Errorf("sum %s, %v", sum, err)
+			}
+			continue
+		}
+		if !errors.Is(err, errChanged) || len(first)+len(rest) >= 10 {
+			t.Errorf("%s: %d bytes, %v", name, len(first)+len(rest), err)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	b := newBar(&out, "a very long name of a photo\x1b.jpg", 4_000_000, func() time.Time { return now })
+	var lines []string
+	for _, at := range []struct {
+		ms   int
+		sent int64
+	}{{0, 100}, {10, 1_000_000}, {500, 1_000_000}, {1000, 2_000_000}, {1001, 4_000_000}} {
+		now = time.Unix(0, 0).Add(time.Duration(at.ms) * time.Millisecond)
+		out.Reset()
+		b.sent(at.sent)
+		lines = append(lines, strings.TrimSpace(out.String()))
+	}
+	want := []string{
+		`"a very long name o… [                    ]   0%  0.0 MB of 4.0 MB`,
+		``, // too soon
+		`"a very long name o… [=====               ]  25%  1.0 MB of 4.0 MB`,
+		`"a very long name o… [==========          ]  50%  2.0 MB of 4.0 MB  2.0 MB/s`,
+		`"a very long name o… [====================] 100%  4.0 MB of 4.0 MB  4.0 MB/s`,
+	}
+	if fmt.Sprint(lines) != fmt.Sprint(want) {
+		t.Errorf("got\n%s", strings.Join(lines, "\n"))
+	}
+	out.Reset()
+	b.clear()
+	if strings.TrimSpace(out.String()) != "" || !strings.HasPrefix(out.String(), "\r") || !strings.HasSuffix(out.String(), "\r") {
+		t.Errorf("clears with %q", out.String())
+	}
+	empty := newBar(&out, "empty", 0, time.Now)
+	empty.sent(0) // does not divide by zero
+	if terminal(&out) {
+		t.Error("a buffer is no terminal")
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if terminal(f) {
+		t.Error("a file is no terminal")
+	}
+}

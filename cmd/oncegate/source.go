@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"oncegate/internal/onetime"
+)
+
+// errChanged says that a file is not what it was when it was opened.
+var errChanged = errors.New("the file changed while it was read")
+
+// source is a file that is being uploaded. It gives out the last byte only if the
+// file is still the one that was opened, as far as size and time tell: of another
+// one nothing gets stored.
+type source struct {
+	file *os.File
+	info fs.FileInfo
+	left int64
+}
+
+// openSource refuses what cannot be one upload.
+func openSource(path string) (*source, error) {
+	// Before it is opened: that would wait for ever for the other end of a pipe.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Unwrap(err) // a *PathError, whose path the caller names
+	}
+	if err := uploadable(info); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	if info, err = f.Stat(); err == nil {
+		err = uploadable(info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &source{f, info, info.Size()}, nil
+}
+
+func uploadable(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errors.New("is a directory: put its files one by one, or an archive of them")
+	case !info.Mode().IsRegular():
+		return errors.New("is not a regular file: S3 wants to know the length beforehand, so put it into a file first")
+	case info.Size() > onetime.MaxBytes:
+		return fmt.Errorf("has %d bytes: one upload holds at most %d (5 GiB)", info.Size(), int64(onetime.MaxBytes))
+	}
+	return nil
+}
+
+func (s *source) size() int64 { return s.info.Size() }
+
+func (s *source) Close() error { return s.file.Close() }
+
+// Read implements io.Reader.
+func (s *source) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := s.file.Read(p[:min(int64(len(p)), s.left)])
+	s.left -= int64(n)
+	if err == io.EOF && s.left > 0 {
+		return 0, errChanged
+	}
+	if s.left == 0 {
+		now, statErr := s.file.Stat()
+		if statErr != nil || now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime()) {
+			return 0, errChanged
+		}
+	}
+	return n, err
+}
+
+// Seek implements io.Seeker, for the beginning alone.
+func (s *source) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekStart {
+		return 0, errors.ErrUnsupported
+	}
+	s.left = s.info.Size()
+	return s.file.Seek(0, io.SeekStart)
+}
+
+// sum is the SHA-256 of the whole file, in hex.
+func (s *source) sum(ctx context.Context) (string, error) {
+	h := sha256.New()
+	for {
+		_, err := io.CopyN(h, s, 1<<20)
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case err == io.EOF:
+			_, err = s.Seek(0, io.SeekStart)
+			return hex.EncodeToString(h.Sum(nil)), err
+		case err != nil:
+			return "", err
+		}
+	}
+}

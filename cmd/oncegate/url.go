@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/edge"
+	"oncegate/internal/client"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+)
+
+const urlHelp = `oncegate url [flags] [DISTRIBUTION-URL]
+
+Asks a deployment for one-time upload URLs and prints them, one a line. Options that
+are left out are not sent; the deployment has the last word on all of them.
+
+    --expires N      seconds that the URL lives
+    --max-bytes N    largest upload that it takes
+    --min-bytes N    smallest upload that it takes
+    --type TYPE      one MIME type, image/jpeg, or all of a kind, image/*
+    --sha256 SUM     of the body, 64 hex digits or base64
+    --name NAME      original file name, kept with the object
+    --label LABEL    note to the operator, kept in the index
+    --count N        so many equal URLs
+    --json           print the JSON that the deployment sends
+    --direct         make the URL here and write its entry straight into the bucket,
+                     with the credentials in AWS_*, as oncegate status does: for an
+                     operator, without a request to the deployment and its auth. The
+                     bounds of the settings hold; the URL is one of DISTRIBUTION-URL.
+                     The role needs s3:PutObject on signatures/valid/*
+    --config PATH    settings for --direct (config.json)
+` + deploymentHelp + `
+Example: oncegate url --max-bytes 1000000 --type 'image/*' https://d111111abcdef8.cloudfront.net
+`
+
+// mintOptions are the options of /url by the flags that ask for them.
+var mintOptions = map[string]string{
+	"expires": "expires", "max-bytes": "maxBytes", "min-bytes": "minBytes", "type": "type",
+	"sha256": "sha256", "name": "name", "label": "label", "count": "count",
+}
+
+// given are the options whose flags were given, with their values as they are.
+func given(fs *flag.FlagSet) url.Values {
+	options := url.Values{}
+	fs.Visit(func(f *flag.Flag) {
+		if name := mintOptions[f.Name]; name != "" {
+			options.Set(name, f.Value.String())
+		}
+	})
+	return options
+}
+
+func runURL(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := newFlags("url")
+	for name := range mintOptions {
+		fs.String(name, "", "")
+	}
+	asJSON := fs.Bool("json", false, "")
+	direct := fs.Bool("direct", false, "")
+	configPath := fs.String("config", "", "")
+	f := newDeploymentFlags(fs)
+	words, err := parseWords(fs, args)
+	if err != nil {
+		return err
+	}
+	if *configPath != "" && !*direct {
+		return usagef(fs, "--config is for --direct: a deployment has settings of its own")
+	}
+	var text []byte
+	if *direct {
+		base, err := f.base(words...)
+		if err != nil {
+			return err
+		}
+		text, err = mintDirect(ctx, fs, *configPath, base, given(fs), stderr)
+		if err != nil {
+			return refusedOptions(fs, err)
+		}
+	} else {
+		d, _, err := f.open(words...)
+		if err != nil {
+			return err
+		}
+		m, err := d.Mint(ctx, given(fs))
+		if err != nil {
+			return refusedOptions(fs, err)
+		}
+		text = m.JSON
+	}
+	if *asJSON {
+		_, err = fmt.Fprintf(stdout, "%s\n", strings.TrimSuffix(string(text), "\n"))
+		return err
+	}
+	var answer struct {
+		URL  string
+		URLs []struct{ URL string }
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return err
+	}
+	if answer.URL != "" {
+		_, err = fmt.Fprintln(stdout, answer.URL)
+		return err
+	}
+	for _, u := range answer.URLs {
+		if _, err := fmt.Fprintln(stdout, u.URL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusedOptions makes wrong usage of a refusal that says so.
+func refusedOptions(fs *flag.FlagSet, err error) error {
+	if r, ok := errors.AsType[*client.Refusal](err); ok {
+		switch r.Reason {
+		case onetime.Options:
+			return usagef(fs, "%w", err)
+		case onetime.CredentialMissing:
+			return fmt.Errorf("%w: give --key-file or --token-file, or set ONCEGATE_KEY or ONCEGATE_TOKEN", err)
+		}
+	}
+	return err
+}
+
+// mintDirect does on this machine what the deployment's mint does at the edge, and
+// returns the same JSON.
+func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, options url.Values, stderr io.Writer) ([]byte, error) {
+	if _, err := client.New(base, client.Credential{}); err != nil {
+		return nil, usagef(fs, "%w", err)
+	}
+	s3, _, conf, err := openClient(configPath)
+	if err != nil {
+		return nil, err
+	}
+	if conf == nil {
+		return nil, errors.New("there is no config.json here, whose bounds would hold: name it with --config")
+	}
+	scheme, host, _ := strings.Cut(strings.TrimSuffix(base, "/"), "://")
+	functions := edge.Functions{
+		Minter: &onetime.Minter{
+			Index: s3index.New(s3), Presigner: s3, Clock: wallClock{}, Entropy: rand.Reader,
+			Bounds: onetime.Bounds{Life: conf.Expires, MaxLife: conf.MaxExpires, MaxBytes: conf.MaxBytes, SHA256: conf.SHA256},
+		},
+		MaxCount: conf.MaxCount,
+		Scheme:   scheme,
+		// Why there is no URL is for this terminal.
+		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: withoutTime})),
+	}
+	var event edge.Event
+	event.Records = make([]edge.Record, 1)
+	cf := &event.Records[0].CF
+	cf.Config.EventType = edge.EventViewerRequest
+	cf.Request = edge.Request{Method: "GET", URI: "/url", Querystring: options.Encode(), Headers: edge.Headers{
+		"host": {{Value: strings.ToLower(host)}}, "accept": {{Value: "application/json"}},
+	}}
+	response := functions.Decide(ctx, edge.MintFunction, event, time.Now().Add(30*time.Second)).Response
+	if response.Status == "200" {
+		return []byte(response.Body), nil
+	}
+	refusal := &client.Refusal{Message: "the mint answered " + response.Status}
+	refusal.Status, _ = strconv.Atoi(response.Status) // the mint's own
+	var j struct {
+		Reason  onetime.Reason
+		Message string
+	}
+	if json.Unmarshal([]byte(response.Body), &j) == nil {
+		refusal.Reason, refusal.Message = j.Reason, strings.TrimSuffix(j.Message, ".")
+	}
+	return nil, refusal
+}
+
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
