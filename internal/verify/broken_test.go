@@ -324,6 +324,43 @@ func TestWriteOnce(t *testing.T) {
 	}
 }
 
+// TestChecksum: whether the gate's checksum gets as far as S3.
+func TestChecksum(t *testing.T) {
+	summed := func(s *localstack.Setup) { s.Settings["sha256"] = true }
+	for _, c := range []struct {
+		name   string
+		with   []localstack.Option
+		told   bool // that the setting is on
+		result verify.Result
+		failed []string
+	}{
+		{"on", []localstack.Option{summed}, true, verify.OK, nil},
+		{"on, but not known", []localstack.Option{summed}, false, verify.OK, nil},
+		{"off", nil, false, verify.Skipped, nil},
+		{"not built in", nil, true, verify.Fail, []string{"checksum-forwarding"}},
+		// S3 misses the header that was signed, and says so with all that it has to go by.
+		{"not forwarded", []localstack.Option{summed, notForwarded("x-amz-checksum-sha256")}, true, verify.Fail, []string{"checksum-forwarding", "no-leak"}},
+		// A gate that forgets about it: S3 stores any body.
+		{"not signed", []localstack.Option{summed, gateIs(`
+			const result = await handle('gate', event, context);
+			if (!result.status) delete result.headers['x-amz-checksum-sha256'];
+			return result;`)}, true, verify.Fail, []string{"checksum-forwarding", "no-leak"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			t.Cleanup(func() { <-slots })
+			o := options(newStack(t, c.with...))
+			o.SHA256 = c.told
+			for _, l := range check(t, o, c.failed...).Lines {
+				if l.ID == "checksum-forwarding" && l.Result != c.result {
+					t.Errorf("%s", l.Text())
+				}
+			}
+		})
+	}
+}
+
 func TestOrigins(t *testing.T) {
 	const page = "https://app.example.com"
 	allow := func(s *localstack.Setup) { s.Settings["allowedOrigins"] = []string{page} }

@@ -14,11 +14,8 @@ var asksMint = regexp.MustCompile(`^/url($|\?|/[0-9a-f]{64}$)`)
 
 // credential is the header with the credential of the options, if there is one.
 func (o Options) credential() []header {
-	switch {
-	case o.APIKey != "":
-		return []header{{"X-Api-Key", o.APIKey}}
-	case o.Token != "":
-		return []header{{"Authorization", "Bearer " + o.Token}}
+	if name, value := o.Credential.Header(); name != "" {
+		return []header{{name, value}}
 	}
 	return nil
 }
@@ -38,7 +35,7 @@ func anonymous(q request) request {
 func (r *run) credentialLine(ctx context.Context) error {
 	good := r.o.credential()
 	if good == nil {
-		return skip("no API key and no token is known: set ONCEGATE_KEY or ONCEGATE_TOKEN where the deployment asks for one")
+		return skip("no API key and no token is known: give one where the deployment asks for it")
 	}
 	get := request{what: "GET /url", method: "GET", target: "/url"}
 	post := request{what: "POST /url", method: "POST", target: "/url", body: strings.NewReader("{}"), length: 2, headers: []header{{"Content-Type", "application/json"}}}

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"oncegate/internal/apikey"
+	"oncegate/internal/client"
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/localstack"
 	"oncegate/internal/s3index"
@@ -41,7 +42,9 @@ func withKeys(t *testing.T, settings map[string]any, more ...localstack.Option) 
 		t.Fatal(err)
 	}
 	o := options(st)
-	o.APIKey = key
+	if o.Credential, err = client.Key(key); err != nil {
+		t.Fatal(err)
+	}
 	return o
 }
 

@@ -93,8 +93,8 @@ var promises = []promise{
 		text: "the bucket refuses an expired entry that is put without If-None-Match (403)"},
 	{id: "write-once", needs: []string{"first-put"}, bucket: true, check: (*run).writeOnce,
 		text: "with writeOnce the gate's If-None-Match reaches S3: an object that exists is not replaced (412)"},
-	{id: "checksum-forwarding", check: notObservable("the gate drops the client's x-amz-checksum-*, so nothing shows whether CloudFront would forward them"),
-		text: "x-amz-checksum-* of an upload reach S3"},
+	{id: "checksum-forwarding", needs: []string{"first-put"}, check: (*run).checksum,
+		text: "with sha256 S3 stores the body that the URL was minted for and refuses another (4xx of S3), which spends it"},
 
 	{id: "cors", needs: []string{"replay"}, check: (*run).cors,
 		text: "pages of an allowed origin may read every answer, pages of another one none"},

@@ -24,11 +24,8 @@ func (l Line) Text() string {
 // Summary is what people read after the lines.
 func (r Report) Summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nLeft in the bucket, as far as known (%d objects):\n", len(r.Left))
-	for _, key := range r.Left {
-		fmt.Fprintf(&b, "  %s\n", key)
-	}
-	fmt.Fprintf(&b, "\n%s: %d ok, %d failed, %d skipped; %d requests in %.1f s\n",
+	fmt.Fprintf(&b, "\nLeft in the bucket, as far as known: %d objects (--json lists them)\n", len(r.Left))
+	fmt.Fprintf(&b, "%s: %d ok, %d failed, %d skipped; %d requests in %.1f s\n",
 		r.URL, r.Count(OK), r.Count(Fail), r.Count(Skipped), r.Requests, r.Seconds)
 	return b.String()
 }

@@ -84,6 +84,12 @@ func generated(a *answer) bool {
 	return a.reason() != "" || a.method == "OPTIONS" || asksMint.MatchString(a.target) && a.status == 200
 }
 
+// minting says whether the answer is one with a URL.
+func minting(a *answer) bool {
+	path, _, _ := strings.Cut(a.target, "?")
+	return path == "/url" && a.status == 200
+}
+
 func (r *run) noStore(context.Context) error {
 	return r.scan(func(a *answer) (string, string) {
 		if got := a.header.Get("Cache-Control"); generated(a) && !lists(got, "no-store") {
@@ -113,11 +119,14 @@ var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|SignatureProvided|
 func (r *run) noLeak(context.Context) error {
 	return r.scan(func(a *answer) (string, string) {
 		text := a.text
-		if a.target == "/url" && a.status == 200 {
+		if minting(a) {
 			text = "" // the URL that was asked for
 		}
 		for name, values := range a.header {
 			text += "\n" + name + ": " + strings.Join(values, ", ")
+		}
+		if _, value := r.o.Credential.Header(); value != "" && strings.Contains(a.text+text, value) {
+			return "nothing of the credential", "the credential"
 		}
 		// What was found is named by its pattern: a report must not leak either.
 		if found := leaks.FindString(text); found != "" {

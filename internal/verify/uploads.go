@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -33,9 +34,21 @@ func (m *minted) path() string { return "/" + m.key }
 // mint gets a URL and makes sure that it is one of this deployment: nothing of
 // this run may ever be sent to another host.
 func (r *run) mint(ctx context.Context, headers ...header) (*minted, *answer, error) {
-	a, err := r.do(ctx, request{what: "GET /url", method: "GET", target: "/url", headers: headers})
+	return r.mintFor(ctx, "", headers...)
+}
+
+// mintFor is mint with options, as a query.
+func (r *run) mintFor(ctx context.Context, options string, headers ...header) (*minted, *answer, error) {
+	target := "/url"
+	if options != "" {
+		target += "?" + options
+	}
+	a, err := r.do(ctx, request{what: "GET /url", method: "GET", target: target, headers: headers})
 	if err != nil {
 		return nil, nil, err
+	}
+	if a.is(401, "credential-missing") {
+		return nil, nil, want("200", "%v: the deployment asks for a credential, give one", a)
 	}
 	if a.status != 200 {
 		return nil, nil, want("200", "%v", a)
@@ -335,6 +348,39 @@ func (r *run) md5(ctx context.Context) error {
 	}
 	r.observe("%v", a)
 	return r.expect(ctx, []expectation{{put("the same PUT again", m.target, "x"), 403, "used"}})
+}
+
+// checksum uploads a body that was minted for, and one that was not. Only what
+// arrives at S3 can tell the two apart.
+func (r *run) checksum(ctx context.Context) error {
+	const body = "summed"
+	sum := sha256.Sum256([]byte(body))
+	var made [2]*minted
+	for i := range made {
+		m, a, err := r.mintFor(ctx, "sha256="+hex.EncodeToString(sum[:]))
+		if wrong, ok := errors.AsType[*mismatch](err); ok && a == nil && wrong.got == "400 options" && !r.o.SHA256 {
+			return skip("the setting sha256 is off")
+		}
+		if err != nil {
+			return err
+		}
+		made[i] = m
+	}
+	a, err := r.upload(ctx, made[0], body)
+	if err != nil {
+		return err
+	}
+	if err := uploaded(a); err != nil {
+		return err
+	}
+	if a, err = r.upload(ctx, made[1], "another"); err != nil {
+		return err
+	}
+	if a.status < 400 || a.status > 499 || a.reason() != "" {
+		return want("4xx of S3 for another body", "%v", a)
+	}
+	r.observe("%v for another body", a)
+	return r.expect(ctx, []expectation{{put("the body that was meant, too late", made[1].target, body), 403, "used"}})
 }
 
 func (r *run) clientHeaders(ctx context.Context) error {

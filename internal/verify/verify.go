@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"oncegate/internal/client"
 )
 
 // Options says what to verify. Only URL is needed; what is not known makes lines
@@ -45,11 +47,12 @@ type Options struct {
 	OtherOrigins bool
 	// Expires is how long URLs are meant to live; 0 when not known.
 	Expires time.Duration
-	// WriteOnce says that the deployment was told to keep objects write-once.
-	WriteOnce bool
+	// WriteOnce says that the deployment was told to keep objects write-once, SHA256
+	// that its URLs may be minted for the SHA-256 of a body.
+	WriteOnce, SHA256 bool
+	// Credential is for a deployment that asks for one.
+	Credential client.Credential
 
-	// APIKey or Token is what the deployment's mint asks for; one of them at most.
-	APIKey, Token string
 	// OwnerAPI says whether owners may ask for their URLs; nil when not known.
 	OwnerAPI *bool
 
@@ -167,9 +170,11 @@ type attempt struct {
 
 func newRun(o Options) (*run, error) {
 	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("url %q: allowed is http:// or https:// and a host, nothing after it", o.URL)
+	if err != nil {
+		u = &url.URL{} // the error might repeat more than it should
+	}
+	if _, err := client.New(o.URL, o.Credential); err != nil {
+		return nil, err
 	}
 	for _, d := range []struct {
 		name  string

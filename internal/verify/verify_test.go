@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/client"
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/localstack"
 	"oncegate/internal/verify"
@@ -138,6 +139,26 @@ func TestTimeIsOver(t *testing.T) {
 	cancel()
 	if _, err := verify.Run(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// TestCredential: a deployment that asks for one.
+func TestCredential(t *testing.T) {
+	o := withKeys(t, map[string]any{"auth": "api-key"})
+	_, key := o.Credential.Header()
+	for _, l := range check(t, o).Lines {
+		if strings.Contains(l.Text(), key) {
+			t.Errorf("%s shows the key", l.ID)
+		}
+	}
+	alone := o
+	alone.Credential = client.Credential{}
+	if l := lineOf(t, check(t, alone, "mint"), "mint"); !strings.Contains(l.Got, "credential-missing: the deployment asks for a credential") {
+		t.Errorf("without a credential: %s", l.Text())
+	}
+	o.URL = "http://deployment.example"
+	if _, err := verify.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "plain http") {
+		t.Errorf("a key over plain http: %v", err)
 	}
 }
 
