@@ -68,14 +68,14 @@ func parseDev(args []string) (devOptions, error) {
 		return o, err
 	}
 	if o.maxWorkers < 0 {
-		return o, fmt.Errorf("--max-workers is %d: allowed is 1 or more", o.maxWorkers)
+		return o, usagef(fs, "--max-workers is %d: allowed is 1 or more", o.maxWorkers)
 	}
 	switch *headers {
 	case "strict":
 	case "lenient":
 		o.lenient = true
 	default:
-		return o, fmt.Errorf("--headers is %q: allowed are strict and lenient", *headers)
+		return o, usagef(fs, "--headers is %q: allowed are strict and lenient", *headers)
 	}
 	var err error
 	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
@@ -96,7 +96,7 @@ func envOr(name, value string) string {
 func parsePort(name, s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil {
-		return 0, fmt.Errorf("%s is %q: allowed is a port number", name, s)
+		return 0, usageError{fmt.Errorf("%s is %q: allowed is a port number", name, s)}
 	}
 	return int(n), nil
 }

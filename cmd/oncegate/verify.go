@@ -14,23 +14,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"oncegate/internal/client"
 	"oncegate/internal/config"
 	"oncegate/internal/verify"
 )
 
-const verifyHelp = `oncegate verify URL [flags]
+const verifyHelp = `oncegate verify [flags] [DISTRIBUTION-URL]
 
 Holds a deployment to every promise of the README, from outside: one line for
-each, ok, FAIL or skipped. The exit status is 0 only if none failed. It makes
-some thirty URLs, spends most of them, and prints which objects it leaves.
+each, ok, FAIL or skipped. It makes some thirty URLs, spends most of them, and says
+how many objects it leaves; --json names them.
 
 The promises about the bucket are checked with the credentials in AWS_ACCESS_KEY_ID,
 AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, at AWS_ENDPOINT_URL_S3 where that is
 set. For a profile of the AWS CLI: eval "$(aws configure export-credentials --format env)".
 For make dev: . build/dev/env
-
-Where minting needs an API key or a token, it is taken from ONCEGATE_KEY or
-ONCEGATE_TOKEN and sent to nothing but /url of this deployment.
 
     --config PATH     settings of the deployment (config.json, if there is one)
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
@@ -39,6 +37,8 @@ ONCEGATE_TOKEN and sent to nothing but /url of this deployment.
     --large-bytes N   size of the large upload (33554432)
     --timeout D       for the whole run (5m)
     --json            print one JSON object
+` + deploymentHelp + `
+Exit status: 0 no promise is broken, 1 one is, 2 wrong usage.
 
 Example: oncegate verify https://d111111abcdef8.cloudfront.net --json
 `
@@ -55,34 +55,33 @@ func runVerify(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	largeBytes := fs.Int64("large-bytes", 32<<20, "")
 	timeout := fs.Duration("timeout", 5*time.Minute, "")
 	asJSON := fs.Bool("json", false, "")
-	// The URL may stand before the flags, as the help has it, or after them.
-	var url string
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		url, args = args[0], args[1:]
-	} else if n := len(args); n > 0 && args[n-1] != "" && args[n-1][0] != '-' {
-		url, args = args[n-1], args[:n-1]
-	}
-	if err := parse(fs, args); err != nil {
+	f := newDeploymentFlags(fs)
+	words, err := parseWords(fs, args)
+	if err != nil {
 		return err
 	}
-	if url == "" {
-		return errors.New("no URL given: oncegate verify https://d111111abcdef8.cloudfront.net")
+	url, err := f.base(words...)
+	if err != nil {
+		return err
+	}
+	credential, err := f.credential()
+	if err != nil {
+		return err
+	}
+	if _, err := client.New(url, credential); err != nil {
+		return usagef(fs, "%w", err)
 	}
 	conf, err := verifyConfig(*configPath)
 	if err != nil {
 		return err
 	}
 	o := verify.Options{
-		URL: url, Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout,
+		URL: url, Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
 		Endpoint: os.Getenv("AWS_ENDPOINT_URL_S3"), Credentials: environment(),
-		APIKey: os.Getenv("ONCEGATE_KEY"), Token: os.Getenv("ONCEGATE_TOKEN"),
-	}
-	if o.APIKey != "" && o.Token != "" {
-		return errors.New("both ONCEGATE_KEY and ONCEGATE_TOKEN are set: unset one of them")
 	}
 	o.Bucket, o.Region = bucketOf(conf, *bucket, *region)
 	if conf != nil {
-		o.Expires, o.WriteOnce = conf.Expires, conf.WriteOnce
+		o.Expires, o.WriteOnce, o.SHA256 = conf.Expires, conf.WriteOnce, conf.SHA256
 		o.OwnerAPI = &conf.OwnerAPI
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
 			o.Origin = conf.AllowedOrigins[0]
