@@ -240,3 +240,24 @@ func (clock) Sleep(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// TestPresignConcurrently is for the race detector: URLs are minted several at a time.
+func TestPresignConcurrently(t *testing.T) {
+	client := s3sdk.New("a-bucket", "us-east-1", "", credentials.NewStaticCredentialsProvider("AKID", "secret", ""))
+	var done sync.WaitGroup
+	queries := make([]string, 8)
+	for i := range queries {
+		done.Go(func() {
+			var err error
+			queries[i], err = client.PresignMinted(t.Context(), "uploads/x", fmt.Sprint("secret ", i), time.Unix(0, 0), time.Minute)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	slices.Sort(queries)
+	if n := len(slices.Compact(queries)); n != 8 {
+		t.Errorf("%d different queries of 8", n)
+	}
+}

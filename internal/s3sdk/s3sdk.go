@@ -185,6 +185,9 @@ func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, 
 		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
 			o.BaseEndpoint = nil
 			o.UsePathStyle = false
+			// Else the SDK would write into what all its clients made from c share.
+			// It is for directory buckets alone.
+			o.ExpressCredentials = nil
 			if provider != nil {
 				o.Credentials = provider
 			}
