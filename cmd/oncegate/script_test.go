@@ -50,15 +50,16 @@ func TestMain(m *testing.M) {
 // upload prints the status and the reason of the answer. $ASSEMBLY and $ROOT are what
 // oncegate dev wants: templates that were synthesized, and the repository.
 func TestScripts(t *testing.T) {
-	scripts(t, "testdata/script", localstack.New(t, func(s *localstack.Setup) { s.Settings["sha256"] = true }))
+	scripts(t, "testdata/script")
 }
 
 // TestScriptsWithKeys runs testdata/script-keys, on a deployment that asks for API keys.
 func TestScriptsWithKeys(t *testing.T) {
-	scripts(t, "testdata/script-keys", localstack.New(t, func(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey }))
+	scripts(t, "testdata/script-keys", func(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
-func scripts(t *testing.T, dir string, st *localstack.Stack) {
+func scripts(t *testing.T, dir string, options ...localstack.Option) {
+	st := localstack.New(t, append(options, func(s *localstack.Setup) { s.Settings["sha256"] = true })...)
 	assembly := localstack.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, nil)
 	root, err := filepath.Abs(root)
 	if err != nil {
