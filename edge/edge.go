@@ -197,6 +197,7 @@ func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (
 		Query:   request.Querystring,
 		Headers: request.Headers,
 		Request: requestID,
+		Attempt: event.Attempt,
 	}, deadline)
 	if err != nil {
 		return Result{}, err

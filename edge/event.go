@@ -1,11 +1,16 @@
 package edge
 
+import "oncegate/internal/onetime"
+
 // Event is a CloudFront viewer-request event, field for field as documented:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-event-structure.html
 // (the prose of that page spells distributionID, every sample on it spells
 // distributionId; the samples are what CloudFront sends).
 type Event struct {
 	Records []Record `json:"Records"`
+	// Attempt is not CloudFront's: whoever may invoke a function twice for one
+	// request says so.
+	Attempt onetime.Attempt `json:"-"`
 }
 
 // Record holds the one CloudFront request that an event carries.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oncegate/edge"
+	"oncegate/edge/setup"
 	"oncegate/internal/bearer"
 	"oncegate/internal/config"
 )
@@ -16,7 +17,7 @@ import (
 // newBearer is the check of tokens.
 func newBearer(conf config.JWT, sender *sender) edge.Authorizer {
 	sender.host.Set("keysURL", conf.JWKS)
-	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, clock{})
+	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, setup.Clock{})
 }
 
 // keyFetcher is bearer.Fetcher by way of the Node handler, which knows the one URL.

@@ -45,9 +45,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"oncegate/edge"
+	"oncegate/edge/setup"
 	"oncegate/internal/apikey"
 	"oncegate/internal/config"
-	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
 )
@@ -84,7 +84,7 @@ func run(host js.Value) error {
 		SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    env("AWS_SESSION_TOKEN"),
 	}, sender, time.Now)
-	functions := newFunctions(conf, client, env("ONCEGATE_VIEWER_SCHEME"), slog.New(newLogHandler(host)))
+	functions := setup.New(conf, client.Records(), client, env("ONCEGATE_VIEWER_SCHEME"), slog.New(newLogHandler(host)))
 	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
 	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), sender, local); err != nil {
 		return err
@@ -106,51 +106,6 @@ func run(host js.Value) error {
 	select {}
 }
 
-func newFunctions(conf config.Config, client *s3wire.Client, viewerScheme string, log *slog.Logger) *edge.Functions {
-	if viewerScheme != "http" {
-		viewerScheme = "https"
-	}
-	index := s3index.New(client)
-	var owner *onetime.Owner
-	if conf.OwnerAPI {
-		owner = &onetime.Owner{Records: client.Records(), Clock: clock{}, Entropy: rand.Reader}
-	}
-	var uploads onetime.UploadIndex
-	if conf.Acceptance.On {
-		uploads = index
-	}
-	return &edge.Functions{
-		Owner: owner,
-		Minter: &onetime.Minter{
-			Index:     index,
-			Presigner: client,
-			Clock:     clock{},
-			Entropy:   rand.Reader,
-			Bounds: onetime.Bounds{
-				Life:     conf.Expires,
-				MaxLife:  conf.MaxExpires,
-				MaxBytes: conf.MaxBytes,
-				SHA256:   conf.SHA256,
-			},
-			Uploads: uploads,
-		},
-		Gate: &onetime.Gate{
-			Index:        index,
-			Presigner:    client,
-			Clock:        clock{},
-			Entropy:      rand.Reader,
-			Region:       conf.Region,
-			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
-			WriteOnce:    conf.WriteOnce,
-			SHA256:       conf.SHA256,
-		},
-		MaxCount:       conf.MaxCount,
-		AllowedOrigins: conf.AllowedOrigins,
-		Scheme:         viewerScheme,
-		Log:            log,
-	}
-}
-
 // newAuthorizer decides who may mint. local tells that this is not the real edge,
 // which can have neither of the variables that say so.
 func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, local bool) (edge.Authorizer, error) {
@@ -158,7 +113,7 @@ func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, loc
 	case config.AuthNone:
 		return nil, nil
 	case config.AuthAPIKey:
-		return apikey.NewAuthorizer(index, clock{}, rand.Reader), nil
+		return apikey.NewAuthorizer(index, setup.Clock{}, rand.Reader), nil
 	case config.AuthJWT:
 		if conf.Auth.JWT.Local() && !local {
 			return nil, errors.New("auth.jwt.jwks is not https, which is for the local edge alone")
@@ -166,22 +121,6 @@ func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, loc
 		return newBearer(conf.Auth.JWT, sender), nil
 	}
 	return nil, fmt.Errorf("auth %q is not known here", conf.Auth.Kind)
-}
-
-// clock is real time.
-type clock struct{}
-
-func (clock) Now() time.Time { return time.Now() }
-
-func (clock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // sender is s3wire.Sender by way of the Node handler.

@@ -26,6 +26,9 @@ import (
 // maxBodyBytes bounds what is read of an answer; entries are far smaller.
 const maxBodyBytes = 1 << 20
 
+// idleTime is how long an idle connection is used again.
+const idleTime = 15 * time.Second
+
 // Client is one bucket. It implements s3index.Bucket and onetime.Presigner.
 type Client struct {
 	bucket string
@@ -48,6 +51,11 @@ func New(bucket, region, endpoint string, provider aws.CredentialsProvider) *Cli
 		// The domain repeats requests itself: only it knows that a claim whose
 		// answer got lost is not a stranger's.
 		Retryer: aws.NopRetryer{},
+		// S3 does not say when it closes idle connections, and a Lambda container may
+		// have been frozen for hours in between.
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.IdleConnTimeout = idleTime
+		}),
 		// Without this the SDK adds checksums of its own choosing to what it
 		// stores and signs.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,

@@ -1,0 +1,208 @@
+// The Lambda handlers of oncegate where the decision is made beside the bucket: each
+// sends its event to a regional function (edge/regional) and does as that says.
+// Nothing is decided here. Every path that does not end in a clear answer of the
+// regional function is a refusal.
+//
+// Beside it lies settings.json: the region of the functions, and their names.
+
+const { readFileSync } = process.getBuiltinModule('node:fs');
+const http = process.getBuiltinModule('node:http');
+const https = process.getBuiltinModule('node:https');
+const { createHash, createHmac, randomBytes } = process.getBuiltinModule('node:crypto');
+
+const { region, functions } = JSON.parse(readFileSync(new URL('settings.json', import.meta.url), 'utf8'));
+
+// The local edge says where it plays Lambda; the real edge cannot.
+const endpoint = new URL(process.env.AWS_ENDPOINT_URL_LAMBDA ?? `https://lambda.${region}.amazonaws.com`);
+const transport = endpoint.protocol === 'https:' ? https : http;
+const agent = new transport.Agent({ keepAlive: true, scheduling: 'lifo' });
+
+// Time kept for handing the answer over, and what the regional function's own answer
+// may need on its way: half the longest trip between two Regions, and then some.
+const ANSWER_RESERVE_MS = 100;
+const WAY_BACK_MS = 300;
+
+// A second try is begun only with time for all that the gate does.
+const LEAST_MS = 1500;
+
+// Before a second try, unless a connection was dead, which a fresh one mends at once.
+const PAUSE_MS = 100;
+
+// A socket idle for longer is not used again; see index.mjs.
+const IDLE_MS = 15_000;
+
+// Far above the 40 KB that CloudFront takes of a function.
+const MAX_ANSWER_BYTES = 1 << 20;
+
+// What the regional function would say: a test holds the texts together.
+const refusals = {
+  'index-unavailable': 'the index gave no clear answer and nothing was spent; try the same request again.',
+  'claim-unknown': 'the upload did not go through and its URL may be spent; get a new one.',
+  internal: 'this request could not be handled.',
+};
+
+function refuse(reason) {
+  return {
+    status: '503',
+    statusDescription: 'Service Unavailable',
+    headers: {
+      'cache-control': [{ value: 'no-store' }],
+      'content-type': [{ value: 'text/plain; charset=utf-8' }],
+      'x-oncegate-reason': [{ value: reason }],
+      ...(reason === 'index-unavailable' && { 'retry-after': [{ value: '1' }] }),
+    },
+    body: `Service Unavailable: ${refusals[reason]}`,
+  };
+}
+
+// Failure is why there is no answer: whether the regional function may have run, and
+// whether trying again may help, and after what pause.
+class Failure extends Error {
+  constructor(message, { ran = true, again = false, pauseMs = 0 } = {}) {
+    super(message);
+    Object.assign(this, { ran, again, pauseMs });
+  }
+}
+
+async function handle(name, event, context) {
+  try {
+    return await decide(name, event, context);
+  } catch (error) {
+    log(name, error);
+    return refuse('internal');
+  }
+}
+
+async function decide(name, event, context) {
+  const nonce = randomBytes(16).toString('hex');
+  let ran = false; // perhaps
+  for (let repeated = false; ; repeated = true) {
+    const limitMs = Math.floor(context.getRemainingTimeInMillis() - ANSWER_RESERVE_MS);
+    const payload = JSON.stringify({ nonce, repeated, remainingMs: Math.max(0, limitMs - WAY_BACK_MS), event });
+    try {
+      return apply(event, await invoke(name, payload, limitMs));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      log(name, error);
+      ran ||= error.ran;
+      if (repeated || !error.again || context.getRemainingTimeInMillis() - error.pauseMs < LEAST_MS) break;
+      await new Promise((resolve) => setTimeout(resolve, error.pauseMs * (0.5 + Math.random())));
+    }
+  }
+  // A mint of which nothing was heard has made a URL that nobody holds: none is lost.
+  return refuse(ran && name === 'gate' ? 'claim-unknown' : 'index-unavailable');
+}
+
+// log writes a line as the regional function does. No payload and no answer is in it.
+function log(name, error) {
+  console.error(JSON.stringify({ timestamp: new Date().toISOString(), level: 'ERROR', message: 'no answer of the regional function', function: name, error: error.message }));
+}
+
+// apply turns the regional function's result into what CloudFront wants: a response,
+// or the very request that it handed in, changed as the result says and nowhere else
+// (a read-only header that comes back altered or missing is a 502).
+function apply(event, result) {
+  if (result?.response?.status) return result.response;
+  if (!result?.forward?.querystring) throw new Failure('the answer is no result');
+  const request = event.Records[0].cf.request;
+  const { querystring, drop = [], set = {} } = result.forward;
+  for (const header of drop) delete request.headers[header];
+  return { ...request, querystring, headers: { ...request.headers, ...set } };
+}
+
+// invoke runs a regional function, which is Lambda's Invoke and not a function URL:
+// it takes one permission for one function, and no address on the internet leads to it.
+// https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+function invoke(name, payload, limitMs) {
+  const path = `/2015-03-31/functions/${functions[name]}/invocations`;
+  const request = transport.request({
+    agent: connections(), method: 'POST', hostname: endpoint.hostname, port: endpoint.port, path,
+    headers: { ...sign(path, payload), 'content-length': Buffer.byteLength(payload), 'content-type': 'application/json' },
+  });
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    const fail = (message, how) => {
+      clearTimeout(timer);
+      reject(new Failure(message, how));
+    };
+    request.on('error', (error) => {
+      dropIdle(); // whatever else lies idle was opened before and is likely dead as well
+      const dead = request.reusedSocket && DEAD.has(error.code);
+      const unsent = NEVER_SENT.has(error.code);
+      fail(error.message, { ran: !unsent, again: dead || unsent, pauseMs: dead ? 0 : PAUSE_MS });
+    });
+    request.on('response', (response) => {
+      const chunks = [];
+      let size = 0;
+      response.on('data', (chunk) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > MAX_ANSWER_BYTES) request.destroy(new Error('answer too large'));
+      });
+      response.on('error', (error) => fail(error.message));
+      response.on('close', () => {
+        const { statusCode: status, headers } = response;
+        if (!response.complete) return fail('answer cut short');
+        if (status === 429) return fail('throttled', { ran: false, again: true, pauseMs: PAUSE_MS });
+        if (status >= 500) return fail(`status ${status}`, { again: true, pauseMs: PAUSE_MS });
+        if (status !== 200) return fail(`status ${status}: ${headers['x-amzn-errortype']}`, { ran: false });
+        if (headers['x-amz-function-error']) return fail(`function error: ${headers['x-amz-function-error']}`);
+        clearTimeout(timer);
+        try {
+          resolve(JSON.parse(Buffer.concat(chunks).toString()));
+        } catch {
+          fail('the answer is no JSON');
+        }
+      });
+    });
+    request.end(payload);
+  });
+}
+
+// How a reused connection that the other side has closed shows itself, and one that
+// never was.
+const DEAD = new Set(['ECONNRESET', 'EPIPE']);
+const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+let lastUse = 0;
+
+function connections() {
+  const now = Date.now();
+  if (now - lastUse > IDLE_MS) dropIdle();
+  lastUse = now;
+  return agent;
+}
+
+function dropIdle() {
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of [...sockets]) socket.destroy();
+  }
+}
+
+const hash = (text) => createHash('sha256').update(text).digest('hex');
+const hmac = (key, text) => createHmac('sha256', key).update(text).digest();
+
+// The signing key is good for a day and these credentials, which a container keeps
+// for its life.
+let signingKey = { day: '', key: undefined };
+
+// sign is Signature Version 4 with header authentication:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+function sign(path, payload) {
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = process.env;
+  const time = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '');
+  const day = time.slice(0, 8);
+  const scope = `${day}/${region}/lambda/aws4_request`;
+  if (signingKey.day !== day) {
+    signingKey = { day, key: ['lambda', 'aws4_request'].reduce(hmac, hmac(hmac(`AWS4${secret}`, day), region)) };
+  }
+  const headers = { host: endpoint.host, 'x-amz-date': time, ...(token && { 'x-amz-security-token': token }) };
+  const names = Object.keys(headers).join(';');
+  const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join('');
+  const canonical = `POST\n${path}\n\n${lines}\n${names}\n${hash(payload)}`;
+  const signature = createHmac('sha256', signingKey.key).update(`AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash(canonical)}`).digest('hex');
+  return { ...headers, authorization: `AWS4-HMAC-SHA256 Credential=${id}/${scope}, SignedHeaders=${names}, Signature=${signature}` };
+}
+
+export const mint = (event, context) => handle('mint', event, context);
+export const gate = (event, context) => handle('gate', event, context);

@@ -1,0 +1,144 @@
+// Tests of the stub in the Node that runs this file, against a Lambda that does as it
+// is told. Signatures, permissions and the regional functions themselves are met in
+// the Go tests.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { context, event, reasonOf } from './harness.mjs';
+
+const put = () => event('PUT', '/uploads/x', { querystring: 'a=b', headers: { 'x-amz-acl': [{ key: 'x-amz-acl', value: 'private' }] } });
+const forward = { forward: { querystring: 'signed=1', drop: ['x-amz-acl'], set: { 'content-type': [{ value: 'image/png' }] } } };
+const answer = (body, status = 200, headers = {}) => (response) => response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+const reset = (response) => response.socket.resetAndDestroy();
+
+describe('the stub', () => {
+  let server, stub, dir, errors;
+  let calls, script;
+  const { error } = console;
+  before(async () => {
+    server = http.createServer((request, response) => {
+      const chunks = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () => {
+        calls.push({ path: request.url, headers: request.headers, ...JSON.parse(Buffer.concat(chunks)) });
+        script.shift()(response);
+      });
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    dir = mkdtempSync(path.join(tmpdir(), 'oncegate-stub-'));
+    copyFileSync(fileURLToPath(new URL('regional.mjs', import.meta.url)), path.join(dir, 'index.mjs'));
+    writeFileSync(path.join(dir, 'settings.json'), JSON.stringify({ region: 'eu-west-1', functions: { mint: 'o-regional-mint', gate: 'o-regional-gate' } }));
+    Object.assign(process.env, {
+      AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'a-secret', AWS_SESSION_TOKEN: 'a-token',
+      AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${server.address().port}`,
+    });
+    stub = await import(path.join(dir, 'index.mjs'));
+    console.error = (line) => errors.push(line);
+  });
+  beforeEach(() => { [calls, script, errors] = [[], [], []]; });
+  after(async () => {
+    console.error = error;
+    rmSync(dir, { recursive: true });
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('does as the regional function says, and nothing else', async () => {
+    script = [answer(forward)];
+    const e = put();
+    const before = structuredClone(e.Records[0].cf.request);
+    const request = await stub.gate(e, context());
+    const { 'x-amz-acl': acl, ...kept } = before.headers;
+    assert.ok(acl);
+    assert.deepEqual(request, { ...before, querystring: 'signed=1', headers: { ...kept, 'content-type': [{ value: 'image/png' }] } });
+    assert.equal(calls[0].path, '/2015-03-31/functions/o-regional-gate/invocations');
+    assert.match(calls[0].nonce, /^[0-9a-f]{32}$/);
+    assert.equal(calls[0].repeated, false);
+    assert.ok(calls[0].remainingMs > 4000 && calls[0].remainingMs <= 4600, calls[0].remainingMs);
+    assert.deepEqual(calls[0].event, put());
+
+    script = [answer({ response: { status: '200', body: 'a URL' } })];
+    assert.deepEqual(await stub.mint(event('GET', '/url'), context()), { status: '200', body: 'a URL' });
+    assert.equal(calls[1].path, '/2015-03-31/functions/o-regional-mint/invocations');
+    assert.notEqual(calls[1].nonce, calls[0].nonce);
+    assert.match(calls[1].headers.authorization, /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-west-1\/lambda\/aws4_request, SignedHeaders=host;x-amz-date;x-amz-security-token, Signature=[0-9a-f]{64}$/);
+    assert.equal(calls[1].headers['x-amz-security-token'], 'a-token');
+  });
+
+  // The second try carries the nonce of the first and says so.
+  for (const [name, first] of Object.entries({
+    throttled: answer({}, 429), 'a server error': answer({}, 502), 'a dead connection': reset,
+  })) {
+    test(`${name}, then an answer`, async () => {
+      script = [answer({ response: { status: '200' } })]; // so that there is a connection to be reused
+      await stub.mint(event('GET', '/url'), context());
+      calls.length = 0;
+      script = [first, answer(forward)];
+      assert.equal((await stub.gate(put(), context())).querystring, 'signed=1');
+      assert.equal(calls.length, 2);
+      assert.equal(calls[0].nonce, calls[1].nonce);
+      assert.deepEqual(calls.map((c) => c.repeated), [false, true]);
+    });
+  }
+
+  // No clear answer is never a pass; what is said of the URL depends on whether the
+  // function may have run.
+  for (const [name, steps, gateReason] of [
+    ['throttled twice', [answer({}, 429), answer({}, 429)], 'index-unavailable'],
+    ['throttled, then a server error', [answer({}, 429), answer({}, 500)], 'claim-unknown'],
+    ['two server errors', [answer({}, 503), answer({}, 503)], 'claim-unknown'],
+    ['no permission', [answer({}, 403, { 'x-amzn-errortype': 'AccessDeniedException' })], 'index-unavailable'],
+    ['no such function', [answer({}, 404, { 'x-amzn-errortype': 'ResourceNotFoundException' })], 'index-unavailable'],
+    ['a function error', [answer(forward, 200, { 'x-amz-function-error': 'Unhandled' })], 'claim-unknown'],
+    ['no JSON', [answer('{"forward":')], 'claim-unknown'],
+    ['null', [answer('null')], 'claim-unknown'],
+    ['an empty result', [answer({})], 'claim-unknown'],
+    ['a pass without a signature', [answer({ forward: { drop: [] } })], 'claim-unknown'],
+    ['a response without a status', [answer({ response: {} })], 'claim-unknown'],
+    ['an answer cut short', [(response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{"forward":{"querystring":"x"}}', () => response.socket.destroy()); }], 'claim-unknown'],
+    ['too long an answer', [answer(`"${'x'.repeat(2 << 20)}"`)], 'claim-unknown'],
+  ]) {
+    test(`refuses after ${name}`, async () => {
+      for (const [handler, e, reason] of [[stub.gate, put(), gateReason], [stub.mint, event('GET', '/url'), 'index-unavailable']]) {
+        script = [...steps];
+        const response = await handler(e, context());
+        assert.equal(response.status, '503');
+        assert.equal(reasonOf(response), reason);
+        assert.equal(response.headers['retry-after']?.[0].value, reason === 'index-unavailable' ? '1' : undefined);
+        assert.match(response.body, /^Service Unavailable: /);
+        assert.equal(script.length, 0);
+      }
+      assert.ok(!errors.join().includes('signed=1'));
+    });
+  }
+
+  test('gives up in time, and does not begin a second try without time for it', async () => {
+    script = [() => {}];
+    let response = await stub.gate(put(), context(300));
+    assert.equal(reasonOf(response), 'claim-unknown');
+    script = [answer({}, 429), answer(forward)];
+    response = await stub.gate(put(), context(1000));
+    assert.equal(reasonOf(response), 'index-unavailable');
+    assert.equal(script.length, 1);
+  });
+
+  test('nobody listens', async () => {
+    const { port } = server.address();
+    await new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); });
+    await stub.gate(put(), context()); // may find a connection of before, and not know
+    assert.equal(reasonOf(await stub.gate(put(), context())), 'index-unavailable');
+    await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+  });
+
+  test('garbage is refused before anybody is asked', async () => {
+    const circular = put();
+    circular.self = circular;
+    assert.equal(reasonOf(await stub.gate(circular, context())), 'internal');
+    assert.equal(reasonOf(await stub.gate(put())), 'internal');
+    assert.equal(calls.length, 0);
+  });
+});
