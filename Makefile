@@ -23,6 +23,9 @@ TEMPLATES := build/cdk.out/manifest.json
 # Set when the recipes run, for npm brings them.
 NODE22 = $$(echo node_modules/node22-*/bin/node)
 NODE24 = $$(echo node_modules/node24-*/bin/node)
+RUNTIME = $(shell sed -n 's/.*"runtime"[[:space:]]*:[[:space:]]*"\([a-z]*\)".*/\1/p' '$(CONFIG)' 2>/dev/null)
+REGIONAL := build/stub/index.mjs build/stub/settings.json build/stub/config.json \
+	build/regional/bootstrap build/regional/config.json build/local/regional/bootstrap build/local/regional/config.json
 EDGE := build/edge/oncegate.wasm build/edge/oncegate-jwt.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
 
 # Sources of a Go main, generated files and other modules left out.
@@ -40,7 +43,7 @@ dev: build $(VERSITYGW) $(TEMPLATES) ## run it on this machine: CloudFront, Lamb
 	@$(CLI) dev --config '$(CONFIG)'
 
 .PHONY: build
-build: $(NPM) $(CLI) $(EDGE) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
+build: $(NPM) $(CLI) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
 
 .PHONY: test
 test: build tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
@@ -189,7 +192,7 @@ $(INFRA): $(shell find infra internal/cfn internal/config -name '*.go' -not -nam
 
 # What make dev plays. It is what make synth writes, but for the placeholder bucket
 # and the place.
-$(TEMPLATES): $(INFRA) $(EDGE) $(NPM)
+$(TEMPLATES): $(INFRA) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) $(NPM)
 	@echo "synthesizing the templates"
 	@rm -rf $(@D)
 	@ONCEGATE_LOCAL=1 CDK_OUTDIR=$(@D) CONFIG='$(CONFIG)' JSII_NODE="$$PWD/$(NODE22)" $(INFRA)
@@ -215,8 +218,26 @@ build/edge/index.mjs: edge/node/index.mjs
 build/edge/wasm_exec.js: $(GOMOD)
 	@install -D -m 644 "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $@
 
+# With "runtime": "regional": the stub that is deployed to the edge, and the Go program
+# beside the bucket, for Lambda and once more for this machine. CGO and what is only
+# for RPC are left out, as AWS advises:
+# https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
+build/stub/index.mjs: edge/node/regional.mjs
+	@install -D -m 644 $< $@
+
+NATIVE = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
+build/regional/bootstrap: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@GOOS=linux GOARCH=arm64 $(NATIVE) -o $@ ./edge/regional
+build/local/regional/bootstrap: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@$(NATIVE) -o $@ ./edge/regional
+
+build/stub/settings.json: FORCE $(CLI)
+	@mkdir -p $(@D) && $(CLI) config --config '$(CONFIG)' --stub >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+
 # Always looked at, because CONFIG may name another file than the last time.
-build/edge/config.json: FORCE $(CLI)
+build/edge/config.json build/stub/config.json build/regional/config.json build/local/regional/config.json: FORCE $(CLI)
 	@$(CLI) config --config '$(CONFIG)' >/dev/null
 	@cmp -s '$(CONFIG)' $@ || install -D -m 644 '$(CONFIG)' $@
 .PHONY: FORCE

@@ -27,11 +27,17 @@ func main() {
 }
 
 func run() error {
-	return stack.Synth(stack.Options{
+	o := stack.Options{
 		Config:   cmp.Or(os.Getenv("CONFIG"), "config.json"),
 		Artifact: "build/edge",
+		Stub:     "build/stub",
+		Regional: "build/regional",
 		Out:      cmp.Or(os.Getenv("CDK_OUTDIR"), "cdk.out"),
 		Local:    os.Getenv("ONCEGATE_LOCAL") == "1",
 		Detach:   os.Getenv("ONCEGATE_DETACH") == "1",
-	})
+	}
+	if o.Local {
+		o.Regional = "build/local/regional"
+	}
+	return stack.Synth(o)
 }

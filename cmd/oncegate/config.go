@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/edge"
 	"oncegate/internal/config"
 )
 
@@ -16,18 +17,27 @@ const configHelp = `oncegate config [--config config.json]
 Checks the settings and prints them with the defaults filled in. A field that is
 unknown, given twice, of the wrong type or out of range is an error.
 
+    --config PATH  another settings file (config.json)
+    --stub         print what the edge needs to know of it with "runtime": "regional"
+
 Example: oncegate config --config staging.json
 `
 
 func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs := newFlags("config")
 	path := fs.String("config", "config.json", "")
+	stub := fs.Bool("stub", false, "")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	c, err := config.Load(*path)
 	if err != nil {
 		return err
+	}
+	if *stub {
+		return writeJSON(stdout, map[string]any{"region": c.Region, "functions": map[string]string{
+			edge.MintFunction: c.Deploy.RegionalName(edge.MintFunction), edge.GateFunction: c.Deploy.RegionalName(edge.GateFunction),
+		}})
 	}
 	var b strings.Builder
 	for _, f := range []struct {
@@ -48,6 +58,8 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		{"ownerApi", c.OwnerAPI},
 		{"acceptance", c.Acceptance},
 		{"name", c.Deploy.Name},
+		{"runtime", c.Deploy.Runtime},
+		{"regionalMemory", c.Deploy.RegionalMemory},
 		{"memory", c.Deploy.Memory},
 		{"timeout", c.Deploy.Timeout},
 		{"nodeRuntime", c.Deploy.NodeRuntime},

@@ -17,10 +17,21 @@ type edgeFunctions struct{ mint, gate awslambda.IVersion }
 // role of its own.
 func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeFunctions {
 	code := awslambda.Code_FromAsset(jsii.String(artifact), &awss3assets.AssetOptions{})
-	return edgeFunctions{
-		mint: newFunction(stack, conf, code, "Mint", "mint", mintStatements(conf)),
-		gate: newFunction(stack, conf, code, "Gate", "gate", gateStatements(conf)),
+	mint, gate := mintStatements(conf), gateStatements(conf)
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		mint, gate = askStatements(stack, conf, "mint"), askStatements(stack, conf, "gate")
 	}
+	return edgeFunctions{
+		mint: newFunction(stack, conf, code, "Mint", "mint", mint),
+		gate: newFunction(stack, conf, code, "Gate", "gate", gate),
+	}
+}
+
+// askStatements: a stub invokes the one function that decides for it, and has no
+// rights of its own.
+func askStatements(stack awscdk.Stack, conf config.Config, name string) []awsiam.PolicyStatement {
+	return []awsiam.PolicyStatement{allow("Ask", []string{"lambda:InvokeFunction"},
+		"arn:aws:lambda:"+conf.Region+":"+*stack.Account()+":function:"+conf.Deploy.RegionalName(name))}
 }
 
 func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id, name string, statements []awsiam.PolicyStatement) awslambda.IVersion {
@@ -29,7 +40,7 @@ func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id
 		runtime = awslambda.NewRuntime(jsii.String(config.Node24), awslambda.RuntimeFamily_NODEJS, nil)
 	}
 	function := awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
-		FunctionName:  jsii.String(functionName(conf, name)),
+		FunctionName:  jsii.String(conf.Deploy.FunctionName(name)),
 		Description:   jsii.String("oncegate " + name + ", viewer request"),
 		Code:          code,
 		Handler:       jsii.String("index." + name),
@@ -47,13 +58,11 @@ func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id
 	return function.CurrentVersion()
 }
 
-func functionName(conf config.Config, name string) string { return conf.Deploy.Name + "-" + name }
-
 // logGroupName is where CloudFront's replicas of a function log, in the Region
 // they run in:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-functions-logs.html
 func logGroupName(conf config.Config, name string) string {
-	return "/aws/lambda/us-east-1." + functionName(conf, name)
+	return "/aws/lambda/us-east-1." + conf.Deploy.FunctionName(name)
 }
 
 // newRole makes an execution role that both services of Lambda@Edge may assume:

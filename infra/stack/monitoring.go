@@ -40,21 +40,21 @@ type monitor struct {
 // newMonitoring makes log groups, alarms and the dashboard.
 func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution) awscloudwatch.Dashboard {
 	m := monitor{stack, conf, distribution}
-	m.countRefusals(m.logGroup("MintLogs", "mint"))
-	m.countRefusals(m.logGroup("GateLogs", "gate"))
+	countRefusals(conf, m.logGroup("MintLogs", "mint"))
+	countRefusals(conf, m.logGroup("GateLogs", "gate"))
 	m.alarms()
 	return m.dashboard()
 }
 
 // refusals is the namespace of the metric that countRefusals makes of the log.
-func (m monitor) refusals() string { return "oncegate/" + m.conf.Deploy.Name }
+func refusals(conf config.Config) string { return "oncegate/" + conf.Deploy.Name }
 
 // countRefusals makes one metric for each reason that stands in a log group's lines.
-func (m monitor) countRefusals(group awslogs.LogGroup) {
+func countRefusals(conf config.Config, group awslogs.LogGroup) {
 	awslogs.NewMetricFilter(group, jsii.String("Refused"), &awslogs.MetricFilterProps{
 		LogGroup:        group,
 		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String("refused")),
-		MetricNamespace: jsii.String(m.refusals()),
+		MetricNamespace: jsii.String(refusals(conf)),
 		MetricName:      jsii.String("Refused"),
 		MetricValue:     jsii.String("1"),
 		Dimensions:      &map[string]*string{"reason": jsii.String("$.reason")},
@@ -127,7 +127,7 @@ func (m monitor) dashboard() awscloudwatch.Dashboard {
 	)
 	board.AddWidgets(
 		graph("Refusals by reason (functions run in us-east-1)", edgeRegion, awscloudwatch.NewSearchExpression(&awscloudwatch.SearchExpressionProps{
-			Expression: jsii.String(`SEARCH('{"` + m.refusals() + `",reason} MetricName="Refused"', 'Sum', 300)`), Label: jsii.String(" "),
+			Expression: jsii.String(`SEARCH('{"` + refusals(m.conf) + `",reason} MetricName="Refused"', 'Sum', 300)`), Label: jsii.String(" "),
 		})),
 		graph("S3 errors", m.conf.Region, m.s3("4xxErrors"), m.s3("5xxErrors")),
 		awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{
@@ -178,7 +178,7 @@ func (m monitor) regional(function, name, statistic string) []awscloudwatch.IMet
 		metrics = append(metrics, awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
 			Namespace: jsii.String("AWS/Lambda"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
 			Region: jsii.String(region), Label: jsii.String(function + " " + region),
-			DimensionsMap: &map[string]*string{"FunctionName": jsii.String("us-east-1." + functionName(m.conf, function))},
+			DimensionsMap: &map[string]*string{"FunctionName": jsii.String("us-east-1." + m.conf.Deploy.FunctionName(function))},
 		}))
 	}
 	return metrics

@@ -1,10 +1,14 @@
-// Package stack is the deployment in CDK: two stacks, always of the same shape.
+// Package stack is the deployment in CDK: two stacks, always of the same shape,
 //
 //	Bucket  in the region of config.json: the bucket and who may do what with it
 //	Edge    in us-east-1, where Lambda@Edge and CloudFront's metrics live:
 //	        functions, distribution, monitoring
 //
-// They are two even when the region is us-east-1, so that the edge can be
+// and, with "runtime": "regional", a third one:
+//
+//	Regional  in the region of config.json: the functions that decide there
+//
+// The first are two even when the region is us-east-1, so that the edge can be
 // destroyed and made again while the bucket stays. Nothing is handed from one to
 // the other: bucket and function names are known from config.json. Each concern has
 // a file of its own; what the templates must promise is checked by package cfn.
@@ -31,7 +35,9 @@ const edgeRegion = "us-east-1"
 // Options say what to synthesize.
 type Options struct {
 	Config   string // path of the settings file
-	Artifact string // directory that becomes the Lambda zip
+	Artifact string // directory that becomes the zip of the edge functions
+	Stub     string // the same with "runtime": "regional"
+	Regional string // directory that becomes the zip of the regional functions
 	Out      string // directory for the templates
 	Local    bool   // allow settings that only work on one machine
 	Detach   bool   // leave the functions off the distribution
@@ -43,7 +49,7 @@ func Synth(o Options) error {
 	if err != nil {
 		return err
 	}
-	artifact, err := filepath.Abs(o.Artifact)
+	artifact, err := filepath.Abs(edgeZip(conf, o))
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,12 @@ func Synth(o Options) error {
 
 	edgeStack := newStack(app, "Edge", edgeRegion, conf)
 	edgeStack.AddStackDependency(bucketStack, nil)
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		regionalStack := newStack(app, "Regional", conf.Region, conf)
+		regionalStack.AddStackDependency(bucketStack, nil)
+		newRegional(regionalStack, conf, o)
+		edgeStack.AddStackDependency(regionalStack, nil)
+	}
 	functions := newFunctions(edgeStack, conf, artifact)
 	distribution := newDistribution(edgeStack, conf, functions, o.Detach)
 	dashboard := newMonitoring(edgeStack, conf, distribution)
@@ -94,17 +106,37 @@ func load(o Options) (config.Config, error) {
 			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge is in none of the partitions outside of the commercial one", o.Config, conf.Region)
 		}
 	}
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
-		if _, err := os.Stat(filepath.Join(o.Artifact, name)); err != nil {
-			return config.Config{}, fmt.Errorf("artifact is not complete, run make build: %w", err)
+	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}}
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		zips = map[string][]string{edgeZip(conf, o): {"index.mjs", "settings.json"}, o.Regional: {"bootstrap"}}
+	}
+	for dir, names := range zips {
+		if err := checkZip(dir, names, conf); err != nil {
+			return config.Config{}, fmt.Errorf("%w: run make build with the same CONFIG (%s)", err, o.Config)
 		}
 	}
-	packed, err := config.Load(filepath.Join(o.Artifact, "config.json"))
+	return conf, nil
+}
+
+func edgeZip(conf config.Config, o Options) string {
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		return o.Stub
+	}
+	return o.Artifact
+}
+
+func checkZip(dir string, names []string, conf config.Config) error {
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("artifact is not complete: %w", err)
+		}
+	}
+	packed, err := config.Load(filepath.Join(dir, "config.json"))
 	if err != nil {
-		return config.Config{}, fmt.Errorf("artifact, run make build: %w", err)
+		return fmt.Errorf("artifact: %w", err)
 	}
 	if !reflect.DeepEqual(packed, conf) {
-		return config.Config{}, errors.New(o.Artifact + " was built with other settings than " + o.Config + ": run make build with the same CONFIG")
+		return errors.New(dir + " was built with other settings")
 	}
-	return conf, nil
+	return nil
 }

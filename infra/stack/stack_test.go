@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -29,14 +31,14 @@ const root = "../.."
 const fixtures = root + "/internal/cfn/testdata"
 
 // variant is a deployment that was synthesized for the tests. Every setting that
-// changes the templates is off in one of the two and on in the other.
+// changes the templates is off in one of them and on in another.
 type variant struct {
 	name string
 	conf config.Config
 	out  string
 }
 
-var plain, full variant
+var plain, full, regional variant
 
 // TestMain synthesizes once for all tests: CDK runs in a Node process that takes
 // seconds to start.
@@ -50,7 +52,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		defer jsii.Close()
-		for name, v := range map[string]*variant{"plain": &plain, "full": &full} {
+		for name, v := range map[string]*variant{"plain": &plain, "full": &full, "regional": &regional} {
 			*v = synth(dir, name)
 		}
 		return m.Run()
@@ -73,7 +75,10 @@ func useNode22() {
 func synth(dir, name string) variant {
 	v := variant{name: name, out: filepath.Join(dir, name+".out")}
 	settings := filepath.Join("testdata", name+".json")
-	must(stack.Synth(stack.Options{Config: settings, Artifact: artifact(filepath.Join(dir, name), settings), Out: v.out}))
+	must(stack.Synth(stack.Options{
+		Config: settings, Out: v.out, Artifact: artifact(filepath.Join(dir, name), settings),
+		Stub: stub(filepath.Join(dir, name+"-stub"), settings), Regional: standIn(filepath.Join(dir, name+"-regional"), settings, "bootstrap"),
+	}))
 	var err error
 	v.conf, err = config.Load(settings)
 	must(err)
@@ -81,8 +86,24 @@ func synth(dir, name string) variant {
 }
 
 func artifact(dir, settings string) string {
+	return standIn(dir, settings, "index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js")
+}
+
+func stub(dir, settings string) string {
+	standIn(dir, settings, "index.mjs")
+	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
+		asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
+			"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
+		}})
+		must(err)
+		must(os.WriteFile(filepath.Join(dir, "settings.json"), asks, 0o644))
+	}
+	return dir
+}
+
+func standIn(dir, settings string, names ...string) string {
 	must(os.MkdirAll(dir, 0o755))
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
+	for _, name := range names {
 		must(os.WriteFile(filepath.Join(dir, name), []byte("stand-in\n"), 0o644))
 	}
 	data, err := os.ReadFile(settings)
@@ -107,7 +128,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 }
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
-	for _, v := range []variant{plain, full} {
+	for _, v := range []variant{plain, full, regional} {
 		for _, p := range read(t, v).Check(v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
@@ -117,13 +138,16 @@ func TestDeploymentKeepsItsPromises(t *testing.T) {
 // The whole of both templates is in the repository, where a review sees what a
 // change of the stack, or of CDK, does to them. Package cfn is tested on the files.
 func TestTemplatesAreTheReviewedOnes(t *testing.T) {
-	for _, v := range []variant{plain, full} {
+	for _, v := range []variant{plain, full, regional} {
 		dir := filepath.Join(fixtures, v.name)
 		for name, got := range reviewed(t, v) {
 			compareGolden(t, filepath.Join(dir, name), got)
 		}
 	}
 }
+
+// stacks are all that there can be.
+var stacks = []string{"Bucket", "Regional", "Edge"}
 
 // reviewed are the files of an assembly that package cfn reads, without what is
 // only for the CDK command line.
@@ -154,7 +178,7 @@ func reviewed(t *testing.T, v variant) map[string][]byte {
 	artifacts := map[string]any{}
 	for id, a := range load("manifest.json")["artifacts"].(map[string]any) {
 		a := a.(map[string]any)
-		if p, ok := a["properties"].(map[string]any); ok && (id == "Bucket" || id == "Edge" || strings.HasSuffix(id, ".assets")) {
+		if p, ok := a["properties"].(map[string]any); ok && (slices.Contains(stacks, id) || strings.HasSuffix(id, ".assets")) {
 			for key := range p {
 				if !slices.Contains([]string{"templateFile", "stackName", "file"}, key) {
 					delete(p, key)
@@ -167,7 +191,10 @@ func reviewed(t *testing.T, v variant) map[string][]byte {
 		}
 	}
 	store("manifest.json", map[string]any{"artifacts": artifacts})
-	for _, id := range []string{"Bucket", "Edge"} {
+	for _, id := range stacks {
+		if _, made := artifacts[id]; !made {
+			continue
+		}
 		store(id+".template.json", load(id+".template.json"))
 		manifest := load(id + ".assets.json")
 		for key, f := range manifest["files"].(map[string]any) {
@@ -177,11 +204,14 @@ func reviewed(t *testing.T, v variant) map[string][]byte {
 				continue
 			}
 			path := source["path"].(string)
-			data, err := os.ReadFile(filepath.Join(v.out, path, "config.json"))
-			if err != nil {
-				t.Fatal(err)
+			for _, name := range []string{"config.json", "settings.json", "bootstrap"} {
+				data, err := os.ReadFile(filepath.Join(v.out, path, name))
+				if errors.Is(err, fs.ErrNotExist) && name != "config.json" {
+					continue
+				}
+				must(err)
+				files[filepath.Join(path, name)] = data
 			}
-			files[filepath.Join(path, "config.json")] = data
 		}
 		store(id+".assets.json", manifest)
 	}
@@ -217,11 +247,13 @@ func compareGolden(t *testing.T, path string, got []byte) {
 // permission without changing this file.
 func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 	var b bytes.Buffer
-	for _, v := range []variant{plain, full} {
+	for _, v := range []variant{plain, full, regional} {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
-		for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
-			role := d.Functions[name].Role
+		functions := maps.Clone(d.Functions)
+		maps.Copy(functions, d.Natives)
+		for _, name := range slices.Sorted(maps.Keys(functions)) {
+			role := functions[name].Role
 			fmt.Fprintf(&b, "\nfunction %s\n", name)
 			for _, line := range append(role.AssumeRolePolicyDocument.Lines(), role.Permissions()...) {
 				fmt.Fprintf(&b, "  %s\n", line)
@@ -239,9 +271,13 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 // The rows that cdk-nag writes are rule, resource, compliance, reason, …
 func TestNagFindsNothing(t *testing.T) {
 	suppressed := map[string]bool{}
-	for _, v := range []variant{plain, full} {
+	for _, v := range []variant{plain, full, regional} {
 		reports, err := filepath.Glob(filepath.Join(v.out, "AwsSolutions-*-NagReport.csv"))
-		if err != nil || len(reports) != 2 {
+		want := 2
+		if v.conf.Deploy.Runtime == config.RuntimeRegional {
+			want = 3
+		}
+		if err != nil || len(reports) != want {
 			t.Fatalf("%s: reports %v, %v; want one for each stack", v.name, reports, err)
 		}
 		for _, path := range reports {

@@ -31,6 +31,7 @@ var checks = []struct {
 	{"associations", checkAssociations},
 	{"functions", checkFunctions},
 	{"permissions", checkPermissions},
+	{"regional", checkRegional},
 	{"origin", checkOrigin},
 	{"forwarding", checkForwarding},
 	{"behaviors", checkBehaviors},
@@ -196,14 +197,24 @@ func checkFunctions(d *Deployment, conf config.Config, broken func(string, ...an
 	}
 }
 
-// permissions are what each function needs, and all it may have.
+// permissions are what each function at the edge needs, and all it may have.
 func permissions(f *Function, conf config.Config) []string {
-	arn := "arn:aws:s3:::" + conf.Bucket
 	logs := "arn:aws:logs:*:${AWS::AccountId}:log-group:/aws/lambda/us-east-1." + f.FunctionName + ":*"
 	lines := []string{
 		"Allow logs:CreateLogGroup on " + logs, "Allow logs:CreateLogStream on " + logs, "Allow logs:PutLogEvents on " + logs,
 	}
-	if f.Handler == "index.mint" {
+	function := strings.TrimPrefix(f.Handler, "index.")
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		return append(lines, "Allow lambda:InvokeFunction on arn:aws:lambda:"+conf.Region+":${AWS::AccountId}:function:"+conf.Deploy.RegionalName(function))
+	}
+	return append(lines, decisionPermissions(function, conf)...)
+}
+
+// decisionPermissions are what it takes to decide for mint or gate.
+func decisionPermissions(function string, conf config.Config) []string {
+	arn := "arn:aws:s3:::" + conf.Bucket
+	var lines []string
+	if function == "mint" {
 		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
 		if conf.Auth.Kind == config.AuthAPIKey {
 			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*")
@@ -244,8 +255,11 @@ func checkPermissions(d *Deployment, conf config.Config, broken func(string, ...
 			func(line string) { broken("role of %s lacks trust: %s", name, line) },
 			func(line string) { broken("role of %s trusts too much: %s", name, line) })
 	}
-	if len(d.Roles) != len(roles) {
-		broken("%d roles for %d functions", len(d.Roles), len(roles))
+	for _, f := range d.Natives {
+		roles[f.Role] = true
+	}
+	if len(d.Roles) != len(roles) || len(roles) != len(d.Functions)+len(d.Natives) {
+		broken("%d roles for %d functions", len(d.Roles), len(d.Functions)+len(d.Natives))
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 // Deployment is one oncegate as its templates describe it.
 type Deployment struct {
 	Bucket       Bucket
-	Functions    map[string]*Function // by function name
+	Functions    map[string]*Function // at the edge, by function name
+	Natives      map[string]*Function // Go programs in the bucket's Region, by function name
 	Roles        map[string]*Role     // by logical id
 	Distribution Distribution
 	WebACL       *WebACL
@@ -41,6 +42,7 @@ func Read(dir string) (*Deployment, error) {
 	}
 	d := &Deployment{
 		Functions:               map[string]*Function{},
+		Natives:                 map[string]*Function{},
 		Roles:                   map[string]*Role{},
 		OriginRequestPolicies:   map[string]OriginRequestPolicy{},
 		ResponseHeadersPolicies: map[string]ResponseHeadersPolicy{},
@@ -104,7 +106,11 @@ func (r *reader) read(s stack, id string) error {
 			return err
 		}
 		f.Directory = s.assets[f.Code.S3Key]
-		r.Functions[f.FunctionName] = f
+		if f.Runtime == NativeRuntime {
+			r.Natives[f.FunctionName] = f
+		} else {
+			r.Functions[f.FunctionName] = f
+		}
 	case "AWS::Lambda::Version":
 		var v struct{ FunctionName string }
 		if err := s.decode(id, &v); err != nil {
@@ -168,7 +174,7 @@ func (r *reader) link() error {
 	if !found {
 		return errors.New("no bucket has the name that output BucketName says")
 	}
-	for _, f := range r.Functions {
+	for _, f := range slices.Concat(slices.Collect(maps.Values(r.Functions)), slices.Collect(maps.Values(r.Natives))) {
 		id := strings.TrimSuffix(strings.TrimPrefix(f.FunctionProperties.Role, "${"), ".Arn}")
 		if f.Role = r.Roles[id]; f.Role == nil {
 			return fmt.Errorf("function %s has role %q, which is no role of the templates", f.FunctionName, f.FunctionProperties.Role)

@@ -85,13 +85,17 @@ type Function struct {
 	Directory string // the unpacked code
 }
 
+// NativeRuntime is the one of functions that are programs of their own.
+const NativeRuntime = "provided.al2023"
+
 // FunctionProperties are those of AWS::Lambda::Function.
 type FunctionProperties struct {
+	Architectures               []string
 	Code                        struct{ S3Bucket, S3Key string }
 	Description                 string
 	Environment                 struct{ Variables map[string]string }
 	FunctionName, Handler, Role string
-	LoggingConfig               struct{ LogFormat string }
+	LoggingConfig               struct{ LogFormat, LogGroup string }
 	MemorySize, Timeout         int
 	Runtime                     string
 }

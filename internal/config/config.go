@@ -26,6 +26,8 @@
 // The rest is about the deployment (type Deploy):
 //
 //	name             1 to 40 of a-z, 0-9, hyphen                  oncegate
+//	runtime          "edge" or "regional"                         edge
+//	regionalMemory   MB, 128 to 10240                             256
 //	memory           MB, 128 to 10240                             128
 //	timeout          seconds, 1 to 30                             5
 //	nodeRuntime      nodejs22.x or nodejs24.x                     nodejs22.x
@@ -199,7 +201,7 @@ func (c Config) Deployable() error {
 }
 
 const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
-	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, acceptance, name, memory, timeout, " +
+	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, acceptance, name, runtime, regionalMemory, memory, timeout, " +
 	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
 	"alarmEmail, alarmRefusals"
 

@@ -14,6 +14,10 @@ type Deploy struct {
 	// Name begins the names of everything that the deployment makes, but not the
 	// bucket's.
 	Name string
+	// Runtime is where the functions decide: RuntimeEdge or RuntimeRegional.
+	Runtime string
+	// RegionalMemory of each function beside the bucket, MB, with RuntimeRegional.
+	RegionalMemory int
 	// Memory of each edge function, MB.
 	Memory int
 	// Timeout of each edge function, seconds.
@@ -41,6 +45,15 @@ type Deploy struct {
 	AlarmRefusals int
 }
 
+// The values of Deploy.Runtime.
+const (
+	// RuntimeEdge decides in Lambda@Edge, where the viewer is.
+	RuntimeEdge = "edge"
+	// RuntimeRegional decides in Lambda where the bucket is; what runs at the edge
+	// only asks.
+	RuntimeRegional = "regional"
+)
+
 // The values of Deploy.NodeRuntime.
 const (
 	Node22 = "nodejs22.x"
@@ -52,9 +65,18 @@ const (
 // could come back to life.
 const KeepValidDays = int(MaxExpires/(24*3600e9)) + 1
 
+// FunctionName is what Lambda calls a function at the edge, mint or gate.
+func (d Deploy) FunctionName(function string) string { return d.Name + "-" + function }
+
+// RegionalName is what Lambda calls the function beside the bucket that decides for
+// mint or gate, with RuntimeRegional.
+func (d Deploy) RegionalName(function string) string { return d.Name + "-regional-" + function }
+
 func defaultDeploy() Deploy {
 	return Deploy{
 		Name:            "oncegate",
+		Runtime:         RuntimeEdge,
+		RegionalMemory:  256,
 		Memory:          128,
 		Timeout:         5,
 		NodeRuntime:     Node22,
@@ -75,6 +97,8 @@ var deploySetters = map[string]func(*Config, json.RawMessage) error{
 		c.Deploy.Name = s
 		return nil
 	},
+	"runtime":         oneOf(func(c *Config) *string { return &c.Deploy.Runtime }, RuntimeEdge, RuntimeRegional),
+	"regionalMemory":  whole(128, 10240, "MB", func(c *Config) *int { return &c.Deploy.RegionalMemory }),
 	"memory":          whole(128, 10240, "MB", func(c *Config) *int { return &c.Deploy.Memory }),
 	"timeout":         whole(1, 30, "seconds", func(c *Config) *int { return &c.Deploy.Timeout }),
 	"nodeRuntime":     oneOf(func(c *Config) *string { return &c.Deploy.NodeRuntime }, Node22, Node24),

@@ -12,12 +12,12 @@ import (
 
 // defaults are what the table in the package's doc promises.
 var defaults = config.Deploy{
-	Name: "oncegate", Memory: 128, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
+	Name: "oncegate", Runtime: "edge", RegionalMemory: 256, Memory: 128, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
 	PriceClass: "PriceClass_All", WAFRate: 300, AlarmRefusals: 100,
 }
 
 func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
-	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "memory": 256, "timeout": 30,
+	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "runtime": "regional", "regionalMemory": 512, "memory": 256, "timeout": 30,
 		"nodeRuntime": "nodejs24.x", "keepExpiredDays": 9, "keepUploadsDays": 365, "domain": "up.example.com",
 		"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b", "priceClass": "PriceClass_100",
 		"waf": true, "wafRate": 10, "accessLogs": true, "alarmEmail": "Ops@Example.com", "alarmRefusals": 7}`))
@@ -25,7 +25,7 @@ func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Deploy{
-		Name: "prod-2", Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
+		Name: "prod-2", Runtime: config.RuntimeRegional, RegionalMemory: 512, Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
 		Domain: "up.example.com", CertificateARN: "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b",
 		PriceClass: "PriceClass_100", WAF: true, WAFRate: 10, AccessLogs: true, AlarmEmail: "Ops@Example.com", AlarmRefusals: 7,
 	}
@@ -40,7 +40,8 @@ func TestParseRefusesInDeploy(t *testing.T) {
 		{`"writeOnce": 1`, "writeOnce is 1: allowed are true and false"},
 		{`"name": ""`, "name is"}, {`"name": "1a"`, "name is"}, {`"name": "a-"`, "name is"},
 		{`"name": "` + strings.Repeat("a", 41) + `"`, "1 to 40"},
-		{`"memory": 127`, "from 128 to 10240"}, {`"memory": 128.5`, "memory is 128.5"}, {`"memory": null`, "memory is null"},
+		{`"memory": 127`, "from 128 to 10240"}, {`"regionalMemory": 64`, "regionalMemory is 64"},
+		{`"runtime": "wasm"`, `runtime is "wasm"`}, {`"memory": 128.5`, "memory is 128.5"}, {`"memory": null`, "memory is null"},
 		{`"timeout": 0`, "from 1 to 30"}, {`"timeout": 31`, "timeout is 31"},
 		{`"nodeRuntime": "nodejs20.x"`, "allowed are nodejs22.x, nodejs24.x"},
 		{`"keepExpiredDays": 8`, "from 9 to 3650"}, {`"keepUploadsDays": -1`, "from 0 to 36500"},
