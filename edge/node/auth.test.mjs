@@ -2,15 +2,14 @@
 // and what does not is tested in Go; this is about the two builds and the transport.
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { S3, context, event, load, putEvent, reasonOf } from './harness.mjs';
+import { S3, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
 
 const settings = (auth) => {
-  const file = path.join(mkdtempSync(path.join(tmpdir(), 'oncegate-auth-')), 'config.json');
+  const file = path.join(tempDir(), 'config.json');
   writeFileSync(file, JSON.stringify({ bucket: 'a-bucket', auth }));
   return { 'config.json': file };
 };

@@ -1,7 +1,8 @@
 // What the tests of the Node handler share: events, contexts, artifacts in a
 // folder of their own, and a small S3 that does as it is told. The real S3 server
 // is met in the Go tests; this one can misbehave on the socket.
-import { cp, mkdtemp } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -51,10 +52,20 @@ export function context(ms = 5000) {
 
 export const reasonOf = (response) => response?.headers?.['x-oncegate-reason']?.[0]?.value;
 
+// tempDir is a folder that is gone when the tests of the file are over. Not sooner:
+// a copy of the artifact reads its files again when it starts anew.
+export function tempDir() {
+  const dir = mkdtempSync(path.join(tmpdir(), 'oncegate-node-'));
+  dirs.push(dir);
+  return dir;
+}
+const dirs = [];
+process.on('exit', () => { for (const dir of dirs) rmSync(dir, { recursive: true, force: true }); });
+
 // load imports a fresh copy of the artifact, with the files named in replace put
 // in place of its own.
 export async function load(endpoint, replace = {}) {
-  const dir = await mkdtemp(path.join(tmpdir(), 'oncegate-artifact-'));
+  const dir = tempDir();
   await cp(artifact, dir, { recursive: true });
   for (const [name, file] of Object.entries(replace)) await cp(file, path.join(dir, name));
   Object.assign(process.env, {

@@ -1,12 +1,11 @@
 // Tests of the artifact (build/edge) in the Node that runs this file.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { S3, context, event, load, putEvent, reasonOf } from './harness.mjs';
+import { S3, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -180,7 +179,7 @@ describe('the artifact', () => {
 describe('a Go program that breaks', () => {
   let functions, quiet;
   before(async () => {
-    const dir = mkdtempSync(path.join(tmpdir(), 'oncegate-faulty-'));
+    const dir = tempDir();
     const wasm = path.join(dir, 'oncegate.wasm');
     execFileSync('go', ['build', '-o', wasm, './testdata/faulty'], {
       cwd: here, env: { ...process.env, GOOS: 'js', GOARCH: 'wasm' }, stdio: 'inherit',
@@ -220,7 +219,7 @@ describe('a Go program that breaks', () => {
   });
 
   test('a config.json that is wrong stops the start', async () => {
-    const file = path.join(mkdtempSync(path.join(tmpdir(), 'oncegate-config-')), 'config.json');
+    const file = path.join(tempDir(), 'config.json');
     writeFileSync(file, '{"bucket":"Not-A-Bucket"}');
     await assert.rejects(load('http://127.0.0.1:1', { 'config.json': file }), /did not start/);
   });

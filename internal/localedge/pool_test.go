@@ -200,7 +200,8 @@ func TestWorkersDieWithTheirParent(t *testing.T) {
 		select {} // until killed
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestWorkersDieWithTheirParent$")
-	cmd.Env = append(os.Environ(), "ONCEGATE_TEST_PARENT=1")
+	// What the killed parent cannot remove goes with the test.
+	cmd.Env = append(os.Environ(), "ONCEGATE_TEST_PARENT=1", "TMPDIR="+t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
