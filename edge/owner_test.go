@@ -210,6 +210,9 @@ func TestOwnerRefuses(t *testing.T) {
 				if tally := ledger.Tally(); tally != "" && c.status != "404" || c.status == "404" && tally != "ReadValid 1" {
 					t.Errorf("requests %s", tally)
 				}
+				if log := w.log.String(); !strings.Contains(log, `"reason":"`+string(c.reason)+`"`) {
+					t.Errorf("log %s", log)
+				}
 				if got := w.store.Keys(); len(got) != len(keys) {
 					t.Errorf("the store has %q", got)
 				}
