@@ -54,6 +54,8 @@ type access struct {
 	log        *slog.Logger
 	identities map[string]identity // by access key
 	calls      sync.Map            // requests under way, *call by id
+	// marker tells whether the newest version of a key is a delete marker.
+	marker func(ctx context.Context, bucket, key string) (bool, error)
 }
 
 // identity is one principal with one set of credentials.
@@ -67,6 +69,8 @@ type call struct {
 	id string
 	r  *http.Request            // as the client sent it
 	by atomic.Pointer[identity] // whose signature was found right, once it was
+	// absent: what it would delete is not there, and it was stopped for that.
+	absent atomic.Bool
 }
 
 type callKey struct{}

@@ -123,6 +123,9 @@ func (s *iamService) evaluate(w http.ResponseWriter, r *http.Request) {
 				word = map[iampolicy.Decision]string{
 					iampolicy.Allowed: "allow", iampolicy.ImplicitDeny: "no_match", iampolicy.ExplicitDeny: "deny",
 				}[s.access.decide(c, who, action, resource)]
+				if word == "allow" && s.access.hidden(r.Context(), c, action) {
+					word = "deny"
+				}
 			}
 			decisions[i] = append(decisions[i], word)
 		}

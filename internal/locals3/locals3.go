@@ -15,6 +15,8 @@
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
 //   - GET and HEAD of an absent key answer 403 to a principal that may not list the bucket.
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
+//   - DELETE with If-Match of a key that has no current version answers 404 and does nothing.
+//   - DELETE of a version that is gone answers 204.
 //   - a presigned request dated more than 15 minutes ahead is refused with 403.
 //   - an upload that its client breaks off stores nothing; the server takes the end of the connection for the end of
 //     the body, so the proxy resets the connection instead of closing it.
@@ -127,6 +129,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 		return nil, fmt.Errorf("start the iam service: %w", err)
 	}
 	s.direct = newDirect(o.Region, s.root, s.dial)
+	access.marker = s.newestIsMarker
 	s.proxy = newProxy(o, access, s.dial, s.newestIsMarker)
 	if err := s.run(ctx); err != nil {
 		return nil, err

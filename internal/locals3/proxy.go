@@ -19,6 +19,7 @@ type proxy struct {
 	log     *slog.Logger
 	fault   func(*http.Request) Fault
 	access  *access
+	bucket  string // has versioning
 	marker  func(ctx context.Context, bucket, key string) (bool, error)
 	pass    *httputil.ReverseProxy
 	counts  counts
@@ -32,7 +33,7 @@ type proxy struct {
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func newProxy(o Options, a *access, dial dialFunc, marker func(context.Context, string, string) (bool, error)) *proxy {
-	p := &proxy{log: o.Log, fault: o.Fault, access: a, marker: marker, closing: make(chan struct{})}
+	p := &proxy{log: o.Log, fault: o.Fault, access: a, bucket: o.Bucket, marker: marker, closing: make(chan struct{})}
 	p.pass = &httputil.ReverseProxy{
 		Rewrite: rewrite,
 		// One connection for each request: http.Transport sends a request again only when a reused connection
@@ -130,6 +131,11 @@ func (p *proxy) putRight(res *http.Response) error {
 			return err // "absent" might be a lie, so say nothing at all
 		} else if marker {
 			res.Header.Set("X-Amz-Delete-Marker", "true")
+		}
+	}
+	if r.Method == http.MethodDelete && key != "" {
+		if err := p.putDeleteRight(res, bucket); err != nil {
+			return err
 		}
 	}
 	if f, _ := r.Context().Value(faultKey{}).(Fault); f.Apply {

@@ -1,0 +1,66 @@
+package locals3
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+)
+
+// versionID is the form of the ids that versitygw gives to versions, and the id of what was stored without versioning.
+var versionID = regexp.MustCompile(`^(null|[0-7][0-9A-HJKMNP-TV-Z]{25})$`)
+
+// conditionalDelete tells whether the request deletes the current version of an object on a condition.
+func conditionalDelete(r *http.Request) bool {
+	return r.Method == http.MethodDelete && len(r.Header["If-Match"]) > 0 && !r.URL.Query().Has("versionId")
+}
+
+// hidden tells whether a conditional delete meets a delete marker, and notes it for the answer. versitygw would compare
+// with what lies under the marker, and put another one over it. It asks this before it does anything, and only about
+// who may delete.
+func (a *access) hidden(ctx context.Context, c *call, action string) bool {
+	if action != "s3:DeleteObject" || !conditionalDelete(c.r) {
+		return false
+	}
+	bucket, key := target(c.r)
+	marker, err := a.marker(ctx, bucket, key)
+	if err != nil {
+		a.log.Warn("s3 denies access", "action", action, "because", err)
+		return true
+	}
+	c.absent.Store(marker)
+	return marker
+}
+
+// putDeleteRight turns the child's answer to a DELETE of a key into the one that S3 gives. A condition on what is not
+// there is 404, and a version that is gone is deleted as well as can be:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+func (p *proxy) putDeleteRight(res *http.Response, bucket string) error {
+	c := callOf(res.Request)
+	nothing := res.StatusCode == http.StatusNoContent && res.Header.Get("X-Amz-Version-Id") == "" && bucket == p.bucket
+	if c.absent.Load() || conditionalDelete(c.r) && nothing {
+		res.Body.Close()
+		*res = *errorAnswer(res.Request, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+		return nil
+	}
+	id := c.r.URL.Query().Get("versionId")
+	if res.StatusCode != http.StatusBadRequest || !versionID.MatchString(id) {
+		return nil
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	setBody(res, string(body))
+	if bytes.Contains(body, []byte("<Message>Invalid version id specified</Message>")) {
+		setBody(res, "")
+		res.StatusCode, res.Status = http.StatusNoContent, ""
+		res.Header.Del("Content-Type")
+		res.Header.Del("Content-Length")
+		res.Header.Set("X-Amz-Version-Id", id)
+	}
+	return nil
+}
