@@ -90,10 +90,10 @@ func (s *standIn) reset(delay time.Duration, fill int) error {
 	return nil
 }
 
-// fillerKey is the i-th entry of an index that others have filled, one half valid
-// entries, the other half expired ones.
+// fillerKey is the i-th entry of an index that others have filled: the valid entry of
+// a URL, then the expired entry of the same.
 func fillerKey(i int) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(i)))
+	sum := sha256.Sum256([]byte(strconv.Itoa(i / 2)))
 	return []string{"signatures/valid/", "signatures/expired/"}[i%2] + hex.EncodeToString(sum[:])
 }
 

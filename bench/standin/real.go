@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"oncegate/internal/locals3"
+	"oncegate/internal/onetime"
 )
 
 // real is versitygw behind package locals3. It cannot be slowed or counted byte by
@@ -54,8 +58,14 @@ func (r *real) reset(delay time.Duration, fill int) error {
 			return err
 		}
 	}
+	valid := onetime.ValidEntry{
+		Version: 1, Created: time.Now().UTC().Truncate(time.Second), Key: "uploads/" + uuid.NewString(), Label: "a filler",
+	}
+	valid.Expires = valid.Created.Add(24 * time.Hour)
+	used := onetime.ExpiredEntry{Version: 1, Reason: onetime.Used, At: valid.Created, Nonce: strings.Repeat("0", 32)}
+	bodies := [][]byte{valid.Marshal(), used.Marshal()}
 	for ; r.filled < fill; r.filled++ {
-		if err := os.WriteFile(filepath.Join(r.entries, fillerKey(r.filled)), []byte("{}"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(r.entries, fillerKey(r.filled)), bodies[r.filled%2], 0o644); err != nil {
 			return err
 		}
 	}

@@ -331,7 +331,14 @@ func (s *Server) makeBucket(ctx context.Context) error {
 
 // newestIsMarker asks the server whether the newest version of exactly this key is a delete marker. Lists are in key
 // order, so the key itself, if it has any version, comes first among the keys that start with it.
+//
+// The server keeps the newest version of a key, be it a marker, as the file of that name. Where there is none it need not
+// be asked: a list costs it the reading of a whole folder.
 func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, error) {
+	_, err := os.Lstat(filepath.Join(s.o.Dir, "objects", bucket, filepath.FromSlash(key)))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return false, nil
+	}
 	out, err := s.direct.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{
 		Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1),
 	})
