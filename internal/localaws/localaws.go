@@ -1,10 +1,12 @@
 // Package localaws plays a synthesized deployment on one machine: the bucket and
-// the roles on a local S3 server, distribution and functions on the local edge.
+// the roles on a local S3 server, distribution and functions on the local edge, Go
+// programs on a local Lambda.
 package localaws
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/localapi"
 	"oncegate/internal/localedge"
 	"oncegate/internal/locals3"
 )
@@ -22,6 +25,10 @@ import (
 type AWS struct {
 	S3   *locals3.Server
 	Edge *localedge.Server
+	// Lambda is the API of the functions beside the bucket, or nil if there are none.
+	Lambda *localapi.Lambda
+
+	natives *natives
 }
 
 // Start plays the deployment. The options say all that it does not; what it says
@@ -68,8 +75,16 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
+	if len(d.Natives) > 0 {
+		if a.natives, err = startNatives(d, store.Roles, a.S3.URL(), edge.Log); err != nil {
+			a.S3.Close()
+			return nil, err
+		}
+		a.Lambda = a.natives.Lambda
+		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
+	}
 	if a.Edge, err = localedge.Start(ctx, edge); err != nil {
-		a.S3.Close()
+		a.closeRest()
 		return nil, err
 	}
 	return a, nil
@@ -113,11 +128,16 @@ func document(p cfn.PolicyDocument) (json.RawMessage, error) {
 	return json.RawMessage(strings.ReplaceAll(string(text), "${AWS::AccountId}", localedge.Account)), nil
 }
 
-// Close ends the edge, then S3.
+// Close ends the edge, then what it called.
 func (a *AWS) Close() error {
 	err := a.Edge.Close()
-	if e := a.S3.Close(); err == nil {
-		err = e
+	return errors.Join(err, a.closeRest())
+}
+
+func (a *AWS) closeRest() error {
+	var err error
+	if a.natives != nil {
+		err = a.natives.close()
 	}
-	return err
+	return errors.Join(err, a.S3.Close())
 }

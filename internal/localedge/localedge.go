@@ -46,6 +46,9 @@ type Options struct {
 	// S3 is the address of the S3 server, such as http://127.0.0.1:9000. It gets
 	// the origin's name as Host.
 	S3 string
+	// Environment are further variables of every function, each NAME=value: where it
+	// finds what else is played here. The real edge has none.
+	Environment []string
 	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
 	Addr string
 	// LenientHeaders forwards some headers that no policy names. AWS's pages differ
@@ -129,7 +132,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
 	for _, fn := range o.Distribution.Functions {
-		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, nodes[fn.Runtime], limit, o.Log)
+		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, o.Environment, nodes[fn.Runtime], limit, o.Log)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.http = &http.Server{

@@ -36,9 +36,9 @@ type pool struct {
 	closed bool
 }
 
-func newPool(fn Function, region, endpoint string, node nodeBinary, limit int, log *slog.Logger) *pool {
+func newPool(fn Function, region, endpoint string, further []string, node nodeBinary, limit int, log *slog.Logger) *pool {
 	log = log.With("function", fn.Name)
-	env := environment(fn, region, endpoint)
+	env := append(environment(fn, region, endpoint), further...)
 	return &pool{
 		fn:     fn,
 		region: region,
