@@ -111,7 +111,7 @@ bench-profile: build $(BENCH_NPM) ## CPU profile, and what the bytes of the wasm
 	$(NODE22) bench/wasmsize.mjs build/bench/named.wasm
 
 .PHONY: lint
-lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
+lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, go mod verify; govulncheck and npm audit where their data can be had
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
 	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
@@ -126,6 +126,41 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, and govulnche
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
 	    echo "govulncheck: its database could not be reached, so nothing was checked for known vulnerabilities"; \
 	  else echo "$$out"; exit 1; fi
+	@for dir in . bench; do \
+	  if out=$$(cd "$$dir" && npm audit --package-lock-only --audit-level=high --fetch-retries=0 2>&1); then echo "npm audit in $$dir: nothing known"; \
+	  elif grep -qE 'audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN|TIMEDOUT|CONNRESET)|network' <<<"$$out"; then \
+	    echo "npm audit in $$dir: its data could not be reached, so nothing was checked for known vulnerabilities"; \
+	  else echo "$$out"; exit 1; fi; done
+	@for dir in . infra tools/lint tools/versitygw; do $(call verify,$$dir); done; echo "go mod verify: what was fetched is what go.sum names"
+
+# A module that is a folder of this tree has no checksum; the go command says so.
+verify = out=$$($(GO) -C $(1) mod verify 2>&1 | grep -vE '^(go: downloading|all modules verified|oncegate v0.0.0: missing ziphash)' || true); \
+  if [ -n "$$out" ]; then echo "go mod verify in $(1):"; echo "$$out"; exit 1; fi
+
+# What is shipped, and the tools of the tests: the licences of all of it, and bills of
+# materials in CycloneDX. npm brings its own.
+GO_LICENSES = GOROOT="$$($(GO) env GOROOT)" "$(CURDIR)/build/tools/go-licenses"
+CYCLONEDX = "$(CURDIR)/build/tools/cyclonedx-gomod"
+ALLOWED := Apache-2.0,MIT,BSD-2-Clause,BSD-3-Clause,ISC
+.PHONY: licenses
+licenses: build/tools/go-licenses build/tools/cyclonedx-gomod ## licences of all that is used, and bills of materials, in build/licenses
+	@mkdir -p build/licenses && rm -f build/licenses/*
+	@$(call verify,tools/licenses)
+	@report() { out="build/licenses/$$1.csv"; dir=$$2; shift 2; \
+	    (cd "$$dir" && $(GO_LICENSES) report "$$@" 2>/dev/null | { grep -v '^oncegate' || true; } >"$(CURDIR)/$$out"); \
+	    test -s "$$out" || { echo "no licences found for $$out"; exit 1; }; echo "$$(wc -l <"$$out") licences in $$out"; }; \
+	  report oncegate . ./cmd/oncegate; report accept . ./edge/accept; \
+	  GOOS=js GOARCH=wasm GOFLAGS=-tags=jwt report edge . ./edge/wasm; report infra infra .; \
+	  report versitygw tools/versitygw github.com/versity/versitygw/cmd/versitygw; \
+	  report lint tools/lint honnef.co/go/tools/cmd/staticcheck golang.org/x/vuln/cmd/govulncheck
+	@bad=$$(cut -d, -f1,3 build/licenses/{oncegate,accept,edge,infra}.csv | grep -vE ',($(subst $(comma),|,$(ALLOWED)))$$' || true); \
+	  if [ -n "$$bad" ]; then echo "shipped, and not $(ALLOWED):"; echo "$$bad"; exit 1; fi
+	@for dir in . infra tools/versitygw tools/lint; do name=$$(basename "$$PWD/$$dir"); [ "$$dir" = . ] && name=oncegate; \
+	  (cd "$$dir" && $(CYCLONEDX) mod -json -licenses -output "$(CURDIR)/build/licenses/$$name.cdx.json" . 2>/dev/null); done
+	@for dir in . bench; do name=npm; [ "$$dir" = . ] || name=npm-$$dir; \
+	  (cd "$$dir" && npm sbom --package-lock-only --sbom-format cyclonedx 2>/dev/null >"$(CURDIR)/build/licenses/$$name.cdx.json"); done
+	@ls build/licenses/*.cdx.json
+comma := ,
 
 # CDK and the Node process behind it run in the Node that package-lock.json pins.
 CDK = JSII_NODE="$$PWD/$(NODE22)" CONFIG='$(CONFIG)' $(NODE22) node_modules/aws-cdk/bin/cdk
@@ -183,6 +218,11 @@ $(STATICCHECK): tools/lint/go.mod tools/lint/go.sum
 $(GOVULNCHECK): tools/lint/go.mod tools/lint/go.sum
 	@echo "fetching and compiling govulncheck (once)"
 	@cd tools/lint && $(GO) build -trimpath -o ../../$@ golang.org/x/vuln/cmd/govulncheck
+
+build/tools/go-licenses build/tools/cyclonedx-gomod: tools/licenses/go.mod tools/licenses/go.sum
+	@echo "fetching and compiling what lists licences (once)"
+	@cd tools/licenses && $(GO) build -trimpath -o ../../build/tools/go-licenses github.com/google/go-licenses/v2
+	@cd tools/licenses && $(GO) build -trimpath -o ../../build/tools/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 $(CLI): $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
