@@ -357,8 +357,11 @@ func (r *run) checksum(ctx context.Context) error {
 	sum := sha256.Sum256([]byte(body))
 	var made [2]*minted
 	for i := range made {
-		m, a, err := r.mintFor(ctx, "sha256="+hex.EncodeToString(sum[:]))
-		if wrong, ok := errors.AsType[*mismatch](err); ok && a == nil && wrong.got == "400 options" && !r.o.SHA256 {
+		m, _, err := r.mintFor(ctx, "sha256="+hex.EncodeToString(sum[:]))
+		if wrong, ok := errors.AsType[*mismatch](err); ok && wrong.got == "400 options" {
+			if r.o.SHA256 {
+				return want("a URL for the SHA-256 of a body, as config.json says", "%s", wrong.got)
+			}
 			return skip("the setting sha256 is off")
 		}
 		if err != nil {
