@@ -82,6 +82,8 @@ func startDev(t *testing.T, template, data string) *devProcess {
 	t.Helper()
 	d := &devProcess{stderr: &bytes.Buffer{}, cmd: exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)}
 	d.cmd.Dir = root
+	// What it cannot remove because a test kills it goes with the test.
+	d.cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	d.cmd.Stderr = d.stderr
 	stdout, err := d.cmd.StdoutPipe()
