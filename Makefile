@@ -267,6 +267,9 @@ build/edge/wasm_exec.js: $(GOMOD)
 build/stub/index.mjs: edge/node/regional.mjs
 	@install -D -m 644 $< $@
 
+.PHONY: regional
+regional: $(CLI) $(REGIONAL) ## the same for "runtime": "regional": stub and Go programs
+
 NATIVE = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
 build/regional/bootstrap: $(GOFILES) $(GOMOD)
 	@echo "compiling $@"

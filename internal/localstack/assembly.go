@@ -13,10 +13,11 @@ import (
 	"oncegate/internal/config"
 )
 
-// Templates are both templates of a deployment, by what they hold.
+// Templates are those of a deployment, by what they hold. There is a Regional one where
+// the functions decide beside the bucket.
 type Templates struct {
-	Bucket, Edge Template
-	t            testing.TB
+	Bucket, Edge, Regional Template
+	t                      testing.TB
 }
 
 // Template is a CloudFormation template.
@@ -58,8 +59,11 @@ func (t *Templates) RequestPolicy() Object {
 	return t.Edge.Properties("AWS::CloudFront::OriginRequestPolicy", "")["OriginRequestPolicyConfig"].(Object)
 }
 
-// RolePolicy is the policy document of the role of Mint or Gate.
+// RolePolicy is the policy document of the role that decides for Mint or Gate.
 func (t *Templates) RolePolicy(function string) Object {
+	if t.Regional != nil {
+		return t.Regional.Properties("AWS::IAM::Role", "Regional"+function+"Role")["Policies"].([]any)[0].(Object)["PolicyDocument"].(Object)
+	}
 	return t.Edge.Properties("AWS::IAM::Role", function+"Role")["Policies"].([]any)[0].(Object)["PolicyDocument"].(Object)
 }
 
@@ -99,30 +103,22 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	}
 	dir := t.TempDir()
 	fixtures := filepath.Join(root, "internal", "cfn", "testdata")
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(fixtures, "plain"))); err != nil {
+	base := "plain"
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		base = "regional"
+	}
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(fixtures, base))); err != nil {
 		t.Fatal(err)
 	}
-	both := Templates{read(t, filepath.Join(dir, bucketFile)), read(t, filepath.Join(dir, edgeFile)), t}
-	full := Templates{read(t, filepath.Join(fixtures, "full", bucketFile)), read(t, filepath.Join(fixtures, "full", edgeFile)), t}
+	both := Templates{Bucket: read(t, filepath.Join(dir, bucketFile)), Edge: read(t, filepath.Join(dir, edgeFile)), t: t}
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		both.Regional = read(t, filepath.Join(dir, regionalFile))
+	}
+	full := Templates{Bucket: read(t, filepath.Join(fixtures, "full", bucketFile)), Edge: read(t, filepath.Join(fixtures, "full", edgeFile)), t: t}
 	both.adapt(conf, &full)
 	both.write(dir, conf)
 
-	found, err := filepath.Glob(filepath.Join(dir, "asset.*"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("assets: %v, %v", found, err)
-	}
-	for _, name := range []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"} {
-		data, err := os.ReadFile(filepath.Join(root, "build", "edge", name))
-		if err != nil {
-			t.Fatalf("%v: run `make build`", err)
-		}
-		if err := os.WriteFile(filepath.Join(found[0], name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(found[0], "config.json"), text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	both.fill(dir, text, conf)
 	deployment, err := cfn.Read(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +135,7 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 		t.Fatal(err)
 	}
 	change(&both)
-	if reflect.DeepEqual(unchanged.Bucket, both.Bucket) && reflect.DeepEqual(unchanged.Edge, both.Edge) {
+	if reflect.DeepEqual(unchanged.Bucket, both.Bucket) && reflect.DeepEqual(unchanged.Edge, both.Edge) && reflect.DeepEqual(unchanged.Regional, both.Regional) {
 		t.Fatal("the templates are as they were")
 	}
 	both.write(dir, conf)
@@ -147,9 +143,57 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 }
 
 const (
-	bucketFile = "Bucket.template.json"
-	edgeFile   = "Edge.template.json"
+	bucketFile   = "Bucket.template.json"
+	edgeFile     = "Edge.template.json"
+	regionalFile = "Regional.template.json"
 )
+
+// fill puts what `make build` made into the assets in dir, in place of the stand-ins.
+func (t *Templates) fill(dir string, settings []byte, conf config.Config) {
+	t.t.Helper()
+	assets, err := filepath.Glob(filepath.Join(dir, "asset.*"))
+	if err != nil || t.Regional == nil && len(assets) != 1 || t.Regional != nil && len(assets) != 2 {
+		t.t.Fatalf("assets: %v, %v", assets, err)
+	}
+	build := filepath.Join(root(t.t), "build")
+	for _, asset := range assets {
+		from, names := filepath.Join(build, "edge"), []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}
+		if t.Regional != nil {
+			from, names = filepath.Join(build, "stub"), []string{"index.mjs"}
+			if _, err := os.Stat(filepath.Join(asset, "bootstrap")); err == nil {
+				from, names = filepath.Join(build, "local", "regional"), []string{"bootstrap"}
+			}
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(filepath.Join(from, name))
+			if err != nil {
+				t.t.Fatalf("%v: run `make build regional`", err)
+			}
+			os.Remove(filepath.Join(asset, name)) // a stand-in may not be executable
+			if err := os.WriteFile(filepath.Join(asset, name), data, 0o755); err != nil {
+				t.t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(asset, "config.json"), settings, 0o644); err != nil {
+			t.t.Fatal(err)
+		}
+	}
+	if t.Regional == nil {
+		return
+	}
+	asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
+		"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
+	}})
+	if err != nil {
+		t.t.Fatal(err)
+	}
+	stubs, _ := filepath.Glob(filepath.Join(dir, "asset.*", "settings.json"))
+	for _, stub := range stubs {
+		if err := os.WriteFile(stub, asks, 0o644); err != nil {
+			t.t.Fatal(err)
+		}
+	}
+}
 
 func read(t testing.TB, path string) (template Template) {
 	t.Helper()
@@ -166,7 +210,10 @@ func read(t testing.TB, path string) (template Template) {
 // write puts the templates into dir, with the bucket of the settings.
 func (t *Templates) write(dir string, conf config.Config) {
 	t.t.Helper()
-	for file, template := range map[string]Template{bucketFile: t.Bucket, edgeFile: t.Edge} {
+	for file, template := range map[string]Template{bucketFile: t.Bucket, edgeFile: t.Edge, regionalFile: t.Regional} {
+		if template == nil {
+			continue
+		}
 		data, err := json.Marshal(template)
 		if err != nil {
 			t.t.Fatal(err)
@@ -226,6 +273,10 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 	for _, function := range []string{"Mint", "Gate"} {
 		p := t.Edge.Properties("AWS::Lambda::Function", function)
 		p["MemorySize"], p["Timeout"], p["Runtime"] = conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime
+		if t.Regional != nil {
+			p := t.Regional.Properties("AWS::Lambda::Function", "Regional"+function)
+			p["MemorySize"], p["Timeout"] = conf.Deploy.RegionalMemory, conf.Deploy.Timeout
+		}
 	}
 }
 

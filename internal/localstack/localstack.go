@@ -26,6 +26,7 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/localapi"
 	"oncegate/internal/localaws"
 	"oncegate/internal/localedge"
 	"oncegate/internal/locals3"
@@ -37,6 +38,8 @@ import (
 type Stack struct {
 	S3   *locals3.Server
 	Edge *localedge.Server
+	// Lambda is there where the functions decide beside the bucket.
+	Lambda *localapi.Lambda
 
 	t       testing.TB
 	log     *syncBuffer
@@ -91,6 +94,10 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 			Addr: "127.0.0.1:0", MaxWorkers: 4, Log: log,
 		},
 	}
+	// The same tests for another runtime.
+	if runtime := os.Getenv("ONCEGATE_RUNTIME"); runtime != "" {
+		setup.Settings["runtime"] = runtime
+	}
 	setup.S3.Fault, setup.S3.Log = st.fault, log
 	for _, o := range options {
 		o(&setup)
@@ -123,7 +130,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	st.S3, st.Edge = aws.S3, aws.Edge
+	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
 	t.Cleanup(func() {
 		aws.Close()
 		st.checkLog()
