@@ -46,7 +46,7 @@ dev: build $(VERSITYGW) $(TEMPLATES) ## run it on this machine: CloudFront, Lamb
 build: $(NPM) $(CLI) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
 
 .PHONY: test
-test: build tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+test: build regional tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
 	@$(MAKE) --no-print-directory test-wasm test-node test-infra
@@ -69,7 +69,7 @@ test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk 
 	JSII_NODE="$$PWD/$(NODE22)" $(GO) -C infra test ./...
 
 .PHONY: race
-race: build tools $(TEMPLATES) ## only the races for one URL, longer
+race: build regional tools $(TEMPLATES) ## only the races for one URL, longer
 	ONCEGATE_RACE_ROUNDS=1000 $(GO) test $(RACE) -count=1 -timeout 60m -run 'Race' -v ./internal/...
 
 # The evidence for the one-time rule; what is said besides goes to build/prove.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"oncegate/internal/locallambda"
@@ -31,9 +32,12 @@ type Lambda struct {
 	Callers         []Caller
 	Functions       map[string]*locallambda.Lambda // by name
 	Log             *slog.Logger
-	// Intercept, if any, sees each call first.
-	Intercept func(function string) Fault
+
+	intercept atomic.Pointer[func(function string) Fault]
 }
+
+// SetIntercept has f see each call first; nil takes it away. For tests.
+func (l *Lambda) SetIntercept(f func(function string) Fault) { l.intercept.Store(&f) }
 
 // ServeHTTP answers one call.
 func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,8 +78,8 @@ func (l *Lambda) authorized(r *http.Request, payload []byte) (name string, err e
 
 func (l *Lambda) invoke(w http.ResponseWriter, r *http.Request, name string, payload []byte) error {
 	var fault Fault
-	if l.Intercept != nil {
-		fault = l.Intercept(name)
+	if f := l.intercept.Load(); f != nil && *f != nil {
+		fault = (*f)(name)
 	}
 	switch {
 	case fault.Status == http.StatusTooManyRequests:
