@@ -97,6 +97,7 @@ $(BENCH_NPM): bench/package.json bench/package-lock.json .npmrc
 	@npm ci --prefix bench --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.PHONY: bench-regional
 .PHONY: bench bench-quick bench-profile bench-index
 bench: build tools $(BENCH_NPM) ## measure against the AWS SDK for JavaScript and a hand-written floor
 	$(NODE22) bench/run.mjs
@@ -104,6 +105,8 @@ bench-quick: build tools $(BENCH_NPM) ## the goals of the benchmark alone
 	$(NODE22) bench/run.mjs --quick
 bench-index: build tools ## mint, gate and list beside 0, 10,000 and 100,000 entries, on the real S3 server
 	$(NODE22) bench/index.mjs
+bench-regional: build regional ## the regional runtime beside the default one
+	$(NODE22) bench/regional.mjs
 bench-profile: build $(BENCH_NPM) ## CPU profile, and what the bytes of the wasm are
 	@mkdir -p build/bench && $(GO) build -trimpath -o build/bench/standin ./bench/standin
 	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./edge/wasm
