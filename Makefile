@@ -109,7 +109,7 @@ bench-regional: build regional ## the regional runtime beside the default one
 	$(NODE22) bench/regional.mjs
 bench-profile: build $(BENCH_NPM) ## CPU profile, and what the bytes of the wasm are
 	@mkdir -p build/bench && $(GO) build -trimpath -o build/bench/standin ./bench/standin
-	@GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./edge/wasm
+	@GOOS=js GOARCH=wasm $(GO) build -tags edge -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./edge/wasm
 	$(NODE22) bench/profile.mjs build/bench/named.wasm
 	$(NODE22) bench/wasmsize.mjs build/bench/named.wasm
 
@@ -249,13 +249,13 @@ WASM = GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w
 build/edge/oncegate.wasm: $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
 	@mkdir -p $(@D)
-	@$(WASM) -o $@ ./edge/wasm
+	@$(WASM) -tags edge -o $@ ./edge/wasm
 
 # The mint's own build where config.json says "auth": {"jwt": …}.
 build/edge/oncegate-jwt.wasm: $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
 	@mkdir -p $(@D)
-	@$(WASM) -tags jwt -o $@ ./edge/wasm
+	@$(WASM) -tags edge,jwt -o $@ ./edge/wasm
 
 build/edge/index.mjs: edge/node/index.mjs
 	@install -D -m 644 $< $@

@@ -1,13 +1,12 @@
 package edge
 
 import (
-	"encoding/json"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/strictjson"
 )
 
 // A generated answer is plain text, or JSON for who asks for it. The shapes of the
@@ -15,21 +14,21 @@ import (
 
 // mintedJSON is one URL.
 type mintedJSON struct {
-	URL       string            `json:"url"`
-	Method    string            `json:"method"`
-	Headers   map[string]string `json:"headers"` // what the client should send
-	ID        onetime.ID        `json:"id"`
-	ExpiresAt time.Time         `json:"expiresAt"`
-	Limits    onetime.Limits    `json:"limits"`
-	Name      string            `json:"name,omitempty"`
-	Label     string            `json:"label,omitempty"`
+	URL       string
+	Method    string
+	Headers   map[string]string // what the client should send
+	ID        onetime.ID
+	ExpiresAt time.Time
+	Limits    onetime.Limits
+	Name      string
+	Label     string
 }
 
 // refusalJSON is a refusal.
 type refusalJSON struct {
-	Status  int            `json:"status"`
-	Reason  onetime.Reason `json:"reason"`
-	Message string         `json:"message"`
+	Status  int
+	Reason  onetime.Reason
+	Message string
 }
 
 // wantsJSON tells whether Accept names JSON. */* does not: curl sends that. Nor does
@@ -63,13 +62,13 @@ func mintedAnswer(base string, urls []onetime.Minted, single, asJSON bool) *Resp
 		for i, m := range urls {
 			lines[i] = base + m.Path + "?" + m.Query
 		}
-		return answer(http.StatusOK, strings.Join(lines, "\n"))
+		return answer(statusOK, strings.Join(lines, "\n"))
 	}
 	all := make([]mintedJSON, len(urls))
 	for i, m := range urls {
 		all[i] = mintedJSON{
 			URL:       base + m.Path + "?" + m.Query,
-			Method:    http.MethodPut,
+			Method:    methodPut,
 			Headers:   map[string]string{},
 			ID:        m.ID,
 			ExpiresAt: m.Expires,
@@ -82,9 +81,11 @@ func mintedAnswer(base string, urls []onetime.Minted, single, asJSON bool) *Resp
 		}
 	}
 	if single {
-		return jsonAnswer(http.StatusOK, all[0])
+		return jsonAnswer(statusOK, all[0].marshal())
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"urls": all})
+	var w strictjson.Writer
+	w.Array("urls", len(all), func(b []byte, i int) []byte { return append(b, all[i].marshal()...) })
+	return jsonAnswer(statusOK, w.Bytes())
 }
 
 // refusal is the answer for a reason, in the words of the table or, where the
@@ -99,13 +100,13 @@ func refusal(reason onetime.Reason, detail string, asJSON bool) *Response {
 }
 
 func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Response {
-	message := http.StatusText(row.status) + ": " + row.sentence
+	message := statusText(row.status) + ": " + row.sentence
 	if detail != "" {
-		message = http.StatusText(row.status) + ": " + detail + "."
+		message = statusText(row.status) + ": " + detail + "."
 	}
 	r := answer(row.status, message)
 	if asJSON {
-		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message})
+		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message}.marshal())
 	}
 	r.Headers.set("x-oncegate-reason", string(reason))
 	if reason == onetime.IndexUnavailable || reason == onetime.KeysUnavailable {
@@ -118,25 +119,19 @@ func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Respon
 func answer(status int, body string) *Response {
 	r := &Response{
 		Status:            strconv.Itoa(status),
-		StatusDescription: http.StatusText(status),
+		StatusDescription: statusText(status),
 		Headers:           Headers{},
 		Body:              body,
 	}
 	r.Headers.set("cache-control", "no-store")
-	if status != http.StatusNoContent {
+	if status != statusNoContent {
 		r.Headers.set("content-type", "text/plain; charset=utf-8")
 	}
 	return r
 }
 
-func jsonAnswer(status int, value any) *Response {
-	var body strings.Builder
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // leaves the & of URLs to be read by people and grep
-	if err := encoder.Encode(value); err != nil {
-		panic(err) // strings, numbers and times: it cannot fail; Decide would refuse
-	}
-	r := answer(status, strings.TrimSuffix(body.String(), "\n"))
+func jsonAnswer(status int, body []byte) *Response {
+	r := answer(status, string(body))
 	r.Headers.set("content-type", "application/json")
 	return r
 }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -25,8 +24,8 @@ const preflightSeconds = "600"
 // preflight answers OPTIONS at the edge: S3 is not asked and nothing is spent.
 // https://fetch.spec.whatwg.org/#cors-preflight-fetch
 func (f *Functions) preflight(function string, request Request) *Response {
-	r := answer(http.StatusNoContent, "")
-	methods, headers := http.MethodPut, uploadHeaders
+	r := answer(statusNoContent, "")
+	methods, headers := methodPut, uploadHeaders
 	if function == MintFunction {
 		methods, headers = "GET, HEAD, POST", mintHeaders
 		if f.Owner != nil && strings.HasPrefix(request.URI, ownerPath) {

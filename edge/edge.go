@@ -5,11 +5,8 @@ package edge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +24,7 @@ type Functions struct {
 	MaxCount       int            // URLs in one answer of mint
 	AllowedOrigins []string       // origins of CORS, or the single "*"
 	Scheme         string         // of minted URLs: "https" at the real edge
-	Log            *slog.Logger
+	Log            Log
 }
 
 // Names of the functions, as the handlers in the artifact are called.
@@ -39,19 +36,16 @@ const (
 // Handle runs the function of this name on one event in CloudFront's JSON and
 // returns a Result in JSON. It does not fail: whatever goes wrong is a refusal.
 // deadline is when the result must be ready.
-func (f *Functions) Handle(ctx context.Context, name string, eventJSON []byte, deadline time.Time) []byte {
-	var event Event
+func (f *Functions) Handle(ctx context.Context, name string, eventJSON string, deadline time.Time) []byte {
+	event, err := parseEvent(eventJSON)
 	var result Result
-	if err := json.Unmarshal(eventJSON, &event); err != nil {
-		f.log(ctx, name, event, onetime.Internal, fmt.Errorf("event: %w", err))
+	if err != nil {
+		f.logRefusal(name, event, onetime.Internal, fmt.Errorf("event: %w", err))
 		result = Result{Response: refusal(onetime.Internal, "", false)}
 	} else {
 		result = f.Decide(ctx, name, event, deadline)
 	}
-	// Strings, maps and slices of strings: this cannot fail, and if it did, the
-	// empty answer would be refused by the Node handler.
-	resultJSON, _ := json.Marshal(result)
-	return resultJSON
+	return result.marshal()
 }
 
 // Decide runs the function of this name on one event.
@@ -59,7 +53,7 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 	var request Request
 	defer func() {
 		if p := recover(); p != nil {
-			f.log(ctx, name, event, onetime.Internal, fmt.Errorf("panic: %v", p))
+			f.logRefusal(name, event, onetime.Internal, fmt.Errorf("panic: %v", p))
 			result = Result{Response: refusal(onetime.Internal, "", wantsJSON(request.Headers))}
 		}
 		if result.Response != nil {
@@ -73,7 +67,7 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 		switch {
 		case name != MintFunction && name != GateFunction:
 			err = fmt.Errorf("there is no function %q", name)
-		case request.Method == http.MethodOptions:
+		case request.Method == methodOptions:
 			return Result{Response: f.preflight(name, request)}
 		case name == MintFunction:
 			result, err = f.mint(ctx, event, deadline)
@@ -86,9 +80,9 @@ func (f *Functions) Decide(ctx context.Context, name string, event Event, deadli
 		if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
 			detail = refusal.Detail
 		}
-		f.log(ctx, name, event, reason, err)
+		f.logRefusal(name, event, reason, err)
 		response := refusal(reason, detail, wantsJSON(request.Headers))
-		if refusals[reason].status == http.StatusUnauthorized && f.Auth != nil {
+		if refusals[reason].status == statusUnauthorized && f.Auth != nil {
 			response.Headers.set("www-authenticate", f.Auth.Challenge(reason))
 		}
 		return Result{Response: response}
@@ -116,13 +110,13 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 	switch {
 	case request.URI != "/url":
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}
-	case request.Method != http.MethodGet && request.Method != http.MethodHead && request.Method != http.MethodPost:
+	case request.Method != methodGet && request.Method != methodHead && request.Method != methodPost:
 		return Result{}, &onetime.Refusal{Reason: onetime.Method}
 	}
 	// HEAD is for link previews and monitors: it makes nothing, asks S3 nothing and
 	// says nothing but that the function runs, so it needs no credential.
 	var by string
-	if f.Auth != nil && request.Method != http.MethodHead {
+	if f.Auth != nil && request.Method != methodHead {
 		var err error
 		if by, err = f.Auth.Authorize(ctx, request.Headers, deadline); err != nil {
 			return Result{}, err
@@ -133,12 +127,12 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 		return Result{}, err
 	}
 	orders.By = by
-	if request.Method == http.MethodHead {
+	if request.Method == methodHead {
 		// What a GET would say of itself, without a URL being made.
 		if err := f.Minter.Check(orders.Order); err != nil {
 			return Result{}, err
 		}
-		r := answer(http.StatusOK, "")
+		r := answer(statusOK, "")
 		if wantsJSON(request.Headers) {
 			r.Headers.set("content-type", "application/json")
 		}
@@ -153,12 +147,14 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 		return Result{}, err
 	}
 	for _, m := range urls {
-		attrs := []any{"function", MintFunction, "id", m.ID, "key", m.Key,
-			"expires", m.Expires, "request", event.Records[0].CF.Config.RequestID}
-		if by != "" {
-			attrs = append(attrs, "by", by)
-		}
-		f.Log.InfoContext(ctx, "minted", attrs...)
+		line := logLine(levelInfo, "minted")
+		line.String("function", MintFunction)
+		line.String("id", string(m.ID))
+		line.String("key", m.Key)
+		line.Time("expires", m.Expires)
+		line.String("request", event.Records[0].CF.Config.RequestID)
+		line.StringIf("by", by)
+		f.Log.write(line)
 	}
 	return Result{Response: mintedAnswer(f.Scheme+"://"+host[0], urls, orders.count == 0, wantsJSON(request.Headers))}, nil
 }
@@ -202,7 +198,12 @@ func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (
 	if err != nil {
 		return Result{}, err
 	}
-	f.Log.InfoContext(ctx, "passed", "function", GateFunction, "id", pass.ID, "key", pass.Key, "request", requestID)
+	line := logLine(levelInfo, "passed")
+	line.String("function", GateFunction)
+	line.String("id", string(pass.ID))
+	line.String("key", pass.Key)
+	line.String("request", requestID)
+	f.Log.write(line)
 	forward := &Forward{Querystring: pass.Query}
 	for name := range request.Headers {
 		if !onetime.Forwarded(name) {
@@ -217,32 +218,6 @@ func (f *Functions) gate(ctx context.Context, event Event, deadline time.Time) (
 		forward.Set.set(name, value)
 	}
 	return Result{Forward: forward}, nil
-}
-
-// log writes why a request was refused. It is the only place where the cause of a
-// refusal goes; neither cause nor id holds anything that a URL could be made from.
-func (f *Functions) log(ctx context.Context, name string, event Event, reason onetime.Reason, err error) {
-	level := slog.LevelInfo
-	if refusals[reason].status >= 500 {
-		level = slog.LevelError
-	}
-	attrs := []slog.Attr{slog.String("function", name), slog.String("reason", string(reason))}
-	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
-		err = refusal.Err
-		if refusal.ID != "" {
-			attrs = append(attrs, slog.String("id", string(refusal.ID)))
-		}
-		if refusal.Detail != "" {
-			attrs = append(attrs, slog.String("detail", refusal.Detail))
-		}
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	if len(event.Records) == 1 {
-		attrs = append(attrs, slog.String("request", event.Records[0].CF.Config.RequestID))
-	}
-	f.Log.LogAttrs(ctx, level, "refused", attrs...)
 }
 
 // set replaces a header by one line. CloudFront spells the wire name itself when

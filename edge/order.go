@@ -1,22 +1,18 @@
 package edge
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/strictjson"
 )
 
 // options are what may be asked of mint, by query or by JSON body, and how each is
@@ -70,7 +66,7 @@ func parseOrders(request Request, maxCount int) (o orders, err error) {
 }
 
 func optionValues(request Request) (map[string]string, error) {
-	if request.Method == http.MethodPost {
+	if request.Method == methodPost {
 		if request.Querystring != "" {
 			return nil, refuseOption(errors.New("POST takes its options in the body, not in the query"))
 		}
@@ -107,41 +103,23 @@ func bodyValues(request Request) (map[string]string, error) {
 			return nil, wrong
 		}
 	}
-	if !utf8.Valid(body) {
-		return nil, wrong // the decoder would put U+FFFD in, and nobody would know
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if t, err := decoder.Token(); err != nil || t != json.Delim('{') {
+	document, err := strictjson.Parse(string(body))
+	if err != nil || document.Kind != strictjson.Object {
 		return nil, wrong
 	}
 	values := map[string]string{}
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, wrong
-		}
-		value, err := decoder.Token()
-		if err != nil {
-			return nil, wrong
-		}
-		if _, twice := values[name.(string)]; twice {
+	for _, option := range document.Members {
+		if _, twice := values[option.Name]; twice {
 			return nil, refuseOption(errors.New("an option is given twice"))
 		}
-		switch v := value.(type) {
-		case string:
-			values[name.(string)] = v
-		case json.Number:
-			values[name.(string)] = v.String()
+		switch text, ok := option.Text(); {
+		case ok:
+			values[option.Name] = text
+		case option.Kind == strictjson.Number:
+			values[option.Name] = option.Raw
 		default:
 			return nil, refuseOption(errors.New("the values of options are strings and numbers"))
 		}
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, wrong
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, wrong
 	}
 	return values, nil
 }

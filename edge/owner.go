@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"time"
 
@@ -15,31 +14,31 @@ const ownerPath = "/url/"
 // statusJSON is what became of a URL, as its owner is told. It holds nothing that
 // the URL could be made from.
 type statusJSON struct {
-	ID        onetime.ID     `json:"id"`
-	State     onetime.State  `json:"state"`
-	Key       string         `json:"key"`
-	CreatedAt time.Time      `json:"createdAt"`
-	ExpiresAt time.Time      `json:"expiresAt"`
-	SpentAt   time.Time      `json:"spentAt,omitzero"`
-	Limits    onetime.Limits `json:"limits"`
-	Name      string         `json:"name,omitempty"`
-	Label     string         `json:"label,omitempty"`
-	Object    *objectJSON    `json:"object,omitempty"` // what is stored
+	ID        onetime.ID
+	State     onetime.State
+	Key       string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	SpentAt   time.Time
+	Limits    onetime.Limits
+	Name      string
+	Label     string
+	Object    *objectJSON // what is stored
 }
 
 // objectJSON is an upload as it is stored.
 type objectJSON struct {
-	Size     int64     `json:"size"`
-	ETag     string    `json:"etag"`
-	Version  string    `json:"version,omitempty"`
-	SHA256   string    `json:"sha256,omitempty"` // lower-case hex
-	StoredAt time.Time `json:"storedAt"`
+	Size     int64
+	ETag     string
+	Version  string
+	SHA256   string // lower-case hex
+	StoredAt time.Time
 }
 
 // revokedJSON is the answer to a URL that was taken back.
 type revokedJSON struct {
-	ID    onetime.ID    `json:"id"`
-	State onetime.State `json:"state"`
+	ID    onetime.ID
+	State onetime.State
 }
 
 // owner answers for /url/<id>: GET and HEAD say what became of a URL, DELETE takes it
@@ -50,7 +49,7 @@ func (f *Functions) owner(ctx context.Context, event Event, deadline time.Time) 
 	switch {
 	case err != nil, f.Auth == nil: // without credentials nobody owns anything
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}
-	case request.Method != http.MethodGet && request.Method != http.MethodHead && request.Method != http.MethodDelete:
+	case request.Method != methodGet && request.Method != methodHead && request.Method != methodDelete:
 		return Result{}, &onetime.Refusal{Reason: onetime.Method, Detail: "this method is not allowed here; GET says what became of the URL, DELETE takes it back"}
 	}
 	by, err := f.Auth.Authorize(ctx, request.Headers, deadline)
@@ -61,14 +60,14 @@ func (f *Functions) owner(ctx context.Context, event Event, deadline time.Time) 
 		return Result{}, &onetime.Refusal{Reason: onetime.Options, Detail: "there are no options here"}
 	}
 	var response *Response
-	if request.Method == http.MethodDelete {
+	if request.Method == methodDelete {
 		response, err = f.revoke(ctx, event, by, id, deadline)
 	} else {
 		response, err = f.status(ctx, event, by, id, deadline)
 	}
 	if row, ok := ownerRefusals[onetime.ReasonOf(err)]; ok && err != nil {
 		reason := onetime.ReasonOf(err)
-		f.log(ctx, MintFunction, event, reason, err)
+		f.logRefusal(MintFunction, event, reason, err)
 		response, err = row.answer(reason, "", wantsJSON(request.Headers)), nil
 	}
 	return Result{Response: response}, err
@@ -80,13 +79,18 @@ func (f *Functions) status(ctx context.Context, event Event, by string, id oneti
 	if err != nil {
 		return nil, err
 	}
-	f.Log.InfoContext(ctx, "status", "function", MintFunction, "id", id, "state", s.State, "by", by,
-		"request", event.Records[0].CF.Config.RequestID)
-	response := answer(http.StatusOK, string(s.State))
+	line := logLine(levelInfo, "status")
+	line.String("function", MintFunction)
+	line.String("id", string(id))
+	line.String("state", string(s.State))
+	line.String("by", by)
+	line.String("request", event.Records[0].CF.Config.RequestID)
+	f.Log.write(line)
+	response := answer(statusOK, string(s.State))
 	if wantsJSON(request.Headers) {
-		response = jsonAnswer(http.StatusOK, statusOf(s))
+		response = jsonAnswer(statusOK, statusOf(s).marshal())
 	}
-	if request.Method == http.MethodHead {
+	if request.Method == methodHead {
 		response.Body = ""
 	}
 	return response, nil
@@ -117,10 +121,15 @@ func (f *Functions) revoke(ctx context.Context, event Event, by string, id oneti
 	if err != nil {
 		return nil, err
 	}
-	f.Log.InfoContext(ctx, "revoked", "function", MintFunction, "id", id, "now", now, "by", by,
-		"request", event.Records[0].CF.Config.RequestID)
+	line := logLine(levelInfo, "revoked")
+	line.String("function", MintFunction)
+	line.String("id", string(id))
+	line.Bool("now", now)
+	line.String("by", by)
+	line.String("request", event.Records[0].CF.Config.RequestID)
+	f.Log.write(line)
 	if wantsJSON(event.Records[0].CF.Request.Headers) {
-		return jsonAnswer(http.StatusOK, revokedJSON{id, onetime.StateRevoked}), nil
+		return jsonAnswer(statusOK, revokedJSON{id, onetime.StateRevoked}.marshal()), nil
 	}
-	return answer(http.StatusOK, string(onetime.StateRevoked)), nil
+	return answer(statusOK, string(onetime.StateRevoked)), nil
 }

@@ -128,7 +128,7 @@ func TestOwnerRevokes(t *testing.T) {
 	if got := reasonOf(t, w.run(t, edge.GateFunction, upload(t, path, query))); got != onetime.Revoked {
 		t.Errorf("an upload is %q, want revoked", got)
 	}
-	if log := w.log.String(); strings.Count(log, `"msg":"revoked"`) != 4 || strings.Count(log, `"now":true`) != 1 || !strings.Contains(log, `"by":"ci"`) {
+	if log := w.log.String(); strings.Count(log, `"message":"revoked"`) != 4 || strings.Count(log, `"now":true`) != 1 || !strings.Contains(log, `"by":"ci"`) {
 		t.Errorf("log %s", log)
 	}
 

@@ -1,8 +1,6 @@
 package edge
 
 import (
-	"net/http"
-
 	"oncegate/internal/onetime"
 )
 
@@ -16,33 +14,33 @@ type row struct {
 // sentence that begins with the status text. Nothing else of an error ever reaches
 // a client.
 var refusals = map[onetime.Reason]row{
-	onetime.Used:             {http.StatusForbidden, "this URL has already been used."},
-	onetime.Revoked:          {http.StatusForbidden, "this URL has been revoked."},
-	onetime.Unknown:          {http.StatusForbidden, "this URL was not issued here."},
-	onetime.Expired:          {http.StatusForbidden, "this URL has expired."},
-	onetime.Method:           {http.StatusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
-	onetime.Path:             {http.StatusForbidden, "there is nothing at this path."},
-	onetime.LengthRequired:   {http.StatusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
-	onetime.TooLarge:         {http.StatusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
-	onetime.TooSmall:         {http.StatusBadRequest, "this URL takes a larger upload."},
-	onetime.Type:             {http.StatusUnsupportedMediaType, "this URL takes another content-type."},
-	onetime.Header:           {http.StatusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
-	onetime.Options:          {http.StatusBadRequest, "an option is not known or out of bounds."},
-	onetime.IndexUnavailable: {http.StatusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
-	onetime.ClaimUnknown:     {http.StatusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
-	onetime.Internal:         {http.StatusServiceUnavailable, "this request could not be handled."},
+	onetime.Used:             {statusForbidden, "this URL has already been used."},
+	onetime.Revoked:          {statusForbidden, "this URL has been revoked."},
+	onetime.Unknown:          {statusForbidden, "this URL was not issued here."},
+	onetime.Expired:          {statusForbidden, "this URL has expired."},
+	onetime.Method:           {statusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
+	onetime.Path:             {statusForbidden, "there is nothing at this path."},
+	onetime.LengthRequired:   {statusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
+	onetime.TooLarge:         {statusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
+	onetime.TooSmall:         {statusBadRequest, "this URL takes a larger upload."},
+	onetime.Type:             {statusUnsupportedMediaType, "this URL takes another content-type."},
+	onetime.Header:           {statusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
+	onetime.Options:          {statusBadRequest, "an option is not known or out of bounds."},
+	onetime.IndexUnavailable: {statusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
+	onetime.ClaimUnknown:     {statusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
+	onetime.Internal:         {statusServiceUnavailable, "this request could not be handled."},
 
-	onetime.CredentialMissing: {http.StatusUnauthorized, "a credential is needed here."},
-	onetime.CredentialInvalid: {http.StatusUnauthorized, "this credential is not valid here."},
-	onetime.KeysUnavailable:   {http.StatusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
+	onetime.CredentialMissing: {statusUnauthorized, "a credential is needed here."},
+	onetime.CredentialInvalid: {statusUnauthorized, "this credential is not valid here."},
+	onetime.KeysUnavailable:   {statusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
 }
 
 // ownerRefusals are the rows that are others for who asks for a URL by its
 // fingerprint: it is no upload that is refused, but a resource that is not there or
 // not in a state for it.
 var ownerRefusals = map[onetime.Reason]row{
-	onetime.Unknown: {http.StatusNotFound, "no URL with this id was issued to this credential."},
-	onetime.Used:    {http.StatusConflict, "this URL has been used and cannot be taken back."},
+	onetime.Unknown: {statusNotFound, "no URL with this id was issued to this credential."},
+	onetime.Used:    {statusConflict, "this URL has been used and cannot be taken back."},
 }
 
 // retryAfter, in seconds, goes with the refusals after which the same request may

@@ -3,18 +3,16 @@ package edge_test
 import (
 	"bytes"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"oncegate/edge"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
 
 var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -38,7 +36,7 @@ func newWorld(t onetimetest.Reporter) *world {
 	w := &world{store: onetimetest.NewStore(t), clock: onetimetest.NewClock(start)}
 	w.index = &onetimetest.Index{Store: w.store}
 	// Presigning sends nothing, so there is neither endpoint nor sender.
-	w.presigner = s3wire.New(bucket, onetimetest.Region, s3wire.Endpoint{}, aws.Credentials{
+	w.presigner = s3wire.New(bucket, onetimetest.Region, s3wire.Endpoint{}, sigv4.Credentials{
 		AccessKeyID: "ASIAROLEOFTHEGATE", SecretAccessKey: "secret of the role", SessionToken: sessionToken,
 	}, nil, w.clock.Now)
 	entropy := onetimetest.NewEntropy(1)
@@ -52,7 +50,7 @@ func newWorld(t onetimetest.Reporter) *world {
 		},
 		MaxCount: 10,
 		Scheme:   "https",
-		Log:      slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Log:      func(line []byte) { w.log.Write(line) },
 	}
 	return w
 }
@@ -69,7 +67,7 @@ func (w *world) run(t testing.TB, function string, event edge.Event) edge.Result
 
 func (w *world) runJSON(t testing.TB, function string, eventJSON []byte) edge.Result {
 	t.Helper()
-	resultJSON := w.Handle(t.Context(), function, eventJSON, w.clock.Now().Add(time.Minute))
+	resultJSON := w.Handle(t.Context(), function, string(eventJSON), w.clock.Now().Add(time.Minute))
 	decoder := json.NewDecoder(bytes.NewReader(resultJSON))
 	decoder.DisallowUnknownFields()
 	var result edge.Result

@@ -6,16 +6,16 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
 
 const (
@@ -29,20 +29,20 @@ type memory struct {
 	objects map[string][]byte
 }
 
-func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
+func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found, ok := m.objects[target]
 	switch {
-	case method == http.MethodPut && ok && header.Get("If-None-Match") == "*":
-		return s3wire.Reply{Status: http.StatusPreconditionFailed, Header: http.Header{}}, nil
+	case method == http.MethodPut && ok && slices.Contains(headers, s3wire.Header{Name: "if-none-match", Value: "*"}):
+		return s3wire.Reply{Status: http.StatusPreconditionFailed}, nil
 	case method == http.MethodPut:
 		m.objects[target] = body
-		return s3wire.Reply{Status: http.StatusOK, Header: http.Header{"X-Amz-Version-Id": {"1"}}}, nil
+		return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{{Name: "x-amz-version-id", Value: "1"}}}, nil
 	case !ok:
-		return s3wire.Reply{Status: http.StatusNotFound, Header: http.Header{}}, nil
+		return s3wire.Reply{Status: http.StatusNotFound}, nil
 	}
-	return s3wire.Reply{Status: http.StatusOK, Header: http.Header{}, Body: found}, nil
+	return s3wire.Reply{Status: http.StatusOK, Body: found}, nil
 }
 
 type clock struct{}
@@ -56,7 +56,7 @@ func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client := s3wire.New(bucket, region, endpoint, aws.Credentials{
+	client := s3wire.New(bucket, region, endpoint, sigv4.Credentials{
 		AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: strings.Repeat("token", 180),
 	}, &memory{objects: map[string][]byte{}}, time.Now)
 	index := s3index.New(client)

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -156,7 +155,12 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 		MaxCount: conf.MaxCount,
 		Scheme:   scheme,
 		// Why there is no URL is for this terminal.
-		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: withoutTime})),
+		Log: func(line []byte) {
+			var l struct{ Level, Reason, Error string }
+			if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
+				fmt.Fprintf(stderr, "oncegate: %s: %s\n", l.Reason, l.Error)
+			}
+		},
 	}
 	var event edge.Event
 	event.Records = make([]edge.Record, 1)
@@ -179,11 +183,4 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 		refusal.Reason, refusal.Message = j.Reason, strings.TrimSuffix(j.Message, ".")
 	}
 	return nil, refusal
-}
-
-func withoutTime(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
 }

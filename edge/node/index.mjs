@@ -6,8 +6,6 @@
 // module, and behind those of http and fs lie another HTTP client and a good deal
 // more. It costs 30 of 100 ms of a cold start's CPU time and 8 MB.
 const { readFileSync } = process.getBuiltinModule('node:fs');
-const http = process.getBuiltinModule('node:http');
-const https = process.getBuiltinModule('node:https');
 const v8 = process.getBuiltinModule('node:v8');
 const { createRequire } = process.getBuiltinModule('node:module');
 
@@ -23,7 +21,7 @@ v8.setFlagsFromString('--optimize-for-size');
 
 // Go's glue takes random bytes from globalThis.crypto, behind which lies all of Web
 // Cryptography (10 ms); this is the one function of it that Go calls.
-const { randomFillSync } = process.getBuiltinModule('node:crypto');
+const { hash, randomFillSync } = process.getBuiltinModule('node:crypto');
 Object.defineProperty(globalThis, 'crypto', { value: { getRandomValues: randomFillSync }, configurable: true });
 
 createRequire(import.meta.url)('./wasm_exec.js'); // sets globalThis.Go
@@ -63,34 +61,61 @@ function refuse() {
 }
 
 // Program is one running instance of the Go program. Once it has ended, by a
-// panic, an exit or by being given up, all its invocations end in undefined.
+// panic, an exit or by being given up, all its invocations end in undefined. What the
+// two call each other for is said in edge/wasm.
 class Program {
   #waiting = new Map(); // invocation id -> resolve
   #requests = new Set(); // requests under way
   #lastID = 0;
-  #host;
   #go = new globalThis.Go();
+  #exports;
+  #view = Buffer.alloc(0);
+  #announced; // a Buffer for the Go program to take
+  #endpoint; // { http, address } of S3
+  #keysURL;
   ended = false;
 
   static async start(module) {
     const program = new Program();
     const go = program.#go;
-    const ready = new Promise((resolve) => {
-      program.#host = globalThis.oncegate = {
-        config,
-        env: process.env,
-        ready: () => resolve(true),
-        done: (id, result) => program.#settle(id, result),
-        send: (...request) => program.#send(...request),
-        fetchKeys: (...request) => program.#fetchKeys(...request),
-        log: (line) => process.stdout.write(line),
-      };
-    });
-    const instance = await WebAssembly.instantiate(module, go.importObject);
-    const exit = go.run(instance).catch((error) => console.error('oncegate:', error)).then(() => program.end());
-    await Promise.race([ready, exit]);
-    if (program.ended) throw new Error('the Go program did not start; the lines above say why');
+    const text = (at, length) => program.#memory.utf8Slice(at, at + length);
+    let ready = false;
+    const oncegate = {
+      setting: (...name) => {
+        const value = text(...name) === 'config' ? config : process.env[text(...name)];
+        return value === undefined ? -1 : program.#announce(Buffer.from(value));
+      },
+      take: (at) => { program.#memory.set(program.#announced, at); },
+      ready: (at, length, keysAt, keysLength) => {
+        program.#endpoint = new URL(text(at, length));
+        program.#keysURL = text(keysAt, keysLength);
+        ready = true;
+      },
+      done: (id, ...result) => program.#settle(id, text(...result)),
+      send: (id, at, length, bodyAt, bodyLength, limitMs) => program.#send(id, text(at, length), text(bodyAt, bodyLength), limitMs),
+      fetchKeys: (...request) => program.#fetchKeys(...request),
+      log: (...line) => { process.stdout.write(text(...line)); },
+      random: (at, length) => { randomFillSync(program.#memory, at, length); },
+      // By Go's own code this is a fifth of a warm invocation.
+      sha256: (at, length, sum) => { program.#memory.set(hash('sha256', program.#memory.subarray(at, at + length), 'buffer'), sum); },
+    };
+    const instance = await WebAssembly.instantiate(module, { ...go.importObject, oncegate });
+    program.#exports = instance.exports;
+    go.run(instance).catch((error) => console.error('oncegate:', error)).then(() => program.end());
+    if (!ready) throw new Error('the Go program did not start; the lines above say why');
     return program;
+  }
+
+  // #memory is the Go program's, seen anew when it has grown.
+  get #memory() {
+    const { buffer } = this.#exports.mem;
+    if (this.#view.buffer !== buffer) this.#view = Buffer.from(buffer);
+    return this.#view;
+  }
+
+  #announce(buffer) {
+    this.#announced = buffer;
+    return buffer.length;
   }
 
   // invoke resolves with the result's JSON, or with undefined.
@@ -102,18 +127,21 @@ class Program {
         clearTimeout(timer);
         resolve(result);
       });
-      this.#call('invoke', id, name, JSON.stringify(event), remainingMs);
+      this.#call('invoke', id, this.#announce(Buffer.from(`${name}\n${JSON.stringify(event)}`)), remainingMs);
     });
   }
 
-  // #call runs a function of the Go program; one that traps is at its end.
+  // #call calls the Go program and lets it run until it waits for something. If it
+  // traps or exits, that is its end.
   #call(name, ...args) {
     try {
-      this.#host[name](...args);
+      this.#exports[name](...args);
+      if (!this.#go.exited) this.#go._resume();
     } catch (error) {
       console.error('oncegate:', error);
       this.end();
     }
+    if (this.#go.exited) this.end();
   }
 
   end() {
@@ -131,39 +159,40 @@ class Program {
   }
 
   // #send makes one request to S3.
-  #send(id, method, target, headers, body, limitMs) {
-    const request = connection(this.#host.endpoint).request({
-      ...this.#host.endpoint.address, method, path: target, headers: headers.split('\n'),
-    });
-    this.#await(id, request, body, limitMs);
+  #send(id, text, body, limitMs) {
+    const [method, path, ...headers] = text.split('\n');
+    const { protocol, hostname, port } = this.#endpoint;
+    const { request, agent } = connection(protocol);
+    this.#await(id, request({ agent, hostname, port, method, path, headers }), body, limitMs);
   }
 
   // #fetchKeys gets the one URL that the settings name, on a connection of its own:
   // minutes pass before the next time. A redirect is not followed.
   #fetchKeys(id, limitMs) {
-    const url = new URL(this.#host.keysURL);
-    const request = (url.protocol === 'https:' ? https : http).request(url, {
+    const url = new URL(this.#keysURL);
+    const { request } = protocols[url.protocol]();
+    this.#await(id, request(url, {
       agent: false, headers: { accept: 'application/json', 'user-agent': 'oncegate' },
-    });
-    this.#await(id, request, undefined, limitMs);
+    }), undefined, limitMs);
   }
 
   // #await sends a request and reports the outcome exactly once.
   #await(id, request, body, limitMs) {
-    const report = (status, lines, text, error, stale) => {
+    let reported = false;
+    const report = (status, text, bodyAt, stale) => {
       if (reported) return;
       reported = true;
       this.#requests.delete(request);
       clearTimeout(timer);
-      if (!this.ended) this.#call('received', id, status, lines, text, error, stale);
+      if (!this.ended) this.#call('received', id, status, this.#announce(text), bodyAt, stale);
     };
-    let reported = false;
+    const fail = (message, stale) => report(0, Buffer.from(message), 0, stale ? 1 : 0);
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
     this.#requests.add(request);
     request.on('error', (error) => {
       // Whatever else lies idle was opened before and is likely dead as well.
       dropIdle();
-      report(0, '', '', String(error.message), request.reusedSocket && DEAD.has(error.code));
+      fail(String(error.message), request.reusedSocket && DEAD.has(error.code));
     });
     request.on('response', (response) => {
       const chunks = [];
@@ -173,14 +202,16 @@ class Program {
         size += chunk.length;
         if (size > MAX_BODY_BYTES) request.destroy(new Error('answer too large'));
       });
-      response.on('error', (error) => report(0, '', '', String(error.message), false));
+      response.on('error', (error) => fail(String(error.message)));
       response.on('close', () => {
-        if (!response.complete) return report(0, '', '', 'answer cut short', false);
+        if (!response.complete) return fail('answer cut short');
+        // Of the headers, those that package s3wire reads.
         let lines = '';
         for (let i = 0; i < response.rawHeaders.length; i += 2) {
-          lines += `${response.rawHeaders[i]}: ${response.rawHeaders[i + 1]}\n`;
+          if (/^(x-amz-.*|etag|content-length|last-modified)$/i.test(response.rawHeaders[i])) lines += `${response.rawHeaders[i]}\n${response.rawHeaders[i + 1]}\n`;
         }
-        report(response.statusCode, lines, size ? Buffer.concat(chunks).toString() : '', '', false);
+        const head = Buffer.from(lines);
+        report(response.statusCode, size ? Buffer.concat([head, ...chunks]) : head, head.length, 0);
       });
     });
     request.end(body);
@@ -190,24 +221,32 @@ class Program {
 // How a reused connection that the other side has closed shows itself.
 const DEAD = new Set(['ECONNRESET', 'EPIPE']);
 
-const options = { keepAlive: true, scheduling: 'lifo' };
-const agents = { http: new http.Agent(options), https: new https.Agent(options) };
+// Node's two HTTP clients, each loaded when it is first used, each with its agent.
+const client = (name) => {
+  let loaded;
+  return () => {
+    if (!loaded) {
+      const { Agent, request } = process.getBuiltinModule(name);
+      loaded = { request, agent: new Agent({ keepAlive: true, scheduling: 'lifo' }) };
+      agents.push(loaded.agent);
+    }
+    return loaded;
+  };
+};
+const agents = [];
+const protocols = { 'http:': client('node:http'), 'https:': client('node:https') };
 let lastUse = 0;
 
-function connection(endpoint) {
+// connection is the client for S3, its connections fit for use.
+function connection(protocol) {
   const now = Date.now();
   if (now - lastUse > IDLE_MS) dropIdle();
   lastUse = now;
-  const { scheme, host } = endpoint;
-  if (!endpoint.address) {
-    const { hostname, port } = new URL(`${scheme}://${host}`);
-    endpoint.address = { agent: agents[scheme], hostname, port };
-  }
-  return scheme === 'https' ? https : http;
+  return protocols[protocol]();
 }
 
 function dropIdle() {
-  for (const agent of Object.values(agents)) {
+  for (const agent of agents) {
     for (const sockets of Object.values(agent.freeSockets)) {
       for (const socket of [...sockets]) socket.destroy();
     }

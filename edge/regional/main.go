@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -53,27 +52,12 @@ type payload struct {
 }
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: lambdaNames}))
-	handler, err := newHandler(os.Getenv, log)
+	handler, err := newHandler(os.Getenv, func(line []byte) { os.Stdout.Write(line) })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "oncegate:", err)
 		os.Exit(1)
 	}
 	lambda.Start(handler.handle)
-}
-
-// lambdaNames are the keys that Lambda's JSON log format has for time and message:
-// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
-func lambdaNames(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 {
-		switch a.Key {
-		case slog.TimeKey:
-			a.Key = "timestamp"
-		case slog.MessageKey:
-			a.Key = "message"
-		}
-	}
-	return a
 }
 
 // handler is one of the two functions.
@@ -82,7 +66,7 @@ type handler struct {
 	functions *edge.Functions
 }
 
-func newHandler(env func(string) string, log *slog.Logger) (*handler, error) {
+func newHandler(env func(string) string, log edge.Log) (*handler, error) {
 	name := env("ONCEGATE_FUNCTION")
 	if name != edge.MintFunction && name != edge.GateFunction {
 		return nil, fmt.Errorf("ONCEGATE_FUNCTION is %q: allowed are %s and %s", name, edge.MintFunction, edge.GateFunction)
@@ -95,7 +79,7 @@ func newHandler(env func(string) string, log *slog.Logger) (*handler, error) {
 		env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN")))
 	ledger := client.Ledger()
 	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
-	functions := setup.New(conf, ledger, client, env("ONCEGATE_VIEWER_SCHEME"), log)
+	functions := setup.New(conf, ledger, client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
 	if functions.Auth, err = newAuthorizer(conf, ledger.Index, local); err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ package setup
 
 import (
 	"context"
-	"crypto/rand"
-	"log/slog"
 	"time"
 
 	"oncegate/edge"
@@ -19,16 +17,15 @@ type Index interface {
 	onetime.UploadIndex
 }
 
-// New makes the functions that the settings ask for, in real time and with real
-// randomness. viewerScheme is "http" where the local edge plays, and else means https.
+// New makes the functions that the settings ask for, in real time. viewerScheme is "http" where the local edge plays, and else means https.
 // Who may mint is left to fill in.
-func New(conf config.Config, index Index, presigner onetime.Presigner, viewerScheme string, log *slog.Logger) *edge.Functions {
+func New(conf config.Config, index Index, presigner onetime.Presigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"
 	}
 	var owner *onetime.Owner
 	if conf.OwnerAPI {
-		owner = &onetime.Owner{Records: index, Clock: Clock{}, Entropy: rand.Reader}
+		owner = &onetime.Owner{Records: index, Clock: Clock{}, Entropy: entropy}
 	}
 	var uploads onetime.UploadIndex
 	if conf.Acceptance.On {
@@ -40,7 +37,7 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, viewerSch
 			Index:     index,
 			Presigner: presigner,
 			Clock:     Clock{},
-			Entropy:   rand.Reader,
+			Entropy:   entropy,
 			Bounds: onetime.Bounds{
 				Life:     conf.Expires,
 				MaxLife:  conf.MaxExpires,
@@ -53,7 +50,7 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, viewerSch
 			Index:        index,
 			Presigner:    presigner,
 			Clock:        Clock{},
-			Entropy:      rand.Reader,
+			Entropy:      entropy,
 			Region:       conf.Region,
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 			WriteOnce:    conf.WriteOnce,

@@ -16,7 +16,6 @@ import (
 
 // newBearer is the check of tokens.
 func newBearer(conf config.JWT, sender *sender) edge.Authorizer {
-	sender.host.Set("keysURL", conf.JWKS)
 	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, setup.Clock{})
 }
 
@@ -25,7 +24,7 @@ type keyFetcher struct{ sender *sender }
 
 // FetchKeys implements bearer.Fetcher.
 func (f keyFetcher) FetchKeys(_ context.Context, limit time.Duration) ([]byte, error) {
-	reply, err := f.sender.await(func(id int) { f.sender.host.Call("fetchKeys", id, limit.Milliseconds()) })
+	reply, err := f.sender.await(func(id uint32) { hostFetchKeys(id, uint32(limit.Milliseconds())) })
 	if err != nil {
 		return nil, err
 	}

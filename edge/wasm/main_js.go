@@ -1,48 +1,53 @@
 // Command wasm is the edge functions as WebAssembly: it joins package edge to the
 // Node handler (edge/node/index.mjs), which instantiates it and does the network.
 //
-// The two meet in one object, globalThis.oncegate, that the handler makes before
-// it starts this program:
+// The handler gives it these functions, besides what every Go program has from Go's
+// own wasm_exec.js:
 //
-//	config                  text of config.json
-//	env                     the environment variables that are read here
-//	send(id, method, target, headers, body, limitMs)
-//	                        makes one HTTP request to the S3 endpoint; headers are
-//	                        a name, then its value, on lines in turn. Ends in a call of received.
+//	setting(name)           announces the text of config.json, or the value of an
+//	                        environment variable; its length, or -1 if there is none
+//	take(at)                copies what was announced last into the program's memory
+//	ready(endpoint, keysURL)
+//	                        says that the program may be called, where S3 is, and
+//	                        what fetchKeys gets, if anything
+//	send(id, request, body, limitMs)
+//	                        makes one HTTP request to the S3 endpoint: on lines,
+//	                        method, target, and in turn the headers' names and
+//	                        values. Ends in a call of received.
 //	fetchKeys(id, limitMs)  makes one HTTP request to keysURL. Ends in a call of
 //	                        received.
 //	done(id, resultJSON)    takes the result of an invocation
 //	log(line)               takes a line of the function's log, in JSON
+//	random(at, length)      fills memory with random bytes
+//	sha256(at, length, sum) see package digest
 //
-// This program adds what the handler calls, and then says so by calling ready():
+// and calls these, with a text announced where there is a length:
 //
-//	endpoint                { scheme, host } that send talks to
-//	keysURL                 what fetchKeys gets, if anything
-//	invoke(id, function, eventJSON, remainingMs)
-//	received(id, status, headers, body, error, stale)
-//	                        status 0: no answer, and error says why
+//	invoke(id, length, remainingMs)
+//	                        the function's name on a line, then the event in JSON
+//	received(id, status, length, bodyAt, stale)
+//	                        the answer's headers, names and values in turn on lines,
+//	                        then the body. Status 0: there is none, and the text says
+//	                        why
 //
-// Each call crosses with strings and numbers only, once per direction: crossing
-// header by header costs more than the work itself.
+// After each call it lets the program run until it waits again. By way of syscall/js,
+// which both ways are usually gone, a call costs ten crossings and what they leave to
+// the garbage collector, a tenth of a warm invocation.
 //
 // There are two builds. With tag jwt it can check tokens, which takes code that
-// nobody else should have to load; see authorizer.
+// nobody else should have to load; see authorizer. With tag edge, which both have,
+// digests are Node's.
 package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
-	"syscall/js"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"unsafe"
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
@@ -50,60 +55,105 @@ import (
 	"oncegate/internal/config"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
+
+//go:wasmimport oncegate setting
+func hostSetting(name string) int32
+
+//go:wasmimport oncegate take
+func hostTake(at unsafe.Pointer)
+
+//go:wasmimport oncegate ready
+func hostReady(endpoint, keysURL string)
+
+//go:wasmimport oncegate send
+func hostSend(id uint32, request, body string, limitMs uint32)
+
+//go:wasmimport oncegate fetchKeys
+func hostFetchKeys(id, limitMs uint32)
+
+//go:wasmimport oncegate done
+func hostDone(id uint32, resultJSON string)
+
+//go:wasmimport oncegate log
+func hostLog(line string)
+
+//go:wasmimport oncegate random
+func hostRandom(at unsafe.Pointer, length uint32)
+
+// taken is the text that was announced.
+func taken(length int32) []byte {
+	text := make([]byte, length)
+	hostTake(unsafe.Pointer(unsafe.SliceData(text)))
+	return text
+}
+
+func setting(name string) string {
+	if length := hostSetting(name); length > 0 {
+		return string(taken(length))
+	}
+	return ""
+}
+
+// entropy is Node's.
+type entropy struct{}
+
+func (entropy) Read(p []byte) (int, error) {
+	hostRandom(unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p)))
+	return len(p), nil
+}
 
 // answerReserve is kept of an invocation's time for the way back to CloudFront.
 const answerReserve = 200 * time.Millisecond
 
+// What the exported functions below work on; set before the handler may call them.
+var (
+	functions *edge.Functions
+	requests  = &sender{pending: map[uint32]chan reply{}}
+)
+
 func main() {
-	if err := run(js.Global().Get("oncegate")); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "oncegate:", err)
 		os.Exit(1)
 	}
 }
 
 // run sets the functions up and serves them for good.
-func run(host js.Value) error {
-	conf, err := config.Parse([]byte(host.Get("config").String()))
+func run() error {
+	conf, err := config.Parse([]byte(setting("config")))
 	if err != nil {
 		return fmt.Errorf("config.json: %w", err)
 	}
-	env := func(name string) string {
-		if v := host.Get("env").Get(name); v.Type() == js.TypeString {
-			return v.String()
-		}
-		return ""
-	}
-	endpoint, err := s3wire.NewEndpoint(conf.Bucket, conf.Region, env("AWS_ENDPOINT_URL_S3"))
+	override, viewerScheme := setting("AWS_ENDPOINT_URL_S3"), setting("ONCEGATE_VIEWER_SCHEME")
+	endpoint, err := s3wire.NewEndpoint(conf.Bucket, conf.Region, override)
 	if err != nil {
 		return err
 	}
-	sender := newSender(host)
-	client := s3wire.New(conf.Bucket, conf.Region, endpoint, aws.Credentials{
-		AccessKeyID:     env("AWS_ACCESS_KEY_ID"),
-		SecretAccessKey: env("AWS_SECRET_ACCESS_KEY"),
-		SessionToken:    env("AWS_SESSION_TOKEN"),
-	}, sender, time.Now)
-	functions := setup.New(conf, client.Records(), client, env("ONCEGATE_VIEWER_SCHEME"), slog.New(newLogHandler(host)))
-	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
-	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), sender, local); err != nil {
+	client := s3wire.New(conf.Bucket, conf.Region, endpoint, sigv4.Credentials{
+		AccessKeyID:     setting("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: setting("AWS_SECRET_ACCESS_KEY"),
+		SessionToken:    setting("AWS_SESSION_TOKEN"),
+	}, requests, time.Now)
+	functions = setup.New(conf, client.Records(), client, entropy{}, viewerScheme, func(line []byte) { hostLog(string(line)) })
+	local := viewerScheme == "http" && override != ""
+	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), requests, local); err != nil {
 		return err
 	}
-
-	host.Set("endpoint", map[string]any{"scheme": endpoint.Scheme, "host": endpoint.Host})
-	host.Set("received", js.FuncOf(sender.received))
-	host.Set("invoke", js.FuncOf(func(_ js.Value, args []js.Value) any {
-		id, name, event := args[0].Int(), args[1].String(), args[2].String()
-		deadline := time.Now().Add(time.Duration(args[3].Int())*time.Millisecond - answerReserve)
-		// A callback must not block, and the decision waits for S3.
-		go func() {
-			result := functions.Handle(context.Background(), name, []byte(event), deadline)
-			host.Call("done", id, string(result))
-		}()
-		return nil
-	}))
-	host.Call("ready")
+	hostReady(endpoint.Scheme+"://"+endpoint.Host, conf.Auth.JWT.JWKS)
 	select {}
+}
+
+// invoke is called by the handler. It must not wait, and the decision waits for S3.
+//
+//go:wasmexport invoke
+func invoke(id uint32, length, remainingMs int32) {
+	deadline := time.Now().Add(time.Duration(remainingMs)*time.Millisecond - answerReserve)
+	name, event, _ := strings.Cut(string(taken(length)), "\n")
+	go func() {
+		hostDone(id, string(functions.Handle(context.Background(), name, event, deadline)))
+	}()
 }
 
 // newAuthorizer decides who may mint. local tells that this is not the real edge,
@@ -113,7 +163,7 @@ func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, loc
 	case config.AuthNone:
 		return nil, nil
 	case config.AuthAPIKey:
-		return apikey.NewAuthorizer(index, setup.Clock{}, rand.Reader), nil
+		return apikey.NewAuthorizer(index, setup.Clock{}, entropy{}), nil
 	case config.AuthJWT:
 		if conf.Auth.JWT.Local() && !local {
 			return nil, errors.New("auth.jwt.jwks is not https, which is for the local edge alone")
@@ -125,11 +175,9 @@ func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, loc
 
 // sender is s3wire.Sender by way of the Node handler.
 type sender struct {
-	host js.Value
-
 	mu      sync.Mutex
-	lastID  int
-	pending map[int]chan reply
+	lastID  uint32
+	pending map[uint32]chan reply
 }
 
 type reply struct {
@@ -137,26 +185,20 @@ type reply struct {
 	err error
 }
 
-func newSender(host js.Value) *sender {
-	return &sender{host: host, pending: map[int]chan reply{}}
-}
-
 // Send implements s3wire.Sender. The handler ends every request within limit, so
 // there is no timer here.
-func (s *sender) Send(ctx context.Context, limit time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
-	var lines strings.Builder
-	for name, values := range header {
-		for _, value := range values {
-			lines.WriteString(name + "\n" + value + "\n")
-		}
+func (s *sender) Send(_ context.Context, limit time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
+	request := make([]byte, 0, 2048)
+	request = append(append(append(request, method...), '\n'), target...)
+	for _, h := range headers {
+		request = append(append(request, '\n'), h.Name...)
+		request = append(append(request, '\n'), h.Value...)
 	}
-	return s.await(func(id int) {
-		s.host.Call("send", id, method, target, strings.TrimSuffix(lines.String(), "\n"), string(body), limit.Milliseconds())
-	})
+	return s.await(func(id uint32) { hostSend(id, string(request), string(body), uint32(limit.Milliseconds())) })
 }
 
 // await has a request made and waits for its outcome.
-func (s *sender) await(request func(id int)) (s3wire.Reply, error) {
+func (s *sender) await(request func(id uint32)) (s3wire.Reply, error) {
 	answered := make(chan reply, 1)
 	s.mu.Lock()
 	s.lastID++
@@ -169,54 +211,31 @@ func (s *sender) await(request func(id int)) (s3wire.Reply, error) {
 }
 
 // received is called by the handler with the outcome of a request.
-func (s *sender) received(_ js.Value, args []js.Value) any {
-	id, status := args[0].Int(), args[1].Int()
-	s.mu.Lock()
-	answered := s.pending[id]
-	delete(s.pending, id)
-	s.mu.Unlock()
+//
+//go:wasmexport received
+func received(id uint32, status, length, bodyAt, stale int32) {
+	text := taken(length)
+	requests.mu.Lock()
+	answered := requests.pending[id]
+	delete(requests.pending, id)
+	requests.mu.Unlock()
 	if answered == nil {
-		return nil
+		return
 	}
 	if status == 0 {
-		err := errors.New(args[4].String())
-		if args[5].Bool() {
+		err := errors.New(string(text))
+		if stale != 0 {
 			err = fmt.Errorf("%w: %w", s3index.ErrStale, err)
 		}
 		answered <- reply{err: err}
-		return nil
+		return
 	}
-	header := http.Header{}
-	for line := range strings.Lines(args[2].String()) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-		header.Add(name, value)
+	r := s3wire.Reply{Status: int(status), Body: text[bodyAt:]}
+	for lines := string(text[:bodyAt]); lines != ""; {
+		var h s3wire.Header
+		h.Name, lines, _ = strings.Cut(lines, "\n")
+		h.Value, lines, _ = strings.Cut(lines, "\n")
+		r.Headers = append(r.Headers, h)
 	}
-	answered <- reply{Reply: s3wire.Reply{Status: status, Header: header, Body: []byte(args[3].String())}}
-	return nil
-}
-
-// newLogHandler writes one JSON object per line, with the keys that Lambda's JSON
-// log format uses for time, level and message:
-// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
-func newLogHandler(host js.Value) slog.Handler {
-	return slog.NewJSONHandler(logWriter{host}, &slog.HandlerOptions{
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 {
-				switch a.Key {
-				case slog.TimeKey:
-					a.Key = "timestamp"
-				case slog.MessageKey:
-					a.Key = "message"
-				}
-			}
-			return a
-		},
-	})
-}
-
-type logWriter struct{ host js.Value }
-
-func (w logWriter) Write(line []byte) (int, error) {
-	w.host.Call("log", string(line))
-	return len(line), nil
+	answered <- reply{Reply: r}
 }

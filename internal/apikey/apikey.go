@@ -16,10 +16,7 @@
 package apikey
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -29,7 +26,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"oncegate/internal/digest"
 	"oncegate/internal/onetime"
+	"oncegate/internal/strictjson"
 )
 
 const (
@@ -71,14 +70,13 @@ func Parse(key string) (ID, error) {
 	if key[bodyLength:] != checksum(key[:bodyLength]) {
 		return "", ErrChecksum
 	}
-	sum := sha256.Sum256([]byte(key))
-	return ID(hex.EncodeToString(sum[:])), nil
+	return ID(digest.Hex([]byte(key))), nil
 }
 
 // ParseID checks that s is an ID.
 func ParseID(s string) (ID, error) {
-	if len(s) != 2*sha256.Size || !lowerHex(s) {
-		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", 2*sha256.Size)
+	if len(s) != 2*digest.Size || !lowerHex(s) {
+		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", 2*digest.Size)
 	}
 	return ID(s), nil
 }
@@ -119,11 +117,14 @@ func NewRecord(label string, now time.Time) (Record, error) {
 
 // Marshal writes the record as it is stored.
 func (r Record) Marshal() []byte {
-	body, err := json.Marshal(r)
-	if err != nil {
-		panic(err) // a string and times of this millennium cannot fail to encode
+	var w strictjson.Writer
+	w.Int("version", int64(r.Version))
+	w.String("label", r.Label)
+	w.Time("created", r.Created)
+	if !r.Revoked.IsZero() {
+		w.Time("revoked", r.Revoked)
 	}
-	return body
+	return w.Bytes()
 }
 
 // ParseRecord reads a stored record and checks that it makes sense.
@@ -131,14 +132,19 @@ func ParseRecord(body []byte) (Record, error) {
 	if len(body) > maxRecordBytes {
 		return Record{}, fmt.Errorf("record of a key: %d bytes, at most %d are allowed", len(body), maxRecordBytes)
 	}
-	var r Record
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&r); err != nil {
+	document, err := strictjson.Parse(string(body))
+	if err != nil {
 		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return Record{}, errors.New("record of a key: more than one JSON value")
+	fields := strictjson.Of(document)
+	r := Record{
+		Version: int(fields.Int("version")),
+		Label:   fields.Text("label"),
+		Created: fields.Time("created"),
+		Revoked: fields.Time("revoked"),
+	}
+	if err := fields.Done(); err != nil {
+		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
 	}
 	if r.Version != recordVersion {
 		return Record{}, fmt.Errorf("record of a key: version %d, only %d is known", r.Version, recordVersion)

@@ -1,10 +1,11 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"oncegate/internal/strictjson"
 )
 
 // Acceptance says whether the first version of every upload is copied to
@@ -22,8 +23,8 @@ type Acceptance struct {
 // holds the key of the signatures; the key itself is never in the settings, which
 // are packed beside the edge code.
 type Webhook struct {
-	URL    string `json:"url"`
-	Secret string `json:"secret"`
+	URL    string
+	Secret string
 }
 
 // Local tells that the webhook is on this machine, by plain http.
@@ -36,66 +37,66 @@ func (a Acceptance) MarshalJSON() ([]byte, error) {
 	if !a.On {
 		return []byte("false"), nil
 	}
-	fields := map[string]any{"removeAfterDays": a.RemoveAfterDays}
+	var w, webhook strictjson.Writer
+	w.Int("removeAfterDays", int64(a.RemoveAfterDays))
 	if a.Webhook.URL != "" {
-		fields["webhook"] = a.Webhook
+		webhook.String("url", a.Webhook.URL)
+		webhook.String("secret", a.Webhook.Secret)
+		w.Raw("webhook", webhook.Bytes())
 	}
-	return json.Marshal(fields)
+	return w.Bytes(), nil
 }
 
-func setAcceptance(c *Config, raw json.RawMessage) error {
+func setAcceptance(c *Config, raw strictjson.Value) error {
 	on := Acceptance{On: true, RemoveAfterDays: KeepValidDays}
-	switch string(raw) {
-	case "false":
+	if yes, ok := raw.Bool(); ok {
 		c.Acceptance = Acceptance{}
-		return nil
-	case "true":
-		c.Acceptance = on
+		if yes {
+			c.Acceptance = on
+		}
 		return nil
 	}
-	fields, problems, err := object(raw)
-	if err != nil || len(problems) > 0 {
+	if raw.Kind != strictjson.Object || len(twice(raw)) > 0 {
 		return fmt.Errorf("is %s: %s", shown(raw), acceptanceRule)
 	}
-	for _, f := range fields {
+	for _, f := range raw.Members {
 		var err error
-		switch f.name {
+		switch f.Name {
 		case "removeAfterDays":
-			var n int
-			if isNull(f.value) || json.Unmarshal(f.value, &n) != nil || n < KeepValidDays || n > 3650 {
-				err = fmt.Errorf("is %s", shown(f.value))
+			n, ok := f.Int()
+			if !ok || n < int64(KeepValidDays) || n > 3650 {
+				err = fmt.Errorf("is %s", shown(f.Value))
 			}
-			on.RemoveAfterDays = n
+			on.RemoveAfterDays = int(n)
 		case "webhook":
-			on.Webhook, err = parseWebhook(f.value)
+			on.Webhook, err = parseWebhook(f.Value)
 		default:
 			err = errors.New("is unknown")
 		}
 		if err != nil {
-			return fmt.Errorf("is %s: %s %w: %s", shown(raw), f.name, err, acceptanceRule)
+			return fmt.Errorf("is %s: %s %w: %s", shown(raw), f.Name, err, acceptanceRule)
 		}
 	}
 	c.Acceptance = on
 	return nil
 }
 
-func parseWebhook(raw json.RawMessage) (w Webhook, err error) {
-	fields, problems, err := object(raw)
-	if err != nil || len(problems) > 0 {
+func parseWebhook(raw strictjson.Value) (w Webhook, err error) {
+	if raw.Kind != strictjson.Object || len(twice(raw)) > 0 {
 		return w, fmt.Errorf("is %s", shown(raw))
 	}
-	for _, f := range fields {
-		s, ok := text(f.value)
-		switch f.name {
+	for _, f := range raw.Members {
+		s, ok := f.Text()
+		switch f.Name {
 		case "url":
 			w.URL, ok = s, ok && validKeysURL(s)
 		case "secret":
 			w.Secret, ok = s, ok && validParameter(s)
 		default:
-			return w, fmt.Errorf("has unknown field %q", f.name)
+			return w, fmt.Errorf("has unknown field %q", f.Name)
 		}
 		if !ok {
-			return w, fmt.Errorf("%s is %s", f.name, shown(f.value))
+			return w, fmt.Errorf("%s is %s", f.Name, shown(f.Value))
 		}
 	}
 	if w.URL == "" || w.Secret == "" {

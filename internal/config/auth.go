@@ -1,11 +1,12 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"oncegate/internal/strictjson"
 )
 
 // Auth is who may mint. JWT is set exactly when Kind is AuthJWT.
@@ -34,27 +35,31 @@ func (j JWT) Local() bool { return strings.HasPrefix(j.JWKS, "http://") }
 
 // MarshalJSON writes Auth as config.json has it.
 func (a Auth) MarshalJSON() ([]byte, error) {
-	if a.Kind == AuthJWT {
-		return json.Marshal(map[string]JWT{AuthJWT: a.JWT})
+	if a.Kind != AuthJWT {
+		return strictjson.AppendString(nil, a.Kind), nil
 	}
-	return json.Marshal(a.Kind)
+	var jwt, auth strictjson.Writer
+	jwt.String("issuer", a.JWT.Issuer)
+	jwt.String("audience", a.JWT.Audience)
+	jwt.String("jwks", a.JWT.JWKS)
+	auth.Raw(AuthJWT, jwt.Bytes())
+	return auth.Bytes(), nil
 }
 
 const authRule = `allowed are "none", "api-key" and {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…"}}`
 
-func setAuth(c *Config, raw json.RawMessage) error {
-	if s, ok := text(raw); ok {
+func setAuth(c *Config, raw strictjson.Value) error {
+	if s, ok := raw.Text(); ok {
 		if s != AuthNone && s != AuthAPIKey {
 			return fmt.Errorf("is %s: %s", shown(raw), authRule)
 		}
 		c.Auth = Auth{Kind: s}
 		return nil
 	}
-	fields, problems, err := object(raw)
-	if err != nil || len(problems) > 0 || len(fields) != 1 || fields[0].name != AuthJWT {
+	if raw.Kind != strictjson.Object || len(raw.Members) != 1 || raw.Members[0].Name != AuthJWT {
 		return fmt.Errorf("is %s: %s", shown(raw), authRule)
 	}
-	j, err := parseJWT(fields[0].value)
+	j, err := parseJWT(raw.Members[0].Value)
 	if err != nil {
 		return fmt.Errorf("is %s: jwt: %w: %s", shown(raw), err, authRule)
 	}
@@ -62,17 +67,16 @@ func setAuth(c *Config, raw json.RawMessage) error {
 	return nil
 }
 
-func parseJWT(raw json.RawMessage) (j JWT, err error) {
-	fields, problems, err := object(raw)
-	if err != nil {
+func parseJWT(raw strictjson.Value) (j JWT, err error) {
+	if raw.Kind != strictjson.Object {
 		return j, errors.New("want an object")
 	}
-	if len(problems) > 0 {
+	if problems := twice(raw); len(problems) > 0 {
 		return j, errors.New(problems[0])
 	}
-	for _, f := range fields {
-		s, ok := text(f.value)
-		switch f.name {
+	for _, f := range raw.Members {
+		s, ok := f.Text()
+		switch f.Name {
 		case "issuer":
 			j.Issuer, ok = s, ok && validClaim(s)
 		case "audience":
@@ -80,10 +84,10 @@ func parseJWT(raw json.RawMessage) (j JWT, err error) {
 		case "jwks":
 			j.JWKS, ok = s, ok && validKeysURL(s)
 		default:
-			return j, fmt.Errorf("unknown field %q", f.name)
+			return j, fmt.Errorf("unknown field %q", f.Name)
 		}
 		if !ok {
-			return j, fmt.Errorf("%s is %s", f.name, shown(f.value))
+			return j, fmt.Errorf("%s is %s", f.Name, shown(f.Value))
 		}
 	}
 	if j.Issuer == "" || j.Audience == "" || j.JWKS == "" {

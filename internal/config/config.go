@@ -44,14 +44,14 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"oncegate/internal/strictjson"
 )
 
 // Config is what config.json says, defaults filled in. Only Parse and Load make
@@ -138,10 +138,19 @@ func Load(path string) (Config, error) {
 
 // Parse reads one config.json. It reports every wrong field, not only the first.
 func Parse(data []byte) (Config, error) {
-	fields, problems, err := object(data)
-	if err != nil {
+	const want = "want one JSON object, {\"bucket\": \"…\"}"
+	document, err := strictjson.Parse(string(data))
+	switch {
+	case errors.Is(err, strictjson.ErrEmpty):
+		return Config{}, errors.New("document is empty: " + want)
+	case errors.Is(err, strictjson.ErrMore):
+		return Config{}, errors.New("something follows the closing brace: " + want)
+	case err != nil:
 		return Config{}, err
+	case document.Kind != strictjson.Object:
+		return Config{}, errors.New("document is not an object: " + want)
 	}
+	problems := twice(document)
 	c := Config{
 		Region:         DefaultRegion,
 		Expires:        DefaultExpires,
@@ -152,20 +161,20 @@ func Parse(data []byte) (Config, error) {
 		Auth:           Auth{Kind: AuthNone},
 		Deploy:         defaultDeploy(),
 	}
-	for _, f := range fields {
-		set, ok := setters[f.name]
+	for _, f := range document.Members {
+		set, ok := setters[f.Name]
 		if !ok {
-			set, ok = deploySetters[f.name]
+			set, ok = deploySetters[f.Name]
 		}
 		if !ok {
-			problems = append(problems, fmt.Sprintf("unknown field %q: allowed are %s", f.name, fieldNames))
+			problems = append(problems, fmt.Sprintf("unknown field %q: allowed are %s", f.Name, fieldNames))
 			continue
 		}
-		if err := set(&c, f.value); err != nil {
-			problems = append(problems, f.name+" "+err.Error())
+		if err := set(&c, f.Value); err != nil {
+			problems = append(problems, f.Name+" "+err.Error())
 		}
 	}
-	if !named(fields, "bucket") {
+	if document.Get("bucket").Kind == strictjson.Absent {
 		problems = append(problems, "bucket is missing: "+bucketRule)
 	}
 	switch {
@@ -207,17 +216,17 @@ const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, write
 
 // setters checks and stores one field each. Their errors continue the sentence
 // that begins with the field's name.
-var setters = map[string]func(*Config, json.RawMessage) error{
-	"bucket": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+var setters = map[string]func(*Config, strictjson.Value) error{
+	"bucket": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		if !ok || !validBucket(s) {
 			return fmt.Errorf("is %s: %s", shown(raw), bucketRule)
 		}
 		c.Bucket = s
 		return nil
 	},
-	"region": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+	"region": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		if !ok || !validRegion(s) {
 			return fmt.Errorf("is %s: allowed is a Region code such as us-east-1", shown(raw))
 		}
@@ -226,9 +235,9 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 	},
 	"expires":    seconds(func(c *Config) *time.Duration { return &c.Expires }),
 	"maxExpires": seconds(func(c *Config) *time.Duration { return &c.MaxExpires }),
-	"maxBytes": func(c *Config, raw json.RawMessage) error {
-		var bytes int64
-		if isNull(raw) || json.Unmarshal(raw, &bytes) != nil || bytes < 1 || bytes > MaxUpload {
+	"maxBytes": func(c *Config, raw strictjson.Value) error {
+		bytes, ok := raw.Int()
+		if !ok || bytes < 1 || bytes > MaxUpload {
 			return fmt.Errorf("is %s: allowed are bytes from 1 to %d", shown(raw), int64(MaxUpload))
 		}
 		c.MaxBytes = bytes
@@ -239,25 +248,24 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 	"auth":       setAuth,
 	"ownerApi":   boolean(func(c *Config) *bool { return &c.OwnerAPI }),
 	"acceptance": setAcceptance,
-	"firstVersion": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+	"firstVersion": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		if !ok || s != Conditional && s != Listed {
 			return fmt.Errorf("is %s: allowed are %q and %q", shown(raw), Conditional, Listed)
 		}
 		c.FirstVersion = s
 		return nil
 	},
-	"allowedOrigins": func(c *Config, raw json.RawMessage) error {
-		var items []json.RawMessage
-		if isNull(raw) || json.Unmarshal(raw, &items) != nil {
+	"allowedOrigins": func(c *Config, raw strictjson.Value) error {
+		if raw.Kind != strictjson.Array {
 			return fmt.Errorf("is %s: %s", shown(raw), originsRule)
 		}
-		origins := make([]string, 0, len(items))
+		origins := make([]string, 0, len(raw.Members))
 		seen := map[string]bool{}
-		for _, item := range items {
-			s, ok := text(item)
+		for _, item := range raw.Members {
+			s, ok := item.Text()
 			if !ok || s != "*" && !validOrigin(s) {
-				return fmt.Errorf("has %s: %s", shown(item), originsRule)
+				return fmt.Errorf("has %s: %s", shown(item.Value), originsRule)
 			}
 			if seen[s] {
 				return fmt.Errorf("has %q twice", s)
@@ -274,11 +282,11 @@ var setters = map[string]func(*Config, json.RawMessage) error{
 	"writeOnce": boolean(func(c *Config) *bool { return &c.WriteOnce }),
 }
 
-func seconds(of func(*Config) *time.Duration) func(*Config, json.RawMessage) error {
-	return func(c *Config, raw json.RawMessage) error {
-		var n int64
+func seconds(of func(*Config) *time.Duration) func(*Config, strictjson.Value) error {
+	return func(c *Config, raw strictjson.Value) error {
+		n, ok := raw.Int()
 		limit := int64(MaxExpires / time.Second)
-		if isNull(raw) || json.Unmarshal(raw, &n) != nil || n < 1 || n > limit {
+		if !ok || n < 1 || n > limit {
 			return fmt.Errorf("is %s: allowed are whole seconds from 1 to %d", shown(raw), limit)
 		}
 		*of(c) = time.Duration(n) * time.Second
@@ -286,90 +294,23 @@ func seconds(of func(*Config) *time.Duration) func(*Config, json.RawMessage) err
 	}
 }
 
-type field struct {
-	name  string
-	value json.RawMessage
-}
-
-// object splits a document into its fields, in order. It walks the tokens itself
-// because json.Unmarshal matches names without regard to case and lets the last
-// of two equal names win.
-func object(data []byte) (fields []field, problems []string, err error) {
-	const want = "want one JSON object, {\"bucket\": \"…\"}"
-	d := json.NewDecoder(bytes.NewReader(data))
-	t, err := d.Token()
-	if errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("document is empty: " + want)
-	}
-	if err != nil {
-		return nil, nil, malformed(d, err)
-	}
-	if t != json.Delim('{') {
-		return nil, nil, errors.New("document is not an object: " + want)
-	}
+// twice says which fields of an object are given more than once.
+func twice(object strictjson.Value) (problems []string) {
 	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, nil, malformed(d, err)
+	for _, f := range object.Members {
+		if seen[f.Name] {
+			problems = append(problems, fmt.Sprintf("field %q is given twice", f.Name))
 		}
-		name := t.(string) // the decoder lets nothing but a string stand here
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, nil, malformed(d, err)
-		}
-		if seen[name] {
-			problems = append(problems, fmt.Sprintf("field %q is given twice", name))
-		}
-		seen[name] = true
-		fields = append(fields, field{name, value})
+		seen[f.Name] = true
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, nil, malformed(d, err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("something follows the closing brace: " + want)
-	}
-	return fields, problems, nil
-}
-
-func malformed(d *json.Decoder, err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("not valid JSON near byte %d: %w", d.InputOffset(), err)
-}
-
-func named(fields []field, name string) bool {
-	for _, f := range fields {
-		if f.name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
-
-// text is the JSON string in raw; null, which encoding/json would take as "leave
-// it alone", is none.
-func text(raw json.RawMessage) (string, bool) {
-	var s string
-	if isNull(raw) || json.Unmarshal(raw, &s) != nil {
-		return "", false
-	}
-	return s, true
+	return problems
 }
 
 // shown is raw, short enough for one line.
-func shown(raw json.RawMessage) string {
-	s := string(raw)
-	var line bytes.Buffer
-	if json.Compact(&line, raw) == nil {
-		s = line.String()
-	}
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:80]) + "…"
+func shown(raw strictjson.Value) string {
+	s := raw.Compact()
+	if utf8.RuneCountInString(s) > 80 {
+		return string([]rune(s)[:80]) + "…"
 	}
 	return s
 }

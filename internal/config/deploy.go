@@ -1,11 +1,12 @@
 package config
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
+
+	"oncegate/internal/strictjson"
 )
 
 // Deploy is what only the CDK app and the local edge act on: the shape of the
@@ -88,9 +89,9 @@ func defaultDeploy() Deploy {
 }
 
 // deploySetters are the setters of Deploy.
-var deploySetters = map[string]func(*Config, json.RawMessage) error{
-	"name": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+var deploySetters = map[string]func(*Config, strictjson.Value) error{
+	"name": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		if !ok || len(s) > 40 || !label(s) || !lower(s[0]) {
 			return fmt.Errorf("is %s: allowed are 1 to 40 of a-z, 0-9 and hyphen, beginning with a letter and not ending with a hyphen", shown(raw))
 		}
@@ -104,18 +105,18 @@ var deploySetters = map[string]func(*Config, json.RawMessage) error{
 	"nodeRuntime":     oneOf(func(c *Config) *string { return &c.Deploy.NodeRuntime }, Node22, Node24),
 	"keepExpiredDays": whole(KeepValidDays+1, 3650, "days", func(c *Config) *int { return &c.Deploy.KeepExpiredDays }),
 	"keepUploadsDays": whole(0, 36500, "days, 0 for ever", func(c *Config) *int { return &c.Deploy.KeepUploadsDays }),
-	"domain": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+	"domain": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		if !ok || len(s) > 253 || !strings.Contains(s, ".") || !labels(s) {
 			return fmt.Errorf("is %s: allowed is a lower-case host name such as upload.example.com", shown(raw))
 		}
 		c.Deploy.Domain = s
 		return nil
 	},
-	"certificateArn": func(c *Config, raw json.RawMessage) error {
+	"certificateArn": func(c *Config, raw strictjson.Value) error {
 		// CloudFront takes certificates from us-east-1 only:
 		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
-		s, ok := text(raw)
+		s, ok := raw.Text()
 		account, id, cut := strings.Cut(strings.TrimPrefix(s, "arn:aws:acm:us-east-1:"), ":certificate/")
 		if !ok || !cut || len(account) != 12 || !only(account, digit) || !label(id) {
 			return fmt.Errorf("is %s: allowed is the ARN of an ACM certificate in us-east-1, arn:aws:acm:us-east-1:<account>:certificate/<id>", shown(raw))
@@ -128,8 +129,8 @@ var deploySetters = map[string]func(*Config, json.RawMessage) error{
 	// The range that AWS WAF takes for the limit of a rate-based rule.
 	"wafRate":    whole(10, 2_000_000_000, "requests in five minutes", func(c *Config) *int { return &c.Deploy.WAFRate }),
 	"accessLogs": boolean(func(c *Config) *bool { return &c.Deploy.AccessLogs }),
-	"alarmEmail": func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+	"alarmEmail": func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		user, host, cut := strings.Cut(s, "@")
 		if !ok || !cut || user == "" || !strings.Contains(host, ".") || !only(host, func(c byte) bool {
 			return lower(c) || digit(c) || c >= 'A' && c <= 'Z' || c == '-' || c == '.'
@@ -150,10 +151,10 @@ func (d Deploy) check() error {
 	return nil
 }
 
-func whole(least, most int, unit string, of func(*Config) *int) func(*Config, json.RawMessage) error {
-	return func(c *Config, raw json.RawMessage) error {
-		var n int64
-		if isNull(raw) || json.Unmarshal(raw, &n) != nil || n < int64(least) || n > int64(most) {
+func whole(least, most int, unit string, of func(*Config) *int) func(*Config, strictjson.Value) error {
+	return func(c *Config, raw strictjson.Value) error {
+		n, ok := raw.Int()
+		if !ok || n < int64(least) || n > int64(most) {
 			return fmt.Errorf("is %s: allowed are whole numbers from %d to %d (%s)", shown(raw), least, most, unit)
 		}
 		*of(c) = int(n)
@@ -161,23 +162,20 @@ func whole(least, most int, unit string, of func(*Config) *int) func(*Config, js
 	}
 }
 
-func boolean(of func(*Config) *bool) func(*Config, json.RawMessage) error {
-	return func(c *Config, raw json.RawMessage) error {
-		switch string(raw) {
-		case "true":
-			*of(c) = true
-		case "false":
-			*of(c) = false
-		default:
+func boolean(of func(*Config) *bool) func(*Config, strictjson.Value) error {
+	return func(c *Config, raw strictjson.Value) error {
+		b, ok := raw.Bool()
+		if !ok {
 			return fmt.Errorf("is %s: allowed are true and false", shown(raw))
 		}
+		*of(c) = b
 		return nil
 	}
 }
 
-func oneOf(of func(*Config) *string, values ...string) func(*Config, json.RawMessage) error {
-	return func(c *Config, raw json.RawMessage) error {
-		s, ok := text(raw)
+func oneOf(of func(*Config) *string, values ...string) func(*Config, strictjson.Value) error {
+	return func(c *Config, raw strictjson.Value) error {
+		s, ok := raw.Text()
 		for _, v := range values {
 			if ok && s == v {
 				*of(c) = v

@@ -3,20 +3,23 @@ package main
 import "slices"
 
 const (
-	gate    = "internal/onetime/gate.go"
-	claim   = "internal/onetime/claim.go"
-	put     = "internal/onetime/put.go"
-	url     = "internal/onetime/url.go"
-	budget  = "internal/onetime/budget.go"
-	mint    = "internal/onetime/mint.go"
-	entry   = "internal/onetime/entry.go"
-	edge    = "edge/edge.go"
-	refuse  = "edge/refusals.go"
-	cors    = "edge/cors.go"
-	answers = "edge/answers.go"
-	owners  = "edge/owner.go"
-	limits  = "internal/onetime/limits.go"
-	removed = "" // the new text of what is simply gone
+	gate     = "internal/onetime/gate.go"
+	claim    = "internal/onetime/claim.go"
+	put      = "internal/onetime/put.go"
+	url      = "internal/onetime/url.go"
+	budget   = "internal/onetime/budget.go"
+	mint     = "internal/onetime/mint.go"
+	entry    = "internal/onetime/entry.go"
+	edge     = "edge/edge.go"
+	edgeLog  = "edge/log.go"
+	edgeJSON = "edge/json.go"
+	reader   = "internal/strictjson/strictjson.go"
+	refuse   = "edge/refusals.go"
+	cors     = "edge/cors.go"
+	answers  = "edge/answers.go"
+	owners   = "edge/owner.go"
+	limits   = "internal/onetime/limits.go"
+	removed  = "" // the new text of what is simply gone
 )
 
 // mutants are all of them, in the order of the rules.

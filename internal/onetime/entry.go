@@ -1,12 +1,11 @@
 package onetime
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
+
+	"oncegate/internal/strictjson"
 )
 
 // entryVersion is written into every entry. An entry of another version was
@@ -58,19 +57,75 @@ type ExpiredEntry struct {
 }
 
 // Marshal writes the entry as it is stored.
-func (e ValidEntry) Marshal() []byte { return marshal(e) }
+func (e ValidEntry) Marshal() []byte {
+	var w strictjson.Writer
+	w.Int("version", int64(e.Version))
+	w.Time("created", e.Created)
+	w.Time("expires", e.Expires)
+	w.String("key", e.Key)
+	w.Raw("limits", e.Limits.Marshal())
+	w.StringIf("name", e.Name)
+	w.StringIf("label", e.Label)
+	w.StringIf("by", e.By)
+	return w.Bytes()
+}
 
 // Marshal writes the entry as it is stored.
-func (e UploadEntry) Marshal() []byte { return marshal(e) }
+func (e UploadEntry) Marshal() []byte {
+	var w strictjson.Writer
+	w.Int("version", int64(e.Version))
+	w.String("id", string(e.ID))
+	w.StringIf("label", e.Label)
+	w.StringIf("name", e.Name)
+	w.StringIf("by", e.By)
+	return w.Bytes()
+}
 
 // Marshal writes the entry as it is stored.
-func (e ExpiredEntry) Marshal() []byte { return marshal(e) }
+func (e ExpiredEntry) Marshal() []byte {
+	var w strictjson.Writer
+	w.Int("version", int64(e.Version))
+	w.String("reason", string(e.Reason))
+	w.Time("at", e.At)
+	w.String("nonce", e.Nonce)
+	w.StringIf("request", e.Request)
+	return w.Bytes()
+}
+
+// Marshal writes the limits as JSON, those that are set.
+func (l Limits) Marshal() []byte {
+	var w strictjson.Writer
+	w.IntIf("minBytes", l.MinBytes)
+	w.IntIf("maxBytes", l.MaxBytes)
+	w.StringIf("type", l.Type)
+	w.StringIf("sha256", l.SHA256)
+	return w.Bytes()
+}
 
 // ParseValidEntry reads a stored valid entry and checks that it makes sense.
 func ParseValidEntry(body []byte) (ValidEntry, error) {
-	var e ValidEntry
-	if err := unmarshal(body, &e, func() int { return e.Version }); err != nil {
+	fields, err := entryFields(body)
+	if err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
+	}
+	limits := fields.Object("limits")
+	e := ValidEntry{
+		Version: entryVersion,
+		Created: fields.Time("created"),
+		Expires: fields.Time("expires"),
+		Key:     fields.Text("key"),
+		Limits: Limits{
+			MinBytes: limits.Int("minBytes"),
+			MaxBytes: limits.Int("maxBytes"),
+			Type:     limits.Text("type"),
+			SHA256:   limits.Text("sha256"),
+		},
+		Name:  fields.Text("name"),
+		Label: fields.Text("label"),
+		By:    fields.Text("by"),
+	}
+	if err := errors.Join(fields.Done(), limits.Done()); err != nil {
+		return ValidEntry{}, fmt.Errorf("valid entry: not the JSON of an entry: %w", err)
 	}
 	if _, err := UploadKey("/" + e.Key); err != nil {
 		return ValidEntry{}, errors.New("valid entry: key is not an upload's")
@@ -86,9 +141,19 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 
 // ParseUploadEntry reads a stored upload entry and checks that it makes sense.
 func ParseUploadEntry(body []byte) (UploadEntry, error) {
-	var e UploadEntry
-	if err := unmarshal(body, &e, func() int { return e.Version }); err != nil {
+	fields, err := entryFields(body)
+	if err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
+	}
+	e := UploadEntry{
+		Version: entryVersion,
+		ID:      ID(fields.Text("id")),
+		Label:   fields.Text("label"),
+		Name:    fields.Text("name"),
+		By:      fields.Text("by"),
+	}
+	if err := fields.Done(); err != nil {
+		return UploadEntry{}, fmt.Errorf("upload entry: not the JSON of an entry: %w", err)
 	}
 	if _, err := ParseID(string(e.ID)); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
@@ -101,9 +166,19 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 
 // ParseExpiredEntry reads a stored expired entry and checks that it makes sense.
 func ParseExpiredEntry(body []byte) (ExpiredEntry, error) {
-	var e ExpiredEntry
-	if err := unmarshal(body, &e, func() int { return e.Version }); err != nil {
+	fields, err := entryFields(body)
+	if err != nil {
 		return ExpiredEntry{}, fmt.Errorf("expired entry: %w", err)
+	}
+	e := ExpiredEntry{
+		Version: entryVersion,
+		Reason:  Reason(fields.Text("reason")),
+		At:      fields.Time("at"),
+		Nonce:   fields.Text("nonce"),
+		Request: fields.Text("request"),
+	}
+	if err := fields.Done(); err != nil {
+		return ExpiredEntry{}, fmt.Errorf("expired entry: not the JSON of an entry: %w", err)
 	}
 	if e.Reason != Used && e.Reason != Revoked {
 		return ExpiredEntry{}, fmt.Errorf("expired entry: reason %q is neither %q nor %q", e.Reason, Used, Revoked)
@@ -114,30 +189,18 @@ func ParseExpiredEntry(body []byte) (ExpiredEntry, error) {
 	return e, nil
 }
 
-func marshal(entry any) []byte {
-	body, err := json.Marshal(entry)
-	if err != nil {
-		// Entries hold strings, integers and times of this millennium: none of
-		// them can fail to encode.
-		panic(err)
-	}
-	return body
-}
-
-func unmarshal(body []byte, entry any, version func() int) error {
+// entryFields are the fields of an entry of the known version, which is taken.
+func entryFields(body []byte) (*strictjson.Fields, error) {
 	if len(body) > maxEntryBytes {
-		return fmt.Errorf("%d bytes, at most %d are allowed", len(body), maxEntryBytes)
+		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(body), maxEntryBytes)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(entry); err != nil {
-		return fmt.Errorf("not the JSON of an entry: %w", err)
+	document, err := strictjson.Parse(string(body))
+	if err != nil {
+		return nil, fmt.Errorf("not the JSON of an entry: %w", err)
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return errors.New("more than one JSON value")
+	fields := strictjson.Of(document)
+	if v := fields.Int("version"); v != entryVersion {
+		return nil, fmt.Errorf("version %d, only %d is known", v, entryVersion)
 	}
-	if v := version(); v != entryVersion {
-		return fmt.Errorf("version %d, only %d is known", v, entryVersion)
-	}
-	return nil
+	return fields, nil
 }

@@ -65,6 +65,7 @@ func TestParseValidEntry(t *testing.T) {
 		{"limits that none can keep to", `{}`, `{"minBytes":2,"maxBytes":1}`, false},
 		{"sha256 with a line end", `{}`, `{"sha256":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"}`, false},
 		{"a name", `}}`, `},"name":"a b"}`, true},
+		{"unknown field", `}}`, `},"colour":"red"}`, false},
 		{"name that is a path", `}}`, `},"name":"../b"}`, false},
 		{"label of two lines", `}}`, `},"label":"a\nb"}`, false},
 		{"another version", `"version":1`, `"version":2`, false},

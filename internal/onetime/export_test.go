@@ -8,3 +8,6 @@ const (
 	MaxTries      = maxTries
 	UploadLife    = uploadLife
 )
+
+// NewUUID is how mint names objects.
+var NewUUID = newUUID

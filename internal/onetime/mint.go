@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // secretBytes is the entropy of a minted URL. Nobody keeps the secret: what proves
@@ -56,7 +54,7 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 	if err != nil {
 		return Minted{}, err
 	}
-	name, err := uuid.NewRandomFromReader(m.Entropy)
+	name, err := newUUID(m.Entropy)
 	if err != nil {
 		return Minted{}, refuse(Internal, fmt.Errorf("make object name: %w", err))
 	}
@@ -65,7 +63,7 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 		return Minted{}, refuse(Internal, err)
 	}
 	now := m.Clock.Now().UTC().Truncate(time.Second)
-	minted := Minted{Key: uploadPrefix + name.String(), Expires: now.Add(order.Life), Order: order}
+	minted := Minted{Key: uploadPrefix + name, Expires: now.Add(order.Life), Order: order}
 	minted.Path = "/" + minted.Key
 	minted.Query, err = m.Presigner.PresignMinted(ctx, minted.Key, secret, now, order.Life)
 	if err != nil {

@@ -14,11 +14,11 @@
 package onetime
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+
+	"oncegate/internal/digest"
 )
 
 // ID is a URL's fingerprint: 64 lower-case hex digits.
@@ -27,14 +27,13 @@ type ID string
 // Fingerprint hashes the exact bytes of a minted URL's path and query. Neither is
 // decoded, sorted or normalised first: another spelling is another URL.
 func Fingerprint(path, query string) ID {
-	sum := sha256.Sum256([]byte(path + "?" + query))
-	return ID(hex.EncodeToString(sum[:]))
+	return ID(digest.Hex([]byte(path + "?" + query)))
 }
 
 // ParseID checks that s is a fingerprint.
 func ParseID(s string) (ID, error) {
-	if !isLowerHex(s, sha256.Size*2) {
-		return "", fmt.Errorf("fingerprint %q: want %d lower-case hex digits", s, sha256.Size*2)
+	if !isLowerHex(s, digest.Size*2) {
+		return "", fmt.Errorf("fingerprint %q: want %d lower-case hex digits", s, digest.Size*2)
 	}
 	return ID(s), nil
 }

@@ -25,6 +25,7 @@ import (
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
 
 // The two clients must be one: whatever is in a subtest here is asserted of both,
@@ -41,7 +42,7 @@ type sender struct {
 	dial         string // address to connect to, host when empty
 }
 
-func (s sender) Send(ctx context.Context, limit time.Duration, method, target string, header http.Header, body []byte) (s3wire.Reply, error) {
+func (s sender) Send(ctx context.Context, limit time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	address := s.host
@@ -52,7 +53,9 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 	if err != nil {
 		return s3wire.Reply{}, err
 	}
-	request.Header = header.Clone()
+	for _, h := range headers {
+		request.Header.Add(h.Name, h.Value)
+	}
 	request.Host = s.host
 	request.Close = true
 	response, err := http.DefaultTransport.RoundTrip(request)
@@ -64,7 +67,13 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 	if err != nil {
 		return s3wire.Reply{}, err
 	}
-	return s3wire.Reply{Status: response.StatusCode, Header: response.Header, Body: answer}, nil
+	reply := s3wire.Reply{Status: response.StatusCode, Body: answer}
+	for name, values := range response.Header {
+		for _, value := range values {
+			reply.Headers = append(reply.Headers, s3wire.Header{Name: name, Value: value})
+		}
+	}
+	return reply, nil
 }
 
 func wireClient(t *testing.T, endpointURL string, key aws.Credentials) *s3wire.Client {
@@ -73,7 +82,11 @@ func wireClient(t *testing.T, endpointURL string, key aws.Credentials) *s3wire.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, key, sender{scheme: endpoint.Scheme, host: endpoint.Host}, time.Now)
+	return s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, wireKey(key), sender{scheme: endpoint.Scheme, host: endpoint.Host}, time.Now)
+}
+
+func wireKey(key aws.Credentials) sigv4.Credentials {
+	return sigv4.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken}
 }
 
 func sdkClient(endpointURL string, key aws.Credentials) *s3sdk.Client {
@@ -253,7 +266,7 @@ func TestSignedUploadsAtTheRealServer(t *testing.T) {
 	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
 		put := func(query string) int {
 			s := sender{scheme: "http", host: s3wire.ProductionHost(locals3test.Bucket, locals3test.Region), dial: strings.TrimPrefix(server.URL(), "http://")}
-			reply, err := s.Send(t.Context(), limit, http.MethodPut, "/uploads/x?"+query, http.Header{}, []byte("body"))
+			reply, err := s.Send(t.Context(), limit, http.MethodPut, "/uploads/x?"+query, nil, []byte("body"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -287,7 +300,7 @@ func TestProductionHostVerifies(t *testing.T) {
 	if endpoint.Scheme != "https" || endpoint.Host != "oncegate-test.s3.us-east-1.amazonaws.com" {
 		t.Fatalf("endpoint %+v", endpoint)
 	}
-	x := s3index.New(s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, testKey,
+	x := s3index.New(s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, wireKey(testKey),
 		sender{scheme: "http", host: endpoint.Host, dial: strings.TrimPrefix(server.URL(), "http://")}, time.Now))
 	id := newID(t, "")
 	version, err := x.Claim(t.Context(), limit, id, onetime.Used, []byte("{}"))

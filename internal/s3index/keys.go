@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -58,10 +57,10 @@ func (x *Index) ListKeys(ctx context.Context, limit time.Duration) ([]string, er
 			return ids, nil
 		}
 		if *page.Next == from {
-			return nil, &onetime.Fault{Op: op, Status: http.StatusOK, Err: errors.New("the next page is the same page")}
+			return nil, &onetime.Fault{Op: op, Status: 200, Err: errors.New("the next page is the same page")}
 		}
 		if len(ids) > maxKeys {
-			return nil, &onetime.Fault{Op: op, Status: http.StatusOK, Err: fmt.Errorf("more than %d keys", maxKeys)}
+			return nil, &onetime.Fault{Op: op, Status: 200, Err: fmt.Errorf("more than %d keys", maxKeys)}
 		}
 		from = *page.Next
 	}

@@ -23,7 +23,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"oncegate/internal/onetime"
@@ -202,16 +201,16 @@ func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime
 		from = *page.Next
 		left = limit - time.Since(began)
 	}
-	return nil, &onetime.Fault{Op: op, Status: http.StatusOK, Err: fmt.Errorf("more than %d pages", maxPages)}
+	return nil, &onetime.Fault{Op: op, Status: 200, Err: fmt.Errorf("more than %d pages", maxPages)}
 }
 
 // Statuses other than 200 that are definite answers. For a read 404 is one; for
 // writes and lists it is not, it means that the bucket is missing.
 var (
-	readAnswers  = map[int]error{http.StatusNotFound: onetime.ErrAbsent}
+	readAnswers  = map[int]error{404: onetime.ErrAbsent}
 	claimAnswers = map[int]error{
-		http.StatusPreconditionFailed: onetime.ErrExists,
-		http.StatusConflict:           onetime.ErrConflict,
+		412: onetime.ErrExists,
+		409: onetime.ErrConflict,
 	}
 )
 
@@ -221,7 +220,7 @@ func outcome(op string, answer Answer, err error, definite map[int]error) error 
 	switch {
 	case err != nil:
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
-	case answer.Status == http.StatusOK:
+	case answer.Status == 200:
 		return nil
 	case definite[answer.Status] != nil:
 		return definite[answer.Status]

@@ -5,22 +5,20 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"net/http"
 	"reflect"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
 
 // saying is an S3 that gives one answer to everything.
 type saying s3wire.Reply
 
-func (s saying) Send(context.Context, time.Duration, string, string, http.Header, []byte) (s3wire.Reply, error) {
+func (s saying) Send(context.Context, time.Duration, string, string, []s3wire.Header, []byte) (s3wire.Reply, error) {
 	return s3wire.Reply(s), nil
 }
 
@@ -30,7 +28,7 @@ func clientOf(t *testing.T, s3 saying) *s3wire.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s3wire.New("bucket", "us-east-1", endpoint, aws.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, s3, time.Now)
+	return s3wire.New("bucket", "us-east-1", endpoint, sigv4.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, s3, time.Now)
 }
 
 const list = `<?xml version="1.0" encoding="UTF-8"?>
@@ -112,9 +110,8 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, "", "", []byte(errorDocument))
 	id := onetime.Fingerprint("/path", "query")
 	f.Fuzz(func(t *testing.T, status int, name, value string, body []byte) {
-		header := http.Header{}
-		header.Set(name, value)
-		index := s3index.New(clientOf(t, saying{Status: status, Header: header, Body: body}))
+		headers := []s3wire.Header{{Name: name, Value: value}}
+		index := s3index.New(clientOf(t, saying{Status: status, Headers: headers, Body: body}))
 		_, read := index.ReadValid(t.Context(), time.Second, id)
 		reason, looked := index.HeadExpired(t.Context(), time.Second, id)
 		_, claimed := index.Claim(t.Context(), time.Second, id, onetime.Used, []byte("x"))

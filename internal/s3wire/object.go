@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -29,25 +28,24 @@ func (c *Client) Records() *Records { return &Records{s3index.New(c), c} }
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 func (r *Records) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
 	const op = "HeadObject"
-	header := http.Header{"X-Amz-Checksum-Mode": {"ENABLED"}}
-	reply, err := r.client.send(ctx, limit, http.MethodHead, "/"+key, "", header, nil)
+	reply, err := r.client.send(ctx, limit, "HEAD", "/"+key, "", []Header{{Name: "x-amz-checksum-mode", Value: "ENABLED"}}, nil)
 	switch {
 	case err != nil:
 		return onetime.Object{}, &onetime.Fault{Op: op, Stale: errors.Is(err, s3index.ErrStale), Err: err}
-	case reply.Status == http.StatusNotFound:
+	case reply.Status == 404:
 		return onetime.Object{}, onetime.ErrAbsent
-	case reply.Status != http.StatusOK:
+	case reply.Status != 200:
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status}
 	}
 	object := onetime.Object{
-		ETag:    reply.Header.Get("Etag"),
-		Version: reply.Header.Get("X-Amz-Version-Id"),
-		SHA256:  sha256Hex(reply.Header.Get("X-Amz-Checksum-Sha256")),
+		ETag:    reply.header("etag"),
+		Version: reply.header("x-amz-version-id"),
+		SHA256:  sha256Hex(reply.header("x-amz-checksum-sha256")),
 	}
-	if object.Size, err = strconv.ParseInt(reply.Header.Get("Content-Length"), 10, 64); err != nil {
+	if object.Size, err = strconv.ParseInt(reply.header("content-length"), 10, 64); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("content-length: %w", err)}
 	}
-	if object.Modified, err = http.ParseTime(reply.Header.Get("Last-Modified")); err != nil {
+	if object.Modified, err = time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", reply.header("last-modified")); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("last-modified: %w", err)}
 	}
 	return object, nil

@@ -1,41 +1,49 @@
-// Package s3wire makes S3 requests with nothing but the SDK's SigV4 signer and a
-// way to send bytes. It is the S3 client of the edge, where the whole SDK would
-// cost more to load than the work it does.
+// Package s3wire makes S3 requests with nothing but a signature and a way to send
+// bytes. It is the S3 client of the edge, where the SDK and net/http would cost more
+// to load than the work they do.
 package s3wire
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/xml"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
+	"oncegate/internal/digest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
+	"oncegate/internal/sigv4"
 )
 
 // Sender sends one request to the endpoint's host and returns its complete answer
 // within limit, or an error. It repeats nothing, and says with s3index.ErrStale
-// when a reused connection was dead. target is path and query; the header holds
-// Host as well.
+// when a reused connection was dead. target is path and query; headers hold Host as
+// well, their names are in lower case.
 type Sender interface {
-	Send(ctx context.Context, limit time.Duration, method, target string, header http.Header, body []byte) (Reply, error)
+	Send(ctx context.Context, limit time.Duration, method, target string, headers []Header, body []byte) (Reply, error)
 }
 
-// Reply is an answer to a Send.
+// Header is one line of a request's or an answer's header.
+type Header = sigv4.Pair
+
+// Reply is an answer to a Send. Of its headers those are read whose names begin with
+// x-amz-, etag, content-length and last-modified, in whatever case.
 type Reply struct {
-	Status int
-	Header http.Header
-	Body   []byte
+	Status  int
+	Headers []Header
+	Body    []byte
+}
+
+// header is the first header of this lower-case name.
+func (r Reply) header(name string) string {
+	for _, h := range r.Headers {
+		if strings.ToLower(h.Name) == name {
+			return h.Value
+		}
+	}
+	return ""
 }
 
 // Endpoint is where requests go: the bucket's own host, or some other S3 server,
@@ -69,11 +77,9 @@ func NewEndpoint(bucket, region, override string) (Endpoint, error) {
 type Client struct {
 	bucket, region string
 	endpoint       Endpoint
-	credentials    aws.Credentials
 	sender         Sender
 	now            func() time.Time
-	// The signer keeps the day's signing key of the role, so it is shared.
-	signer *v4.Signer
+	role           *sigv4.Signer
 }
 
 var (
@@ -83,186 +89,114 @@ var (
 
 // New returns a client that signs with these credentials. now is the time that
 // requests are signed with.
-func New(bucket, region string, endpoint Endpoint, credentials aws.Credentials, sender Sender, now func() time.Time) *Client {
+func New(bucket, region string, endpoint Endpoint, credentials sigv4.Credentials, sender Sender, now func() time.Time) *Client {
 	return &Client{
-		bucket:      bucket,
-		region:      region,
-		endpoint:    endpoint,
-		credentials: credentials,
-		sender:      sender,
-		now:         now,
-		signer:      newSigner(),
+		bucket:   bucket,
+		region:   region,
+		endpoint: endpoint,
+		sender:   sender,
+		now:      now,
+		role:     sigv4.New(credentials, region),
 	}
-}
-
-func newSigner() *v4.Signer {
-	return v4.NewSigner(func(o *v4.SignerOptions) {
-		o.DisableURIPathEscaping = true // S3 alone signs the path as it is sent
-	})
 }
 
 // Get implements s3index.Bucket.
 func (c *Client) Get(ctx context.Context, limit time.Duration, key string) (s3index.Answer, error) {
-	return c.object(ctx, limit, http.MethodGet, key, http.Header{}, nil)
+	return c.object(ctx, limit, "GET", key, nil, nil)
 }
 
 // Head implements s3index.Bucket.
 func (c *Client) Head(ctx context.Context, limit time.Duration, key string) (s3index.Answer, error) {
-	return c.object(ctx, limit, http.MethodHead, key, http.Header{}, nil)
+	return c.object(ctx, limit, "HEAD", key, nil, nil)
 }
 
 // Put implements s3index.Bucket.
 func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Object) (s3index.Answer, error) {
-	header := http.Header{}
-	header.Set("Content-Length", strconv.Itoa(len(object.Body)))
-	header.Set("Content-Type", object.ContentType)
+	headers := []Header{{Name: "content-type", Value: object.ContentType}}
 	for name, value := range object.Metadata {
-		header.Set(metadataPrefix+name, value)
+		headers = append(headers, Header{Name: metadataPrefix + name, Value: value})
 	}
 	if object.IfAbsent {
-		header.Set("If-None-Match", "*")
+		headers = append(headers, Header{Name: "if-none-match", Value: "*"})
 	}
-	return c.object(ctx, limit, http.MethodPut, object.Key, header, object.Body)
+	return c.object(ctx, limit, "PUT", object.Key, headers, object.Body)
 }
 
 // ListVersions implements s3index.Bucket.
 func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix string, from s3index.Marker) (s3index.Page, error) {
-	query := url.Values{"versions": {""}, "prefix": {prefix}, "encoding-type": {"url"}}
+	query := []sigv4.Pair{{Name: "versions"}, {Name: "prefix", Value: prefix}, {Name: "encoding-type", Value: "url"}}
 	if from != (s3index.Marker{}) {
-		query.Set("key-marker", from.Key)
-		query.Set("version-id-marker", from.VersionID)
+		query = append(query, sigv4.Pair{Name: "key-marker", Value: from.Key}, sigv4.Pair{Name: "version-id-marker", Value: from.VersionID})
 	}
-	reply, err := c.send(ctx, limit, http.MethodGet, "/", query.Encode(), http.Header{}, nil)
-	if err != nil || reply.Status != http.StatusOK {
+	reply, err := c.send(ctx, limit, "GET", "/", sigv4.Encode(query), nil, nil)
+	if err != nil || reply.Status != 200 {
 		return s3index.Page{Status: reply.Status}, err
 	}
-	return parseVersions(reply.Body)
+	return parseVersions(string(reply.Body))
 }
 
-const metadataPrefix = "X-Amz-Meta-"
+const metadataPrefix = "x-amz-meta-"
 
-func (c *Client) object(ctx context.Context, limit time.Duration, method, key string, header http.Header, body []byte) (s3index.Answer, error) {
-	reply, err := c.send(ctx, limit, method, "/"+key, "", header, body)
+func (c *Client) object(ctx context.Context, limit time.Duration, method, key string, headers []Header, body []byte) (s3index.Answer, error) {
+	reply, err := c.send(ctx, limit, method, "/"+key, "", headers, body)
 	if err != nil {
 		return s3index.Answer{}, err
 	}
 	answer := s3index.Answer{
 		Status:       reply.Status,
-		VersionID:    reply.Header.Get("X-Amz-Version-Id"),
-		DeleteMarker: reply.Header.Get("X-Amz-Delete-Marker") == "true",
+		VersionID:    reply.header("x-amz-version-id"),
+		DeleteMarker: reply.header("x-amz-delete-marker") == "true",
 		Metadata:     map[string]string{},
 		Body:         reply.Body,
 	}
-	for name := range reply.Header {
-		if short, ok := strings.CutPrefix(name, metadataPrefix); ok {
-			answer.Metadata[strings.ToLower(short)] = reply.Header.Get(name)
+	for _, h := range reply.Headers {
+		if name, ok := strings.CutPrefix(strings.ToLower(h.Name), metadataPrefix); ok {
+			answer.Metadata[name] = h.Value
 		}
 	}
 	return answer, nil
 }
 
+// emptyDigest is the SHA-256 of nothing, which is the body of every read.
+const emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 // send signs and sends a request. path and query are sent as they are: keys of the
 // index and of uploads need no escaping.
-func (c *Client) send(ctx context.Context, limit time.Duration, method, path, query string, header http.Header, body []byte) (Reply, error) {
+func (c *Client) send(ctx context.Context, limit time.Duration, method, path, query string, headers []Header, body []byte) (Reply, error) {
 	path = c.endpoint.path + path
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
-	header.Set("X-Amz-Content-Sha256", hash)
-	request := &http.Request{
-		Method:        method,
-		URL:           &url.URL{Scheme: c.endpoint.Scheme, Host: c.endpoint.Host, Path: path, RawQuery: query},
-		Host:          c.endpoint.Host,
-		Header:        header,
-		ContentLength: int64(len(body)),
+	hash := emptyDigest
+	if len(body) > 0 {
+		hash = digest.Hex(body)
 	}
-	if err := c.signer.SignHTTP(ctx, c.credentials, request, hash, "s3", c.region, c.now()); err != nil {
-		return Reply{}, fmt.Errorf("sign the request: %w", err)
+	headers = append(headers, Header{Name: "host", Value: c.endpoint.Host}, Header{Name: "x-amz-content-sha256", Value: hash})
+	headers = c.role.Sign(method, path, query, headers, hash, c.now())
+	if body != nil {
+		headers = append(headers, Header{Name: "content-length", Value: strconv.Itoa(len(body))})
 	}
-	header.Set("Host", c.endpoint.Host)
 	target := path
 	if query != "" {
 		target += "?" + query
 	}
-	return c.sender.Send(ctx, limit, method, target, header, body)
+	return c.sender.Send(ctx, limit, method, target, headers, body)
 }
 
-// PresignMinted implements onetime.Presigner. Its signer is used once: a signer keeps
-// one signing key for each Region and service and tells keys apart by access key and
-// day, not by secret. A shared one would sign a URL with the secret of another, and
-// derive the role's key anew for every request.
-func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, newSigner(), aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, key, nil, at, life)
+// PresignMinted implements onetime.Presigner. Its signer is used once: a Signer keeps
+// the day's key of the secret that it has.
+func (c *Client) PresignMinted(_ context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
+	minter := sigv4.New(sigv4.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, c.region)
+	return c.presign(minter, key, nil, at, life), nil
 }
 
 // PresignUpload implements onetime.Presigner.
-func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, c.signer, c.credentials, key, headers, at, life)
+func (c *Client) PresignUpload(_ context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
+	return c.presign(c.role, key, headers, at, life), nil
 }
 
-func (c *Client) presign(ctx context.Context, signer *v4.Signer, credentials aws.Credentials, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	host := ProductionHost(c.bucket, c.region)
-	// x-id is what the SDK's own presigner adds; with it both make the same URL.
-	query := "X-Amz-Expires=" + strconv.FormatInt(int64(life/time.Second), 10) + "&x-id=PutObject"
-	request := &http.Request{
-		Method: http.MethodPut,
-		URL:    &url.URL{Scheme: "https", Host: host, Path: "/" + key, RawQuery: query},
-		Host:   host,
-		Header: http.Header{},
-	}
+func (c *Client) presign(signer *sigv4.Signer, key string, headers map[string]string, at time.Time, life time.Duration) string {
+	signed := []Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
 	for name, value := range headers {
-		request.Header.Set(name, value)
+		signed = append(signed, Header{Name: name, Value: value})
 	}
-	signed, _, err := signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", "s3", c.region, at)
-	if err != nil {
-		return "", fmt.Errorf("presign: %w", err)
-	}
-	_, query, _ = strings.Cut(signed, "?")
-	return query, nil
-}
-
-// parseVersions reads a ListVersionsResult. Versions and delete markers come mixed,
-// and their order is what the first-version rule goes by, so both are read as one
-// sequence: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
-func parseVersions(body []byte) (s3index.Page, error) {
-	var result struct {
-		XMLName             xml.Name `xml:"ListVersionsResult"`
-		IsTruncated         *bool
-		NextKeyMarker       string
-		NextVersionIDMarker string `xml:"NextVersionIdMarker"`
-		Entries             []struct {
-			XMLName   xml.Name
-			Key       string
-			VersionID string `xml:"VersionId"`
-		} `xml:",any"`
-	}
-	decoder := xml.NewDecoder(bytes.NewReader(body))
-	if err := decoder.Decode(&result); err != nil {
-		return s3index.Page{}, fmt.Errorf("list of versions: %w", err)
-	}
-	if result.IsTruncated == nil {
-		return s3index.Page{}, fmt.Errorf("list of versions: IsTruncated is missing")
-	}
-	page := s3index.Page{Status: http.StatusOK}
-	for _, entry := range result.Entries {
-		marker := entry.XMLName.Local == "DeleteMarker"
-		if !marker && entry.XMLName.Local != "Version" {
-			continue
-		}
-		key, err := url.QueryUnescape(entry.Key)
-		if err != nil {
-			return s3index.Page{}, fmt.Errorf("list of versions: %w", err)
-		}
-		page.Versions = append(page.Versions, s3index.KeyVersion{
-			Key:     key,
-			Version: onetime.Version{ID: entry.VersionID, DeleteMarker: marker},
-		})
-	}
-	if *result.IsTruncated {
-		key, err := url.QueryUnescape(result.NextKeyMarker)
-		if err != nil || key == "" {
-			return s3index.Page{}, fmt.Errorf("list of versions: truncated without a NextKeyMarker")
-		}
-		page.Next = &s3index.Marker{Key: key, VersionID: result.NextVersionIDMarker}
-	}
-	return page, nil
+	// x-id is what the SDK's own presigner adds; with it both make the same URL.
+	return signer.Presign("PUT", "/"+key, signed, []sigv4.Pair{{Name: "x-id", Value: "PutObject"}}, at, life)
 }

@@ -4,9 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"oncegate/internal/s3wire"
+	"oncegate/internal/sigv4"
 )
 
 // TestSecretOfItsOwn: every URL is signed with its own throw-away secret, also right
@@ -16,7 +15,7 @@ func TestSecretOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := s3wire.New("bucket", "us-east-1", endpoint, aws.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, nil, time.Now)
+	client := s3wire.New("bucket", "us-east-1", endpoint, sigv4.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, nil, time.Now)
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	seen := map[string]string{}
 	for _, secret := range []string{"one", "two", "three"} {

@@ -149,11 +149,11 @@ var inner = map[string]struct {
 	reason string
 }{
 	"internal/onetime": {
-		[]string{"github.com/google/uuid"},
+		[]string{"oncegate/internal/digest", "oncegate/internal/strictjson"},
 		"the one-time rule is pure: whoever reads it needs to know no adapter",
 	},
 	"edge": {
-		[]string{"oncegate/internal/onetime"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/strictjson"},
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
@@ -161,12 +161,11 @@ var inner = map[string]struct {
 		"the index says what S3's answers mean; how they travel is s3wire's and s3sdk's business",
 	},
 	"internal/s3wire": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index",
-			"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/aws/signer/v4"},
-		"it is linked into the wasm, where everything else of the SDK costs more to load than the work it does",
+		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/digest", "oncegate/internal/sigv4"},
+		"it is linked into the wasm, where the SDK costs more to load than the work it does",
 	},
 	"internal/apikey": {
-		[]string{"oncegate/internal/onetime"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/digest", "oncegate/internal/strictjson"},
 		"a key is checked with the standard library, at the edge and on the command line",
 	},
 	"internal/bearer": {
@@ -186,9 +185,15 @@ var inner = map[string]struct {
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/config": {
-		nil,
-		"the settings file is read by everything and so may depend on nothing",
+		[]string{"oncegate/internal/strictjson"},
+		"the settings file is read by everything and so may depend on next to nothing",
 	},
+	"internal/sigv4": {
+		[]string{"oncegate/internal/digest"},
+		"it is linked into the wasm; that it signs as the SDK does is for its tests to say",
+	},
+	"internal/strictjson": {nil, "it is linked into the wasm and used by the rule"},
+	"internal/digest":     {nil, "it is linked into the wasm and used by the rule"},
 }
 
 // never are imports that a package must not have itself, whatever it may link.
@@ -316,37 +321,44 @@ var inTestsOnly = map[string]string{
 }
 
 func TestLinkedIntoWasm(t *testing.T) {
-	links := linked(t, []string{"GOOS=js", "GOARCH=wasm"}, "./edge/wasm")
-	for _, want := range []string{"syscall/js", "oncegate/edge", "oncegate/internal/s3wire"} {
+	links := linked(t, []string{"GOOS=js", "GOARCH=wasm", "GOFLAGS=-tags=edge"}, "./edge/wasm")
+	for _, want := range []string{"oncegate/internal/digest", "oncegate/edge", "oncegate/internal/s3wire"} {
 		if !slices.ContainsFunc(links, func(l link) bool { return l.ImportPath == want }) {
 			t.Fatalf("%s is not linked: this is not the list of what runs at the edge", want)
 		}
 	}
 	forbid(t, "edge/wasm", links, inTestsOnly)
+	const heavy = "it makes every cold start dearer and every process larger; see bench/README.md"
 	forbid(t, "edge/wasm without tag jwt", links, map[string]string{
+		"net":                          heavy,
+		"net/http/...":                 heavy,
+		"crypto/...":                   heavy,
+		"encoding/json":                heavy,
+		"encoding/xml":                 heavy,
+		"log/...":                      heavy,
+		"regexp/...":                   heavy,
+		"github.com/...":               heavy,
+		"time/tzdata":                  heavy,
 		"oncegate/internal/bearer":     "what checks tokens is in the mint's build alone; the gate's start does not pay for it",
 		"github.com/golang-jwt/jwt/v5": "what checks tokens is in the mint's build alone; the gate's start does not pay for it",
 	})
-	links = linked(t, []string{"GOOS=js", "GOARCH=wasm", "GOFLAGS=-tags=jwt"}, "./edge/wasm")
+	links = linked(t, []string{"GOOS=js", "GOARCH=wasm", "GOFLAGS=-tags=edge,jwt"}, "./edge/wasm")
 	if !slices.ContainsFunc(links, func(l link) bool { return l.ImportPath == "oncegate/internal/bearer" }) {
 		t.Fatal("internal/bearer is not linked with tag jwt: this is not the list of what checks tokens")
 	}
 	forbid(t, "edge/wasm with tag jwt", links, inTestsOnly)
-	// net itself is linked by net/http, whose Header and Request the signer takes.
 	forbid(t, "edge/wasm", links, map[string]string{
-		"github.com/aws/aws-sdk-go-v2/service/...":     "the full S3 client more than doubles what every cold start compiles; package s3wire does the few requests",
-		"github.com/aws/aws-sdk-go-v2/config/...":      "credentials come from the environment that the handler passes in",
-		"github.com/aws/aws-sdk-go-v2/credentials/...": "credentials come from the environment that the handler passes in",
-		"oncegate/internal/s3sdk":                      "it is the SDK",
-		"oncegate/internal/localedge":                  "the edge knows nothing of being played",
-		"oncegate/internal/locals3":                    "the edge knows nothing of being played",
-		"oncegate/internal/localstack":                 "the edge knows nothing of being played",
-		"os/exec":                                      "wasm has no processes",
-		"os/signal":                                    "wasm has no signals",
-		"plugin":                                       "wasm loads nothing",
-		"html/template":                                "every answer is a line of plain text",
-		"text/template":                                "every answer is a line of plain text",
-		"go/...":                                       "nothing is compiled at the edge",
+		"github.com/aws/...":           "the S3 client more than doubles what every cold start compiles; package s3wire does the few requests",
+		"oncegate/internal/s3sdk":      "it is the SDK",
+		"oncegate/internal/localedge":  "the edge knows nothing of being played",
+		"oncegate/internal/locals3":    "the edge knows nothing of being played",
+		"oncegate/internal/localstack": "the edge knows nothing of being played",
+		"os/exec":                      "wasm has no processes",
+		"os/signal":                    "wasm has no signals",
+		"plugin":                       "wasm loads nothing",
+		"html/template":                "every answer is a line of plain text",
+		"text/template":                "every answer is a line of plain text",
+		"go/...":                       "nothing is compiled at the edge",
 	})
 }
 
@@ -368,8 +380,8 @@ func TestLinkedIntoOnetime(t *testing.T) {
 	for _, env := range [][]string{nil, {"GOOS=js", "GOARCH=wasm"}} {
 		links := linked(t, env, "./internal/onetime")
 		for _, l := range links {
-			if !l.Standard && !under(l.ImportPath, "oncegate/internal/onetime", "github.com/google/uuid") {
-				t.Errorf("internal/onetime links %s %v: the rule is standard library and google/uuid", l.ImportPath, env)
+			if !l.Standard && !under(l.ImportPath, "oncegate/internal/onetime", "oncegate/internal/digest", "oncegate/internal/strictjson") {
+				t.Errorf("internal/onetime links %s %v: the rule is standard library and two small packages", l.ImportPath, env)
 			}
 		}
 		forbid(t, "internal/onetime", links, map[string]string{"net/http/...": "the rule knows no HTTP"})

@@ -8,49 +8,61 @@ import (
 	"strings"
 	"syscall/js"
 	"time"
+	"unsafe"
 )
 
+//go:wasmimport oncegate take
+func hostTake(at unsafe.Pointer)
+
+//go:wasmimport oncegate ready
+func hostReady(endpoint, keysURL string)
+
+//go:wasmimport oncegate done
+func hostDone(id uint32, resultJSON string)
+
 func main() {
-	host := js.Global().Get("oncegate")
-	host.Set("endpoint", map[string]any{"scheme": "http", "host": "127.0.0.1:1"})
-	host.Set("received", js.FuncOf(func(js.Value, []js.Value) any { return nil }))
-	host.Set("invoke", js.FuncOf(func(_ js.Value, args []js.Value) any {
-		id, event := args[0].Int(), args[2].String()
-		done := func(result string) { host.Call("done", id, result) }
-		breaks := func(how string) bool { return strings.Contains(event, `"requestId":"`+how+`"`) }
-		switch {
-		case breaks("panic"):
-			panic("on purpose")
-		case breaks("panic-later"):
-			// It ends while a timer of its own is pending, as the real program's
-			// pause before a repeat would be.
-			time.AfterFunc(60*time.Millisecond, func() {})
-			js.Global().Call("setTimeout", js.FuncOf(func(js.Value, []js.Value) any { panic("on purpose") }), 10)
-		case breaks("exit"):
-			os.Exit(3)
-		case breaks("exit-0"):
-			os.Exit(0)
-		case breaks("hang"):
-		case breaks("garbage"):
-			go done("{not json")
-		case breaks("empty"):
-			go done("")
-		case breaks("neither"):
-			go done("{}")
-		case breaks("null"):
-			go done("null")
-		case breaks("no-query"):
-			go done(`{"forward":{"querystring":""}}`)
-		case breaks("twice"):
-			go func() {
-				done(`{"response":{"status":"403"}}`)
-				done(`{"forward":{"querystring":"x"}}`)
-			}()
-		default:
-			go done(`{"response":{"status":"204"}}`)
-		}
-		return nil
-	}))
-	host.Call("ready")
+	hostReady("http://127.0.0.1:1", "")
 	select {}
+}
+
+//go:wasmexport received
+func received(id uint32, status, length, bodyAt, stale int32) {}
+
+//go:wasmexport invoke
+func invoke(id uint32, length, remainingMs int32) {
+	text := make([]byte, length)
+	hostTake(unsafe.Pointer(unsafe.SliceData(text)))
+	done := func(result string) { hostDone(id, result) }
+	breaks := func(how string) bool { return strings.Contains(string(text), `"requestId":"`+how+`"`) }
+	switch {
+	case breaks("panic"):
+		panic("on purpose")
+	case breaks("panic-later"):
+		// It ends while a timer of its own is pending, as the real program's
+		// pause before a repeat would be.
+		time.AfterFunc(60*time.Millisecond, func() {})
+		js.Global().Call("setTimeout", js.FuncOf(func(js.Value, []js.Value) any { panic("on purpose") }), 10)
+	case breaks("exit"):
+		os.Exit(3)
+	case breaks("exit-0"):
+		os.Exit(0)
+	case breaks("hang"):
+	case breaks("garbage"):
+		go done("{not json")
+	case breaks("empty"):
+		go done("")
+	case breaks("neither"):
+		go done("{}")
+	case breaks("null"):
+		go done("null")
+	case breaks("no-query"):
+		go done(`{"forward":{"querystring":""}}`)
+	case breaks("twice"):
+		go func() {
+			done(`{"response":{"status":"403"}}`)
+			done(`{"forward":{"querystring":"x"}}`)
+		}()
+	default:
+		go done(`{"response":{"status":"204"}}`)
+	}
 }

@@ -1,0 +1,14 @@
+//go:build edge
+
+package digest
+
+import "unsafe"
+
+//go:wasmimport oncegate sha256
+func hostSHA256(data unsafe.Pointer, length uint32, sum unsafe.Pointer)
+
+// Sum is the SHA-256 of data, by Node: see edge/node/index.mjs.
+func Sum(data []byte) (sum [Size]byte) {
+	hostSHA256(unsafe.Pointer(unsafe.SliceData(data)), uint32(len(data)), unsafe.Pointer(&sum))
+	return sum
+}

@@ -1,0 +1,380 @@
+// Package strictjson reads and writes JSON at the edge: without reflection, without
+// guessing, and with a fraction of the code that encoding/json brings along.
+//
+// It takes what encoding/json takes, but for text that has no one meaning: bytes that
+// are not UTF-8 and halves of surrogate pairs, for which encoding/json puts U+FFFD in,
+// and values nested deeper than anything here is. A name is never matched without
+// regard to case. Names that occur twice are handed out twice, in their order: who reads
+// an object says what becomes of it.
+package strictjson
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Kind says what a value is.
+type Kind byte
+
+// What a value can be. Absent is what Get returns for a name that is not there.
+const (
+	Absent Kind = iota
+	Null
+	Bool
+	Number
+	String
+	Array
+	Object
+)
+
+// Value is one JSON value. The zero Value is Absent.
+type Value struct {
+	Kind Kind
+	// Raw is the value as it was written, without space around it.
+	Raw string
+	// Members are those of an object, in order; an array's have no names.
+	Members []Member
+
+	text string // of a String, decoded
+}
+
+// Member is a value with its name.
+type Member struct {
+	Name string
+	Value
+}
+
+// maxDepth of nesting; a CloudFront event has seven levels.
+const maxDepth = 64
+
+// What is wrong with a document as a whole.
+var (
+	ErrEmpty = errors.New("document is empty")
+	ErrMore  = errors.New("something follows the JSON value")
+)
+
+// Parse reads a document of one value.
+func Parse(document string) (Value, error) {
+	p := parser{text: document}
+	p.space()
+	if p.at == len(p.text) {
+		return Value{}, ErrEmpty
+	}
+	v, err := p.value(0)
+	if err != nil {
+		return Value{}, fmt.Errorf("not valid JSON near byte %d: %w", p.at, err)
+	}
+	if p.space(); p.at != len(p.text) {
+		return Value{}, ErrMore
+	}
+	return v, nil
+}
+
+// Get returns the first member of an object with this name, or an Absent value.
+func (v Value) Get(name string) Value {
+	if v.Kind == Object {
+		for i := range v.Members {
+			if v.Members[i].Name == name {
+				return v.Members[i].Value
+			}
+		}
+	}
+	return Value{}
+}
+
+// Twice returns a name that occurs twice in an object.
+func (v Value) Twice() (name string, ok bool) {
+	for i := range v.Members {
+		for j := range i {
+			if v.Kind == Object && v.Members[i].Name == v.Members[j].Name {
+				return v.Members[i].Name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Text is the content of a String.
+func (v Value) Text() (s string, ok bool) { return v.text, v.Kind == String }
+
+// Bool is true or false.
+func (v Value) Bool() (b, ok bool) { return v.Raw == "true", v.Kind == Bool }
+
+// Int is a Number written without fraction and exponent that fits 64 bits.
+func (v Value) Int() (n int64, ok bool) {
+	if v.Kind != Number {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v.Raw, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	return n, true
+}
+
+// parser reads text from byte at on. After an error at is near what is wrong.
+type parser struct {
+	text string
+	at   int
+}
+
+var (
+	errEnd     = errors.New("unexpected end")
+	errByte    = errors.New("unexpected character")
+	errDepth   = errors.New("nested too deeply")
+	errControl = errors.New("control character in a string")
+	errUTF8    = errors.New("not UTF-8")
+	errEscape  = errors.New("unknown or incomplete escape")
+	errNumber  = errors.New("not a number")
+)
+
+func (p *parser) space() {
+	for p.at < len(p.text) {
+		switch p.text[p.at] {
+		case ' ', '\t', '\r', '\n':
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// peek is the next byte, or 0 at the end: a NUL byte may stand nowhere.
+func (p *parser) peek() byte {
+	if p.at == len(p.text) {
+		return 0
+	}
+	return p.text[p.at]
+}
+
+func (p *parser) unexpected() error {
+	if p.at == len(p.text) {
+		return errEnd
+	}
+	return errByte
+}
+
+func (p *parser) value(depth int) (v Value, err error) {
+	if depth > maxDepth {
+		return Value{}, errDepth
+	}
+	start := p.at
+	switch c := p.peek(); {
+	case c == '{':
+		v.Kind = Object
+		v.Members, err = p.members('}', true, depth)
+	case c == '[':
+		v.Kind = Array
+		v.Members, err = p.members(']', false, depth)
+	case c == '"':
+		v.Kind = String
+		v.text, err = p.string()
+	case c == '-' || digit(c):
+		v.Kind = Number
+		err = p.number()
+	case p.word("null"):
+		v.Kind = Null
+	case p.word("true"), p.word("false"):
+		v.Kind = Bool
+	default:
+		err = p.unexpected()
+	}
+	if err != nil {
+		return Value{}, err
+	}
+	v.Raw = p.text[start:p.at]
+	return v, nil
+}
+
+func (p *parser) word(w string) bool {
+	if len(p.text)-p.at < len(w) || p.text[p.at:p.at+len(w)] != w {
+		return false
+	}
+	p.at += len(w)
+	return true
+}
+
+// members reads what is between the brackets of an object or an array.
+func (p *parser) members(end byte, named bool, depth int) (all []Member, err error) {
+	p.at++
+	if p.space(); p.peek() == end {
+		p.at++
+		return nil, nil
+	}
+	for {
+		var m Member
+		if named {
+			if p.space(); p.peek() != '"' {
+				return nil, p.unexpected()
+			}
+			if m.Name, err = p.string(); err != nil {
+				return nil, err
+			}
+			if p.space(); p.peek() != ':' {
+				return nil, p.unexpected()
+			}
+			p.at++
+		}
+		p.space()
+		if m.Value, err = p.value(depth + 1); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+		p.space()
+		switch p.peek() {
+		case end:
+			p.at++
+			return all, nil
+		case ',':
+			p.at++
+		default:
+			return nil, p.unexpected()
+		}
+	}
+}
+
+// string reads a string. One without escapes, as nearly all are, is not copied.
+func (p *parser) string() (string, error) {
+	p.at++
+	start := p.at
+	for ; p.at < len(p.text); p.at++ {
+		switch c := p.text[p.at]; {
+		case c == '"':
+			s := p.text[start:p.at]
+			if !utf8.ValidString(s) {
+				return "", errUTF8
+			}
+			p.at++
+			return s, nil
+		case c == '\\':
+			return p.escaped(start)
+		case c < ' ':
+			return "", errControl
+		}
+	}
+	return "", errEnd
+}
+
+// escaped reads a string that begins at start and whose first escape is here.
+func (p *parser) escaped(start int) (string, error) {
+	decoded := []byte(p.text[start:p.at])
+	for p.at < len(p.text) {
+		c := p.text[p.at]
+		p.at++
+		switch {
+		case c == '"':
+			if !utf8.Valid(decoded) {
+				return "", errUTF8
+			}
+			return string(decoded), nil
+		case c < ' ':
+			return "", errControl
+		case c != '\\':
+			decoded = append(decoded, c)
+			continue
+		}
+		kind := p.peek()
+		p.at = min(p.at+1, len(p.text))
+		switch kind {
+		case '"', '\\', '/':
+			decoded = append(decoded, kind)
+		case 'b':
+			decoded = append(decoded, '\b')
+		case 'f':
+			decoded = append(decoded, '\f')
+		case 'n':
+			decoded = append(decoded, '\n')
+		case 'r':
+			decoded = append(decoded, '\r')
+		case 't':
+			decoded = append(decoded, '\t')
+		case 'u':
+			r, err := p.codePoint()
+			if err != nil {
+				return "", err
+			}
+			decoded = utf8.AppendRune(decoded, r)
+		default:
+			return "", errEscape
+		}
+	}
+	return "", errEnd
+}
+
+// codePoint reads what follows \u, and a second \uXXXX where the first is the first
+// half of a surrogate pair.
+func (p *parser) codePoint() (rune, error) {
+	r, ok := p.hex()
+	if !ok {
+		return 0, errEscape
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, nil
+	}
+	if p.word(`\u`) {
+		if second, ok := p.hex(); ok {
+			if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
+				return r, nil
+			}
+		}
+	}
+	return 0, errEscape
+}
+
+// hex reads exactly four hex digits.
+func (p *parser) hex() (r rune, ok bool) {
+	for range 4 {
+		c := p.peek()
+		switch {
+		case digit(c):
+			r = r<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+		p.at++
+	}
+	return r, true
+}
+
+// number reads a number: RFC 8259, section 6.
+func (p *parser) number() error {
+	if p.peek() == '-' {
+		p.at++
+	}
+	if p.peek() == '0' {
+		p.at++
+	} else if !p.digits() {
+		return errNumber
+	}
+	if p.peek() == '.' {
+		p.at++
+		if !p.digits() {
+			return errNumber
+		}
+	}
+	if p.peek()|0x20 == 'e' {
+		p.at++
+		if c := p.peek(); c == '+' || c == '-' {
+			p.at++
+		}
+		if !p.digits() {
+			return errNumber
+		}
+	}
+	return nil
+}
+
+func (p *parser) digits() bool {
+	start := p.at
+	for digit(p.peek()) {
+		p.at++
+	}
+	return p.at > start
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
