@@ -52,7 +52,7 @@ test: build regional tools $(TEMPLATES) ## everything: unit, wasm, real Node, re
 	@$(MAKE) --no-print-directory test-wasm test-node test-infra
 
 # The packages that run at the edge, compiled for and run on what runs there.
-WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/config ./internal/apikey ./internal/bearer ./edge
+WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/sigv4 ./internal/strictjson ./internal/digest ./internal/config ./internal/apikey ./internal/bearer ./edge
 .PHONY: test-wasm
 test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deployed
 	PATH="$$(pwd)/$$(dirname $(NODE22)):$$PATH" GOOS=js GOARCH=wasm \
@@ -118,12 +118,12 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, go mod verify
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
 	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	GOOS=js GOARCH=wasm $(GO) vet ./edge/wasm
-	GOOS=js GOARCH=wasm $(GO) vet -tags jwt ./edge/wasm
+	GOOS=js GOARCH=wasm $(GO) vet -tags edge ./edge/wasm
+	GOOS=js GOARCH=wasm $(GO) vet -tags edge,jwt ./edge/wasm
 	$(GO) -C infra vet ./...
 	$(STATICCHECK) ./...
-	GOOS=js GOARCH=wasm $(STATICCHECK) ./edge/wasm
-	GOOS=js GOARCH=wasm $(STATICCHECK) -tags jwt ./edge/wasm
+	GOOS=js GOARCH=wasm $(STATICCHECK) -tags edge ./edge/wasm
+	GOOS=js GOARCH=wasm $(STATICCHECK) -tags edge,jwt ./edge/wasm
 	cd infra && ../$(STATICCHECK) ./...
 	@if out=$$($(GOVULNCHECK) ./... 2>&1); then echo "$$out" | tail -n 3; \
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \

@@ -14,6 +14,9 @@ import (
 	"oncegate/internal/config"
 )
 
+//go:wasmimport oncegate fetchKeys
+func hostFetchKeys(id, limitMs uint32)
+
 // newBearer is the check of tokens.
 func newBearer(conf config.JWT, sender *sender) edge.Authorizer {
 	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, setup.Clock{})

@@ -70,9 +70,6 @@ func hostReady(endpoint, keysURL string)
 //go:wasmimport oncegate send
 func hostSend(id uint32, request, body string, limitMs uint32)
 
-//go:wasmimport oncegate fetchKeys
-func hostFetchKeys(id, limitMs uint32)
-
 //go:wasmimport oncegate done
 func hostDone(id uint32, resultJSON string)
 
@@ -147,6 +144,7 @@ func run() error {
 
 // invoke is called by the handler. It must not wait, and the decision waits for S3.
 //
+//lint:ignore U1000 the handler calls it
 //go:wasmexport invoke
 func invoke(id uint32, length, remainingMs int32) {
 	deadline := time.Now().Add(time.Duration(remainingMs)*time.Millisecond - answerReserve)
@@ -212,6 +210,7 @@ func (s *sender) await(request func(id uint32)) (s3wire.Reply, error) {
 
 // received is called by the handler with the outcome of a request.
 //
+//lint:ignore U1000 the handler calls it
 //go:wasmexport received
 func received(id uint32, status, length, bodyAt, stale int32) {
 	text := taken(length)

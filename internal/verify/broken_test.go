@@ -160,8 +160,8 @@ func TestBrokenDeployments(t *testing.T) {
 				if (result.body) result.body = result.body.replace(/^http:..[^/]*/, 'http://elsewhere.example');
 				return result;
 			};`), nil, []string{"mint"}},
-		{"mint without registering", patch("const request = connection(scheme).request({",
-			"if (method === 'PUT' && target.includes('/valid/')) { this.#call('received', id, 200, '', '', '', false); return; }\nconst request = connection(scheme).request({"),
+		{"mint without registering", patch("const { request, agent } = connection(protocol);",
+			"if (method === 'PUT' && path.includes('/valid/')) { setImmediate(() => this.#call('received', id, 200, this.#announce(Buffer.alloc(0)), 0, 0)); return; }\nconst { request, agent } = connection(protocol);"),
 			nil, []string{"registered", "first-put"}},
 		{"refusals show the query", gateIs(`
 			const result = await handle('gate', event, context);
@@ -418,7 +418,7 @@ func TestHTTPS(t *testing.T) {
 	tlsServer.StartTLS() // for its certificate
 	defer tlsServer.Close()
 	st := newStack(t,
-		patch("env: process.env,", "env: { ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' },"),
+		patch("process.env[text(...name)]", "{ ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' }[text(...name)]"),
 		behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
 	o := options(st)
 	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),

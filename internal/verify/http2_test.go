@@ -31,7 +31,7 @@ func TestHTTP2(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newStack(t,
-				patch("env: process.env,", "env: { ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' },"),
+				patch("process.env[text(...name)]", "{ ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' }[text(...name)]"),
 				behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
 			certified := httptest.NewUnstartedServer(nil)
 			certified.StartTLS() // for its certificate
