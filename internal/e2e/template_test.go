@@ -68,7 +68,7 @@ func TestBrokenTemplates(t *testing.T) {
 		{"too little memory", func(t *localstack.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.eat"
 		}, []localstack.Option{func(s *localstack.Setup) {
-			s.Artifact = exporting("export const eat = async (e, c) => { globalThis.b = Buffer.alloc(64e6, 1); return gate(e, c); };")
+			s.Artifact = exporting("export const eat = async (e, c) => { globalThis.b = Buffer.alloc(100e6, 1); return gate(e, c); };")
 		}}, true, 503, "", "the function ran out of memory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
