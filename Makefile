@@ -49,7 +49,7 @@ build: $(NPM) $(CLI) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) ## 
 test: build regional tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
-	@$(MAKE) --no-print-directory test-wasm test-node test-infra
+	@$(MAKE) --no-print-directory test-wasm test-node test-regional test-infra
 
 # The packages that run at the edge, compiled for and run on what runs there.
 WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/sigv4 ./internal/strictjson ./internal/digest ./internal/config ./internal/apikey ./internal/bearer ./edge
@@ -63,6 +63,13 @@ test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deplo
 test-node: build ## the artifact in Node 22 and Node 24
 	$(NODE22) --test 'edge/node/*.test.mjs'
 	$(NODE24) --test 'edge/node/*.test.mjs'
+
+# What does not depend on where the decision is made is left out, and what is long.
+.PHONY: test-regional
+test-regional: build regional tools $(TEMPLATES) ## the tests of the whole chain with the regional runtime
+	ONCEGATE_RUNTIME=regional ONCEGATE_RACE_ROUNDS=20 $(GO) test -parallel 16 -timeout 20m \
+	  -skip 'SameTree|BigBody|Frozen|Kills|Soak|Storm|Document|Page|Regional' ./internal/e2e
+	ONCEGATE_RUNTIME=regional $(GO) test -timeout 20m -run TestGoodDeployment ./internal/verify
 
 .PHONY: test-infra
 test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk synth offline
