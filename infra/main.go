@@ -32,12 +32,13 @@ func run() error {
 		Artifact: "build/edge",
 		Stub:     "build/stub",
 		Regional: "build/regional",
+		Accept:   "build/accept",
 		Out:      cmp.Or(os.Getenv("CDK_OUTDIR"), "cdk.out"),
 		Local:    os.Getenv("ONCEGATE_LOCAL") == "1",
 		Detach:   os.Getenv("ONCEGATE_DETACH") == "1",
 	}
 	if o.Local {
-		o.Regional = "build/local/regional"
+		o.Regional, o.Accept = "build/local/regional", "build/local/accept"
 	}
 	return stack.Synth(o)
 }

@@ -23,7 +23,7 @@ const noncurrentDays = 30
 
 // newBucket makes the bucket for uploads and index. It outlives its stack, and
 // so does its policy: without the policy the index could be deleted.
-func newBucket(stack awscdk.Stack, conf config.Config) {
+func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 	bucket := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
 		BucketName:        jsii.String(conf.Bucket),
 		Versioned:         jsii.Bool(true),
@@ -41,6 +41,7 @@ func newBucket(stack awscdk.Stack, conf config.Config) {
 	protectIndex(bucket)
 	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
 	suppress(bucket, "AwsSolutions-S1", "Server access logs write down queries, and with them upload signatures; CloudTrail data events do not")
+	return bucket
 }
 
 // lifecycle keeps an expired entry longer than the valid entry and longer than any
@@ -63,6 +64,9 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 		rules = append(rules, &awss3.LifecycleRule{
 			Id: jsii.String("uploads"), Prefix: jsii.String("uploads/"), Expiration: days(conf.Deploy.KeepUploadsDays),
 		})
+	}
+	if conf.Acceptance.On {
+		rules = append(rules, acceptanceLifecycle(conf)...)
 	}
 	return &rules
 }

@@ -92,6 +92,9 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
 	}
+	if conf.Acceptance.On {
+		statements = append(statements, allow("WriteUploadEntries", []string{"s3:PutObject"}, objects(conf, uploadEntryKeys)))
+	}
 	if conf.Auth.Kind == config.AuthAPIKey {
 		statements = append(statements, allow("ReadKeys", []string{"s3:GetObject"}, objects(conf, apiKeys)))
 	}

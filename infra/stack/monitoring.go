@@ -69,10 +69,10 @@ func (m monitor) logGroup(id, name string) awslogs.LogGroup {
 	})
 }
 
-// alarms watch what CloudFront itself reports of all Regions, in us-east-1.
-func (m monitor) alarms() {
-	topic := awssns.NewTopic(m.stack, jsii.String("Alarms"), &awssns.TopicProps{
-		DisplayName: jsii.String(m.conf.Deploy.Name),
+// newTopic makes the topic that the alarms of one stack publish to.
+func newTopic(stack awscdk.Stack, conf config.Config) awssns.Topic {
+	topic := awssns.NewTopic(stack, jsii.String("Alarms"), &awssns.TopicProps{
+		DisplayName: jsii.String(conf.Deploy.Name),
 		EnforceSSL:  jsii.Bool(true),
 	})
 	// A topic with a policy of its own has lost the default one, which let the
@@ -82,12 +82,17 @@ func (m monitor) alarms() {
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
 		Actions:    jsii.Strings("sns:Publish"),
 		Resources:  &[]*string{topic.TopicArn()},
-		Conditions: &map[string]interface{}{"StringEquals": map[string]*string{"aws:SourceAccount": m.stack.Account()}},
+		Conditions: &map[string]interface{}{"StringEquals": map[string]*string{"aws:SourceAccount": stack.Account()}},
 	}))
-	if m.conf.Deploy.AlarmEmail != "" {
-		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(m.conf.Deploy.AlarmEmail), nil))
+	if conf.Deploy.AlarmEmail != "" {
+		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(conf.Deploy.AlarmEmail), nil))
 	}
-	action := awscloudwatchactions.NewSnsAction(topic)
+	return topic
+}
+
+// alarms watch what CloudFront itself reports of all Regions, in us-east-1.
+func (m monitor) alarms() {
+	action := awscloudwatchactions.NewSnsAction(newTopic(m.stack, m.conf))
 	for _, a := range []struct {
 		id, what  string
 		metric    awscloudwatch.IMetric

@@ -22,6 +22,7 @@ type native struct {
 	timeout     int    // seconds
 	environment map[string]string
 	statements  []awsiam.PolicyStatement
+	refuses     bool // its log tells of refusals, which are counted
 }
 
 // newNative makes the function with a role and a log group of its own.
@@ -31,7 +32,9 @@ func newNative(stack awscdk.Stack, conf config.Config, o Options, n native) awsl
 		Retention:     awslogs.RetentionDays_ONE_MONTH,
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
-	countRefusals(conf, group)
+	if n.refuses {
+		countRefusals(conf, group)
+	}
 	all := append(n.statements, allow("Logs", []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		"arn:aws:logs:"+*stack.Region()+":"+*stack.Account()+":log-group:/aws/lambda/"+n.name+":*"))
 	role := awsiam.NewRole(stack, jsii.String(n.id+"Role"), &awsiam.RoleProps{
@@ -79,7 +82,7 @@ func newRegional(stack awscdk.Stack, conf config.Config, o Options) {
 		newNative(stack, conf, o, native{
 			id: f.id, name: conf.Deploy.RegionalName(f.name), description: f.name + " beside the bucket",
 			directory: o.Regional, memory: conf.Deploy.RegionalMemory, timeout: conf.Deploy.Timeout,
-			environment: map[string]string{"ONCEGATE_FUNCTION": f.name}, statements: f.statements,
+			environment: map[string]string{"ONCEGATE_FUNCTION": f.name}, statements: f.statements, refuses: true,
 		})
 	}
 }

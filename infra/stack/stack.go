@@ -1,6 +1,7 @@
 // Package stack is the deployment in CDK: two stacks, always of the same shape,
 //
-//	Bucket  in the region of config.json: the bucket and who may do what with it
+//	Bucket  in the region of config.json: the bucket, who may do what with it, and,
+//	        with acceptance on, queue and function that accept uploads
 //	Edge    in us-east-1, where Lambda@Edge and CloudFront's metrics live:
 //	        functions, distribution, monitoring
 //
@@ -38,6 +39,7 @@ type Options struct {
 	Artifact string // directory that becomes the zip of the edge functions
 	Stub     string // the same with "runtime": "regional"
 	Regional string // directory that becomes the zip of the regional functions
+	Accept   string // directory that becomes the zip of the functions of acceptance
 	Out      string // directory for the templates
 	Local    bool   // allow settings that only work on one machine
 	Detach   bool   // leave the functions off the distribution
@@ -58,7 +60,10 @@ func Synth(o Options) error {
 		AnalyticsReporting: jsii.Bool(false), // same settings, same template, whatever the library's version
 	})
 	bucketStack := newStack(app, "Bucket", conf.Region, conf)
-	newBucket(bucketStack, conf)
+	bucket := newBucket(bucketStack, conf)
+	if conf.Acceptance.On {
+		newAcceptance(bucketStack, conf, o, bucket)
+	}
 
 	edgeStack := newStack(app, "Edge", edgeRegion, conf)
 	edgeStack.AddStackDependency(bucketStack, nil)
@@ -109,6 +114,9 @@ func load(o Options) (config.Config, error) {
 	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}}
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		zips = map[string][]string{edgeZip(conf, o): {"index.mjs", "settings.json"}, o.Regional: {"bootstrap"}}
+	}
+	if conf.Acceptance.On {
+		zips[o.Accept] = []string{"bootstrap"}
 	}
 	for dir, names := range zips {
 		if err := checkZip(dir, names, conf); err != nil {

@@ -38,7 +38,7 @@ type variant struct {
 	out  string
 }
 
-var plain, full, regional variant
+var plain, full, regional, accepting variant
 
 // TestMain synthesizes once for all tests: CDK runs in a Node process that takes
 // seconds to start.
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		defer jsii.Close()
-		for name, v := range map[string]*variant{"plain": &plain, "full": &full, "regional": &regional} {
+		for name, v := range map[string]*variant{"plain": &plain, "full": &full, "regional": &regional, "accepting": &accepting} {
 			*v = synth(dir, name)
 		}
 		return m.Run()
@@ -78,6 +78,7 @@ func synth(dir, name string) variant {
 	must(stack.Synth(stack.Options{
 		Config: settings, Out: v.out, Artifact: artifact(filepath.Join(dir, name), settings),
 		Stub: stub(filepath.Join(dir, name+"-stub"), settings), Regional: standIn(filepath.Join(dir, name+"-regional"), settings, "bootstrap"),
+		Accept: standIn(filepath.Join(dir, name+"-accept"), settings, "bootstrap"),
 	}))
 	var err error
 	v.conf, err = config.Load(settings)
@@ -128,7 +129,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 }
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
-	for _, v := range []variant{plain, full, regional} {
+	for _, v := range []variant{plain, full, regional, accepting} {
 		for _, p := range read(t, v).Check(v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
@@ -138,7 +139,7 @@ func TestDeploymentKeepsItsPromises(t *testing.T) {
 // The whole of both templates is in the repository, where a review sees what a
 // change of the stack, or of CDK, does to them. Package cfn is tested on the files.
 func TestTemplatesAreTheReviewedOnes(t *testing.T) {
-	for _, v := range []variant{plain, full, regional} {
+	for _, v := range []variant{plain, full, regional, accepting} {
 		dir := filepath.Join(fixtures, v.name)
 		if *update { // what has another hash now does not stay
 			must(os.RemoveAll(dir))
@@ -250,7 +251,7 @@ func compareGolden(t *testing.T, path string, got []byte) {
 // permission without changing this file.
 func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 	var b bytes.Buffer
-	for _, v := range []variant{plain, full, regional} {
+	for _, v := range []variant{plain, full, regional, accepting} {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
 		functions := maps.Clone(d.Functions)
@@ -266,6 +267,12 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 		for _, line := range d.Bucket.Policy.PolicyDocument.Lines() {
 			fmt.Fprintf(&b, "  %s\n", line)
 		}
+		for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
+			fmt.Fprintf(&b, "\nqueue %s\n", d.Queues[arn].QueueName)
+			for _, line := range d.Queues[arn].Policy.Lines() {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
+		}
 		fmt.Fprintln(&b)
 	}
 	compareGolden(t, "testdata/permissions.txt", b.Bytes())
@@ -274,7 +281,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 // The rows that cdk-nag writes are rule, resource, compliance, reason, …
 func TestNagFindsNothing(t *testing.T) {
 	suppressed := map[string]bool{}
-	for _, v := range []variant{plain, full, regional} {
+	for _, v := range []variant{plain, full, regional, accepting} {
 		reports, err := filepath.Glob(filepath.Join(v.out, "AwsSolutions-*-NagReport.csv"))
 		want := 2
 		if v.conf.Deploy.Runtime == config.RuntimeRegional {

@@ -196,6 +196,9 @@ func (s stack) ref(id string) string {
 	}
 	named := map[string]string{"AWS::S3::Bucket": "BucketName", "AWS::Lambda::Function": "FunctionName", "AWS::Logs::LogGroup": "LogGroupName"}
 	r := s.resources[id]
+	if name, ok := r.Properties["QueueName"].(string); ok && r.Type == "AWS::SQS::Queue" {
+		return "https://sqs." + s.region + ".amazonaws.com/${AWS::AccountId}/" + name
+	}
 	if name, ok := r.Properties[named[r.Type]].(string); ok {
 		return name
 	}
@@ -205,6 +208,12 @@ func (s stack) ref(id string) string {
 func (s stack) attribute(id, name string) string {
 	if s.resources[id].Type == "AWS::S3::Bucket" && name == "Arn" {
 		return "arn:aws:s3:::" + s.ref(id)
+	}
+	if q, ok := s.resources[id].Properties["QueueName"].(string); ok && name == "Arn" {
+		return "arn:aws:sqs:" + s.region + ":${AWS::AccountId}:" + q
+	}
+	if s.resources[id].Type == "AWS::Logs::LogGroup" && name == "Arn" {
+		return "arn:aws:logs:" + s.region + ":${AWS::AccountId}:log-group:" + s.ref(id) + ":*"
 	}
 	return "${" + id + "." + name + "}"
 }

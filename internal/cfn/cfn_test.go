@@ -151,7 +151,7 @@ func rule(t templates, id string) object {
 }
 
 func TestTheReviewedTemplatesAreGood(t *testing.T) {
-	for _, name := range []string{"plain", "full", "regional"} {
+	for _, name := range []string{"plain", "full", "regional", "accepting"} {
 		d, err := cfn.Read(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)

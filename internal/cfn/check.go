@@ -32,6 +32,7 @@ var checks = []struct {
 	{"functions", checkFunctions},
 	{"permissions", checkPermissions},
 	{"regional", checkRegional},
+	{"acceptance", checkAcceptance},
 	{"origin", checkOrigin},
 	{"forwarding", checkForwarding},
 	{"behaviors", checkBehaviors},
@@ -97,6 +98,8 @@ func checkLifecycle(d *Deployment, conf config.Config, broken func(string, ...an
 			valid = r.ExpirationInDays
 		case r.Prefix == "signatures/expired/":
 			expired = r.ExpirationInDays
+		case conf.Acceptance.On && r.Prefix == "signatures/uploads/" && r.ExpirationInDays > longest:
+		case conf.Acceptance.On && r.Prefix == "uploads/" && onlyAccepted(r):
 		case r.Prefix == "uploads/" && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
 		default:
 			broken("rule %s removes current objects under %q after %d days, which no setting says", r.Id, r.Prefix, r.ExpirationInDays)
@@ -108,6 +111,7 @@ func checkLifecycle(d *Deployment, conf config.Config, broken func(string, ...an
 			}
 		}
 	}
+	checkRemoval(d, conf, broken)
 	switch {
 	case valid == 0 || expired == 0 || noncurrent == 0:
 		broken("valid entries, expired entries or old versions are never removed")
@@ -127,6 +131,9 @@ func checkBucketPolicy(d *Deployment, conf config.Config, broken func(string, ..
 		"Deny s3:* on " + arn + "/* if NumericLessThan s3:TlsVersion 1.2 for AWS *",
 		"Deny s3:PutObject on " + arn + "/signatures/expired/* if Null s3:if-none-match true for AWS *",
 		"Deny s3:DeleteObject on " + arn + "/signatures/* for AWS *",
+	}
+	if conf.Acceptance.On {
+		want = append(want, onlyAcceptanceAccepts(d, conf))
 	}
 	compare(want, d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
 		func(line string) { broken("says what it should not: %s", line) })
@@ -216,6 +223,9 @@ func decisionPermissions(function string, conf config.Config) []string {
 	var lines []string
 	if function == "mint" {
 		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
+		if conf.Acceptance.On {
+			lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/uploads/*")
+		}
 		if conf.Auth.Kind == config.AuthAPIKey {
 			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*")
 		}

@@ -13,6 +13,7 @@ type Deployment struct {
 	Bucket       Bucket
 	Functions    map[string]*Function // at the edge, by function name
 	Natives      map[string]*Function // Go programs in the bucket's Region, by function name
+	Queues       map[string]*Queue    // by ARN
 	Roles        map[string]*Role     // by logical id
 	Distribution Distribution
 	WebACL       *WebACL
@@ -43,6 +44,7 @@ func Read(dir string) (*Deployment, error) {
 	d := &Deployment{
 		Functions:               map[string]*Function{},
 		Natives:                 map[string]*Function{},
+		Queues:                  map[string]*Queue{},
 		Roles:                   map[string]*Role{},
 		OriginRequestPolicies:   map[string]OriginRequestPolicy{},
 		ResponseHeadersPolicies: map[string]ResponseHeadersPolicy{},
@@ -50,7 +52,7 @@ func Read(dir string) (*Deployment, error) {
 		Outputs:                 map[string]string{},
 		Others:                  map[string]int{},
 	}
-	r := reader{Deployment: d, versions: map[string]string{}, policies: map[string]BucketPolicy{}}
+	r := reader{Deployment: d, versions: map[string]string{}, policies: map[string]BucketPolicy{}, queuePolicies: map[string]PolicyDocument{}}
 	for _, s := range stacks {
 		for _, id := range slices.Sorted(maps.Keys(s.resources)) {
 			if err := r.read(s, id); err != nil {
@@ -73,6 +75,8 @@ type reader struct {
 	*Deployment
 	versions      map[string]string // reference to a version -> function name
 	policies      map[string]BucketPolicy
+	queuePolicies map[string]PolicyDocument // by queue URL
+	sources       []EventSource
 	buckets       []Bucket
 	distributions int
 }
@@ -110,6 +114,30 @@ func (r *reader) read(s stack, id string) error {
 			r.Natives[f.FunctionName] = f
 		} else {
 			r.Functions[f.FunctionName] = f
+		}
+	case "AWS::Lambda::EventSourceMapping":
+		var e EventSource
+		if err := s.decode(id, &e); err != nil {
+			return err
+		}
+		r.sources = append(r.sources, e)
+	case "AWS::SQS::Queue":
+		q := &Queue{ID: id, Region: s.region, ARN: s.attribute(id, "Arn"), URL: s.ref(id)}
+		r.Queues[q.ARN] = q
+		return s.decode(id, &q.QueueProperties)
+	case "AWS::SQS::QueuePolicy":
+		var p struct {
+			PolicyDocument PolicyDocument
+			Queues         []string
+		}
+		if err := s.decode(id, &p); err != nil {
+			return err
+		}
+		for _, url := range p.Queues {
+			if _, twice := r.queuePolicies[url]; twice {
+				return fmt.Errorf("queue %s has two policies", url)
+			}
+			r.queuePolicies[url] = p.PolicyDocument
 		}
 	case "AWS::Lambda::Version":
 		var v struct{ FunctionName string }
@@ -182,6 +210,16 @@ func (r *reader) link() error {
 		if f.Directory == "" {
 			return fmt.Errorf("function %s has code %q, which is no asset of its stack", f.FunctionName, f.Code.S3Key)
 		}
+	}
+	for _, q := range r.Queues {
+		q.Policy = r.queuePolicies[q.URL]
+	}
+	for _, e := range r.sources {
+		f := r.Natives[e.FunctionName]
+		if f == nil || r.Queues[e.EventSourceArn] == nil {
+			return fmt.Errorf("event source %q of function %q: want a queue and a regional function of the templates", e.EventSourceArn, e.FunctionName)
+		}
+		f.Sources = append(f.Sources, e)
 	}
 	for _, b := range r.Distribution.Behaviors() {
 		for i := range b.LambdaFunctionAssociations {

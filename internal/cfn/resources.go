@@ -23,13 +23,53 @@ type BucketProperties struct {
 	AccessControl          string
 	LifecycleConfiguration struct{ Rules []LifecycleRule }
 	MetricsConfigurations  []struct{ Id string }
-	OwnershipControls      struct {
+	// NotificationConfiguration says which queues are told of what.
+	NotificationConfiguration struct {
+		QueueConfigurations []Notification
+	}
+	OwnershipControls struct {
 		Rules []struct{ ObjectOwnership string }
 	}
 	PublicAccessBlockConfiguration struct {
 		BlockPublicAcls, BlockPublicPolicy, IgnorePublicAcls, RestrictPublicBuckets bool
 	}
 	VersioningConfiguration struct{ Status string }
+}
+
+// Notification has a queue told of events under a key prefix.
+type Notification struct {
+	Event, Queue string // such as s3:ObjectCreated:*; the queue's ARN
+	Filter       struct {
+		S3Key struct {
+			Rules []struct{ Name, Value string }
+		}
+	}
+}
+
+// Queue is an SQS queue.
+type Queue struct {
+	ID, Region, ARN, URL string
+	QueueProperties
+	Policy PolicyDocument
+}
+
+// QueueProperties are those of AWS::SQS::Queue.
+type QueueProperties struct {
+	QueueName              string
+	MessageRetentionPeriod int
+	RedrivePolicy          struct {
+		DeadLetterTargetArn string `json:"deadLetterTargetArn"`
+		MaxReceiveCount     int    `json:"maxReceiveCount"`
+	}
+	SqsManagedSseEnabled bool
+	VisibilityTimeout    int
+}
+
+// EventSource has a function follow a queue.
+type EventSource struct {
+	BatchSize                    int
+	EventSourceArn, FunctionName string
+	FunctionResponseTypes        []string
 }
 
 // CorsRule is one rule of the bucket's CORS configuration.
@@ -45,6 +85,7 @@ type LifecycleRule struct {
 	ExpiredObjectDeleteMarker      bool
 	AbortIncompleteMultipartUpload struct{ DaysAfterInitiation int }
 	NoncurrentVersionExpiration    struct{ NoncurrentDays int }
+	TagFilters                     []struct{ Key, Value string }
 }
 
 // BucketPolicy is what a bucket refuses or allows by itself.
@@ -83,6 +124,7 @@ type Function struct {
 	FunctionProperties
 	Role      *Role
 	Directory string // the unpacked code
+	Sources   []EventSource
 }
 
 // NativeRuntime is the one of functions that are programs of their own.

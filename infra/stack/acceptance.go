@@ -1,0 +1,203 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+
+	"oncegate/internal/acceptance"
+	"oncegate/internal/config"
+)
+
+const (
+	acceptedKeys    = "accepted/*"
+	uploadEntryKeys = "signatures/uploads/*"
+)
+
+// What a regional job may take. A copy of 5 GiB within a bucket is a matter of a
+// minute at most; the queue hands a message out again after six times the function's
+// time, as AWS asks for:
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+const (
+	jobSeconds   = 120
+	jobMemory    = 256
+	jobBatch     = 10
+	receives     = 5  // then a message is dead
+	keepMessages = 14 // days: the longest that SQS keeps any
+)
+
+// jobs makes the regional functions that follow queues, in the stack of the bucket.
+type jobs struct {
+	stack  awscdk.Stack
+	conf   config.Config
+	o      Options
+	alarms alarms
+}
+
+// newAcceptance makes what accepts uploads: the bucket tells a queue of everything
+// that is stored under uploads/, and a function follows the queue.
+func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket) {
+	j := jobs{stack, conf, o, newAlarms(stack, conf)}
+	queue := j.queue("Accept", "accept")
+	j.notify(bucket, queue)
+	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue,
+		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(conf)),
+		when(allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)),
+			"StringLike", "s3:prefix", uploadKeys, acceptedKeys),
+		allow("ReadUploads", []string{"s3:GetObjectVersion", "s3:GetObjectVersionTagging"}, objects(conf, uploadKeys)),
+		allow("MarkUploads", []string{"s3:PutObjectVersionTagging"}, objects(conf, uploadKeys)),
+		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(conf, acceptedKeys)),
+		allow("WriteAccepted", []string{"s3:PutObject"}, objects(conf, acceptedKeys)),
+		allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(conf, uploadEntryKeys)),
+		when(when(allow("Announce", []string{"events:PutEvents"}, "arn:aws:events:"+*stack.Region()+":"+*stack.Account()+":event-bus/default"),
+			"StringEquals", "events:source", eventSource), "StringEquals", "events:detail-type", acceptedType),
+	)
+	protectAccepted(bucket, function.Role())
+	awslogs.NewMetricFilter(stack, jsii.String("LateVersions"), &awslogs.MetricFilterProps{
+		LogGroup:        function.LogGroup(),
+		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(acceptance.LateMessage)),
+		MetricNamespace: jsii.String("oncegate/" + conf.Deploy.Name),
+		MetricName:      jsii.String("LateVersions"),
+		MetricValue:     jsii.String("1"),
+	})
+	j.alarms.add("LateVersions", "Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late", 1,
+		metric("oncegate/"+conf.Deploy.Name, "LateVersions", "Sum", nil))
+}
+
+// What events are called, as package awssdk calls them; a test compares the two.
+const (
+	eventSource  = "oncegate"
+	acceptedType = "oncegate.accepted"
+)
+
+// notify has the bucket tell the queue. S3 tries the queue when it is told of it, so
+// the queue's policy comes first. That policy names the bucket by its text: with a
+// reference each would wait for the other.
+func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("BucketNotifies"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("s3.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]interface{}{
+			"ArnEquals":    map[string]string{"aws:SourceArn": bucketARN(j.conf)},
+			"StringEquals": map[string]*string{"aws:SourceAccount": j.stack.Account()},
+		},
+	}))
+	resource := bucket.Node().DefaultChild().(awss3.CfnBucket)
+	resource.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+		QueueConfigurations: &[]*awss3.CfnBucket_QueueConfigurationProperty{{
+			Event: jsii.String("s3:ObjectCreated:*"),
+			Queue: queue.QueueArn(),
+			Filter: &awss3.CfnBucket_NotificationFilterProperty{S3Key: &awss3.CfnBucket_S3KeyFilterProperty{
+				Rules: &[]*awss3.CfnBucket_FilterRuleProperty{{Name: jsii.String("prefix"), Value: jsii.String(acceptance.UploadPrefix)}},
+			}},
+		}},
+	})
+	policy := queue.Node().FindChild(jsii.String("Policy")).Node().DefaultChild().(awssqs.CfnQueuePolicy)
+	resource.AddResourceDependency(policy, nil)
+}
+
+// queue makes a queue with one for its dead messages, and an alarm on each.
+func (j jobs) queue(id, name string) awssqs.Queue {
+	props := func(name string) *awssqs.QueueProps {
+		return &awssqs.QueueProps{
+			QueueName: jsii.String(j.conf.Deploy.FunctionName(name)), Encryption: awssqs.QueueEncryption_SQS_MANAGED,
+			EnforceSSL: jsii.Bool(true), RetentionPeriod: days(keepMessages),
+		}
+	}
+	dead := awssqs.NewQueue(j.stack, jsii.String(id+"Dead"), props(name+"-dead"))
+	p := props(name)
+	p.VisibilityTimeout = awscdk.Duration_Seconds(jsii.Number(6 * jobSeconds))
+	p.DeadLetterQueue = &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(receives)}
+	queue := awssqs.NewQueue(j.stack, jsii.String(id+"Queue"), p)
+	of := func(q awssqs.Queue) *map[string]*string { return &map[string]*string{"QueueName": q.QueueName()} }
+	j.alarms.add(id+"Dead", "Messages of "+name+" were given up. The function's log says why; oncegate replay "+name+" hands them out again", 1,
+		metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", of(dead)))
+	j.alarms.add(id+"Behind", "A message of "+name+" waits for an hour", 3600,
+		metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", of(queue)))
+	return queue
+}
+
+// function makes a function that follows the queue and may do what the statements
+// say, and nothing else.
+func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...awsiam.PolicyStatement) awslambda.Function {
+	function := newNative(j.stack, j.conf, j.o, native{
+		id: id, name: j.conf.Deploy.FunctionName(name), description: name + ": " + what, directory: j.o.Accept,
+		memory: jobMemory, timeout: jobSeconds, environment: map[string]string{"ONCEGATE_JOB": name},
+		statements: append(statements, allow("FollowQueue", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, *queue.QueueArn())),
+	})
+	awslambda.NewEventSourceMapping(j.stack, jsii.String(id+"Source"), &awslambda.EventSourceMappingProps{
+		Target: function, EventSourceArn: queue.QueueArn(), BatchSize: jsii.Number(jobBatch), ReportBatchItemFailures: jsii.Bool(true),
+	})
+	return function
+}
+
+// protectAccepted keeps everybody else from putting an object where consumers trust
+// that it was accepted. Consumers may delete what they are done with.
+func protectAccepted(bucket awss3.Bucket, role awsiam.IRole) {
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("OnlyAcceptanceAccepts"),
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+		Actions:    jsii.Strings("s3:PutObject"),
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(acceptedKeys))},
+		Conditions: &map[string]interface{}{"ArnNotEquals": map[string]*string{"aws:PrincipalArn": role.RoleArn()}},
+	}))
+}
+
+// acceptanceLifecycle are the rules that acceptance adds. An accepted version goes
+// when a URL can no longer be enabled: until then enable must see that the object is
+// stored. There is no schedule by the minute, since nothing waits for one: nobody can
+// read under uploads/ by a URL, and a spent URL stores nothing more.
+func acceptanceLifecycle(conf config.Config) []*awss3.LifecycleRule {
+	return []*awss3.LifecycleRule{
+		{Id: jsii.String("upload-entries"), Prefix: jsii.String("signatures/uploads/"), Expiration: days(config.KeepValidDays)},
+		{
+			Id: jsii.String("accepted-uploads"), Prefix: jsii.String(acceptance.UploadPrefix),
+			TagFilters:                  &map[string]interface{}{acceptance.Tag: acceptance.TagValue},
+			Expiration:                  days(conf.Acceptance.RemoveAfterDays),
+			NoncurrentVersionExpiration: days(1),
+		},
+	}
+}
+
+// when adds a condition to a statement.
+func when(s awsiam.PolicyStatement, operator, key string, values ...string) awsiam.PolicyStatement {
+	s.AddCondition(jsii.String(operator), map[string]interface{}{key: values})
+	return s
+}
+
+func metric(namespace, name, statistic string, dimensions *map[string]*string) awscloudwatch.IMetric {
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String(namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(), DimensionsMap: dimensions,
+	})
+}
+
+// alarms makes alarms of one stack that tell one topic.
+type alarms struct {
+	stack  awscdk.Stack
+	conf   config.Config
+	action awscloudwatchactions.SnsAction
+}
+
+func newAlarms(stack awscdk.Stack, conf config.Config) alarms {
+	return alarms{stack, conf, awscloudwatchactions.NewSnsAction(newTopic(stack, conf))}
+}
+
+// add makes an alarm that goes off when the metric reaches the threshold.
+func (a alarms) add(id, what string, threshold int, metric awscloudwatch.IMetric) {
+	alarm := awscloudwatch.NewAlarm(a.stack, jsii.String(id+"Alarm"), &awscloudwatch.AlarmProps{
+		AlarmName: jsii.String(a.conf.Deploy.Name + "-" + id), AlarmDescription: jsii.String(what),
+		Metric: metric, Threshold: jsii.Number(threshold), EvaluationPeriods: jsii.Number(1),
+		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
+	})
+	alarm.AddAlarmAction(a.action)
+}

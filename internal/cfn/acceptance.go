@@ -1,0 +1,134 @@
+package cfn
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"oncegate/internal/config"
+)
+
+// job is a regional function that follows a queue, as the settings want it.
+type job struct {
+	name        string
+	permissions []string
+	senders     []string // who may send to the queue
+}
+
+// jobs are all that the settings want.
+func jobs(conf config.Config) []job {
+	if !conf.Acceptance.On {
+		return nil
+	}
+	arn := "arn:aws:s3:::" + conf.Bucket
+	bus := "arn:aws:events:" + conf.Region + ":${AWS::AccountId}:event-bus/default"
+	return []job{{
+		name: "accept",
+		permissions: []string{
+			"Allow s3:ListBucket on " + arn,
+			"Allow s3:ListBucketVersions on " + arn + " if StringLike s3:prefix uploads/*|accepted/*",
+			"Allow s3:GetObjectVersion on " + arn + "/uploads/*", "Allow s3:GetObjectVersionTagging on " + arn + "/uploads/*",
+			"Allow s3:PutObjectVersionTagging on " + arn + "/uploads/*",
+			"Allow s3:GetObject on " + arn + "/accepted/*", "Allow s3:GetObjectVersion on " + arn + "/accepted/*",
+			"Allow s3:PutObject on " + arn + "/accepted/*",
+			"Allow s3:GetObject on " + arn + "/signatures/uploads/*",
+			"Allow events:PutEvents on " + bus + " if StringEquals events:detail-type oncegate.accepted if StringEquals events:source oncegate",
+		},
+		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
+			" if StringEquals aws:SourceAccount ${AWS::AccountId} for Service s3.amazonaws.com"},
+	}}
+}
+
+// jobNamed tells whether the function of this name is one of the jobs.
+func jobNamed(conf config.Config, name string) bool {
+	return slices.ContainsFunc(jobs(conf), func(j job) bool { return conf.Deploy.Name+"-"+j.name == name })
+}
+
+// checkAcceptance: with acceptance on there are exactly the functions and queues of
+// its jobs, and without it none.
+func checkAcceptance(d *Deployment, conf config.Config, broken func(string, ...any)) {
+	queues := map[string]bool{}
+	for _, j := range jobs(conf) {
+		arn := "arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-" + j.name
+		queues[arn], queues[arn+"-dead"] = true, true
+		checkJob(d, conf, j, arn, broken)
+	}
+	for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
+		if !queues[arn] {
+			broken("queue %s is one that the settings do not ask for", arn)
+		}
+	}
+	told := d.Bucket.NotificationConfiguration.QueueConfigurations
+	if !conf.Acceptance.On {
+		if len(told) != 0 {
+			broken("the bucket tells a queue, the settings say nothing of it")
+		}
+		return
+	}
+	want := "arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept"
+	if len(told) != 1 || told[0].Event != "s3:ObjectCreated:*" || told[0].Queue != want || fmt.Sprint(told[0].Filter.S3Key.Rules) != "[{prefix uploads/}]" {
+		broken("the bucket tells %v, want %s told of all that is stored under uploads/", told, want)
+	}
+}
+
+func checkJob(d *Deployment, conf config.Config, j job, arn string, broken func(string, ...any)) {
+	name := conf.Deploy.Name + "-" + j.name
+	f, queue, dead := d.Natives[name], d.Queues[arn], d.Queues[arn+"-dead"]
+	if f == nil || queue == nil || dead == nil {
+		broken("function %s, its queue or the one for its dead messages is missing", name)
+		return
+	}
+	f.checkNative(conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
+		"Allow sqs:ReceiveMessage on "+arn, "Allow sqs:DeleteMessage on "+arn, "Allow sqs:GetQueueAttributes on "+arn), broken)
+	if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn || !slices.Equal(f.Sources[0].FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
+		broken("%s follows %v, want its queue, with failures reported one by one", name, f.Sources)
+	}
+	if queue.VisibilityTimeout < 6*f.Timeout {
+		broken("queue of %s hands a message out again after %d s, want six times the function's %d s", name, queue.VisibilityTimeout, f.Timeout)
+	}
+	if p := queue.RedrivePolicy; p.DeadLetterTargetArn != dead.ARN || p.MaxReceiveCount < 2 {
+		broken("queue of %s gives up after %d receives, to %q", name, p.MaxReceiveCount, p.DeadLetterTargetArn)
+	}
+	for _, q := range []*Queue{queue, dead} {
+		if !q.SqsManagedSseEnabled || q.MessageRetentionPeriod != 14*24*3600 {
+			broken("queue %s is not encrypted, or keeps messages for less than 14 days", q.QueueName)
+		}
+		want := []string{"Deny sqs:* on " + q.ARN + " if Bool aws:SecureTransport false for AWS *"}
+		if q == queue {
+			for _, s := range j.senders {
+				want = append(want, fmt.Sprintf(s, q.ARN))
+			}
+		}
+		compare(want, q.Policy.Lines(), func(line string) { broken("policy of queue %s lacks: %s", q.QueueName, line) },
+			func(line string) { broken("policy of queue %s says what it should not: %s", q.QueueName, line) })
+	}
+}
+
+// checkRemoval: what was accepted is removed when the settings say so.
+func checkRemoval(d *Deployment, conf config.Config, broken func(string, ...any)) {
+	removed := 0
+	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+		if r.Status == "Enabled" && r.Prefix == "uploads/" && onlyAccepted(r) {
+			removed = r.ExpirationInDays
+		}
+	}
+	if conf.Acceptance.On && removed != conf.Acceptance.RemoveAfterDays {
+		broken("accepted uploads are removed after %d days, the settings say %d", removed, conf.Acceptance.RemoveAfterDays)
+	}
+}
+
+// onlyAccepted tells whether a lifecycle rule touches nothing but uploads that are
+// accepted and announced.
+func onlyAccepted(r LifecycleRule) bool {
+	return len(r.TagFilters) == 1 && r.TagFilters[0].Key == "oncegate" && r.TagFilters[0].Value == "accepted"
+}
+
+// onlyAcceptanceAccepts is the line of the bucket policy that keeps everybody else
+// from writing accepted/.
+func onlyAcceptanceAccepts(d *Deployment, conf config.Config) string {
+	role := "(no role)"
+	if f := d.Natives[conf.Deploy.Name+"-accept"]; f != nil {
+		role = "${" + f.Role.ID + ".Arn}"
+	}
+	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/accepted/* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"
+}
