@@ -73,6 +73,9 @@ type Options struct {
 	Log *slog.Logger
 	// Fault is asked once for each request, from many goroutines at once; nil means no faults.
 	Fault func(*http.Request) Fault
+	// Stored is told of every version of an object that a request stores, from many
+	// goroutines at once; nil for nobody.
+	Stored func(Stored)
 }
 
 // Server is a running S3 server with its proxy.

@@ -18,6 +18,7 @@ import (
 type proxy struct {
 	log     *slog.Logger
 	fault   func(*http.Request) Fault
+	stored  func(Stored)
 	access  *access
 	bucket  string // has versioning
 	marker  func(ctx context.Context, bucket, key string) (bool, error)
@@ -33,7 +34,9 @@ type proxy struct {
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
 func newProxy(o Options, a *access, dial dialFunc, marker func(context.Context, string, string) (bool, error)) *proxy {
-	p := &proxy{log: o.Log, fault: o.Fault, access: a, bucket: o.Bucket, marker: marker, closing: make(chan struct{})}
+	p := &proxy{
+		log: o.Log, fault: o.Fault, stored: o.Stored, access: a, bucket: o.Bucket, marker: marker, closing: make(chan struct{}),
+	}
 	p.pass = &httputil.ReverseProxy{
 		Rewrite: rewrite,
 		// One connection for each request: http.Transport sends a request again only when a reused connection
@@ -138,6 +141,7 @@ func (p *proxy) putRight(res *http.Response) error {
 			return err
 		}
 	}
+	p.tellStored(res)
 	if f, _ := r.Context().Value(faultKey{}).(Fault); f.Apply {
 		return p.spoil(res, f)
 	}

@@ -1,0 +1,44 @@
+package locals3
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Stored is a version of an object that a request has stored. Options.Stored is told
+// of each once S3 has answered, whatever becomes of the answer.
+type Stored struct {
+	Event              string // such as ObjectCreated:Put
+	Key, Version, ETag string // ETag without quotes
+	Size               int64  // -1 for a copy, whose size the request does not tell
+	RequestID          string
+	SourceIP           string
+}
+
+// tellStored tells of what a request has stored, if it has.
+func (p *proxy) tellStored(res *http.Response) {
+	r := res.Request
+	_, key := target(r)
+	if p.stored == nil || res.StatusCode != http.StatusOK || key == "" {
+		return
+	}
+	q := r.URL.Query()
+	s := Stored{
+		Event: "ObjectCreated:Put", Key: key, Version: res.Header.Get("X-Amz-Version-Id"), ETag: strings.Trim(res.Header.Get("Etag"), `"`),
+		Size: r.ContentLength, RequestID: res.Header.Get("X-Amz-Request-Id"), SourceIP: "127.0.0.1",
+	}
+	switch {
+	case r.Method == http.MethodPost && q.Has("uploadId"):
+		s.Event, s.Size = "ObjectCreated:CompleteMultipartUpload", -1
+	case r.Method != http.MethodPut || strings.Contains(Call(r), "?"):
+		return
+	case r.Header.Get("X-Amz-Copy-Source") != "":
+		s.Event, s.Size, s.ETag = "ObjectCreated:Copy", -1, ""
+	}
+	// The SDK sends bodies in chunks whose frames are not stored.
+	if n, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64); err == nil {
+		s.Size = n
+	}
+	p.stored(s)
+}
