@@ -1,9 +1,10 @@
-package localservices_test
+package localapi_test
 
 import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,12 +14,13 @@ import (
 	"oncegate/internal/acceptance"
 	"oncegate/internal/awssdk"
 	"oncegate/internal/iampolicy"
-	"oncegate/internal/localservices"
+	"oncegate/internal/localapi"
+	"oncegate/internal/locals3"
 )
 
 func policy(t *testing.T, statements string) iampolicy.Policy {
 	t.Helper()
-	p, err := iampolicy.ParseIdentity("role", []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`), localservices.ConditionKeys)
+	p, err := iampolicy.ParseIdentity("role", []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`), locals3.ConditionKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,18 +46,16 @@ func TestBus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var lines, log bytes.Buffer
 			var ruled []byte
-			s, err := localservices.Start(localservices.Options{
+			s := &localapi.Services{
 				Region: "eu-west-1", Account: "111122223333", Log: slog.New(slog.NewTextHandler(&log, nil)), Lines: &lines,
-				Principals: []localservices.Principal{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iampolicy.Policy{policy(t, tt.policy)}}},
-				Rule:       func(event []byte) { ruled = event },
-				Fault:      func(string) int { return tt.status },
-			})
-			if err != nil {
-				t.Fatal(err)
+				Callers:   []localapi.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iampolicy.Policy{policy(t, tt.policy)}}},
+				Rule:      func(event []byte) { ruled = event },
+				Intercept: func(string) localapi.Fault { return localapi.Fault{Status: tt.status} },
 			}
-			defer s.Close()
-			bus := awssdk.NewBus(awssdk.Options{Region: "eu-west-1", Endpoint: s.URL(), Credentials: credentials.NewStaticCredentialsProvider("ASIAX", tt.secret, "token")})
-			err = bus.Announce(t.Context(), acceptance.Event{Bucket: "b", Accepted: "accepted/x", Version: "v", At: time.Unix(1e9, 0)})
+			server := httptest.NewServer(s)
+			defer server.Close()
+			bus := awssdk.NewBus(awssdk.Options{Region: "eu-west-1", Endpoint: server.URL, Credentials: credentials.NewStaticCredentialsProvider("ASIAX", tt.secret, "token")})
+			err := bus.Announce(t.Context(), acceptance.Event{Bucket: "b", Accepted: "accepted/x", Version: "v", At: time.Unix(1e9, 0)})
 			if tt.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.want) || len(s.Events()) != 0 {
 					t.Errorf("%v, %d events, want %s", err, len(s.Events()), tt.want)
