@@ -129,7 +129,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		LenientHeaders: o.lenient,
 		MaxWorkers:     o.maxWorkers,
 		Log:            log,
-	})
+	}, localaws.Jobs{Dir: o.data})
 	switch {
 	case errors.Is(err, localedge.ErrPortBusy):
 		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)

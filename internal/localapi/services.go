@@ -3,7 +3,6 @@ package localapi
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"

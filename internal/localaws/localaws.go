@@ -18,6 +18,7 @@ import (
 	"oncegate/internal/cfn"
 	"oncegate/internal/localapi"
 	"oncegate/internal/localedge"
+	"oncegate/internal/localqueue"
 	"oncegate/internal/locals3"
 )
 
@@ -28,29 +29,40 @@ type AWS struct {
 	// Lambda is the API of the functions beside the bucket, or nil if there are none.
 	Lambda *localapi.Lambda
 
+	// Services are the other APIs of the functions beside the bucket, and Queues, by
+	// name, those that they follow; or nil.
+	Services *localapi.Services
+	Queues   map[string]*localqueue.Queue
+
 	natives *natives
+	jobs    *jobs
 }
 
 // Start plays the deployment. The options say all that it does not; what it says
 // overrides them. Each function has temporary credentials of its own role, and S3
 // holds them to that role's policies and to the bucket's. Tests may break the
 // distribution with change before it starts.
-func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge localedge.Options, change ...func(*localedge.Distribution)) (*AWS, error) {
+func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge localedge.Options, play Jobs, change ...func(*localedge.Distribution)) (*AWS, error) {
 	var err error
 	if edge.Distribution, err = localedge.FromDeployment(d); err != nil {
 		return nil, err
 	}
 	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
+	keys := map[string]localedge.Credentials{} // by role
+	arns := []string{"${AWS::AccountId}", localedge.Account}
+	for _, role := range d.Roles {
+		arns = append(arns, "${"+role.ID+".Arn}", localedge.RoleARN(role))
+	}
+	known := strings.NewReplacer(arns...)
 	if p := d.Bucket.Policy.PolicyDocument; len(p.Statement) > 0 {
-		if store.BucketPolicy, err = document(p); err != nil {
+		if store.BucketPolicy, err = document(p, known); err != nil {
 			return nil, err
 		}
 	}
-	keys := map[string]localedge.Credentials{} // by role
 	for _, role := range d.Roles {
 		var policies []json.RawMessage
 		for _, p := range role.Policies {
-			text, err := document(p.PolicyDocument)
+			text, err := document(p.PolicyDocument, known)
 			if err != nil {
 				return nil, err
 			}
@@ -67,20 +79,32 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 		f(&edge.Distribution)
 	}
 	a := &AWS{}
+	if a.jobs, err = newJobs(d, play, edge.Log); err != nil {
+		return nil, err
+	}
+	if len(a.jobs.queues) > 0 {
+		a.Queues = map[string]*localqueue.Queue{}
+		for _, q := range a.jobs.queues {
+			a.Queues[q.Name()] = q
+		}
+		store.Stored = a.jobs.stored
+	}
 	if a.S3, err = locals3.Start(ctx, store); err != nil {
+		a.jobs.close()
 		return nil, err
 	}
 	if err := putCORS(ctx, a.S3.URL(), store, d.Bucket.CorsConfiguration.CorsRules); err != nil {
-		a.S3.Close()
+		a.closeRest()
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
 	if len(d.Natives) > 0 {
-		if a.natives, err = startNatives(d, store.Roles, a.S3.URL(), edge.Log); err != nil {
-			a.S3.Close()
+		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
+			a.closeRest()
 			return nil, err
 		}
-		a.Lambda = a.natives.Lambda
+		a.Lambda, a.Services = a.natives.Lambda, a.natives.Services
+		a.jobs.start(a.Lambda.Functions)
 		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
 	}
 	if a.Edge, err = localedge.Start(ctx, edge); err != nil {
@@ -118,14 +142,14 @@ func putCORS(ctx context.Context, url string, o locals3.Options, rules []cfn.Cor
 	return nil
 }
 
-// document is a policy with the account filled in. Any other ${…} that is left in
-// it is refused where it is read.
-func document(p cfn.PolicyDocument) (json.RawMessage, error) {
+// document is a policy with what is known filled in: the account, and the roles' ARNs.
+// Any other ${…} that is left in it is refused where it is read.
+func document(p cfn.PolicyDocument, known *strings.Replacer) (json.RawMessage, error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	return json.RawMessage(strings.ReplaceAll(string(text), "${AWS::AccountId}", localedge.Account)), nil
+	return json.RawMessage(known.Replace(string(text))), nil
 }
 
 // Close ends the edge, then what it called.
@@ -139,5 +163,6 @@ func (a *AWS) closeRest() error {
 	if a.natives != nil {
 		err = a.natives.close()
 	}
+	err = errors.Join(err, a.jobs.close())
 	return errors.Join(err, a.S3.Close())
 }

@@ -24,15 +24,16 @@ const concurrency = 16
 // natives are the Go programs on Lambda in the bucket's Region, and the API by which
 // the edge invokes them.
 type natives struct {
-	Lambda *localapi.Lambda
-	server *http.Server
-	served chan struct{}
-	url    string
+	Lambda   *localapi.Lambda
+	Services *localapi.Services
+	server   *http.Server
+	served   chan struct{}
+	url      string
 }
 
-// startNatives makes the functions ready and serves Lambda's API. roles are all that
-// may call it.
-func startNatives(d *cfn.Deployment, roles []locals3.Role, s3 string, log *slog.Logger) (*natives, error) {
+// startNatives makes the functions ready and serves Lambda's API, and those that the
+// functions call. roles, and the operator, are all that may call them.
+func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator localapi.Caller, s3 string, log *slog.Logger) (*natives, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -51,10 +52,21 @@ func startNatives(d *cfn.Deployment, roles []locals3.Role, s3 string, log *slog.
 		api.Callers = append(api.Callers, caller)
 		keys[r.ARN] = locallambda.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
 	}
-	n := &natives{Lambda: api, served: make(chan struct{})}
+	services, err := j.services(append(slices.Clone(api.Callers), operator))
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("local lambda: %w", err)
+	}
+	n := &natives{Lambda: api, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
 	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
 		f := d.Natives[name]
-		environment := map[string]string{"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http"}
+		environment := map[string]string{
+			"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http",
+			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
+		}
 		maps.Copy(environment, f.Environment.Variables)
 		fn, err := locallambda.New(locallambda.Function{
 			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, localedge.Account, name), Region: f.Region,
@@ -63,17 +75,12 @@ func startNatives(d *cfn.Deployment, roles []locals3.Role, s3 string, log *slog.
 		})
 		if err != nil {
 			n.closeFunctions()
+			ln.Close()
 			return nil, err
 		}
 		api.Functions[name] = fn
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		n.closeFunctions()
-		return nil, fmt.Errorf("local lambda: %w", err)
-	}
-	n.url = "http://" + ln.Addr().String()
-	n.server = &http.Server{Handler: api, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	n.server = &http.Server{Handler: n, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
 		defer close(n.served)
 		if err := n.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -81,6 +88,27 @@ func startNatives(d *cfn.Deployment, roles []locals3.Role, s3 string, log *slog.
 		}
 	}()
 	return n, nil
+}
+
+// ServeHTTP answers for all APIs: Lambda's has paths, the others' calls have a target.
+func (n *natives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") != "" {
+		n.Services.ServeHTTP(w, r)
+		return
+	}
+	n.Lambda.ServeHTTP(w, r)
+}
+
+// operator is who has the local bucket's own credentials: he may do everything.
+func operator(o locals3.Options) localapi.Caller {
+	all, err := iampolicy.ParseIdentity("administrator policy",
+		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
+	if err != nil {
+		panic(err) // it is above
+	}
+	return localapi.Caller{
+		ARN: "arn:aws:iam::" + localedge.Account + ":user/operator", AccessKey: o.AccessKey, SecretKey: o.SecretKey, Policies: []iampolicy.Policy{all},
+	}
 }
 
 func (n *natives) closeFunctions() error {

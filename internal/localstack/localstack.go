@@ -62,6 +62,8 @@ type Setup struct {
 	S3           locals3.Options
 	// Edge without what the templates decide.
 	Edge localedge.Options
+	// Jobs are how queues are played.
+	Jobs localaws.Jobs
 }
 
 // Option changes one thing of a stack.
@@ -121,7 +123,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	aws, err := localaws.Start(ctx, deployment, setup.S3, setup.Edge, func(d *localedge.Distribution) {
+	aws, err := localaws.Start(ctx, deployment, setup.S3, setup.Edge, setup.Jobs, func(d *localedge.Distribution) {
 		for _, f := range d.Functions {
 			st.noteSecret(f.Credentials.SecretAccessKey)
 			st.noteSecret(f.Credentials.SessionToken)
