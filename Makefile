@@ -26,6 +26,10 @@ NODE24 = $$(echo node_modules/node24-*/bin/node)
 RUNTIME = $(shell sed -n 's/.*"runtime"[[:space:]]*:[[:space:]]*"\([a-z]*\)".*/\1/p' '$(CONFIG)' 2>/dev/null)
 REGIONAL := build/stub/index.mjs build/stub/settings.json build/stub/config.json \
 	build/regional/bootstrap build/regional/config.json build/local/regional/bootstrap build/local/regional/config.json
+# The Go program of acceptance, for Lambda and for this machine.
+ACCEPT := build/accept/bootstrap build/accept/config.json build/local/accept/bootstrap build/local/accept/config.json
+# What the settings ask for besides the edge.
+NATIVES = $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) $(if $(shell grep -s '"acceptance"' '$(CONFIG)'),$(ACCEPT))
 EDGE := build/edge/oncegate.wasm build/edge/oncegate-jwt.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
 
 # Sources of a Go main, generated files and other modules left out.
@@ -43,10 +47,10 @@ dev: build $(VERSITYGW) $(TEMPLATES) ## run it on this machine: CloudFront, Lamb
 	@$(CLI) dev --config '$(CONFIG)'
 
 .PHONY: build
-build: $(NPM) $(CLI) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
+build: $(NPM) $(CLI) $(EDGE) $(NATIVES) ## make bin/oncegate and build/edge, the directory that becomes the Lambda zip
 
 .PHONY: test
-test: build regional tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+test: build regional accept tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -parallel 16 -timeout 40m ./...
 	@$(MAKE) --no-print-directory test-wasm test-node test-regional test-infra
@@ -76,7 +80,7 @@ test-infra: build ## the CDK app: templates, permissions, cdk-nag, the real cdk 
 	JSII_NODE="$$PWD/$(NODE22)" $(GO) -C infra test ./...
 
 .PHONY: race
-race: build regional tools $(TEMPLATES) ## only the races for one URL, longer
+race: build regional accept tools $(TEMPLATES) ## only the races for one URL, longer
 	ONCEGATE_RACE_ROUNDS=1000 $(GO) test $(RACE) -count=1 -timeout 60m -run 'Race' -v ./internal/...
 
 # The evidence for the one-time rule; what is said besides goes to build/prove.
@@ -244,7 +248,7 @@ $(INFRA): $(shell find infra internal/cfn internal/config -name '*.go' -not -nam
 
 # What make dev plays. It is what make synth writes, but for the placeholder bucket
 # and the place.
-$(TEMPLATES): $(INFRA) $(EDGE) $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) $(NPM)
+$(TEMPLATES): $(INFRA) $(EDGE) $(NATIVES) $(NPM)
 	@echo "synthesizing the templates"
 	@rm -rf $(@D)
 	@ONCEGATE_LOCAL=1 CDK_OUTDIR=$(@D) CONFIG='$(CONFIG)' JSII_NODE="$$PWD/$(NODE22)" $(INFRA)
@@ -281,6 +285,15 @@ build/stub/index.mjs: edge/node/regional.mjs
 regional: $(CLI) $(REGIONAL) ## the same for "runtime": "regional": stub and Go programs
 
 NATIVE = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags='-s -w -buildid='
+.PHONY: accept
+accept: $(CLI) $(ACCEPT) ## the same for "acceptance"
+build/accept/bootstrap: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@GOOS=linux GOARCH=arm64 $(NATIVE) -o $@ ./edge/accept
+build/local/accept/bootstrap: $(GOFILES) $(GOMOD)
+	@echo "compiling $@"
+	@$(NATIVE) -o $@ ./edge/accept
+
 build/regional/bootstrap: $(GOFILES) $(GOMOD)
 	@echo "compiling $@"
 	@GOOS=linux GOARCH=arm64 $(NATIVE) -o $@ ./edge/regional
@@ -292,7 +305,7 @@ build/stub/settings.json: FORCE $(CLI)
 	@mkdir -p $(@D) && $(CLI) config --config '$(CONFIG)' --stub >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
 # Always looked at, because CONFIG may name another file than the last time.
-build/edge/config.json build/stub/config.json build/regional/config.json build/local/regional/config.json: FORCE $(CLI)
+build/edge/config.json build/stub/config.json build/regional/config.json build/local/regional/config.json build/accept/config.json build/local/accept/config.json: FORCE $(CLI)
 	@$(CLI) config --config '$(CONFIG)' >/dev/null
 	@cmp -s '$(CONFIG)' $@ || install -D -m 644 '$(CONFIG)' $@
 .PHONY: FORCE

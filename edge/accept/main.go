@@ -4,16 +4,16 @@
 //	accept   follows the notifications of the bucket that come by SQS: copies the first
 //	         version of an upload to accepted/ and announces it (package acceptance)
 //
-// The other variables are ONCEGATE_BUCKET and those that Lambda and the AWS SDK have.
+// Its settings are config.json in LAMBDA_TASK_ROOT.
 package main
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -23,6 +23,7 @@ import (
 
 	"oncegate/internal/acceptance"
 	"oncegate/internal/awssdk"
+	"oncegate/internal/config"
 	"oncegate/internal/s3sdk"
 )
 
@@ -59,20 +60,20 @@ type handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, er
 type job func(ctx context.Context, messages []events.SQSMessage) (failed []string)
 
 func newHandler(log *slog.Logger) (handler, error) {
+	conf, err := config.Load(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), "config.json"))
+	if err != nil {
+		return nil, err
+	}
 	provider := credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN"))
 	options := func(service string) awssdk.Options {
-		return awssdk.Options{Region: os.Getenv("AWS_REGION"), Endpoint: os.Getenv("AWS_ENDPOINT_URL_" + service), Credentials: provider}
+		return awssdk.Options{Region: conf.Region, Endpoint: os.Getenv("AWS_ENDPOINT_URL_" + service), Credentials: provider}
 	}
 	var run func(log *slog.Logger) job
 	switch name := os.Getenv("ONCEGATE_JOB"); name {
 	case "accept":
-		bucket := os.Getenv("ONCEGATE_BUCKET")
-		if bucket == "" {
-			return nil, errors.New("ONCEGATE_BUCKET is missing")
-		}
 		acceptor := &acceptance.Acceptor{
-			Bucket: bucket,
-			Store:  s3sdk.NewAcceptanceStore(bucket, os.Getenv("AWS_REGION"), os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
+			Bucket: conf.Bucket,
+			Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
 			Bus:    awssdk.NewBus(options("EVENTBRIDGE")),
 		}
 		run = func(log *slog.Logger) job {

@@ -36,11 +36,17 @@ type Services struct {
 	// Lines, if set, gets every event, one JSON object a line.
 	Lines io.Writer
 	Log   *slog.Logger
-	// Intercept, if any, sees each operation first, such as AWSEvents.PutEvents.
-	Intercept func(target string) Fault
 
-	mu     sync.Mutex
-	events []json.RawMessage
+	mu        sync.Mutex
+	events    []json.RawMessage
+	intercept func(target string) Fault
+}
+
+// SetIntercept has f see each operation first, such as AWSEvents.PutEvents; nil ends it.
+func (s *Services) SetIntercept(f func(target string) Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.intercept = f
 }
 
 // Events are those of the bus so far.
@@ -68,9 +74,12 @@ const maxBody = 2 << 20
 // ServeHTTP answers one call by AWS's JSON protocol.
 func (s *Services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
+	s.mu.Lock()
+	intercept := s.intercept
+	s.mu.Unlock()
 	var fault Fault
-	if s.Intercept != nil {
-		fault = s.Intercept(target)
+	if intercept != nil {
+		fault = intercept(target)
 	}
 	if fault.Lose && !fault.Applied {
 		panic(http.ErrAbortHandler)

@@ -48,10 +48,10 @@ func TestBus(t *testing.T) {
 			var ruled []byte
 			s := &localapi.Services{
 				Region: "eu-west-1", Account: "111122223333", Log: slog.New(slog.NewTextHandler(&log, nil)), Lines: &lines,
-				Callers:   []localapi.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iampolicy.Policy{policy(t, tt.policy)}}},
-				Rule:      func(event []byte) { ruled = event },
-				Intercept: func(string) localapi.Fault { return localapi.Fault{Status: tt.status} },
+				Callers: []localapi.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iampolicy.Policy{policy(t, tt.policy)}}},
+				Rule:    func(event []byte) { ruled = event },
 			}
+			s.SetIntercept(func(string) localapi.Fault { return localapi.Fault{Status: tt.status} })
 			server := httptest.NewServer(s)
 			defer server.Close()
 			bus := awssdk.NewBus(awssdk.Options{Region: "eu-west-1", Endpoint: server.URL, Credentials: credentials.NewStaticCredentialsProvider("ASIAX", tt.secret, "token")})

@@ -104,8 +104,13 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	dir := t.TempDir()
 	fixtures := filepath.Join(root, "internal", "cfn", "testdata")
 	base := "plain"
-	if conf.Deploy.Runtime == config.RuntimeRegional {
+	switch {
+	case conf.Deploy.Runtime == config.RuntimeRegional && conf.Acceptance.On:
+		t.Fatal("there are no kept templates for the regional runtime with acceptance")
+	case conf.Deploy.Runtime == config.RuntimeRegional:
 		base = "regional"
+	case conf.Acceptance.On:
+		base = "accepting"
 	}
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(fixtures, base))); err != nil {
 		t.Fatal(err)
@@ -152,22 +157,29 @@ const (
 func (t *Templates) fill(dir string, settings []byte, conf config.Config) {
 	t.t.Helper()
 	assets, err := filepath.Glob(filepath.Join(dir, "asset.*"))
-	if err != nil || t.Regional == nil && len(assets) != 1 || t.Regional != nil && len(assets) != 2 {
+	want := 1
+	if t.Regional != nil || conf.Acceptance.On {
+		want = 2
+	}
+	if err != nil || len(assets) != want {
 		t.t.Fatalf("assets: %v, %v", assets, err)
 	}
 	build := filepath.Join(root(t.t), "build")
 	for _, asset := range assets {
 		from, names := filepath.Join(build, "edge"), []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}
-		if t.Regional != nil {
+		_, err := os.Stat(filepath.Join(asset, "bootstrap"))
+		switch {
+		case err == nil && conf.Acceptance.On:
+			from, names = filepath.Join(build, "local", "accept"), []string{"bootstrap"}
+		case err == nil:
+			from, names = filepath.Join(build, "local", "regional"), []string{"bootstrap"}
+		case t.Regional != nil:
 			from, names = filepath.Join(build, "stub"), []string{"index.mjs"}
-			if _, err := os.Stat(filepath.Join(asset, "bootstrap")); err == nil {
-				from, names = filepath.Join(build, "local", "regional"), []string{"bootstrap"}
-			}
 		}
 		for _, name := range names {
 			data, err := os.ReadFile(filepath.Join(from, name))
 			if err != nil {
-				t.t.Fatalf("%v: run `make build regional`", err)
+				t.t.Fatalf("%v: run `make build regional accept`", err)
 			}
 			os.Remove(filepath.Join(asset, name)) // a stand-in may not be executable
 			if err := os.WriteFile(filepath.Join(asset, name), data, 0o755); err != nil {
@@ -218,7 +230,7 @@ func (t *Templates) write(dir string, conf config.Config) {
 		if err != nil {
 			t.t.Fatal(err)
 		}
-		data = []byte(strings.ReplaceAll(string(data), "plain-uploads", conf.Bucket))
+		data = []byte(strings.NewReplacer("plain-uploads", conf.Bucket, "accepting-uploads", conf.Bucket).Replace(string(data)))
 		if err := os.WriteFile(filepath.Join(dir, file), data, 0o644); err != nil {
 			t.t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ import (
 	"oncegate/internal/localapi"
 	"oncegate/internal/localaws"
 	"oncegate/internal/localedge"
+	"oncegate/internal/localqueue"
 	"oncegate/internal/locals3"
 	"oncegate/internal/locals3/locals3test"
 	"oncegate/internal/onetime"
@@ -40,6 +41,9 @@ type Stack struct {
 	Edge *localedge.Server
 	// Lambda is there where the functions decide beside the bucket.
 	Lambda *localapi.Lambda
+	// Services and Queues, by name, are there where uploads are accepted.
+	Services *localapi.Services
+	Queues   map[string]*localqueue.Queue
 
 	t       testing.TB
 	log     *syncBuffer
@@ -68,6 +72,9 @@ type Setup struct {
 
 // Option changes one thing of a stack.
 type Option func(*Setup)
+
+// Accepting accepts uploads.
+func Accepting(s *Setup) { s.Settings["acceptance"] = true }
 
 // Listed is the stricter way to hold the first-version rule.
 func Listed(s *Setup) { s.Settings["firstVersion"] = config.Listed }
@@ -136,6 +143,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 		return nil, err
 	}
 	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
+	st.Services, st.Queues = aws.Services, aws.Queues
 	t.Cleanup(func() {
 		aws.Close()
 		st.checkLog()
