@@ -15,6 +15,9 @@ import { column, quantile } from './lib/stats.mjs';
 const ROUNDS = Number(process.env.ROUNDS ?? 11);
 const WARM = 200;
 
+const started = new Set();
+process.on('exit', () => { for (const child of started) child.kill('SIGKILL'); });
+
 // Native is one process of the Go program with a Runtime API of its own.
 class Native {
   #next; #waiting = new Map(); #id = 0; #asked = [];
@@ -42,7 +45,7 @@ class Native {
       },
     });
     this.gone = new Promise((resolve) => { this.process.once('exit', resolve); });
-    process.on('exit', () => this.process.kill('SIGKILL'));
+    started.add(this.process);
     await ready;
     this.startWall = performance.now() - began;
     this.startCPU = this.cpu();
@@ -83,6 +86,7 @@ class Native {
   async end() {
     this.process.kill('SIGKILL');
     await this.gone;
+    started.delete(this.process);
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
   }

@@ -51,7 +51,7 @@ type Model struct {
 }
 
 // DefaultModel is what is known, and else assumed. Only the CPU times were measured
-// here (make bench, on a core of a machine that is not Lambda's); everything about
+// here (on a core of a machine that is not Lambda's); everything about
 // AWS is as published or reported.
 func DefaultModel() Model {
 	const ms = time.Millisecond
@@ -67,11 +67,12 @@ func DefaultModel() Model {
 		EdgeStart:     Spread{250 * ms, 600 * ms}, // Node: 150 to 400 ms reported, and loading the wasm
 		RegionalStart: Spread{100 * ms, 300 * ms}, // provided.al2023 with Go: 80 to 250 ms reported
 
-		EdgeMint:       Compute{1 * ms, 15 * ms},
-		EdgeGate:       Compute{2500 * time.Microsecond, 20 * ms},
-		Stub:           Compute{500 * time.Microsecond, 8 * ms},
-		RegionalMint:   Compute{300 * time.Microsecond, 5 * ms},
-		RegionalGate:   Compute{600 * time.Microsecond, 5 * ms},
+		// make bench-regional
+		EdgeMint:       Compute{700 * time.Microsecond, 17 * ms},
+		EdgeGate:       Compute{1400 * time.Microsecond, 17 * ms},
+		Stub:           Compute{500 * time.Microsecond, 6 * ms},
+		RegionalMint:   Compute{800 * time.Microsecond, 5 * ms},
+		RegionalGate:   Compute{1300 * time.Microsecond, 5 * ms},
 		EdgeMemory:     128,
 		RegionalMemory: 256,
 
