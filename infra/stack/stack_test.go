@@ -316,3 +316,21 @@ func TestNagFindsNothing(t *testing.T) {
 		t.Errorf("suppressed are %v, want %v", got, want)
 	}
 }
+
+// Both of what is beside the bucket, in another Region than the edge.
+func TestRegionalAndAccepting(t *testing.T) {
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "config.json")
+	must(os.WriteFile(settings, []byte(`{"bucket": "both-uploads", "region": "eu-central-1", "runtime": "regional", "acceptance": true}`), 0o644))
+	v := variant{name: "both", out: filepath.Join(dir, "out")}
+	must(stack.Synth(stack.Options{
+		Config: settings, Out: v.out, Stub: stub(filepath.Join(dir, "stub"), settings),
+		Regional: standIn(filepath.Join(dir, "regional"), settings, "bootstrap"), Accept: standIn(filepath.Join(dir, "accept"), settings, "bootstrap"),
+	}))
+	var err error
+	v.conf, err = config.Load(settings)
+	must(err)
+	for _, p := range read(t, v).Check(v.conf) {
+		t.Error(p)
+	}
+}
