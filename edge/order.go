@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/strictjson"
+	"oncegate/internal/urlquery"
 )
 
 // options are what may be asked of mint, by query or by JSON body, and how each is
@@ -72,7 +72,7 @@ func optionValues(request Request) (map[string]string, error) {
 		}
 		return bodyValues(request)
 	}
-	query, err := url.ParseQuery(request.Querystring)
+	query, err := urlquery.Parse(request.Querystring)
 	if err != nil {
 		return nil, refuseOption(errors.New("the query cannot be read: want name=value pairs with &"))
 	}

@@ -57,7 +57,7 @@ func New(entropy onetime.Entropy) (key string, err error) {
 
 // What can be wrong with the text of a key.
 var (
-	ErrForm     = fmt.Errorf("not a key: want %s and %d hex digits in lower case", prefix, keyLength-len(prefix))
+	ErrForm     = errors.New("not a key: want " + prefix + " and 72 hex digits in lower case")
 	ErrChecksum = errors.New("the key's checksum does not fit: it was mistyped or altered")
 )
 

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"oncegate/internal/strictjson"
@@ -104,10 +103,22 @@ func validClaim(s string) bool {
 // validKeysURL accepts https, and http from this very machine, which Deployable and
 // the real edge refuse.
 func validKeysURL(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil || !validClaim(s) || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.Hostname() == "" {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || !validClaim(s) || strings.ContainsAny(s, "\"#<>\\^`{|}") {
 		return false
 	}
-	return u.Scheme == "https" && strings.HasPrefix(s, "https://") ||
-		u.Scheme == "http" && strings.HasPrefix(s, "http://") && u.Hostname() == "127.0.0.1"
+	authority := rest
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		authority = rest[:end]
+	}
+	host, port, hasPort := strings.Cut(authority, ":")
+	if host == "" || !only(host, hostCharacter) || hasPort && (port == "" || len(port) > 5 || !only(port, digit)) {
+		return false
+	}
+	return scheme == "https" || scheme == "http" && host == "127.0.0.1"
+}
+
+// hostCharacter is one of a host name or an address.
+func hostCharacter(c byte) bool {
+	return lower(c) || c >= 'A' && c <= 'Z' || digit(c) || c == '-' || c == '.'
 }

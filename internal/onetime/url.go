@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"oncegate/internal/sigv4"
 )
 
 // The form of every URL that mint makes. Nothing else can be in the index, so
@@ -27,8 +29,6 @@ const (
 
 	// MaxLife is the longest life that SigV4 query authentication allows.
 	MaxLife = 7 * 24 * time.Hour
-
-	amzDate = "20060102T150405Z"
 )
 
 // UploadKey returns the object key that path names when it is exactly
@@ -76,7 +76,7 @@ func (q Query) Expires() time.Time { return q.Date.Add(q.Life) }
 
 // String writes the query, byte for byte as mint makes it.
 func (q Query) String() string {
-	date := q.Date.Format(amzDate)
+	date := sigv4.Date(q.Date)
 	return "X-Amz-Algorithm=AWS4-HMAC-SHA256" +
 		"&X-Amz-Credential=" + MintedAccessKey + "%2F" + date[:8] + "%2F" + q.Region + "%2Fs3%2Faws4_request" +
 		"&X-Amz-Date=" + date +
@@ -105,7 +105,7 @@ func ParseQuery(query, region string) (Query, error) {
 	q.Signature = next("X-Amz-Signature")
 
 	var err error
-	if q.Date, err = time.Parse(amzDate, date); err != nil {
+	if q.Date, err = sigv4.ParseDate(date); err != nil {
 		return Query{}, errors.New("query: X-Amz-Date is not YYYYMMDDThhmmssZ")
 	}
 	seconds, err := strconv.ParseUint(life, 10, 32)

@@ -6,7 +6,6 @@ package s3wire
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -66,12 +65,15 @@ func NewEndpoint(bucket, region, override string) (Endpoint, error) {
 	if override == "" {
 		return Endpoint{Scheme: "https", Host: ProductionHost(bucket, region)}, nil
 	}
-	u, err := url.Parse(override)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+	scheme, host, ok := strings.Cut(strings.TrimSuffix(override, "/"), "://")
+	if !ok || scheme != "http" && scheme != "https" || host == "" || strings.Trim(host, hostCharacters) != "" {
 		return Endpoint{}, fmt.Errorf("S3 endpoint %q: want http://host[:port] or https://host[:port]", override)
 	}
-	return Endpoint{Scheme: u.Scheme, Host: u.Host, path: "/" + bucket}, nil
+	return Endpoint{Scheme: scheme, Host: host, path: "/" + bucket}, nil
 }
+
+// hostCharacters are those of a host name or an address, with a port.
+const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
 
 // Client is one bucket. It implements s3index.Bucket and onetime.Presigner.
 type Client struct {

@@ -3,10 +3,10 @@ package s3wire
 import (
 	"errors"
 	"fmt"
-	"net/url"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
+	"oncegate/internal/urlquery"
 )
 
 // parseVersions reads a ListVersionsResult. Versions and delete markers come mixed,
@@ -30,7 +30,7 @@ func parseVersions(body string) (s3index.Page, error) {
 		}
 		key, err := child.text("Key")
 		if err == nil {
-			key, err = url.QueryUnescape(key)
+			key, err = urlquery.Unescape(key)
 		}
 		if err != nil {
 			return fail(err)
@@ -54,7 +54,7 @@ func parseVersions(body string) (s3index.Page, error) {
 	}
 	key, err := result.text("NextKeyMarker")
 	if err == nil {
-		key, err = url.QueryUnescape(key)
+		key, err = urlquery.Unescape(key)
 	}
 	if err != nil || key == "" {
 		return fail(errors.New("truncated without a NextKeyMarker"))

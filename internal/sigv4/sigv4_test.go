@@ -57,6 +57,28 @@ func value(headers []sigv4.Pair, name string) (value string) {
 	return value
 }
 
+// FuzzDate holds Date and ParseDate to package time.
+func FuzzDate(f *testing.F) {
+	for _, s := range []string{"20260304T050607Z", "20240229T235959Z", "20230229T000000Z", "20260304T240000Z", "20260304T050660Z", "2026030:T050607Z", "00000101T000000Z", "20261301T000000Z", "", "20260304t050607Z"} {
+		f.Add(s, int64(1772600767))
+	}
+	f.Fuzz(func(t *testing.T, s string, seconds int64) {
+		const layout = "20060102T150405Z"
+		got, err := sigv4.ParseDate(s)
+		want, wantErr := time.Parse(layout, s)
+		if len(s) == 16 && ((err == nil) != (wantErr == nil) || err == nil && !got.Equal(want)) || len(s) != 16 && err == nil {
+			t.Errorf("%q is %v, %v, want %v, %v", s, got, err, want, wantErr)
+		}
+		at := time.Unix(seconds%(1<<37), 0)
+		if year := at.UTC().Year(); year < 0 || year > 9999 {
+			return
+		}
+		if got, want := sigv4.Date(at), at.UTC().Format(layout); got != want {
+			t.Errorf("%v is %s, want %s", at, got, want)
+		}
+	})
+}
+
 // FuzzLikeTheSDK holds both ways of signing to the SDK's signer.
 func FuzzLikeTheSDK(f *testing.F) {
 	f.Add("AKID", "secret", "", "eu-central-1", "/bucket/key", "prefix", "a b+c/é&=~", "x-amz-meta-colour", " light   blue ", "body", int64(1772600767), int64(60))
