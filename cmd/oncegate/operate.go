@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"oncegate/edge/setup"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3sdk"
@@ -72,7 +72,7 @@ func openBucket(configPath string) (*onetime.Operator, string, error) {
 		return nil, "", err
 	}
 	return &onetime.Operator{
-		Ledger: client.Ledger(), Clock: wallClock{}, Entropy: rand.Reader, Accepting: conf != nil && conf.Acceptance.On,
+		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: conf != nil && conf.Acceptance.On,
 	}, region, nil
 }
 
@@ -95,26 +95,6 @@ func openClient(configPath string) (*s3sdk.Client, string, *config.Config, error
 		return nil, "", nil, errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)")
 	}
 	return s3sdk.New(bucket, region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider), region, conf, nil
-}
-
-// wallClock is the machine's.
-type wallClock struct{}
-
-var _ onetime.Clock = wallClock{}
-
-// Now implements onetime.Clock.
-func (wallClock) Now() time.Time { return time.Now() }
-
-// Sleep implements onetime.Clock.
-func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // statusJSON is a URL as status and list print it. Times are RFC 3339, UTC.

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"oncegate/edge"
+	"oncegate/edge/setup"
 	"oncegate/internal/client"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
 )
 
 const urlHelp = `oncegate url [flags] [DISTRIBUTION-URL]
@@ -147,21 +147,13 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 		return nil, errors.New("there is no config.json here, whose bounds would hold: name it with --config")
 	}
 	scheme, host, _ := strings.Cut(strings.TrimSuffix(base, "/"), "://")
-	functions := edge.Functions{
-		Minter: &onetime.Minter{
-			Index: s3index.New(s3), Presigner: s3, Clock: wallClock{}, Entropy: rand.Reader,
-			Bounds: onetime.Bounds{Life: conf.Expires, MaxLife: conf.MaxExpires, MaxBytes: conf.MaxBytes, SHA256: conf.SHA256},
-		},
-		MaxCount: conf.MaxCount,
-		Scheme:   scheme,
+	functions := setup.New(*conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
 		// Why there is no URL is for this terminal.
-		Log: func(line []byte) {
-			var l struct{ Level, Reason, Error string }
-			if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
-				fmt.Fprintf(stderr, "oncegate: %s: %s\n", l.Reason, l.Error)
-			}
-		},
-	}
+		var l struct{ Level, Reason, Error string }
+		if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
+			fmt.Fprintf(stderr, "oncegate: %s: %s\n", l.Reason, l.Error)
+		}
+	})
 	var event edge.Event
 	event.Records = make([]edge.Record, 1)
 	cf := &event.Records[0].CF

@@ -17,8 +17,9 @@ type Index interface {
 	onetime.UploadIndex
 }
 
-// New makes the functions that the settings ask for, in real time. viewerScheme is "http" where the local edge plays, and else means https.
-// Who may mint is left to fill in.
+// New makes the functions that the settings ask for, in real time. viewerScheme is
+// "http" where the local edge plays, and else means https. Who may mint is left to fill
+// in.
 func New(conf config.Config, index Index, presigner onetime.Presigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"
