@@ -67,7 +67,7 @@ func TestStorm(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var killer, rounds sync.WaitGroup
 			killer.Go(func() { w.killer(t, ctx) })
-			n := asked(t, "ONCEGATE_STORM_ROUNDS", 20)
+			n := asked(t, "ONCEGATE_STORM_ROUNDS", 12)
 			slots := make(chan struct{}, 4)
 			for i := range n {
 				slots <- struct{}{}
