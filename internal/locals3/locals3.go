@@ -21,11 +21,13 @@
 //   - an upload that its client breaks off stores nothing; the server takes the end of the connection for the end of
 //     the body, so the proxy resets the connection instead of closing it.
 //
-// What stays different from S3: a PUT with If-None-Match: * over a delete marker answers 412, S3 answers 200. DELETE of a
-// key that never existed makes no delete marker. Keys are paths of files: "a" and "a/b" cannot both exist (409), and PUT
-// and DELETE racing on one key can lose versions. A refusal by the bucket policy speaks of an identity-based policy; the
-// log names the statement. A policy put over the API is the server's own and knows few conditions; Options.BucketPolicy
-// stays in force. A request that signs Referer is refused: the proxy needs that header.
+// What stays different from S3: the server looks at a request when it has the first 8 KB of the body, so a presigned
+// query can run out while they come, where S3 looks at the headers alone. A PUT with If-None-Match: * over a delete
+// marker answers 412, S3 answers 200. DELETE of a key that never existed makes no delete marker. Keys are paths of
+// files: "a" and "a/b" cannot both exist (409), and PUT and DELETE racing on one key can lose versions. A refusal by the
+// bucket policy speaks of an identity-based policy; the log names the statement. A policy put over the API is the
+// server's own and knows few conditions; Options.BucketPolicy stays in force. A request that signs Referer is refused:
+// the proxy needs that header.
 package locals3
 
 import (
