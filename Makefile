@@ -204,7 +204,7 @@ destroy-edge: build ## step 2 of destroy, to go on with after an interruption
 	@echo 'mostly within a few hours of step 1; until then a try ends in "replicated function".'
 	@echo 'A try every 15 minutes, for a day at most. Ctrl-C is harmless; make destroy-edge goes on.'
 	@for try in $$(seq 96); do \
-	  if $(CDK) destroy Edge --force; then exit 0; fi; \
+	  if $(CDK) destroy Edge $(if $(filter regional,$(RUNTIME)),Regional) --force; then exit 0; fi; \
 	  echo "try $$try of 96 did not finish (the cause stands above); next try at $$(date -d '+15 minutes' +%H:%M 2>/dev/null || date -v+15M +%H:%M)"; sleep 900; \
 	done; exit 1
 
