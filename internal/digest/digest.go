@@ -12,7 +12,9 @@ const blockSize = 64
 // Hex is the SHA-256 of data in lower-case hex.
 func Hex(data []byte) string {
 	sum := Sum(data)
-	return hex.EncodeToString(sum[:])
+	var digits [2 * Size]byte
+	hex.Encode(digits[:], sum[:])
+	return string(digits[:])
 }
 
 // HMAC is the HMAC-SHA-256 of data: RFC 2104.

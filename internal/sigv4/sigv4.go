@@ -86,12 +86,13 @@ func New(credentials Credentials, region string) *Signer {
 // by Encode.
 func (s *Signer) Sign(method, path, query string, headers []Pair, payload string, at time.Time) []Pair {
 	date := Date(at)
-	signed := append(slices.Clone(headers), Pair{"x-amz-date", date})
+	signed := append(make([]Pair, 0, len(headers)+4), headers...)
+	signed = append(signed, Pair{"x-amz-date", date})
 	if s.credentials.SessionToken != "" {
 		signed = append(signed, Pair{"x-amz-security-token", s.credentials.SessionToken})
 	}
 	names, canonical := canonicalHeaders(signed)
-	signature := s.signature(date, method+"\n"+path+"\n"+query+"\n"+canonical+"\n"+names+"\n"+payload)
+	signature := s.signature(date, method, path, query, canonical, names, payload)
 	return append(signed, Pair{"authorization", algorithm + " Credential=" + s.credentials.AccessKeyID + "/" + s.scope(date) +
 		", SignedHeaders=" + names + ", Signature=" + signature})
 }
@@ -113,13 +114,29 @@ func (s *Signer) Presign(method, path string, headers, more []Pair, at time.Time
 		parameters = append(parameters, Pair{"X-Amz-Security-Token", s.credentials.SessionToken})
 	}
 	query := Encode(parameters)
-	return query + "&X-Amz-Signature=" + s.signature(date, method+"\n"+path+"\n"+query+"\n"+canonical+"\n"+names+"\n"+UnsignedPayload)
+	return query + "&X-Amz-Signature=" + s.signature(date, method, path, query, canonical, names, UnsignedPayload)
 }
 
-// signature signs a canonical request.
-func (s *Signer) signature(date, canonical string) string {
-	mac := digest.HMAC(s.signingKey(date[:8]), []byte(algorithm+"\n"+date+"\n"+s.scope(date)+"\n"+digest.Hex([]byte(canonical))))
+// signature signs a canonical request, given in its parts.
+func (s *Signer) signature(date string, request ...string) string {
+	mac := digest.HMAC(s.signingKey(date[:8]), lines(algorithm, date, s.scope(date), digest.Hex(lines(request...))))
 	return hex.EncodeToString(mac[:])
+}
+
+// lines joins parts by line ends.
+func lines(parts ...string) []byte {
+	size := 0
+	for _, part := range parts {
+		size += len(part) + 1
+	}
+	b := make([]byte, 0, size)
+	for i, part := range parts {
+		if i > 0 {
+			b = append(b, '\n')
+		}
+		b = append(b, part...)
+	}
+	return b
 }
 
 // scope is what a signature is good for.
@@ -139,12 +156,14 @@ func (s *Signer) signingKey(day string) []byte {
 	return s.key
 }
 
-// canonicalHeaders returns the names of headers, sorted, and their lines. Values of one
+// canonicalHeaders returns the names of headers, sorted, and names with values. Values of one
 // name are joined by commas.
-func canonicalHeaders(headers []Pair) (names, lines string) {
+func canonicalHeaders(headers []Pair) (names, values string) {
 	sorted := slices.Clone(headers)
 	slices.SortStableFunc(sorted, func(a, b Pair) int { return strings.Compare(a.Name, b.Name) })
 	var n, l strings.Builder
+	n.Grow(128)
+	l.Grow(2048) // a session token is a kilobyte
 	for i, h := range sorted {
 		switch {
 		case i > 0 && h.Name == sorted[i-1].Name:
