@@ -196,7 +196,7 @@ func TestMint(t *testing.T) {
 		all = append(all, attempt{"GET /url?" + q, why, edge, head("GET", "/url?"+q), "400 options"})
 	}
 	for _, body := range []string{
-		``, `null`, `[]`, `"x"`, `1`, `{"key":"uploads/x"}`, `{"expires":"9e2"}`, `{"expires":9e2}`, `{"expires":900.0}`, `{"expires":900,"expires":900}`, `{"Expires":900}`, `{"count":1}{"count":1}`, `{"__proto__":{"expires":1}}`, `{"name":"\u0000"}`,
+		``, `null`, `[]`, `"x"`, `1`, `{"key":"uploads/x"}`, `{"expires":"9e2"}`, `{"expires":9e2}`, `{"expires":900.0}`, `{"expires":900,"expires":900}`, `{"Expires":900}`, `{"count":1}{"count":1}`, `{"__proto__":{"expires":1}}`, `{"name":"\u0000"}`, `{"name":"\ud800"}`,
 		`{"count":` + strings.Repeat("9", 400) + `}`, strings.Repeat("[", 9000), strings.Repeat(`{"a":`, 5000),
 	} {
 		all = append(all, attempt{fmt.Sprintf("POST /url %.40s %d", body, len(body)), why, edge,
