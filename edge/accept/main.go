@@ -3,6 +3,8 @@
 //
 //	accept   follows the notifications of the bucket that come by SQS: copies the first
 //	         version of an upload to accepted/ and announces it (package acceptance)
+//	webhook  follows the announcements that come by SQS from the event bus: posts
+//	         each to the URL of the settings (package webhook)
 //
 // Its settings are config.json in LAMBDA_TASK_ROOT.
 package main
@@ -10,10 +12,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -25,6 +29,7 @@ import (
 	"oncegate/internal/awssdk"
 	"oncegate/internal/config"
 	"oncegate/internal/s3sdk"
+	"oncegate/internal/webhook"
 )
 
 // reserve is left of the function's time for the answer: a message that would take
@@ -52,6 +57,31 @@ func names(groups []string, a slog.Attr) slog.Attr {
 		}
 	}
 	return a
+}
+
+// newWebhook makes the job that posts.
+func newWebhook(conf config.Config, options func(service string) awssdk.Options) func(*slog.Logger) job {
+	queues := awssdk.NewQueues(options("SQS"))
+	sender := &webhook.Sender{
+		URL: conf.Acceptance.Webhook.URL, Now: time.Now,
+		Secret: func(ctx context.Context) (string, error) {
+			return awssdk.Parameter(ctx, options("SSM"), conf.Acceptance.Webhook.Secret)
+		},
+	}
+	return func(log *slog.Logger) job {
+		sender.Log = log // one invocation at a time
+		return func(ctx context.Context, messages []events.SQSMessage) []string {
+			var all []webhook.Message
+			for _, m := range messages {
+				receives, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 waits as long as 1
+				all = append(all, webhook.Message{ID: m.MessageId, Body: m.Body, Receipt: m.ReceiptHandle, Receives: receives})
+				sender.Postpone = func(ctx context.Context, receipt string, d time.Duration) error {
+					return queues.Postpone(ctx, m.EventSourceARN, receipt, d)
+				}
+			}
+			return sender.Handle(ctx, all)
+		}
+	}
 }
 
 type handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
@@ -86,8 +116,16 @@ func newHandler(log *slog.Logger) (handler, error) {
 				return worker.Handle(ctx, all)
 			}
 		}
+	case "webhook":
+		if conf.Acceptance.Webhook.URL == "" {
+			return nil, errors.New("the settings have no webhook")
+		}
+		if endpoint := os.Getenv("AWS_ENDPOINT_URL_SQS"); conf.Acceptance.Webhook.Local() && endpoint == "" {
+			return nil, errors.New("the webhook is not https, which is for the local Lambda alone")
+		}
+		run = newWebhook(conf, options)
 	default:
-		return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed is accept", name)
+		return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed are accept and webhook", name)
 	}
 	return func(ctx context.Context, event events.SQSEvent) (response events.SQSEventResponse, err error) {
 		if deadline, ok := ctx.Deadline(); ok {

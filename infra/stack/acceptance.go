@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -29,6 +30,7 @@ const (
 	jobMemory    = 256
 	jobBatch     = 10
 	receives     = 5  // then a message is dead
+	posts        = 8  // the same of the webhook: about an hour, with the pauses between
 	keepMessages = 14 // days: the longest that SQS keeps any
 )
 
@@ -44,7 +46,7 @@ type jobs struct {
 // that is stored under uploads/, and a function follows the queue.
 func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket) {
 	j := jobs{stack, conf, o, newAlarms(stack, conf)}
-	queue := j.queue("Accept", "accept")
+	queue := j.queue("Accept", "accept", receives)
 	j.notify(bucket, queue)
 	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue,
 		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(conf)),
@@ -68,6 +70,35 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 	})
 	j.alarms.add("LateVersions", "Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late", 1,
 		metric("oncegate/"+conf.Deploy.Name, "LateVersions", "Sum", nil))
+	if conf.Acceptance.Webhook.URL != "" {
+		j.webhook()
+	}
+}
+
+// webhook makes what posts acceptances: a rule of the event bus, a queue of its own,
+// a function.
+func (j jobs) webhook() {
+	queue := j.queue("Webhook", "webhook", posts)
+	name := j.conf.Deploy.FunctionName("webhook")
+	awsevents.NewCfnRule(j.stack, jsii.String("WebhookRule"), &awsevents.CfnRuleProps{
+		Name: jsii.String(name), Description: jsii.String("oncegate: what the webhook is told of"), State: jsii.String("ENABLED"),
+		EventPattern: map[string]interface{}{
+			"source": []string{eventSource}, "detail-type": []string{acceptedType}, "detail": map[string]interface{}{"bucket": []string{j.conf.Bucket}},
+		},
+		Targets: &[]*awsevents.CfnRule_TargetProperty{{Id: jsii.String("queue"), Arn: queue.QueueArn()}},
+	})
+	region, account := *j.stack.Region(), *j.stack.Account()
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("RuleSends"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]interface{}{"ArnEquals": map[string]string{"aws:SourceArn": "arn:aws:events:" + region + ":" + account + ":rule/" + name}},
+	}))
+	j.function("Webhook", "webhook", "posts what was accepted", queue,
+		allow("ReadSecret", []string{"ssm:GetParameter"}, "arn:aws:ssm:"+region+":"+account+":parameter"+j.conf.Acceptance.Webhook.Secret),
+		allow("Postpone", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
+	)
 }
 
 // What events are called, as package awssdk calls them; a test compares the two.
@@ -105,7 +136,7 @@ func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 }
 
 // queue makes a queue with one for its dead messages, and an alarm on each.
-func (j jobs) queue(id, name string) awssqs.Queue {
+func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 	props := func(name string) *awssqs.QueueProps {
 		return &awssqs.QueueProps{
 			QueueName: jsii.String(j.conf.Deploy.FunctionName(name)), Encryption: awssqs.QueueEncryption_SQS_MANAGED,

@@ -6,6 +6,7 @@ package awssdk
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,6 +43,22 @@ func retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second })
 }
 
+// answered is nil, or the error in a few words: the SDK's own text goes over several
+// lines of request ids.
+func answered(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if api, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+		ErrorMessage() string
+	}](err); ok {
+		return fmt.Errorf("%s: %s: %s", op, api.ErrorCode(), api.ErrorMessage())
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
 // Bus is the account's default event bus.
 type Bus struct{ client *eventbridge.Client }
 
@@ -66,7 +83,7 @@ func (b *Bus) Announce(ctx context.Context, e acceptance.Event) error {
 		Resources: []string{"arn:aws:s3:::" + e.Bucket + "/" + e.Accepted}, Time: &e.At,
 	}}})
 	if err != nil {
-		return fmt.Errorf("PutEvents: %w", err)
+		return answered("PutEvents", err)
 	}
 	if out.FailedEntryCount != 0 || len(out.Entries) != 1 || aws.ToString(out.Entries[0].EventId) == "" {
 		code := ""

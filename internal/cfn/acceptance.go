@@ -22,7 +22,7 @@ func jobs(conf config.Config) []job {
 	}
 	arn := "arn:aws:s3:::" + conf.Bucket
 	bus := "arn:aws:events:" + conf.Region + ":${AWS::AccountId}:event-bus/default"
-	return []job{{
+	all := []job{{
 		name: "accept",
 		permissions: []string{
 			"Allow s3:ListBucket on " + arn,
@@ -37,6 +37,19 @@ func jobs(conf config.Config) []job {
 		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
 			" if StringEquals aws:SourceAccount ${AWS::AccountId} for Service s3.amazonaws.com"},
 	}}
+	if w := conf.Acceptance.Webhook; w.URL != "" {
+		name := conf.Deploy.Name + "-webhook"
+		all = append(all, job{
+			name: "webhook",
+			permissions: []string{
+				"Allow ssm:GetParameter on arn:aws:ssm:" + conf.Region + ":${AWS::AccountId}:parameter" + w.Secret,
+				"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + name,
+			},
+			senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn arn:aws:events:" + conf.Region + ":${AWS::AccountId}:rule/" + name +
+				" for Service events.amazonaws.com"},
+		})
+	}
+	return all
 }
 
 // jobNamed tells whether the function of this name is one of the jobs.
@@ -58,6 +71,7 @@ func checkAcceptance(d *Deployment, conf config.Config, broken func(string, ...a
 			broken("queue %s is one that the settings do not ask for", arn)
 		}
 	}
+	checkRules(d, conf, broken)
 	told := d.Bucket.NotificationConfiguration.QueueConfigurations
 	if !conf.Acceptance.On {
 		if len(told) != 0 {
@@ -69,6 +83,24 @@ func checkAcceptance(d *Deployment, conf config.Config, broken func(string, ...a
 	if len(told) != 1 || told[0].Event != "s3:ObjectCreated:*" || told[0].Queue != want || fmt.Sprint(told[0].Filter.S3Key.Rules) != "[{prefix uploads/}]" {
 		broken("the bucket tells %v, want %s told of all that is stored under uploads/", told, want)
 	}
+}
+
+// checkRules: the webhook is told of this bucket's acceptances, and nothing else is.
+func checkRules(d *Deployment, conf config.Config, broken func(string, ...any)) {
+	want := []string{}
+	if conf.Acceptance.Webhook.URL != "" {
+		want = append(want, "ENABLED map[detail:map[bucket:["+conf.Bucket+"]] detail-type:[oncegate.accepted] source:[oncegate]] [arn:aws:sqs:"+
+			conf.Region+":${AWS::AccountId}:"+conf.Deploy.Name+"-webhook]")
+	}
+	var got []string
+	for _, r := range d.Rules {
+		var targets []string
+		for _, t := range r.Targets {
+			targets = append(targets, t.Arn)
+		}
+		got = append(got, fmt.Sprint(r.State, " ", r.EventPattern, " ", targets))
+	}
+	compare(want, got, func(line string) { broken("there is no rule %s", line) }, func(line string) { broken("there is a rule %s", line) })
 }
 
 func checkJob(d *Deployment, conf config.Config, j job, arn string, broken func(string, ...any)) {

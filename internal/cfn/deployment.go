@@ -14,6 +14,7 @@ type Deployment struct {
 	Functions    map[string]*Function // at the edge, by function name
 	Natives      map[string]*Function // Go programs in the bucket's Region, by function name
 	Queues       map[string]*Queue    // by ARN
+	Rules        []Rule               // of the event bus
 	Roles        map[string]*Role     // by logical id
 	Distribution Distribution
 	WebACL       *WebACL
@@ -121,6 +122,12 @@ func (r *reader) read(s stack, id string) error {
 			return err
 		}
 		r.sources = append(r.sources, e)
+	case "AWS::Events::Rule":
+		var rule Rule
+		if err := s.decode(id, &rule); err != nil {
+			return err
+		}
+		r.Rules = append(r.Rules, rule)
 	case "AWS::SQS::Queue":
 		q := &Queue{ID: id, Region: s.region, ARN: s.attribute(id, "Arn"), URL: s.ref(id)}
 		r.Queues[q.ARN] = q

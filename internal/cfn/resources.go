@@ -65,6 +65,13 @@ type QueueProperties struct {
 	VisibilityTimeout    int
 }
 
+// Rule is one of the default event bus.
+type Rule struct {
+	Name, Description, State string
+	EventPattern             map[string]any
+	Targets                  []struct{ Id, Arn string }
+}
+
 // EventSource has a function follow a queue.
 type EventSource struct {
 	BatchSize                    int

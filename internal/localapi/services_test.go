@@ -41,7 +41,7 @@ func TestBus(t *testing.T) {
 		"not allowed":       {policy: strings.Replace(mayAnnounce, "PutEvents", "PutRule", 1), secret: "made-up", want: "AccessDenied"},
 		"of another source": {policy: strings.Replace(mayAnnounce, `"oncegate"`, `"other"`, 1), secret: "made-up", want: "AccessDenied"},
 		"not right signed":  {policy: mayAnnounce, secret: "other", want: "InvalidSignature"},
-		"with a fault":      {policy: mayAnnounce, secret: "made-up", want: "400", status: 400},
+		"with a fault":      {policy: mayAnnounce, secret: "made-up", want: "injected", status: 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var lines, log bytes.Buffer

@@ -64,6 +64,19 @@ func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	j := &jobs{o: o, d: d, log: log, queues: map[string]*localqueue.Queue{}}
+	for _, r := range d.Rules {
+		if r.State != "ENABLED" {
+			return nil, fmt.Errorf("rule %s is %s: only ENABLED is played", r.Name, r.State)
+		}
+		if _, err := matches(r.EventPattern, map[string]any{}); err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+		}
+		for _, t := range r.Targets {
+			if d.Queues[t.Arn] == nil {
+				return nil, fmt.Errorf("rule %s hands events to %s, which is no queue of the templates", r.Name, t.Arn)
+			}
+		}
+	}
 	for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
 		if _, err := j.queue(arn, nil); err != nil {
 			j.close()
@@ -186,6 +199,49 @@ func (j *jobs) notification(s locals3.Stored) string {
 	return string(text)
 }
 
+// event hands an event of the bus on, as the rules say.
+func (j *jobs) event(event []byte) {
+	var fields map[string]any
+	if err := json.Unmarshal(event, &fields); err != nil {
+		panic(err) // it was made here
+	}
+	for _, r := range j.d.Rules {
+		if ok, _ := matches(r.EventPattern, fields); ok {
+			for _, t := range r.Targets {
+				j.queues[t.Arn].Send(string(event))
+			}
+		}
+	}
+}
+
+// matches holds an event against a pattern of texts, one of which must be the field's.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+func matches(pattern, event map[string]any) (all bool, err error) {
+	all = true
+	for name, want := range pattern {
+		ok := false
+		switch want := want.(type) {
+		case map[string]any:
+			inner, _ := event[name].(map[string]any)
+			if ok, err = matches(want, inner); err != nil {
+				return false, err
+			}
+		case []any:
+			for _, w := range want {
+				text, isText := w.(string)
+				if !isText {
+					return false, fmt.Errorf("its pattern has %v for %s: only texts are played", w, name)
+				}
+				ok = ok || event[name] == text
+			}
+		default:
+			return false, fmt.Errorf("its pattern has %v for %s", want, name)
+		}
+		all = all && ok
+	}
+	return all, nil
+}
+
 // testEvent is what S3 sends when notifications are set up.
 func testEvent(bucket string) string {
 	return fmt.Sprintf(`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":%q,"Bucket":%q,"RequestId":"LOCAL","HostId":"local"}`,
@@ -194,7 +250,7 @@ func testEvent(bucket string) string {
 
 // services are the APIs that jobs call.
 func (j *jobs) services(callers []localapi.Caller) (*localapi.Services, error) {
-	s := &localapi.Services{Region: j.d.Bucket.Region, Account: localedge.Account, Callers: callers, Parameters: j.o.Parameters, Log: j.log}
+	s := &localapi.Services{Region: j.d.Bucket.Region, Account: localedge.Account, Callers: callers, Parameters: j.o.Parameters, Rule: j.event, Log: j.log}
 	if j.o.Dir != "" && len(j.queues) > 0 {
 		var err error
 		if s.Lines, err = j.file("events.jsonl"); err != nil {

@@ -1,0 +1,188 @@
+// Package webhook posts acceptances to a URL, signed, and follows a queue of them
+// until each has arrived: at least once, and in no order.
+//
+// What is posted is the detail of the event oncegate.accepted, with
+//
+//	x-oncegate-delivery    the upload's version id, the same for every try
+//	x-oncegate-timestamp   Unix seconds of this try
+//	x-oncegate-signature   v1=<hex HMAC-SHA256 of timestamp + "." + body>
+//
+// Only a status of 200 to 299 counts as arrived. Redirects are not followed: what
+// was configured is where it goes.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	deliveryHeader  = "x-oncegate-delivery"
+	timestampHeader = "x-oncegate-timestamp"
+	signatureHeader = "x-oncegate-signature"
+
+	// limit is for one try, the answer included.
+	limit = 10 * time.Second
+	// leastSecret is the shortest key of a signature, in bytes: 128 bits, if random.
+	leastSecret = 16
+	// keepSecret is how long a key is used before it is asked for again.
+	keepSecret = 5 * time.Minute
+)
+
+// Sign is the signature header for a body posted at this time.
+func Sign(secret string, at time.Time, body []byte) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(strconv.FormatInt(at.Unix(), 10) + "."))
+	h.Write(body)
+	return "v1=" + hex.EncodeToString(h.Sum(nil))
+}
+
+// Backoff is how long to wait after so many tries: half a minute, then twice as long
+// each time, an hour at most.
+func Backoff(tries int) time.Duration {
+	d := 30 * time.Second
+	for range tries - 1 {
+		if d *= 2; d > time.Hour {
+			return time.Hour
+		}
+	}
+	return d
+}
+
+// ErrGarbage says that a message is no event of an acceptance.
+var ErrGarbage = errors.New("not an event of an acceptance")
+
+// Message is one message of the queue.
+type Message struct {
+	ID, Body, Receipt string
+	Receives          int
+}
+
+// Sender posts to one URL.
+type Sender struct {
+	URL string
+	// Secret finds the key of the signatures.
+	Secret func(ctx context.Context) (string, error)
+	// Postpone has the queue hand a message out again after d and not before.
+	Postpone func(ctx context.Context, receipt string, d time.Duration) error
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	mu     sync.Mutex
+	secret string
+	read   time.Time
+}
+
+// client goes to the URL that was configured, by no proxy and no redirect.
+var client = &http.Client{
+	Transport:     &http.Transport{TLSHandshakeTimeout: limit, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// Handle posts all messages at the same time and returns the ids of those that must
+// be handed out again.
+func (s *Sender) Handle(ctx context.Context, messages []Message) (failed []string) {
+	failures := make([]bool, len(messages))
+	var work sync.WaitGroup
+	for i, m := range messages {
+		work.Go(func() { failures[i] = !s.follow(ctx, m) })
+	}
+	work.Wait()
+	for i, m := range messages {
+		if failures[i] {
+			failed = append(failed, m.ID)
+		}
+	}
+	return failed
+}
+
+// follow tells whether the message has arrived.
+func (s *Sender) follow(ctx context.Context, m Message) bool {
+	log := s.Log.With("message_id", m.ID, "receives", m.Receives)
+	version, status, err := s.post(ctx, m)
+	log = log.With("version", version, "status", status)
+	if err == nil {
+		log.Info("posted")
+		return true
+	}
+	log.Error("not posted", "err", err)
+	if errors.Is(err, ErrGarbage) {
+		return false
+	}
+	if err := s.Postpone(ctx, m.Receipt, Backoff(m.Receives)); err != nil {
+		log.Warn("not postponed: it is tried again when the queue's own time is over", "err", err)
+	}
+	return false
+}
+
+func (s *Sender) post(ctx context.Context, m Message) (version string, status int, err error) {
+	var event struct {
+		DetailType string `json:"detail-type"`
+		Source     string
+		Detail     json.RawMessage
+	}
+	var detail struct{ Version string }
+	if err := json.Unmarshal([]byte(m.Body), &event); err != nil {
+		return "", 0, fmt.Errorf("%w: %w", ErrGarbage, err)
+	}
+	if err := json.Unmarshal(event.Detail, &detail); err != nil || detail.Version == "" || event.Source != "oncegate" || event.DetailType != "oncegate.accepted" {
+		return "", 0, fmt.Errorf("%w: %q of %q", ErrGarbage, event.DetailType, event.Source)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	secret, err := s.key(ctx)
+	if err != nil {
+		return detail.Version, 0, fmt.Errorf("the key of the signatures: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(event.Detail))
+	if err != nil {
+		return detail.Version, 0, err
+	}
+	at := s.Now()
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "oncegate")
+	r.Header.Set(deliveryHeader, detail.Version)
+	r.Header.Set(timestampHeader, strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set(signatureHeader, Sign(secret, at, event.Detail))
+	res, err := client.Do(r)
+	if err != nil {
+		return detail.Version, 0, err
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be kept
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return detail.Version, res.StatusCode, errors.New("the receiver does not answer 2xx")
+	}
+	return detail.Version, res.StatusCode, nil
+}
+
+// key is the secret, asked for anew from time to time. One that cannot be had is an
+// error also where an older one is known: it may have been changed since it leaked.
+func (s *Sender) key(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.secret != "" && s.Now().Sub(s.read).Abs() < keepSecret {
+		return s.secret, nil
+	}
+	secret, err := s.Secret(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(secret) < leastSecret {
+		return "", fmt.Errorf("it has %d bytes, at least %d are wanted", len(secret), leastSecret)
+	}
+	s.secret, s.read = secret, s.Now()
+	return secret, nil
+}
