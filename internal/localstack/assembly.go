@@ -258,6 +258,28 @@ func (t *Templates) adapt(conf config.Config, full *Templates) {
 			document["Statement"] = append(document["Statement"].([]any), s)
 		}
 	}
+	if w := conf.Acceptance.Webhook; w.URL != "" {
+		code := t.Bucket.Properties("AWS::Lambda::Function", "Accept")["Code"]
+		for id, r := range full.Bucket["Resources"].(Object) {
+			if !strings.HasPrefix(id, "Webhook") {
+				continue
+			}
+			text, err := json.Marshal(r)
+			if err != nil {
+				t.t.Fatal(err)
+			}
+			var resource Object
+			text = []byte(strings.NewReplacer("full-uploads", conf.Bucket, "full-", conf.Deploy.Name+"-", "eu-west-1", conf.Region,
+				"parameter/oncegate/webhook", "parameter"+w.Secret).Replace(string(text)))
+			if err := json.Unmarshal(text, &resource); err != nil {
+				t.t.Fatal(err)
+			}
+			if resource["Type"] == "AWS::Lambda::Function" {
+				resource["Properties"].(Object)["Code"] = code // the same program
+			}
+			t.Bucket["Resources"].(Object)[id] = resource
+		}
+	}
 	if conf.WriteOnce {
 		headers := t.RequestPolicy()["HeadersConfig"].(Object)
 		headers["Headers"] = append(headers["Headers"].([]any), "if-none-match")
