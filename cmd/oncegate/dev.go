@@ -114,6 +114,10 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	parameters, err := localParameters(o.data, conf)
+	if err != nil {
+		return err
+	}
 	log := slog.New(newLineHandler(stderr))
 	began := time.Now()
 
@@ -129,7 +133,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		LenientHeaders: o.lenient,
 		MaxWorkers:     o.maxWorkers,
 		Log:            log,
-	}, localaws.Jobs{Dir: o.data})
+	}, localaws.Jobs{Dir: o.data, Parameters: parameters})
 	switch {
 	case errors.Is(err, localedge.ErrPortBusy):
 		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
@@ -141,7 +145,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer aws.Close()
-	edge, s3 := aws.Edge, aws.S3
+	edge := aws.Edge
 	if err := ready(starting, edge.URL()); ctx.Err() != nil {
 		return nil
 	} else if err != nil {
@@ -152,7 +156,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	host := "localhost:" + port
-	env, err := writeEnv(o.data, host, s3.URL(), conf, keys)
+	env, err := writeEnv(o.data, host, aws, conf, keys, parameters)
 	if err != nil {
 		return err
 	}
@@ -169,6 +173,9 @@ The bucket is in %s; to look into it:
 Ctrl-C stops everything.
 `, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), env)
 
+	if conf.Acceptance.On {
+		fmt.Fprintf(stdout, "\nWhat is accepted is announced in %s.\n", filepath.Join(o.data, "events.jsonl"))
+	}
 	<-ctx.Done()
 	aws.Close()
 	fmt.Fprintf(stdout, "stopped; resident memory %s\n", residentMemory())

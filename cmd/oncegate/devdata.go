@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"oncegate/internal/config"
+	"oncegate/internal/localaws"
 	"oncegate/internal/localedge"
 )
 
@@ -44,6 +45,22 @@ func localCredentials(data string) (localedge.Credentials, error) {
 	return localedge.Credentials{AccessKeyID: f.AccessKeyID, SecretAccessKey: f.SecretAccessKey}, nil
 }
 
+// localParameters are those of the local Systems Manager: the key of the webhook's
+// signatures, made once, then kept.
+func localParameters(data string, conf config.Config) (map[string]string, error) {
+	name := conf.Acceptance.Webhook.Secret
+	if name == "" {
+		return nil, nil
+	}
+	path := filepath.Join(data, "webhook-secret")
+	value, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		value = []byte(secret())
+		err = writePrivate(path, value)
+	}
+	return map[string]string{name: string(value)}, err
+}
+
 // secret has the length of AWS's secret access keys.
 func secret() string {
 	b := make([]byte, 30)
@@ -52,16 +69,23 @@ func secret() string {
 }
 
 // writeEnv writes the file that a shell reads to reach the bucket.
-func writeEnv(data, host, s3 string, conf config.Config, keys localedge.Credentials) (string, error) {
+func writeEnv(data, host string, play *localaws.AWS, conf config.Config, keys localedge.Credentials, parameters map[string]string) (string, error) {
 	var b strings.Builder
-	for _, v := range [][2]string{
+	variables := [][2]string{
 		{"ONCEGATE_URL", "http://" + host},
-		{"AWS_ENDPOINT_URL_S3", s3},
+		{"AWS_ENDPOINT_URL_S3", play.S3.URL()},
 		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey},
 		{"AWS_REGION", conf.Region},
 		{"ONCEGATE_BUCKET", conf.Bucket},
-	} {
+	}
+	if play.API != "" {
+		variables = append(variables, [2]string{"AWS_ENDPOINT_URL_SQS", play.API})
+	}
+	for _, value := range parameters {
+		variables = append(variables, [2]string{"ONCEGATE_WEBHOOK_SECRET", value})
+	}
+	for _, v := range variables {
 		fmt.Fprintf(&b, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}
 	path := filepath.Join(data, "env")

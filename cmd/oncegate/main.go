@@ -7,6 +7,7 @@
 //	oncegate list     list the URLs that the bucket knows
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
+//	oncegate replay   hand out again what acceptance has given up
 //	oncegate verify   hold a deployment to the README's promises
 //	oncegate scenario try what happens to a client's uploads
 //	oncegate simulate say which runtime is faster and cheaper where
@@ -86,6 +87,7 @@ var verbs = []verb{
 	{"list", "list the URLs that the bucket knows", listHelp, runList},
 	{"revoke", "take a URL back", revokeHelp, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
+	{"replay", "hand out again what acceptance has given up", replayHelp, runReplay},
 	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
 	{"scenario", "try what happens to a client's uploads", scenarioHelp, runScenario},
 	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, runSimulate},

@@ -47,6 +47,18 @@ func TestCheckAcceptance(t *testing.T) {
 			"lifecycle: accepted uploads are removed after 7 days, the settings say 8"},
 		{"mint does not lead back", on, func(t templates) { without(roleStatements(t, "MintRole"), "WriteUploadEntries") },
 			"permissions: oncegate-mint lacks: Allow s3:PutObject on arn:aws:s3:::accepting-uploads/signatures/uploads/*"},
+		{"the webhook cannot read its key", "full", func(t templates) {
+			without(properties(t.bucket, "AWS::IAM::Role", "WebhookRole")["Policies"].([]any)[0].(object)["PolicyDocument"].(object), "ReadSecret")
+		}, "acceptance: full-webhook lacks: Allow ssm:GetParameter on arn:aws:ssm:eu-west-1:${AWS::AccountId}:parameter/oncegate/webhook"},
+		{"the webhook is told of other buckets", "full", func(t templates) {
+			delete(properties(t.bucket, "AWS::Events::Rule", "")["EventPattern"].(object), "detail")
+		}, "acceptance: there is"},
+		{"the rule may not send", "full", func(t templates) {
+			without(properties(t.bucket, "AWS::SQS::QueuePolicy", "WebhookQueue")["PolicyDocument"].(object), "RuleSends")
+		}, "acceptance: policy of queue full-webhook lacks: Allow sqs:SendMessage"},
+		{"a rule that nobody asks for", on, func(t templates) {
+			t.bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::Events::Rule", "Properties": object{"State": "ENABLED", "EventPattern": object{}}}
+		}, "acceptance: there is a rule ENABLED"},
 		{"a queue that nobody asks for", "plain", func(t templates) {
 			t.bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"QueueName": "extra"}}
 		}, "acceptance: queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra is one that the settings do not ask for"},

@@ -33,6 +33,8 @@ type AWS struct {
 	// name, those that they follow; or nil.
 	Services *localapi.Services
 	Queues   map[string]*localqueue.Queue
+	// API is the URL of Lambda and Services.
+	API string
 
 	natives *natives
 	jobs    *jobs
@@ -104,6 +106,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 			return nil, err
 		}
 		a.Lambda, a.Services = a.natives.Lambda, a.natives.Services
+		a.API = a.natives.url
 		a.jobs.start(a.Lambda.Functions)
 		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
 	}

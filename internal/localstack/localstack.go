@@ -44,6 +44,7 @@ type Stack struct {
 	// Services and Queues, by name, are there where uploads are accepted.
 	Services *localapi.Services
 	Queues   map[string]*localqueue.Queue
+	API      string // where Lambda and Services are called
 
 	t       testing.TB
 	log     *syncBuffer
@@ -143,7 +144,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 		return nil, err
 	}
 	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
-	st.Services, st.Queues = aws.Services, aws.Queues
+	st.Services, st.Queues, st.API = aws.Services, aws.Queues, aws.API
 	t.Cleanup(func() {
 		aws.Close()
 		st.checkLog()

@@ -180,6 +180,10 @@ var inner = map[string]struct {
 		[]string{"oncegate/internal/onetime"},
 		"which version counts is decided by S3's answers alone; how they travel is an adapter's business",
 	},
+	"internal/webhook": {
+		nil,
+		"what is posted and how it is signed needs the standard library alone",
+	},
 	"internal/awssdk": {
 		[]string{"oncegate/internal/acceptance", "github.com/aws/..."},
 		"adapters point at the domain and do not know each other",
