@@ -74,9 +74,9 @@ test-node: build ## the artifact in Node 22 and Node 24
 
 # What does not depend on where the decision is made is left out, and what is long.
 .PHONY: test-regional
-test-regional: build regional tools $(TEMPLATES) ## the tests of the whole chain with the regional runtime
+test-regional: build regional accept tools $(TEMPLATES) ## the tests of the whole chain with the regional runtime
 	ONCEGATE_RUNTIME=regional ONCEGATE_RACE_ROUNDS=20 $(GO) test -parallel 16 -timeout 20m \
-	  -skip 'SameTree|BigBody|Frozen|Kills|Soak|Storm|Document|Page|Regional' ./internal/e2e
+	  -skip 'SameTree|BigBody|Frozen|Kills|Soak|Storm|Document|Page|Regional|RaceAcceptance|Poison' ./internal/e2e
 	ONCEGATE_RUNTIME=regional $(GO) test -timeout 20m -run TestGoodDeployment ./internal/verify
 
 .PHONY: test-infra

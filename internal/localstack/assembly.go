@@ -2,6 +2,7 @@ package localstack
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -105,8 +106,6 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	fixtures := filepath.Join(root, "internal", "cfn", "testdata")
 	base := "plain"
 	switch {
-	case conf.Deploy.Runtime == config.RuntimeRegional && conf.Acceptance.On:
-		t.Fatal("there are no kept templates for the regional runtime with acceptance")
 	case conf.Deploy.Runtime == config.RuntimeRegional:
 		base = "regional"
 	case conf.Acceptance.On:
@@ -118,6 +117,9 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	both := Templates{Bucket: read(t, filepath.Join(dir, bucketFile)), Edge: read(t, filepath.Join(dir, edgeFile)), t: t}
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		both.Regional = read(t, filepath.Join(dir, regionalFile))
+	}
+	if both.Regional != nil && conf.Acceptance.On {
+		both.accept(dir, filepath.Join(fixtures, "accepting"))
 	}
 	full := Templates{Bucket: read(t, filepath.Join(fixtures, "full", bucketFile)), Edge: read(t, filepath.Join(fixtures, "full", edgeFile)), t: t}
 	both.adapt(conf, &full)
@@ -153,15 +155,46 @@ const (
 	regionalFile = "Regional.template.json"
 )
 
+// bucketAssets lists what the stack of the bucket is made of besides its template.
+const bucketAssets = "Bucket.assets.json"
+
+// accept adds to the regional runtime what the kept templates of acceptance have.
+func (t *Templates) accept(dir, accepting string) {
+	t.t.Helper()
+	t.Bucket = read(t.t, filepath.Join(accepting, bucketFile))
+	list, err := os.ReadFile(filepath.Join(accepting, bucketAssets))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, bucketAssets), list, 0o644)
+	}
+	assets, globErr := filepath.Glob(filepath.Join(accepting, "asset.*", "bootstrap"))
+	if err = errors.Join(err, globErr); err != nil || len(assets) != 1 {
+		t.t.Fatalf("assets %v: %v", assets, err)
+	}
+	asset := filepath.Dir(assets[0])
+	if err := os.CopyFS(filepath.Join(dir, filepath.Base(asset)), os.DirFS(asset)); err != nil {
+		t.t.Fatal(err)
+	}
+	edge := Templates{Edge: read(t.t, filepath.Join(accepting, edgeFile))}
+	for _, s := range edge.RolePolicy("Mint")["Statement"].([]any) {
+		if s.(Object)["Sid"] == "WriteUploadEntries" {
+			document := t.RolePolicy("Mint")
+			document["Statement"] = append(document["Statement"].([]any), s)
+		}
+	}
+}
+
 // fill puts what `make build` made into the assets in dir, in place of the stand-ins.
 func (t *Templates) fill(dir string, settings []byte, conf config.Config) {
 	t.t.Helper()
 	assets, err := filepath.Glob(filepath.Join(dir, "asset.*"))
+	ofBucket, readErr := os.ReadFile(filepath.Join(dir, bucketAssets))
 	want := 1
-	if t.Regional != nil || conf.Acceptance.On {
-		want = 2
+	for _, more := range []bool{t.Regional != nil, conf.Acceptance.On} {
+		if more {
+			want++
+		}
 	}
-	if err != nil || len(assets) != want {
+	if err = errors.Join(err, readErr); err != nil || len(assets) != want {
 		t.t.Fatalf("assets: %v, %v", assets, err)
 	}
 	build := filepath.Join(root(t.t), "build")
@@ -169,7 +202,7 @@ func (t *Templates) fill(dir string, settings []byte, conf config.Config) {
 		from, names := filepath.Join(build, "edge"), []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}
 		_, err := os.Stat(filepath.Join(asset, "bootstrap"))
 		switch {
-		case err == nil && conf.Acceptance.On:
+		case strings.Contains(string(ofBucket), filepath.Base(asset)):
 			from, names = filepath.Join(build, "local", "accept"), []string{"bootstrap"}
 		case err == nil:
 			from, names = filepath.Join(build, "local", "regional"), []string{"bootstrap"}
