@@ -43,14 +43,14 @@ func proofs(node string) []proof {
 	return []proof{
 		{"attempts", test("./internal/attack", "."), nil},
 		{"schedules", test("./internal/onetime/explore", "TestExplore|TestBugs|TestLimits|TestOutcomes|TestWander"), []string{"ONCEGATE_EXPLORE=full"}},
-		{"races", test("./internal/e2e", "TestRaceForOneURL|TestStorm|TestRevokeRacesUpload"), []string{"ONCEGATE_RACE_ROUNDS=1000", "ONCEGATE_STORM_ROUNDS=300"}},
+		{"races", test("./internal/e2e", "TestRaceForOneURL|TestStorm|TestRevokeRacesUpload"), []string{"ONCEGATE_RACE_ROUNDS=700", "ONCEGATE_STORM_ROUNDS=300"}},
 		{"kills", test("./internal/e2e", "TestKills"), []string{"ONCEGATE_KILLS=200"}},
 		{"events", []string{node, "--test", "edge/node/events.test.mjs"}, []string{"ONCEGATE_EVENTS=1000000"}},
 	}
 }
 
 // fuzzTime is how long the long form runs each fuzz target.
-const fuzzTime = 10 * time.Second
+const fuzzTime = 5 * time.Second
 
 func main() {
 	quick := flag.Bool("quick", false, "only what make test runs of it")
