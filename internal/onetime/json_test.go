@@ -2,6 +2,7 @@ package onetime_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func TestUUIDs(t *testing.T) {
 
 // FuzzUploadKeyUUID holds UploadKey to the library for UUIDs.
 func FuzzUploadKeyUUID(f *testing.F) {
-	for _, s := range []string{aUUID, "{" + aUUID + "}", "urn:uuid:" + aUUID, "00000000-0000-4000-c000-000000000000", "00000000-0000-1000-8000-000000000000", "", "0"} {
+	for _, s := range []string{aUUID, strings.ToUpper(aUUID[:8]) + aUUID[8:], "{" + aUUID + "}", "urn:uuid:" + aUUID, "00000000-0000-4000-c000-000000000000", "00000000-0000-1000-8000-000000000000", "", "0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
