@@ -234,7 +234,8 @@ func TestCopyIsLookedAt(t *testing.T) {
 	for what, s := range map[string]spoilt{
 		"size": {spoil: func(o *acceptance.Object) { o.Size++ }},
 		"etag": {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
-		"5 GB": {size: acceptance.MaxBytes},
+		"sum":  {spoil: func(o *acceptance.Object) { o.SHA256 = "other" }},
+		"5 GB": {size: acceptance.MaxBytes - int64(len("content")) + 1},
 	} {
 		w := newWorld(t, true)
 		first := w.upload("content")
@@ -244,6 +245,39 @@ func TestCopyIsLookedAt(t *testing.T) {
 		if err == nil || len(w.events) != 0 || w.find(key, first).tags != nil || errors.Is(err, acceptance.ErrTooLarge) != (s.size > 0) {
 			t.Errorf("%s: %+v, %v, %d events", what, r, err, len(w.events))
 		}
+	}
+}
+
+func TestLargest(t *testing.T) {
+	w := newWorld(t, true)
+	first := w.upload("content")
+	v := &view{world: w}
+	a := acceptance.Acceptor{Bucket: bucket, Store: spoilt{view: v, size: acceptance.MaxBytes - int64(len("content"))}, Bus: v}
+	if r, err := a.Accept(t.Context(), acceptance.Hint{Bucket: bucket, Key: key, Version: first}); err != nil || r.Outcome != acceptance.Accepted {
+		t.Errorf("5 GiB: %+v, %v", r, err)
+	}
+}
+
+// Nothing is announced of an entry that makes no sense.
+func TestBadUploadEntry(t *testing.T) {
+	w := newWorld(t, true)
+	w.put("signatures/"+key, version{content: `{"version":2}`})
+	if r, err := w.deliver(w.upload("content")); err == nil || len(w.events) != 0 {
+		t.Errorf("%+v, %v, %d events", r, err, len(w.events))
+	}
+}
+
+// Of two copies under what was consumed the older one tells which version counts.
+func TestConsumedTwice(t *testing.T) {
+	w := newWorld(t, false)
+	first := w.upload("content")
+	w.deliver(first)
+	late := w.upload("another")
+	w.consume()
+	w.put(to, version{content: "another", metadata: map[string]string{acceptance.VersionMetadata: late}})
+	w.consume()
+	if r, err := w.deliver(late); err != nil || r.First != first || !r.Late || len(w.events) != 1 {
+		t.Errorf("%+v, %v, %d events", r, err, len(w.events))
 	}
 }
 
@@ -283,6 +317,9 @@ func TestEveryFault(t *testing.T) {
 // Two calls at once, for the same or for different versions: every interleaving of
 // their operations.
 func TestTwoAtOnceInEveryOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds; TestRandomRounds has some of these orders")
+	}
 	each(t, func(t *testing.T, w0 *world) {
 		rounds := 0
 		// For one version where copies are conditional, for two where they are not:

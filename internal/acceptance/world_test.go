@@ -105,7 +105,7 @@ func (w *world) want(first string) {
 		w.t.Error("nothing was announced")
 	}
 	for _, e := range w.events {
-		if e.Version != first || e.ID != id || e.Label != "a label" || e.Key != key || e.Accepted != to || e.Size != int64(len("content")) || e.At.IsZero() || e.ETag != "etag" {
+		if e.Version != first || e.ID != id || e.Label != "a label" || e.Key != key || e.Accepted != to || e.Size != int64(len("content")) || e.At.IsZero() || e.ETag != "etag" || e.SHA256 != "sum" {
 			w.t.Errorf("announced %+v, want version %s", e, first)
 		}
 	}
@@ -157,7 +157,7 @@ func do[T any](v *view, op string, f func() (T, error)) (T, error) {
 
 func (v *view) object(key string, o version) acceptance.Object {
 	return acceptance.Object{
-		Key: key, Version: o.id, Size: int64(len("content")), ETag: `"etag"`, Modified: time.Unix(1, 0), Metadata: maps.Clone(o.metadata),
+		Key: key, Version: o.id, Size: int64(len("content")), ETag: `"etag"`, SHA256: "sum", Modified: time.Unix(1, 0), Metadata: maps.Clone(o.metadata),
 	}
 }
 

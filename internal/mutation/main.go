@@ -48,13 +48,17 @@ var (
 	long    = suite{"unit, long", "./internal/onetime", []string{"-failfast"}}
 	explore = suite{"explore", "./internal/onetime/explore", []string{"-short", "-failfast", "-run", "TestExplore"}}
 	deep    = suite{"explore, long", "./internal/onetime/explore", []string{"-failfast", "-run", "TestExplore"}}
+	accept  = suite{"acceptance", "./internal/acceptance", []string{"-short", "-failfast"}}
 	edges   = suite{"edge", "./edge", []string{"-short", "-failfast"}}
 )
 
 // suites are asked one after the other until one notices.
 func (m mutant) suites() []suite {
-	if strings.HasPrefix(m.file, "edge/") {
+	switch {
+	case strings.HasPrefix(m.file, "edge/"):
 		return []suite{edges}
+	case m.file == accepts:
+		return []suite{accept}
 	}
 	return []suite{unit, explore, edges, long, deep}
 }
@@ -102,7 +106,7 @@ func run(ctx context.Context, only string, verbose bool) error {
 		}
 	}
 	begun := time.Now()
-	for _, s := range []suite{unit, explore, edges} {
+	for _, s := range []suite{unit, explore, edges, accept} {
 		if killer, _, err := s.test(ctx, dir, ""); err != nil || killer != "" {
 			return errors.Join(err, fmt.Errorf("without any edit, suite %s: %s", s.name, killer))
 		}
@@ -158,7 +162,7 @@ func moduleRoot() (string, error) {
 // copySources copies the packages that the suites are built from, with what lies in
 // their folders, and the files of the root.
 func copySources(root, dir string) error {
-	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...")
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 )
 
 // mutants are all of them, in the order of the rules.
-var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants)
+var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants, acceptanceMutants)
 
 // gateMutants are the rows of the protocol's table, and what holds them together.
 var gateMutants = []mutant{
