@@ -220,6 +220,7 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	for _, w := range workers {
 		w.kill()
+		p.forget(w)
 	}
 }
 
