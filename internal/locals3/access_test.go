@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -178,8 +179,16 @@ func TestAuthenticationFirst(t *testing.T) {
 			if res.StatusCode != want || wantCode != "" && !strings.Contains(body, "<Code>"+wantCode+"</Code>") {
 				t.Errorf("%s, presigned %s: %s %s, want %d %s", tt.name, key, res.Status, body, want, wantCode)
 			}
-			_, err := locals3test.ClientAs(s, tt.by).PutObject(t.Context(),
-				&s3.PutObjectInput{Bucket: bucket(), Key: aws.String(key), Body: strings.NewReader("x")})
+			var err error
+			for range 3 {
+				_, err = locals3test.ClientAs(s, tt.by).PutObject(t.Context(),
+					&s3.PutObjectInput{Bucket: bucket(), Key: aws.String(key), Body: strings.NewReader("x")})
+				// A server that refuses before it has read the body may cut its own answer
+				// off when it closes the connection. That answer says nothing.
+				if !errors.Is(err, io.ErrUnexpectedEOF) {
+					break
+				}
+			}
 			if want == 200 && err != nil || want != 200 && (status(err) != want || code(err) != wantCode) {
 				t.Errorf("%s, header %s: %v, want %d %s", tt.name, key, err, want, wantCode)
 			}
