@@ -132,12 +132,12 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 	}
 	response, err := d.conn.RoundTrip(request)
 	if err != nil {
-		return Minted{}, fmt.Errorf("%s gave no answer: %w", d.base, plain(err))
+		return Minted{}, fmt.Errorf("%s gave no answer: %w", d.base, Plain(err))
 	}
 	defer response.Body.Close()
 	m := Minted{At: time.Now()}
 	if m.JSON, err = io.ReadAll(io.LimitReader(response.Body, answerBytes)); err != nil {
-		return Minted{}, fmt.Errorf("%s did not finish its answer: %w", d.base, plain(err))
+		return Minted{}, fmt.Errorf("%s did not finish its answer: %w", d.base, Plain(err))
 	}
 	if response.StatusCode != http.StatusOK {
 		return Minted{}, refusalOf(response, m.JSON)

@@ -182,11 +182,11 @@ func (b *body) broken(err error, size int64, begun bool) error {
 	case b.err != nil:
 		e.Fate, e.Err = Spent, b.err
 	case !begun:
-		e.Fate, e.Err = Good, fmt.Errorf("no connection: %w", plain(err))
+		e.Fate, e.Err = Good, fmt.Errorf("no connection: %w", Plain(err))
 	case b.sent < size:
-		e.Fate, e.Err = Spent, fmt.Errorf("the upload broke off after %d of %d bytes: %w", b.sent, size, plain(err))
+		e.Fate, e.Err = Spent, fmt.Errorf("the upload broke off after %d of %d bytes: %w", b.sent, size, Plain(err))
 	default:
-		e.Fate, e.Err = Unknown, fmt.Errorf("the answer got lost: %w", plain(err))
+		e.Fate, e.Err = Unknown, fmt.Errorf("the answer got lost: %w", Plain(err))
 	}
 	return e
 }

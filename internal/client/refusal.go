@@ -118,8 +118,8 @@ func FateOf(err error) Fate {
 	return Unknown
 }
 
-// plain says in short what ended a connection.
-func plain(err error) error {
+// Plain says in short what ended a connection.
+func Plain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errors.New("the connection was reset")

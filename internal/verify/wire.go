@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,8 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"oncegate/internal/client"
 )
 
 // header is one header line, written as it is.
@@ -223,7 +223,7 @@ func exchange(ctx context.Context, conn net.Conn, host string, q request) (*answ
 		a.end = "the rest was not sent"
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no answer after %s: %w", size(a.sent), plain(err))
+		return nil, fmt.Errorf("no answer after %s: %w", size(a.sent), client.Plain(err))
 	}
 	if a.end == "" && wrote != nil {
 		a.end = "then the connection was closed"
@@ -272,17 +272,6 @@ func write(conn net.Conn, host string, q request, sent *atomic.Int64, goOn, over
 			return err
 		}
 	}
-}
-
-// plain says in short what ended a connection.
-func plain(err error) error {
-	switch {
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return errors.New("the connection was reset")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection was closed")
-	}
-	return err
 }
 
 func size(n int64) string {
