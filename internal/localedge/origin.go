@@ -87,20 +87,26 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	}
 	defer res.Body.Close()
 
-	finish := func() {}
+	// An origin may answer before it has read all: so does CloudFront. The rest of
+	// the body is not wanted then, and the viewer's connection cannot be used again.
+	early := false
 	select {
-	case <-sent:
+	case err := <-sent:
+		early = err != nil
+		sent <- err
 	case <-time.After(100 * time.Millisecond):
-		// The origin has answered before it had read all: so does CloudFront. The
-		// rest of the body is not wanted, and the connection cannot be used again.
-		w.Header().Set("Connection", "close")
-		finish = func() {
-			conn.Close()
-			rc.SetReadDeadline(time.Now())
-			<-sent
-		}
+		early = true
 	}
-	defer finish()
+	if early {
+		w.Header().Set("Connection", "close")
+		defer func() {
+			rc.Flush()
+			conn.Close()
+			rc.SetReadDeadline(time.Now().Add(lingerPiece))
+			<-sent
+			linger(w, r)
+		}()
+	}
 
 	h := w.Header()
 	for name, values := range res.Header {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -117,10 +116,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *g
 const maxDrain = 256 << 10
 
 // write answers without the origin. The request's body may still be on its way.
-// Draining it is this function's job: net/http, in full duplex, panics when it
-// drains a body itself and then goes on with the same connection.
 func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	rc := http.NewResponseController(w)
 	keep := r.ContentLength >= 0 && r.ContentLength <= maxDrain && r.Header.Get("Expect") == ""
 	if !keep {
 		w.Header().Set("Connection", "close")
@@ -129,12 +125,32 @@ func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	if r.Method != http.MethodHead {
 		w.Write(body) // a viewer that has left needs no answer
 	}
-	if keep && r.ContentLength > 0 {
-		rc.Flush()
-		rc.SetReadDeadline(time.Now().Add(5 * time.Second))
-		io.Copy(io.Discard, r.Body) // what fails here fails again where the next request is read
-		rc.SetReadDeadline(time.Time{})
+	linger(w, r)
+}
+
+// How long linger waits for the next piece of a body, and for all of it.
+const (
+	lingerPiece = time.Second
+	lingerWhole = 5 * time.Second
+)
+
+// linger sends the answer off and reads what the viewer still sends of a body that
+// nobody wants. A connection closed with unread bytes in it is reset, and the reset
+// can reach a viewer that is still sending before it has read its answer (RFC 9112,
+// 9.6). Where the connection goes on this is needed too: net/http, in full duplex,
+// panics when it drains a body itself and then reads the next request.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
 	}
+	rc := http.NewResponseController(w)
+	rc.Flush()
+	piece, end := make([]byte, 32<<10), time.Now().Add(lingerWhole)
+	for err := error(nil); err == nil && time.Now().Before(end); {
+		rc.SetReadDeadline(time.Now().Add(lingerPiece))
+		_, err = r.Body.Read(piece) // what fails here fails again where the next request is read
+	}
+	rc.SetReadDeadline(time.Time{})
 }
 
 // page writes CloudFront's own error page.

@@ -1,0 +1,69 @@
+package localedge
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// TestAnsweredBeforeTheBody: a viewer that sends all of its body before it reads
+// gets the answer that was there long before, whoever gave it.
+func TestAnsweredBeforeTheBody(t *testing.T) {
+	const refuse = `export const gate = async () => ({ status: '403', headers: {}, body: 'no' })`
+	tests := []struct {
+		name, module, target string
+		status               int
+		changes              []change
+	}{
+		{"the function", refuse, "/x", 403, nil},
+		{"the function, with the body's beginning", refuse, "/x", 403, []change{includeBodies}},
+		{"the edge", pass, "http://elsewhere/x", 400, nil},
+		{"the edge, for a broken function", `export const gate = async () => 1`, "/x", 502, nil},
+		{"the origin", pass, "/x", 411, nil},
+	}
+	// More than the buffers of a connection hold, so that it cannot be sent unread.
+	body := make([]byte, 24<<20)
+	framings := map[string]func(io.Writer) error{
+		"Content-Length: " + fmt.Sprint(len(body)): func(w io.Writer) error {
+			_, err := w.Write(body)
+			return err
+		},
+		"Transfer-Encoding: chunked": func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%x\r\n%s\r\n0\r\n\r\n", len(body), body)
+			return err
+		},
+		// After a second of silence a client sends without being told to (RFC 9110, 10.1.1).
+		"Expect: 100-continue\r\nContent-Length: " + fmt.Sprint(len(body)): func(w io.Writer) error {
+			_, err := w.Write(body)
+			return err
+		},
+	}
+	for _, tt := range tests {
+		f := start(t, tt.module, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusLengthRequired)
+		}, tt.changes...)
+		for framing, send := range framings {
+			conn := f.dial()
+			var head bytes.Buffer
+			fmt.Fprintf(&head, "PUT %s HTTP/1.1\r\nHost: d111111abcdef8.cloudfront.net\r\n%s\r\n\r\n", tt.target, framing)
+			if _, err := conn.Write(head.Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			if err := send(conn); err != nil {
+				t.Errorf("%s, %q: sending the body: %v", tt.name, framing, err)
+				continue
+			}
+			answers := bufio.NewReader(conn)
+			res, err := http.ReadResponse(answers, &http.Request{Method: http.MethodPut})
+			if err == nil && res.StatusCode == http.StatusContinue {
+				res, err = http.ReadResponse(answers, &http.Request{Method: http.MethodPut})
+			}
+			if err != nil || res.StatusCode != tt.status {
+				t.Errorf("%s, %q: %v, %v, want %d", tt.name, framing, res, err, tt.status)
+			}
+		}
+	}
+}
