@@ -41,7 +41,7 @@ func newWorld(t onetimetest.Reporter) *world {
 	}, nil, w.clock.Now)
 	entropy := onetimetest.NewEntropy(1)
 	w.Functions = &edge.Functions{
-		Minter: &onetime.Minter{Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
+		Minter: &onetime.Minter{Index: w.index, Clock: w.clock, Entropy: entropy, Region: onetimetest.Region,
 			Bounds: onetime.Bounds{Life: time.Hour, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
 		},
 		Gate: &onetime.Gate{

@@ -60,7 +60,7 @@ func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
 		AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret", SessionToken: strings.Repeat("token", 180),
 	}, &memory{objects: map[string][]byte{}}, time.Now)
 	index := s3index.New(client)
-	return &onetime.Minter{Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader,
+	return &onetime.Minter{Index: index, Clock: clock{}, Entropy: rand.Reader, Region: region,
 			Bounds: onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: onetime.MaxBytes}},
 		&onetime.Gate{
 			Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader, Region: region,

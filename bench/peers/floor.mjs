@@ -20,18 +20,19 @@ const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 const hmac = (key, text) => createHmac('sha256', key).update(text).digest();
 const amzDate = () => new Date().toISOString().replace(/[:-]|\.\d{3}/g, '');
 
-const derive = (secret, day) => hmac(hmac(hmac(hmac(`AWS4${secret}`, day), region), 's3'), 'aws4_request');
-let ours = { day: '' };
-const roleKey = (day) => (ours.day === day ? ours : ours = { day, key: derive(secretKey, day) }).key;
+let derived = { day: '' };
+const roleKey = (day) => (derived.day === day ? derived : derived = {
+  day, key: hmac(hmac(hmac(hmac(`AWS4${secretKey}`, day), region), 's3'), 'aws4_request'),
+}).key;
 
 const sign = (key, date, canonical) => createHmac('sha256', key)
   .update(`AWS4-HMAC-SHA256\n${date}\n${date.slice(0, 8)}/${region}/s3/aws4_request\n${sha256(canonical)}`).digest('hex');
 
-function presign(access, key, date, life, path, sessionToken) {
-  const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${access}%2F${date.slice(0, 8)}%2F${region}%2Fs3%2Faws4_request`
-    + `&X-Amz-Date=${date}&X-Amz-Expires=${life}${sessionToken ? `&X-Amz-Security-Token=${encodeURIComponent(sessionToken)}` : ''}`
+function presign(date, life, path) {
+  const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${accessKey}%2F${date.slice(0, 8)}%2F${region}%2Fs3%2Faws4_request`
+    + `&X-Amz-Date=${date}&X-Amz-Expires=${life}${token ? `&X-Amz-Security-Token=${encodeURIComponent(token)}` : ''}`
     + '&X-Amz-SignedHeaders=host&x-id=PutObject';
-  return `${query}&X-Amz-Signature=${sign(key, date, `PUT\n${path}\n${query}\nhost:${host}\n\nhost\nUNSIGNED-PAYLOAD`)}`;
+  return `${query}&X-Amz-Signature=${sign(roleKey(date.slice(0, 8)), date, `PUT\n${path}\n${query}\nhost:${host}\n\nhost\nUNSIGNED-PAYLOAD`)}`;
 }
 
 function send(method, key, body = '', extra = {}) {
@@ -75,7 +76,8 @@ export async function mint(event) {
   if (request.uri !== '/url' || request.method !== 'GET' || request.querystring) return answer('403', 'Forbidden', 'Forbidden');
   const key = `uploads/${randomUUID()}`;
   const date = amzDate();
-  const query = presign('oncegate', derive(randomBytes(32).toString('hex'), date.slice(0, 8)), date, expires, `/${key}`);
+  const query = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=oncegate%2F${date.slice(0, 8)}%2F${region}%2Fs3%2Faws4_request`
+    + `&X-Amz-Date=${date}&X-Amz-Expires=${expires}&X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=${randomBytes(32).toString('hex')}`;
   const hash = sha256(`/${key}?${query}`);
   const now = Math.floor(Date.now() / 1000) * 1000;
   const entry = { version: 1, created: new Date(now), expires: new Date(now + expires * 1000), key, limits: {} };
@@ -113,7 +115,7 @@ export async function gate(event) {
   });
   if (status !== 200) return refusal;
   const date = amzDate();
-  request.querystring = presign(accessKey, roleKey(date.slice(0, 8)), date, 60, request.uri, token);
+  request.querystring = presign(date, 60, request.uri);
   for (const name of Object.keys(headers)) {
     if (name === 'authorization' || name.startsWith('x-amz-') || name === 'if-none-match') delete headers[name];
   }

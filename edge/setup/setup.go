@@ -35,10 +35,10 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 	return &edge.Functions{
 		Owner: owner,
 		Minter: &onetime.Minter{
-			Index:     index,
-			Presigner: presigner,
-			Clock:     Clock{},
-			Entropy:   entropy,
+			Index:   index,
+			Clock:   Clock{},
+			Entropy: entropy,
+			Region:  conf.Region,
 			Bounds: onetime.Bounds{
 				Life:     conf.Expires,
 				MaxLife:  conf.MaxExpires,

@@ -56,9 +56,8 @@ var ruleMutants = []mutant{
 	{url, "a query in another form", "if q.String() != query {", "if false {", false},
 
 	{mint, "no name, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", "if false {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", false},
-	{mint, "no secret, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, err)", "if false {\n\t\treturn Minted{}, refuse(Internal, err)", false},
-	{mint, "a secret that everybody knows", "secret, err := randomHex(m.Entropy, secretBytes)", "secret, err := \"secret\", error(nil)", false},
-	{mint, "no signature, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"presign", "if false {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"presign", false},
+	{mint, "no signature, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, err)", "if false {\n\t\treturn Minted{}, refuse(Internal, err)", false},
+	{mint, "a signature that everybody knows", "signature, err := randomHex(m.Entropy, signatureBytes)", "signature, err := \"0000000000000000000000000000000000000000000000000000000000000000\", error(nil)", false},
 	{mint, "a URL that was not registered", "case err != nil:\n\t\treturn fmt.Errorf(\"write valid entry", "case false:\n\t\treturn fmt.Errorf(\"write valid entry", false},
 	{mint, "a URL that no upload leads back to", "case uploadErr != nil:", "case false:", false},
 	{mint, "another moment than the query's", ".UTC().Truncate(time.Second)", ".UTC()", false},

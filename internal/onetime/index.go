@@ -96,16 +96,11 @@ func (f *Fault) transient() bool {
 }
 
 // Presigner signs uploads with SigV4 query authentication for the bucket's
-// production host. Each method returns the whole query in the canonical order of
-// package onetime's URL form (see ParseQuery), without "?".
+// production host.
 type Presigner interface {
-	// PresignMinted signs with a throw-away secret, so that the URL has the form
-	// that everybody knows and no power at S3.
-	PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (query string, err error)
-
 	// PresignUpload signs with the credentials of the running role. The upload must
 	// then carry exactly these headers (lower-case name to value), besides others
-	// that are not signed.
+	// that are not signed. It returns the whole query, without "?".
 	PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (query string, err error)
 }
 

@@ -2,7 +2,6 @@ package onetime_test
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,9 +90,8 @@ func TestMintRefuses(t *testing.T) {
 		change func(*onetime.Minter)
 	}{
 		{"no entropy for the name", func(m *onetime.Minter) { m.Entropy = &limited{m.Entropy, 15} }},
-		{"no entropy for the name, but for the secret", func(m *onetime.Minter) { m.Entropy = &stumbling{Entropy: m.Entropy} }},
-		{"no entropy for the secret", func(m *onetime.Minter) { m.Entropy = &limited{m.Entropy, 16 + 31} }},
-		{"no signature", func(m *onetime.Minter) { m.Presigner = onetimetest.Presigner{Err: errors.New("broken")} }},
+		{"no entropy for the name, but for the signature", func(m *onetime.Minter) { m.Entropy = &stumbling{Entropy: m.Entropy} }},
+		{"no entropy for the signature", func(m *onetime.Minter) { m.Entropy = &limited{m.Entropy, 16 + 31} }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)

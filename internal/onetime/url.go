@@ -18,7 +18,8 @@ import (
 //	  &X-Amz-Date=<YYYYMMDD>T<hhmmss>Z&X-Amz-Expires=<seconds>
 //	  &X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=<64 hex digits>
 //
-// It is a presigned URL of S3 as the AWS SDK for Go makes it:
+// It is a presigned URL of S3 as the AWS SDK for Go makes it, but for the signature,
+// which is 32 random bytes:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 const (
 	// MintedAccessKey stands where a presigned URL names its access key. S3 knows

@@ -38,11 +38,11 @@ func newWorld(t onetimetest.Reporter) *world {
 func (w *world) minter() (*onetime.Minter, *onetimetest.Index) {
 	index := &onetimetest.Index{Store: w.store}
 	return &onetime.Minter{
-		Index:     index,
-		Presigner: onetimetest.Presigner{},
-		Clock:     w.clock,
-		Entropy:   w.entropy,
-		Bounds:    onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
+		Index:   index,
+		Clock:   w.clock,
+		Entropy: w.entropy,
+		Region:  onetimetest.Region,
+		Bounds:  onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
 	}, index
 }
 

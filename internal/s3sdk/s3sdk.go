@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/onetime"
@@ -174,19 +173,9 @@ func answerOf(err error) (s3index.Answer, error) {
 	}, nil
 }
 
-// PresignMinted implements onetime.Presigner.
-func (c *Client) PresignMinted(ctx context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, credentials.NewStaticCredentialsProvider(onetime.MintedAccessKey, secret, ""), key, nil, at, life)
-}
-
-// PresignUpload implements onetime.Presigner.
+// PresignUpload implements onetime.Presigner. It signs for AWS, whatever endpoint the
+// client itself talks to.
 func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(ctx, nil, key, headers, at, life)
-}
-
-// presign signs for AWS, whatever endpoint the client itself talks to. provider
-// nil stands for the client's own.
-func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
 	presigner := s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
 		o.Expires = life
 		o.Presigner = presignAt{v4.NewSigner(), headers, at}
@@ -196,9 +185,6 @@ func (c *Client) presign(ctx context.Context, provider aws.CredentialsProvider, 
 			// Else the SDK would write into what all its clients made from c share.
 			// It is for directory buckets alone.
 			o.ExpressCredentials = nil
-			if provider != nil {
-				o.Credentials = provider
-			}
 		})
 	})
 	signed, err := presigner.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key})

@@ -182,23 +182,12 @@ func (c *Client) send(ctx context.Context, limit time.Duration, method, path, qu
 	return c.sender.Send(ctx, limit, method, target, headers, body)
 }
 
-// PresignMinted implements onetime.Presigner. Its signer is used once: a Signer keeps
-// the day's key of the secret that it has.
-func (c *Client) PresignMinted(_ context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	minter := sigv4.New(sigv4.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: secret}, c.region)
-	return c.presign(minter, key, nil, at, life), nil
-}
-
 // PresignUpload implements onetime.Presigner.
 func (c *Client) PresignUpload(_ context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	return c.presign(c.role, key, headers, at, life), nil
-}
-
-func (c *Client) presign(signer *sigv4.Signer, key string, headers map[string]string, at time.Time, life time.Duration) string {
 	signed := []Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
 	for name, value := range headers {
 		signed = append(signed, Header{Name: name, Value: value})
 	}
 	// x-id is what the SDK's own presigner adds; with it both make the same URL.
-	return signer.Presign("PUT", "/"+key, signed, []sigv4.Pair{{Name: "x-id", Value: "PutObject"}}, at, life)
+	return c.role.Presign("PUT", "/"+key, signed, []sigv4.Pair{{Name: "x-id", Value: "PutObject"}}, at, life), nil
 }

@@ -20,11 +20,11 @@ type minted struct {
 var url = sync.OnceValue(func() minted {
 	store := onetimetest.NewStore(panics{})
 	minter := onetime.Minter{
-		Index:     &onetimetest.Index{Store: store},
-		Presigner: onetimetest.Presigner{},
-		Clock:     onetimetest.NewClock(start),
-		Entropy:   onetimetest.NewEntropy(0),
-		Bounds:    onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes},
+		Index:   &onetimetest.Index{Store: store},
+		Clock:   onetimetest.NewClock(start),
+		Entropy: onetimetest.NewEntropy(0),
+		Region:  onetimetest.Region,
+		Bounds:  onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes},
 	}
 	m, err := minter.Mint(context.Background(), onetime.Order{}, start.Add(plenty))
 	if err != nil {

@@ -73,14 +73,6 @@ type Presigner struct {
 
 var _ onetime.Presigner = Presigner{}
 
-// PresignMinted implements onetime.Presigner.
-func (p Presigner) PresignMinted(_ context.Context, key, secret string, at time.Time, life time.Duration) (string, error) {
-	if p.Err != nil {
-		return "", p.Err
-	}
-	return onetime.Query{Region: Region, Date: at, Life: life, Signature: signature(key, secret)}.String(), nil
-}
-
 // PresignUpload implements onetime.Presigner.
 func (p Presigner) PresignUpload(_ context.Context, key string, _ map[string]string, at time.Time, life time.Duration) (string, error) {
 	if p.Err != nil {
