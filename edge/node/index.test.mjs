@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { S3, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
+import { S3, artifact, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -159,6 +159,17 @@ describe('the artifact', () => {
     await functions.gate(putEvent(url), context());
     const after = process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
     assert.equal(after, before);
+  });
+
+  test('the heap keeps the limit that it was started with', () => {
+    const limits = execFileSync(process.execPath, ['--max-semi-space-size=6', '--max-old-space-size=116', '--input-type=module', '-e', `
+      import { getHeapStatistics } from 'node:v8';
+      const before = getHeapStatistics().heap_size_limit;
+      await import('${artifact}index.mjs');
+      console.log(before, getHeapStatistics().heap_size_limit);
+      process.exit();`], { encoding: 'utf8' }).trim().split(' ');
+    assert.equal(limits[0], limits[1]);
+    assert.ok(limits[0] < 200 << 20, `${limits[0]} bytes`);
   });
 
   test('logs one JSON line per decision, with nothing secret in it', async () => {
