@@ -164,17 +164,19 @@ func (f *Functions) mint(ctx context.Context, event Event, deadline time.Time) (
 func (f *Functions) mintAll(ctx context.Context, o orders, deadline time.Time) ([]onetime.Minted, error) {
 	urls := make([]onetime.Minted, max(1, o.count))
 	errs := make([]error, len(urls))
-	var done sync.WaitGroup
-	for i := range urls {
-		done.Go(func() {
-			defer func() {
-				if p := recover(); p != nil {
-					errs[i] = fmt.Errorf("panic: %v", p)
-				}
-			}()
-			urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, deadline)
-		})
+	mint := func(i int) {
+		defer func() {
+			if p := recover(); p != nil {
+				errs[i] = fmt.Errorf("panic: %v", p)
+			}
+		}()
+		urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, deadline)
 	}
+	var done sync.WaitGroup
+	for i := 1; i < len(urls); i++ {
+		done.Go(func() { mint(i) })
+	}
+	mint(0) // here, for the stack of a new goroutine has to grow first
 	done.Wait()
 	for _, err := range errs {
 		if err != nil {

@@ -225,7 +225,8 @@ class Program {
         // Of the headers, those that package s3wire reads.
         let lines = '';
         for (let i = 0; i < response.rawHeaders.length; i += 2) {
-          if (/^(x-amz-.*|etag|content-length|last-modified)$/i.test(response.rawHeaders[i])) lines += `${response.rawHeaders[i]}\n${response.rawHeaders[i + 1]}\n`;
+          const name = response.rawHeaders[i].toLowerCase();
+          if (/^(x-amz-.*|etag|content-length|last-modified)$/.test(name)) lines += `${name}\n${response.rawHeaders[i + 1]}\n`;
         }
         const head = Buffer.from(lines);
         report(response.statusCode, size ? Buffer.concat([head, ...chunks]) : head, head.length, 0);

@@ -4,7 +4,7 @@ package main
 var edgeMutants = []mutant{
 	{edgeJSON, "an event of other types", "if r.wrong {", "if false {", false},
 	{edge, "a panic ends the instance", "if p := recover(); p != nil {\n\t\t\tf.log", "if p := any(nil); p != nil {\n\t\t\tf.log", false},
-	{edge, "a panic of a mint ends the process", "if p := recover(); p != nil {\n\t\t\t\t\terrs", "if p := any(nil); p != nil {\n\t\t\t\t\terrs", false},
+	{edge, "a panic of a mint ends the process", "if p := recover(); p != nil {\n\t\t\t\terrs", "if p := any(nil); p != nil {\n\t\t\t\terrs", false},
 	{edge, "a panic passes", "result = Result{Response: refusal(onetime.Internal, \"\", wantsJSON(request.Headers))}", "result = Result{Forward: &Forward{}}", false},
 	{edge, "no CORS headers", "f.addCORS(result.Response, request)", "_ = request", false},
 	{edge, "an event is not checked", "if err = event.check(); err == nil {", "if err = event.check(); len(event.Records) > 0 {\n\t\terr = nil", false},

@@ -65,9 +65,9 @@ var gateMutants = []mutant{
 	// What does not parse has no key, so the next rule would refuse it as well.
 	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
-	{gate, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
-	{gate, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
-	{gate, "the look-ups come one after the other", "\tdefer func() { <-done }()", "\t<-done\n\tdefer func() { <-done }()", false},
+	{budget, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
+	{budget, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
+	{budget, "the look-ups come one after the other", "\tdefer func() { <-done }()", "\t<-done\n\tdefer func() { <-done }()", false},
 
 	{claim, "the claim's nonce is always the same", "if nonce, err = randomHex(c.entropy, nonceBytes); err != nil {", "if nonce = \"00112233445566778899aabbccddeeff\"; err != nil {", true},
 	{claim, "a caller's nonce is not used", "nonce := attempt.Nonce", "nonce := \"\"", false},

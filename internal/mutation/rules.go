@@ -58,7 +58,7 @@ var ruleMutants = []mutant{
 	{mint, "no name, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", "if false {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", false},
 	{mint, "no signature, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, err)", "if false {\n\t\treturn Minted{}, refuse(Internal, err)", false},
 	{mint, "a signature that everybody knows", "signature, err := randomHex(m.Entropy, signatureBytes)", "signature, err := \"0000000000000000000000000000000000000000000000000000000000000000\", error(nil)", false},
-	{mint, "a URL that was not registered", "case err != nil:\n\t\treturn fmt.Errorf(\"write valid entry", "case false:\n\t\treturn fmt.Errorf(\"write valid entry", false},
+	{mint, "a URL that was not registered", "case validErr != nil:\n\t\treturn fmt.Errorf(\"write valid entry", "case false:\n\t\treturn fmt.Errorf(\"write valid entry", false},
 	{mint, "a URL that no upload leads back to", "case uploadErr != nil:", "case false:", false},
 	{mint, "another moment than the query's", ".UTC().Truncate(time.Second)", ".UTC()", false},
 

@@ -79,6 +79,25 @@ func (r requests) pause(ctx context.Context, try int) error {
 	return r.clock.Sleep(ctx, longest*time.Duration(b[0])/256)
 }
 
+// together runs two functions at the same time, the first where it is called, and
+// returns when both have. A panic of the second becomes the caller's, who can refuse
+// this one request; else it would end the process.
+func together(here, there func()) {
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		there()
+	}()
+	defer func() { <-done }() // a panic here must not leave the other behind
+	here()
+	<-done
+	if panicked != nil {
+		panic(panicked)
+	}
+}
+
 // randomHex reads n random bytes and writes them as 2n hex digits.
 func randomHex(entropy Entropy, n int) (string, error) {
 	b := make([]byte, n)

@@ -141,28 +141,18 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 		body              []byte
 		spent             Reason
 		validErr, usedErr error
-		panicked          any
-		done              = make(chan struct{})
 	)
-	go func() {
-		defer close(done)
-		// A panic belongs to the caller, who can refuse this one request; here it
-		// would end the process.
-		defer func() { panicked = recover() }()
+	together(func() {
+		validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
+			body, err = g.Index.ReadValid(ctx, limit, id)
+			return err
+		})
+	}, func() {
 		usedErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
 			spent, err = g.Index.HeadExpired(ctx, limit, id)
 			return err
 		})
-	}()
-	defer func() { <-done }() // a panic here must not leave the other behind
-	validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
-		body, err = g.Index.ReadValid(ctx, limit, id)
-		return err
 	})
-	<-done
-	if panicked != nil {
-		panic(panicked)
-	}
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):

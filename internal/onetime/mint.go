@@ -90,31 +90,25 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 // the same entry twice is the same as once: the keys are nobody else's.
 func (m *Minter) register(ctx context.Context, minted Minted, valid []byte, deadline time.Time) error {
 	r := requests{m.Clock, m.Entropy}
-	var uploadErr error
-	var panicked any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// As in the gate's lookup: a panic belongs to the caller.
-		defer func() { panicked = recover() }()
-		if m.Uploads == nil {
-			return
-		}
-		body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By}.Marshal()
-		uploadErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
-			return m.Uploads.WriteUpload(ctx, limit, minted.Key, body)
+	var validErr, uploadErr error
+	writeValid := func() {
+		validErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
+			return m.Index.WriteValid(ctx, limit, minted.ID, valid)
 		})
-	}()
-	defer func() { <-done }() // a panic here must not leave the other behind
-	err := r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
-		return m.Index.WriteValid(ctx, limit, minted.ID, valid)
-	})
-	<-done
+	}
+	if m.Uploads == nil {
+		writeValid()
+	} else {
+		together(writeValid, func() {
+			body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By}.Marshal()
+			uploadErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
+				return m.Uploads.WriteUpload(ctx, limit, minted.Key, body)
+			})
+		})
+	}
 	switch {
-	case panicked != nil:
-		panic(panicked)
-	case err != nil:
-		return fmt.Errorf("write valid entry: %w", err)
+	case validErr != nil:
+		return fmt.Errorf("write valid entry: %w", validErr)
 	case uploadErr != nil:
 		return fmt.Errorf("write upload entry: %w", uploadErr)
 	}

@@ -70,7 +70,7 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 	reply := s3wire.Reply{Status: response.StatusCode, Body: answer}
 	for name, values := range response.Header {
 		for _, value := range values {
-			reply.Headers = append(reply.Headers, s3wire.Header{Name: name, Value: value})
+			reply.Headers = append(reply.Headers, s3wire.Header{Name: strings.ToLower(name), Value: value})
 		}
 	}
 	return reply, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,7 +111,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, "", "", []byte(errorDocument))
 	id := onetime.Fingerprint("/path", "query")
 	f.Fuzz(func(t *testing.T, status int, name, value string, body []byte) {
-		headers := []s3wire.Header{{Name: name, Value: value}}
+		headers := []s3wire.Header{{Name: strings.ToLower(name), Value: value}}
 		index := s3index.New(clientOf(t, saying{Status: status, Headers: headers, Body: body}))
 		_, read := index.ReadValid(t.Context(), time.Second, id)
 		reason, looked := index.HeadExpired(t.Context(), time.Second, id)

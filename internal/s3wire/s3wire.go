@@ -27,18 +27,18 @@ type Sender interface {
 // Header is one line of a request's or an answer's header.
 type Header = sigv4.Pair
 
-// Reply is an answer to a Send. Of its headers those are read whose names begin with
-// x-amz-, etag, content-length and last-modified, in whatever case.
+// Reply is an answer to a Send. Of its headers, whose names are in lower case, those are
+// read that begin with x-amz-, and etag, content-length and last-modified.
 type Reply struct {
 	Status  int
 	Headers []Header
 	Body    []byte
 }
 
-// header is the first header of this lower-case name.
+// header is the first header of this name.
 func (r Reply) header(name string) string {
 	for _, h := range r.Headers {
-		if strings.ToLower(h.Name) == name {
+		if h.Name == name {
 			return h.Value
 		}
 	}
@@ -152,7 +152,7 @@ func (c *Client) object(ctx context.Context, limit time.Duration, method, key st
 		Body:         reply.Body,
 	}
 	for _, h := range reply.Headers {
-		if name, ok := strings.CutPrefix(strings.ToLower(h.Name), metadataPrefix); ok {
+		if name, ok := strings.CutPrefix(h.Name, metadataPrefix); ok {
 			answer.Metadata[name] = h.Value
 		}
 	}

@@ -204,6 +204,9 @@ func (p *parser) members(end byte, named bool, depth int) (all []Member, err err
 		p.at++
 		return nil, nil
 	}
+	if named {
+		all = make([]Member, 0, 8) // most objects have fewer, and growing is dear
+	}
 	for {
 		var m Member
 		if named {
