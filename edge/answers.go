@@ -81,11 +81,11 @@ func mintedAnswer(base string, urls []onetime.Minted, single, asJSON bool) *Resp
 		}
 	}
 	if single {
-		return jsonAnswer(statusOK, all[0].marshal())
+		return jsonAnswer(statusOK, all[0].write)
 	}
-	var w strictjson.Writer
-	w.Array("urls", len(all), func(b []byte, i int) []byte { return append(b, all[i].marshal()...) })
-	return jsonAnswer(statusOK, w.Bytes())
+	return jsonAnswer(statusOK, func(w *strictjson.Writer) {
+		w.Objects("urls", len(all), func(w *strictjson.Writer, i int) { all[i].write(w) })
+	})
 }
 
 // refusal is the answer for a reason, in the words of the table or, where the
@@ -106,7 +106,7 @@ func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Respon
 	}
 	r := answer(row.status, message)
 	if asJSON {
-		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message}.marshal())
+		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message}.write)
 	}
 	r.Headers.set("x-oncegate-reason", string(reason))
 	if reason == onetime.IndexUnavailable || reason == onetime.KeysUnavailable {
@@ -130,8 +130,8 @@ func answer(status int, body string) *Response {
 	return r
 }
 
-func jsonAnswer(status int, body []byte) *Response {
-	r := answer(status, string(body))
+func jsonAnswer(status int, write func(w *strictjson.Writer)) *Response {
+	r := answer(status, string(strictjson.Marshal(write)))
 	r.Headers.set("content-type", "application/json")
 	return r
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/strictjson"
 )
 
 // Functions are the two viewer-request functions of a distribution.
@@ -45,7 +46,7 @@ func (f *Functions) Handle(ctx context.Context, name string, eventJSON string, d
 	} else {
 		result = f.Decide(ctx, name, event, deadline)
 	}
-	return result.marshal()
+	return strictjson.Marshal(result.write)
 }
 
 // Decide runs the function of this name on one event.

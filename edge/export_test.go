@@ -5,16 +5,17 @@ import (
 	"slices"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/strictjson"
 )
 
 // Refusals are the reasons that have a row in the table.
 func Refusals() []onetime.Reason { return slices.Sorted(maps.Keys(refusals)) }
 
-// ParseEvent and MarshalResult are how events come and results go.
-var (
-	ParseEvent    = parseEvent
-	MarshalResult = Result.marshal
-)
+// ParseEvent is how events come.
+var ParseEvent = parseEvent
+
+// MarshalResult is how results go.
+func MarshalResult(r Result) []byte { return strictjson.Marshal(r.write) }
 
 // StatusText is the table of status texts.
 var StatusText = statusTexts

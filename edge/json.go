@@ -99,66 +99,53 @@ func (r *eventReader) body(v strictjson.Value) *Body {
 	return &Body{InputTruncated: cut, Action: r.text(v, "action"), Encoding: r.text(v, "encoding"), Data: r.text(v, "data")}
 }
 
-// marshal writes a Result as the tags of its fields say.
-func (r Result) marshal() []byte {
-	var w strictjson.Writer
+// write writes a Result as the tags of its fields say.
+func (r Result) write(w *strictjson.Writer) {
 	if r.Response != nil {
-		w.Raw("response", r.Response.marshal())
+		w.Object("response", r.Response.write)
 	}
 	if r.Forward != nil {
-		w.Raw("forward", r.Forward.marshal())
+		w.Object("forward", r.Forward.write)
 	}
-	return w.Bytes()
 }
 
-func (r Response) marshal() []byte {
-	var w strictjson.Writer
+func (r Response) write(w *strictjson.Writer) {
 	w.String("status", r.Status)
 	w.StringIf("statusDescription", r.StatusDescription)
 	if len(r.Headers) > 0 {
-		w.Raw("headers", r.Headers.marshal())
+		w.Object("headers", r.Headers.write)
 	}
 	w.StringIf("body", r.Body)
-	return w.Bytes()
 }
 
-func (f Forward) marshal() []byte {
-	var w strictjson.Writer
+func (f Forward) write(w *strictjson.Writer) {
 	w.String("querystring", f.Querystring)
 	if len(f.Drop) > 0 {
-		w.Array("drop", len(f.Drop), func(b []byte, i int) []byte { return strictjson.AppendString(b, f.Drop[i]) })
+		w.Strings("drop", f.Drop)
 	}
 	if len(f.Set) > 0 {
-		w.Raw("set", f.Set.marshal())
+		w.Object("set", f.Set.write)
 	}
-	return w.Bytes()
 }
 
-func (h Headers) marshal() []byte {
-	var w strictjson.Writer
+func (h Headers) write(w *strictjson.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(h)) { // same event, same answer
-		w.Array(name, len(h[name]), func(b []byte, i int) []byte {
-			var line strictjson.Writer
-			line.StringIf("key", h[name][i].Key)
-			line.String("value", h[name][i].Value)
-			return append(b, line.Bytes()...)
+		w.Objects(name, len(h[name]), func(w *strictjson.Writer, i int) {
+			w.StringIf("key", h[name][i].Key)
+			w.String("value", h[name][i].Value)
 		})
 	}
-	return w.Bytes()
 }
 
-// marshal writes a refusal as openapi.yaml has it.
-func (r refusalJSON) marshal() []byte {
-	var w strictjson.Writer
+// write writes a refusal as openapi.yaml has it.
+func (r refusalJSON) write(w *strictjson.Writer) {
 	w.Int("status", int64(r.Status))
 	w.String("reason", string(r.Reason))
 	w.String("message", r.Message)
-	return w.Bytes()
 }
 
-// marshal writes what became of a URL as openapi.yaml has it.
-func (s statusJSON) marshal() []byte {
-	var w strictjson.Writer
+// write writes what became of a URL as openapi.yaml has it.
+func (s statusJSON) write(w *strictjson.Writer) {
 	w.String("id", string(s.ID))
 	w.String("state", string(s.State))
 	w.String("key", s.Key)
@@ -167,42 +154,38 @@ func (s statusJSON) marshal() []byte {
 	if !s.SpentAt.IsZero() {
 		w.Time("spentAt", s.SpentAt)
 	}
-	w.Raw("limits", s.Limits.Marshal())
+	w.Object("limits", s.Limits.Write)
 	w.StringIf("name", s.Name)
 	w.StringIf("label", s.Label)
 	if o := s.Object; o != nil {
-		var object strictjson.Writer
-		object.Int("size", o.Size)
-		object.String("etag", o.ETag)
-		object.StringIf("version", o.Version)
-		object.StringIf("sha256", o.SHA256)
-		object.Time("storedAt", o.StoredAt)
-		w.Raw("object", object.Bytes())
+		w.Object("object", func(w *strictjson.Writer) {
+			w.Int("size", o.Size)
+			w.String("etag", o.ETag)
+			w.StringIf("version", o.Version)
+			w.StringIf("sha256", o.SHA256)
+			w.Time("storedAt", o.StoredAt)
+		})
 	}
-	return w.Bytes()
 }
 
-// marshal writes the answer to a URL that was taken back as openapi.yaml has it.
-func (r revokedJSON) marshal() []byte {
-	var w strictjson.Writer
+// write writes the answer to a URL that was taken back as openapi.yaml has it.
+func (r revokedJSON) write(w *strictjson.Writer) {
 	w.String("id", string(r.ID))
 	w.String("state", string(r.State))
-	return w.Bytes()
 }
 
-// marshal writes one URL as openapi.yaml has it.
-func (m mintedJSON) marshal() []byte {
-	var w, headers strictjson.Writer
-	for name, value := range m.Headers {
-		headers.String(name, value)
-	}
+// write writes one URL as openapi.yaml has it.
+func (m mintedJSON) write(w *strictjson.Writer) {
 	w.String("url", m.URL)
 	w.String("method", m.Method)
-	w.Raw("headers", headers.Bytes())
+	w.Object("headers", func(w *strictjson.Writer) {
+		for name, value := range m.Headers {
+			w.String(name, value)
+		}
+	})
 	w.String("id", string(m.ID))
 	w.Time("expiresAt", m.ExpiresAt)
-	w.Raw("limits", m.Limits.Marshal())
+	w.Object("limits", m.Limits.Write)
 	w.StringIf("name", m.Name)
 	w.StringIf("label", m.Label)
-	return w.Bytes()
 }

@@ -88,7 +88,7 @@ func (f *Functions) status(ctx context.Context, event Event, by string, id oneti
 	f.Log.write(line)
 	response := answer(statusOK, string(s.State))
 	if wantsJSON(request.Headers) {
-		response = jsonAnswer(statusOK, statusOf(s).marshal())
+		response = jsonAnswer(statusOK, statusOf(s).write)
 	}
 	if request.Method == methodHead {
 		response.Body = ""
@@ -129,7 +129,7 @@ func (f *Functions) revoke(ctx context.Context, event Event, by string, id oneti
 	line.String("request", event.Records[0].CF.Config.RequestID)
 	f.Log.write(line)
 	if wantsJSON(event.Records[0].CF.Request.Headers) {
-		return jsonAnswer(statusOK, revokedJSON{id, onetime.StateRevoked}.marshal()), nil
+		return jsonAnswer(statusOK, revokedJSON{id, onetime.StateRevoked}.write), nil
 	}
 	return answer(statusOK, string(onetime.StateRevoked)), nil
 }

@@ -37,14 +37,15 @@ func (a Acceptance) MarshalJSON() ([]byte, error) {
 	if !a.On {
 		return []byte("false"), nil
 	}
-	var w, webhook strictjson.Writer
-	w.Int("removeAfterDays", int64(a.RemoveAfterDays))
-	if a.Webhook.URL != "" {
-		webhook.String("url", a.Webhook.URL)
-		webhook.String("secret", a.Webhook.Secret)
-		w.Raw("webhook", webhook.Bytes())
-	}
-	return w.Bytes(), nil
+	return strictjson.Marshal(func(w *strictjson.Writer) {
+		w.Int("removeAfterDays", int64(a.RemoveAfterDays))
+		if a.Webhook.URL != "" {
+			w.Object("webhook", func(w *strictjson.Writer) {
+				w.String("url", a.Webhook.URL)
+				w.String("secret", a.Webhook.Secret)
+			})
+		}
+	}), nil
 }
 
 func setAcceptance(c *Config, raw strictjson.Value) error {

@@ -37,12 +37,13 @@ func (a Auth) MarshalJSON() ([]byte, error) {
 	if a.Kind != AuthJWT {
 		return strictjson.AppendString(nil, a.Kind), nil
 	}
-	var jwt, auth strictjson.Writer
-	jwt.String("issuer", a.JWT.Issuer)
-	jwt.String("audience", a.JWT.Audience)
-	jwt.String("jwks", a.JWT.JWKS)
-	auth.Raw(AuthJWT, jwt.Bytes())
-	return auth.Bytes(), nil
+	return strictjson.Marshal(func(w *strictjson.Writer) {
+		w.Object(AuthJWT, func(w *strictjson.Writer) {
+			w.String("issuer", a.JWT.Issuer)
+			w.String("audience", a.JWT.Audience)
+			w.String("jwks", a.JWT.JWKS)
+		})
+	}), nil
 }
 
 const authRule = `allowed are "none", "api-key" and {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…"}}`

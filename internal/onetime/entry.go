@@ -63,7 +63,7 @@ func (e ValidEntry) Marshal() []byte {
 	w.Time("created", e.Created)
 	w.Time("expires", e.Expires)
 	w.String("key", e.Key)
-	w.Raw("limits", e.Limits.Marshal())
+	w.Object("limits", e.Limits.Write)
 	w.StringIf("name", e.Name)
 	w.StringIf("label", e.Label)
 	w.StringIf("by", e.By)
@@ -92,14 +92,12 @@ func (e ExpiredEntry) Marshal() []byte {
 	return w.Bytes()
 }
 
-// Marshal writes the limits as JSON, those that are set.
-func (l Limits) Marshal() []byte {
-	var w strictjson.Writer
+// Write writes the limits as the members of an object, those that are set.
+func (l Limits) Write(w *strictjson.Writer) {
 	w.IntIf("minBytes", l.MinBytes)
 	w.IntIf("maxBytes", l.MaxBytes)
 	w.StringIf("type", l.Type)
 	w.StringIf("sha256", l.SHA256)
-	return w.Bytes()
 }
 
 // ParseValidEntry reads a stored valid entry and checks that it makes sense.

@@ -74,6 +74,13 @@ func (v Value) Compact() string {
 	return string(b)
 }
 
+// Marshal returns the object whose members fill writes.
+func Marshal(fill func(w *Writer)) []byte {
+	var w Writer
+	fill(&w)
+	return w.Bytes()
+}
+
 // Writer builds one object, member by member. The zero Writer is ready to use.
 type Writer struct{ b []byte }
 
@@ -82,9 +89,10 @@ func (w *Writer) name(name string) {
 	if w.b == nil {
 		w.b = make([]byte, 0, 512)
 	}
-	if len(w.b) == 0 {
+	switch {
+	case len(w.b) == 0:
 		w.b = append(w.b, '{')
-	} else {
+	case w.b[len(w.b)-1] != '{': // no value ends in one
 		w.b = append(w.b, ',')
 	}
 	w.b = append(AppendString(w.b, name), ':')
@@ -128,21 +136,36 @@ func (w *Writer) Time(name string, value time.Time) {
 	w.b = append(value.AppendFormat(append(w.b, '"'), time.RFC3339Nano), '"')
 }
 
-// Raw adds a value that is JSON already.
-func (w *Writer) Raw(name string, value []byte) {
+// Object adds an object whose members fill writes.
+func (w *Writer) Object(name string, fill func(w *Writer)) {
 	w.name(name)
-	w.b = append(w.b, value...)
+	w.object(fill)
 }
 
-// Array adds an array of n values, each appended by element.
-func (w *Writer) Array(name string, n int, element func(b []byte, i int) []byte) {
+func (w *Writer) object(fill func(w *Writer)) {
+	w.b = append(w.b, '{')
+	fill(w)
+	w.b = append(w.b, '}')
+}
+
+// Objects adds an array of n objects; fill writes the members of the one at i.
+func (w *Writer) Objects(name string, n int, fill func(w *Writer, i int)) {
+	w.array(name, n, func(i int) { w.object(func(w *Writer) { fill(w, i) }) })
+}
+
+// Strings adds an array of strings.
+func (w *Writer) Strings(name string, values []string) {
+	w.array(name, len(values), func(i int) { w.b = AppendString(w.b, values[i]) })
+}
+
+func (w *Writer) array(name string, n int, element func(i int)) {
 	w.name(name)
 	w.b = append(w.b, '[')
 	for i := range n {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = element(w.b, i)
+		element(i)
 	}
 	w.b = append(w.b, ']')
 }

@@ -11,6 +11,7 @@ package strictjson
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -58,7 +59,7 @@ var (
 
 // Parse reads a document of one value.
 func Parse(document string) (Value, error) {
-	p := parser{text: document}
+	p := parser{text: document, open: make([]Member, 0, 32)}
 	p.space()
 	if p.at == len(p.text) {
 		return Value{}, ErrEmpty
@@ -119,6 +120,7 @@ func (v Value) Int() (n int64, ok bool) {
 type parser struct {
 	text string
 	at   int
+	open []Member // of the objects and arrays whose end is still to come
 }
 
 var (
@@ -198,17 +200,16 @@ func (p *parser) word(w string) bool {
 }
 
 // members reads what is between the brackets of an object or an array.
-func (p *parser) members(end byte, named bool, depth int) (all []Member, err error) {
+func (p *parser) members(end byte, named bool, depth int) ([]Member, error) {
 	p.at++
 	if p.space(); p.peek() == end {
 		p.at++
 		return nil, nil
 	}
-	if named {
-		all = make([]Member, 0, 8) // most objects have fewer, and growing is dear
-	}
+	first := len(p.open)
 	for {
 		var m Member
+		var err error
 		if named {
 			if p.space(); p.peek() != '"' {
 				return nil, p.unexpected()
@@ -225,11 +226,13 @@ func (p *parser) members(end byte, named bool, depth int) (all []Member, err err
 		if m.Value, err = p.value(depth + 1); err != nil {
 			return nil, err
 		}
-		all = append(all, m)
+		p.open = append(p.open, m)
 		p.space()
 		switch p.peek() {
 		case end:
 			p.at++
+			all := slices.Clone(p.open[first:])
+			p.open = p.open[:first]
 			return all, nil
 		case ',':
 			p.at++

@@ -126,11 +126,17 @@ func TestWriter(t *testing.T) {
 	w.IntIf("e", 0)
 	w.IntIf("f", -7)
 	w.Time("g", time.Date(2026, 3, 4, 5, 6, 7, 80e6, time.UTC))
-	w.Raw("h", []byte(`[]`))
+	w.Object("h", func(w *strictjson.Writer) {
+		w.Object("empty", func(*strictjson.Writer) {})
+		w.String("brace", "{")
+		w.Int("more", 1)
+	})
 	w.Bool("k", true)
-	w.Array("i", 0, nil)
-	w.Array("j", 2, func(b []byte, i int) []byte { return append(b, "xy"[i]) })
-	const want = `{"a":"","c":"x","d":0,"f":-7,"g":"2026-03-04T05:06:07.08Z","h":[],"k":true,"i":[],"j":[x,y]}`
+	w.Strings("i", nil)
+	w.Strings("j", []string{"x", `"`})
+	w.Objects("l", 2, func(w *strictjson.Writer, i int) { w.IntIf("i", int64(i)) })
+	const want = `{"a":"","c":"x","d":0,"f":-7,"g":"2026-03-04T05:06:07.08Z",` +
+		`"h":{"empty":{},"brace":"{","more":1},"k":true,"i":[],"j":["x","\""],"l":[{},{"i":1}]}`
 	if got := string(w.Bytes()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
