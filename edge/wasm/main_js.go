@@ -86,9 +86,12 @@ func taken(length int32) []byte {
 	return text
 }
 
+// text is b without a copy. Nobody may write to b afterwards.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 func setting(name string) string {
 	if length := hostSetting(name); length > 0 {
-		return string(taken(length))
+		return text(taken(length))
 	}
 	return ""
 }
@@ -148,7 +151,7 @@ func run() error {
 		SecretAccessKey: setting("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    setting("AWS_SESSION_TOKEN"),
 	}, requests, time.Now)
-	functions = setup.New(conf, client.Records(), client, random, viewerScheme, func(line []byte) { hostLog(string(line)) })
+	functions = setup.New(conf, client.Records(), client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
 	local := viewerScheme == "http" && override != ""
 	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), requests, local); err != nil {
 		return err
@@ -163,8 +166,8 @@ func run() error {
 //go:wasmexport invoke
 func invoke(id uint32, length, remainingMs int32) {
 	deadline := time.Now().Add(time.Duration(remainingMs)*time.Millisecond - answerReserve)
-	name, event, _ := strings.Cut(string(taken(length)), "\n")
-	work := func() { hostDone(id, string(functions.Handle(context.Background(), name, event, deadline))) }
+	name, event, _ := strings.Cut(text(taken(length)), "\n")
+	work := func() { hostDone(id, text(functions.Handle(context.Background(), name, event, deadline))) }
 	select {
 	case idle <- work:
 	default:
@@ -219,7 +222,7 @@ func (s *sender) Send(_ context.Context, limit time.Duration, method, target str
 		request = append(append(request, '\n'), h.Name...)
 		request = append(append(request, '\n'), h.Value...)
 	}
-	return s.await(func(id uint32) { hostSend(id, string(request), string(body), uint32(limit.Milliseconds())) })
+	return s.await(func(id uint32) { hostSend(id, text(request), text(body), uint32(limit.Milliseconds())) })
 }
 
 // await has a request made and waits for its outcome.
@@ -240,7 +243,7 @@ func (s *sender) await(request func(id uint32)) (s3wire.Reply, error) {
 //lint:ignore U1000 the handler calls it
 //go:wasmexport received
 func received(id uint32, status, length, bodyAt, stale int32) {
-	text := taken(length)
+	answer := taken(length)
 	requests.mu.Lock()
 	answered := requests.pending[id]
 	delete(requests.pending, id)
@@ -249,15 +252,15 @@ func received(id uint32, status, length, bodyAt, stale int32) {
 		return
 	}
 	if status == 0 {
-		err := errors.New(string(text))
+		err := errors.New(text(answer))
 		if stale != 0 {
 			err = fmt.Errorf("%w: %w", s3index.ErrStale, err)
 		}
 		answered <- reply{err: err}
 		return
 	}
-	r := s3wire.Reply{Status: int(status), Body: text[bodyAt:]}
-	for lines := string(text[:bodyAt]); lines != ""; {
+	r := s3wire.Reply{Status: int(status), Body: answer[bodyAt:]}
+	for lines := text(answer[:bodyAt]); lines != ""; {
 		var h s3wire.Header
 		h.Name, lines, _ = strings.Cut(lines, "\n")
 		h.Value, lines, _ = strings.Cut(lines, "\n")

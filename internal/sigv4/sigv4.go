@@ -91,8 +91,8 @@ func (s *Signer) Sign(method, path, query string, headers []Pair, payload string
 	if s.credentials.SessionToken != "" {
 		signed = append(signed, Pair{"x-amz-security-token", s.credentials.SessionToken})
 	}
-	names, canonical := canonicalHeaders(signed)
-	signature := s.signature(date, method, path, query, canonical, names, payload)
+	names, canonical := canonicalRequest(method, path, query, signed, payload)
+	signature := s.signature(date, canonical)
 	return append(signed, Pair{"authorization", algorithm + " Credential=" + s.credentials.AccessKeyID + "/" + s.scope(date) +
 		", SignedHeaders=" + names + ", Signature=" + signature})
 }
@@ -102,41 +102,26 @@ func (s *Signer) Sign(method, path, query string, headers []Pair, payload string
 // carry, Host among them. more are parameters of the request itself.
 func (s *Signer) Presign(method, path string, headers, more []Pair, at time.Time, life time.Duration) string {
 	date := Date(at)
-	names, canonical := canonicalHeaders(headers)
 	parameters := append([]Pair{
 		{"X-Amz-Algorithm", algorithm},
 		{"X-Amz-Credential", s.credentials.AccessKeyID + "/" + s.scope(date)},
 		{"X-Amz-Date", date},
 		{"X-Amz-Expires", strconv.FormatInt(int64(life/time.Second), 10)},
-		{"X-Amz-SignedHeaders", names},
+		{"X-Amz-SignedHeaders", signedNames(sorted(headers))},
 	}, more...)
 	if s.credentials.SessionToken != "" {
 		parameters = append(parameters, Pair{"X-Amz-Security-Token", s.credentials.SessionToken})
 	}
 	query := Encode(parameters)
-	return query + "&X-Amz-Signature=" + s.signature(date, method, path, query, canonical, names, UnsignedPayload)
+	_, canonical := canonicalRequest(method, path, query, headers, UnsignedPayload)
+	return query + "&X-Amz-Signature=" + s.signature(date, canonical)
 }
 
-// signature signs a canonical request, given in its parts.
-func (s *Signer) signature(date string, request ...string) string {
-	mac := digest.HMAC(s.signingKey(date[:8]), lines(algorithm, date, s.scope(date), digest.Hex(lines(request...))))
+// signature signs a canonical request.
+func (s *Signer) signature(date string, canonical []byte) string {
+	toSign := algorithm + "\n" + date + "\n" + s.scope(date) + "\n" + digest.Hex(canonical)
+	mac := digest.HMAC(s.signingKey(date[:8]), []byte(toSign))
 	return hex.EncodeToString(mac[:])
-}
-
-// lines joins parts by line ends.
-func lines(parts ...string) []byte {
-	size := 0
-	for _, part := range parts {
-		size += len(part) + 1
-	}
-	b := make([]byte, 0, size)
-	for i, part := range parts {
-		if i > 0 {
-			b = append(b, '\n')
-		}
-		b = append(b, part...)
-	}
-	return b
 }
 
 // scope is what a signature is good for.
@@ -156,31 +141,49 @@ func (s *Signer) signingKey(day string) []byte {
 	return s.key
 }
 
-// canonicalHeaders returns the names of headers, sorted, and names with values. Values of one
-// name are joined by commas.
-func canonicalHeaders(headers []Pair) (names, values string) {
-	sorted := slices.Clone(headers)
-	slices.SortStableFunc(sorted, func(a, b Pair) int { return strings.Compare(a.Name, b.Name) })
-	var n, l strings.Builder
-	n.Grow(128)
-	l.Grow(2048) // a session token is a kilobyte
-	for i, h := range sorted {
-		switch {
-		case i > 0 && h.Name == sorted[i-1].Name:
-			l.WriteByte(',')
-		case i > 0:
-			n.WriteByte(';')
-			l.WriteByte('\n')
-			fallthrough
-		default:
-			n.WriteString(h.Name)
-			l.WriteString(h.Name)
-			l.WriteByte(':')
-		}
-		l.WriteString(oneSpaced(h.Value))
+// canonicalRequest returns what is signed of a request, and the names of its headers.
+func canonicalRequest(method, path, query string, headers []Pair, payload string) (names string, canonical []byte) {
+	headers = sorted(headers)
+	names = signedNames(headers)
+	size := len(method) + len(path) + len(query) + len(names) + len(payload) + 8
+	for _, h := range headers {
+		size += len(h.Name) + len(h.Value) + 2
 	}
-	l.WriteByte('\n')
-	return n.String(), l.String()
+	b := make([]byte, 0, size) // a session token is a kilobyte
+	b = append(append(b, method...), '\n')
+	b = append(append(b, path...), '\n')
+	b = append(append(b, query...), '\n')
+	for i, h := range headers {
+		if i > 0 && h.Name == headers[i-1].Name {
+			b[len(b)-1] = ',' // values of one name are joined
+		} else {
+			b = append(append(b, h.Name...), ':')
+		}
+		b = append(append(b, oneSpaced(h.Value)...), '\n')
+	}
+	b = append(append(append(b, '\n'), names...), '\n')
+	return names, append(b, payload...)
+}
+
+func sorted(headers []Pair) []Pair {
+	all := slices.Clone(headers)
+	slices.SortStableFunc(all, func(a, b Pair) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// signedNames lists the names of sorted headers.
+func signedNames(headers []Pair) string {
+	b := make([]byte, 0, 128)
+	for i, h := range headers {
+		if i > 0 && h.Name == headers[i-1].Name {
+			continue
+		}
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, h.Name...)
+	}
+	return string(b)
 }
 
 // oneSpaced takes spaces away at both ends, and all but one of several in a row.
