@@ -69,6 +69,8 @@ func ParseDate(s string) (time.Time, error) {
 type Signer struct {
 	credentials Credentials
 	region      string
+	// A session token is a kilobyte, and always the same.
+	escapedToken string
 
 	mu  sync.Mutex
 	day string
@@ -77,7 +79,7 @@ type Signer struct {
 
 // New returns a signer.
 func New(credentials Credentials, region string) *Signer {
-	return &Signer{credentials: credentials, region: region}
+	return &Signer{credentials: credentials, region: region, escapedToken: escape(credentials.SessionToken)}
 }
 
 // Sign returns the headers of a request, with those added that make it a signed one.
@@ -109,10 +111,11 @@ func (s *Signer) Presign(method, path string, headers, more []Pair, at time.Time
 		{"X-Amz-Expires", strconv.FormatInt(int64(life/time.Second), 10)},
 		{"X-Amz-SignedHeaders", signedNames(sorted(headers))},
 	}, more...)
-	if s.credentials.SessionToken != "" {
-		parameters = append(parameters, Pair{"X-Amz-Security-Token", s.credentials.SessionToken})
+	encoded := escapeAll(parameters)
+	if s.escapedToken != "" {
+		encoded = append(encoded, Pair{"X-Amz-Security-Token", s.escapedToken})
 	}
-	query := Encode(parameters)
+	query := join(encoded)
 	_, canonical := canonicalRequest(method, path, query, headers, UnsignedPayload)
 	return query + "&X-Amz-Signature=" + s.signature(date, canonical)
 }
@@ -196,12 +199,21 @@ func oneSpaced(s string) string {
 }
 
 // Encode writes a query in the canonical form: encoded first, then sorted.
-func Encode(parameters []Pair) string {
-	encoded := make([]Pair, len(parameters))
+func Encode(parameters []Pair) string { return join(escapeAll(parameters)) }
+
+func escapeAll(parameters []Pair) []Pair {
+	encoded := make([]Pair, 0, len(parameters)+1)
+	for _, p := range parameters {
+		encoded = append(encoded, Pair{escape(p.Name), escape(p.Value)})
+	}
+	return encoded
+}
+
+// join sorts encoded parameters and writes them as a query.
+func join(encoded []Pair) string {
 	size := 0
-	for i, p := range parameters {
-		encoded[i] = Pair{escape(p.Name), escape(p.Value)}
-		size += len(encoded[i].Name) + len(encoded[i].Value) + 2
+	for _, p := range encoded {
+		size += len(p.Name) + len(p.Value) + 2
 	}
 	slices.SortStableFunc(encoded, func(a, b Pair) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {

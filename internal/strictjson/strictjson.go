@@ -11,7 +11,6 @@ package strictjson
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -59,7 +58,7 @@ var (
 
 // Parse reads a document of one value.
 func Parse(document string) (Value, error) {
-	p := parser{text: document, open: make([]Member, 0, 32)}
+	p := parser{text: document, open: make([]Member, 0, 16)}
 	p.space()
 	if p.at == len(p.text) {
 		return Value{}, ErrEmpty
@@ -121,6 +120,19 @@ type parser struct {
 	text string
 	at   int
 	open []Member // of the objects and arrays whose end is still to come
+	// Of those whose end was found: one allocation for many, for a CloudFront event
+	// has an array and an object for each header.
+	closed []Member
+}
+
+// keep returns a copy of the members of an object or an array that has come to its end.
+func (p *parser) keep(members []Member) []Member {
+	if n := len(members); cap(p.closed)-len(p.closed) < n {
+		p.closed = make([]Member, 0, max(n, (len(p.text)-p.at)/32))
+	}
+	first := len(p.closed)
+	p.closed = append(p.closed, members...)
+	return p.closed[first:len(p.closed):len(p.closed)]
 }
 
 var (
@@ -231,7 +243,7 @@ func (p *parser) members(end byte, named bool, depth int) ([]Member, error) {
 		switch p.peek() {
 		case end:
 			p.at++
-			all := slices.Clone(p.open[first:])
+			all := p.keep(p.open[first:])
 			p.open = p.open[:first]
 			return all, nil
 		case ',':
