@@ -5,16 +5,17 @@
 //
 // Beside it lies settings.json: the region of the functions, and their names.
 
+// Node's modules are loaded with V8's flags at their defaults; see index.mjs.
+const v8 = process.getBuiltinModule('node:v8');
+for (const flag of ['--max-semi-space-size=0', '--max-old-space-size=0', '--no-expose-gc']) v8.setFlagsFromString(flag);
 const { readFileSync } = process.getBuiltinModule('node:fs');
-const http = process.getBuiltinModule('node:http');
-const https = process.getBuiltinModule('node:https');
 const { createHash, createHmac, randomBytes } = process.getBuiltinModule('node:crypto');
 
 const { region, functions } = JSON.parse(readFileSync(new URL('settings.json', import.meta.url), 'utf8'));
 
 // The local edge says where it plays Lambda; the real edge cannot.
 const endpoint = new URL(process.env.AWS_ENDPOINT_URL_LAMBDA ?? `https://lambda.${region}.amazonaws.com`);
-const transport = endpoint.protocol === 'https:' ? https : http;
+const transport = process.getBuiltinModule(endpoint.protocol === 'https:' ? 'node:https' : 'node:http');
 const agent = new transport.Agent({ keepAlive: true, scheduling: 'lifo' });
 
 // Time kept for handing the answer over, and what the regional function's own answer
