@@ -99,11 +99,8 @@ soak: build tools $(TEMPLATES) ## load for SOAK (now 10m), slow clients, broken 
 	ONCEGATE_SOAK=$(SOAK) ONCEGATE_BIG_BODY=5 $(GO) test -count=1 -timeout 120m -run 'TestSoak|TestBigBody' -v ./internal/e2e
 
 .PHONY: fuzz
-fuzz: ## every fuzz target, FUZZTIME each (now 10s)
-	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
-	  grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go 2>/dev/null | sed 's/^func //' | while read -r target; do \
-	    echo "$$target ($(FUZZTIME))"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x "$$dir"; \
-	  done; done
+fuzz: $(NPM) ## every fuzz target, FUZZTIME each (now 10s)
+	$(GO) run ./internal/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
 
 # The benchmark's peers come from npm as well, in a folder of their own.
 BENCH_NPM := bench/node_modules/.package-lock.json
