@@ -224,6 +224,25 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestPanicOfOneMint: of several URLs that are made at the same time, one takes the
+// answer with it, and not the process.
+func TestPanicOfOneMint(t *testing.T) {
+	for n := 1; n <= 3; n++ {
+		w := newWorld(t)
+		w.index.Intercept = func(call onetimetest.Call) *onetimetest.Fault {
+			if call.N == n {
+				panic("out of order")
+			}
+			return nil
+		}
+		event := load(t, "get-url.json")
+		event.Records[0].CF.Request.Querystring = "count=3"
+		if got := reasonOf(t, w.run(t, edge.MintFunction, event)); got != onetime.Internal {
+			t.Errorf("panic of write %d: reason %q, want internal", n, got)
+		}
+	}
+}
+
 // TestBadEvents: whatever is not one viewer request of a known function is 503.
 func TestBadEvents(t *testing.T) {
 	good, err := json.Marshal(load(t, "get-url.json"))
