@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"oncegate/edge"
+	"oncegate/internal/strictjson"
 )
 
 // FuzzParseEvent holds the reading of events to encoding/json and the tags of Event:
@@ -32,6 +34,7 @@ func FuzzParseEvent(f *testing.F) {
 		`{}`, `{"Records":null}`, `{"Records":[null,{}]}`, `{"Records":[{"cf":null}]}`, `{"Records":[{"cf":{"config":1}}]}`,
 		`{"Records":[{"cf":{"request":{"method":null,"headers":{"a":null,"b":[],"c":[null],"d":[{"value":"x"}],"e":[{"key":1}]}}}}]}`,
 		`{"Records":[{"cf":{"request":{"headers":null,"body":{"inputTruncated":true,"data":"x","encoding":"text","action":"read-only"}}}}]}`,
+		`{"Records":[{"cf":{"rEquest":{"body":{"inputTruncated":"true"}}}}]}`, `{"Records":null,"Records":1}`,
 		`{"Records":[{"cf":{"request":{"body":{"inputTruncated":"true"}}}}]}`, `{"Records":[{"cf":{"request":{"body":null,"uri":"/é"}}}]}`,
 	} {
 		f.Add(s)
@@ -40,7 +43,7 @@ func FuzzParseEvent(f *testing.F) {
 		_, err := edge.ParseEvent(text)
 		var want edge.Event
 		wantErr := json.Unmarshal([]byte(text), &want)
-		if err == nil && wantErr != nil {
+		if err == nil && wantErr != nil && asCloudFront(t, text) {
 			t.Fatalf("%s is read; encoding/json says %v", text, wantErr)
 		}
 		if again, marshalErr := json.Marshal(want); wantErr == nil && marshalErr == nil {
@@ -52,6 +55,29 @@ func FuzzParseEvent(f *testing.F) {
 			}
 		}
 	})
+}
+
+// asCloudFront tells whether no name in a document is there twice or is one of an
+// event's in other letters, which encoding/json takes for it.
+func asCloudFront(t *testing.T, text string) bool {
+	names := []string{
+		"Records", "cf", "config", "distributionDomainName", "distributionId", "eventType", "requestId", "request", "clientIp",
+		"headers", "key", "value", "method", "querystring", "uri", "body", "inputTruncated", "action", "encoding", "data",
+	}
+	var fine func(v strictjson.Value) bool
+	fine = func(v strictjson.Value) bool {
+		_, twice := v.Twice()
+		return !twice && !slices.ContainsFunc(v.Members, func(m strictjson.Member) bool {
+			return !fine(m.Value) || slices.ContainsFunc(names, func(name string) bool {
+				return m.Name != name && strings.EqualFold(m.Name, name)
+			})
+		})
+	}
+	document, err := strictjson.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fine(document)
 }
 
 // canonical takes away what makes no difference: a list that is empty or nil.
