@@ -91,7 +91,7 @@ func atS3(at place) []attempt {
 		}
 		all = append(all, attempt{method + " with the URL", more, at, head(method, good), anyhow})
 	}
-	// The minted access key is no secret; its secret is 32 random bytes, forgotten.
+	// The minted access key is no secret, and no secret belongs to it.
 	for _, secret := range []string{"", "oncegate", "secret", strings.Repeat("\x00", 32), strings.Repeat("0", 64), "@signature"} {
 		all = append(all, attempt{fmt.Sprintf("presigned with the guessed secret %.12q", secret), "who knows how URLs are made must not be able to make one",
 			at, put("@path?" + presign(at, secret)), unknownKey})
