@@ -171,25 +171,34 @@ func (p prover) fuzz(fuzzTime time.Duration) error {
 		}
 		for _, match := range target.FindAllSubmatch(text, -1) {
 			name, dir := string(match[1]), "./"+filepath.ToSlash(filepath.Dir(file))
-			var log string
-			var out []byte
-			for range 3 {
-				log, out, err = p.command("fuzz-"+filepath.Base(dir)+"-"+name, nil,
-					"go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime="+fuzzTime.String(), "-fuzzminimizetime=20x", dir)
-				if err == nil || !deadline.Match(out) {
-					break
-				}
-			}
+			n, err := p.fuzzTarget(name, dir, fuzzTime)
 			if err != nil {
-				return fmt.Errorf("%s in %s: %w: see %s", name, dir, err, log)
+				return err
 			}
 			targets++
-			if all := execs.FindAllSubmatch(out, -1); len(all) > 0 {
-				n, _ := strconv.ParseUint(string(all[len(all)-1][1]), 10, 64) // digits
-				inputs += n
-			}
+			inputs += n
 		}
 	}
 	fmt.Printf("%d inputs fuzzed by %d targets\n", inputs, targets)
 	return nil
+}
+
+// fuzzTarget runs one of them and returns how many inputs it tried.
+func (p prover) fuzzTarget(name, dir string, fuzzTime time.Duration) (inputs uint64, err error) {
+	var log string
+	var out []byte
+	for range 3 {
+		log, out, err = p.command("fuzz-"+filepath.Base(dir)+"-"+name, nil,
+			"go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime="+fuzzTime.String(), "-fuzzminimizetime=20x", dir)
+		if err == nil || !deadline.Match(out) {
+			break
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s in %s: %w: see %s", name, dir, err, log)
+	}
+	if all := execs.FindAllSubmatch(out, -1); len(all) > 0 {
+		inputs, _ = strconv.ParseUint(string(all[len(all)-1][1]), 10, 64) // digits
+	}
+	return inputs, nil
 }

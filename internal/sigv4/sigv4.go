@@ -93,8 +93,9 @@ func (s *Signer) Sign(method, path, query string, headers []Pair, payload string
 	if s.credentials.SessionToken != "" {
 		signed = append(signed, Pair{"x-amz-security-token", s.credentials.SessionToken})
 	}
-	names, canonical := canonicalRequest(method, path, query, signed, payload)
-	signature := s.signature(date, canonical)
+	ordered := sorted(signed)
+	names := signedNames(ordered)
+	signature := s.signature(date, canonicalRequest(method, path, query, ordered, names, payload))
 	return append(signed, Pair{"authorization", algorithm + " Credential=" + s.credentials.AccessKeyID + "/" + s.scope(date) +
 		", SignedHeaders=" + names + ", Signature=" + signature})
 }
@@ -104,20 +105,21 @@ func (s *Signer) Sign(method, path, query string, headers []Pair, payload string
 // carry, Host among them. more are parameters of the request itself.
 func (s *Signer) Presign(method, path string, headers, more []Pair, at time.Time, life time.Duration) string {
 	date := Date(at)
+	headers = sorted(headers)
+	names := signedNames(headers)
 	parameters := append([]Pair{
 		{"X-Amz-Algorithm", algorithm},
 		{"X-Amz-Credential", s.credentials.AccessKeyID + "/" + s.scope(date)},
 		{"X-Amz-Date", date},
 		{"X-Amz-Expires", strconv.FormatInt(int64(life/time.Second), 10)},
-		{"X-Amz-SignedHeaders", signedNames(sorted(headers))},
+		{"X-Amz-SignedHeaders", names},
 	}, more...)
 	encoded := escapeAll(parameters)
 	if s.escapedToken != "" {
 		encoded = append(encoded, Pair{"X-Amz-Security-Token", s.escapedToken})
 	}
 	query := join(encoded)
-	_, canonical := canonicalRequest(method, path, query, headers, UnsignedPayload)
-	return query + "&X-Amz-Signature=" + s.signature(date, canonical)
+	return query + "&X-Amz-Signature=" + s.signature(date, canonicalRequest(method, path, query, headers, names, UnsignedPayload))
 }
 
 // signature signs a canonical request.
@@ -144,10 +146,9 @@ func (s *Signer) signingKey(day string) []byte {
 	return s.key
 }
 
-// canonicalRequest returns what is signed of a request, and the names of its headers.
-func canonicalRequest(method, path, query string, headers []Pair, payload string) (names string, canonical []byte) {
-	headers = sorted(headers)
-	names = signedNames(headers)
+// canonicalRequest is what is signed of a request. headers are sorted, and names are
+// theirs.
+func canonicalRequest(method, path, query string, headers []Pair, names, payload string) []byte {
 	size := len(method) + len(path) + len(query) + len(names) + len(payload) + 8
 	for _, h := range headers {
 		size += len(h.Name) + len(h.Value) + 2
@@ -165,7 +166,7 @@ func canonicalRequest(method, path, query string, headers []Pair, payload string
 		b = append(append(b, oneSpaced(h.Value)...), '\n')
 	}
 	b = append(append(append(b, '\n'), names...), '\n')
-	return names, append(b, payload...)
+	return append(b, payload...)
 }
 
 func sorted(headers []Pair) []Pair {

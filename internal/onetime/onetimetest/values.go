@@ -78,10 +78,6 @@ func (p Presigner) PresignUpload(_ context.Context, key string, _ map[string]str
 	if p.Err != nil {
 		return "", p.Err
 	}
-	return "role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339) + "&signature=" + signature(key, "role"), nil
-}
-
-func signature(key, secret string) string {
-	sum := sha256.Sum256([]byte(key + "\n" + secret))
-	return hex.EncodeToString(sum[:])
+	sum := sha256.Sum256([]byte(key))
+	return "role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339) + "&signature=" + hex.EncodeToString(sum[:]), nil
 }
