@@ -65,6 +65,8 @@ func FuzzVersions(f *testing.F) {
 	f.Add(`<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>`)
 	f.Add(`<ListVersionsResult a="b" c="d"><IsTruncated >false</IsTruncated ><Version><Key>&lt;&#x3c;</Key></Version></ListVersionsResult>`)
 	f.Add(`<ListVersionsResult a=">"><IsTruncated>false</IsTruncated><Version/></ListVersionsResult>`)
+	f.Add("<ListVersionsResult a=\"\x15\"><IsTruncated>false</IsTruncated></ListVersionsResult>")
+	f.Add(`<ListVersionsResult 0="0"><IsTruncated>false</IsTruncated></ListVersionsResult>`)
 	f.Add("<ListVersionsResult>\r\n<IsTruncated>false</IsTruncated><Version><Key>a\r\nb\rc&#13;</Key></Version></ListVersionsResult>")
 	f.Fuzz(func(t *testing.T, text string) {
 		got, err := s3wire.ParseVersions(text)

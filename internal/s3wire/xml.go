@@ -44,7 +44,7 @@ const maxElements = 16
 // Attributes, which are the namespace, are left out.
 func parseXML(document string) (element, error) {
 	p := xmlParser{document}
-	if !utf8.ValidString(document) {
+	if !utf8.ValidString(document) || strings.ContainsFunc(document, notXML) {
 		return element{}, errXML
 	}
 	p.rest = strings.TrimPrefix(p.rest, `<?xml version="1.0" encoding="UTF-8"?>`)
@@ -111,15 +111,14 @@ func (p *xmlParser) element(depth int) (e element, err error) {
 // has ended the tag too early, and leaves it with an odd quote.
 func tagName(tag string) (name string, err error) {
 	name, attributes, _ := strings.Cut(tag, " ")
-	for _, c := range []byte(name) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
-			return "", errXML
-		}
+	if !letters(name) {
+		return "", errXML
 	}
 	for attributes = strings.TrimSpace(attributes); attributes != ""; attributes = strings.TrimSpace(attributes) {
 		key, rest, ok := strings.Cut(attributes, `="`)
 		value, rest, closed := strings.Cut(rest, `"`)
-		if !ok || !closed || key == "" || strings.ContainsAny(key, " \t\r\n\"'<&=") || strings.ContainsAny(value, "<&") {
+		prefix, local, prefixed := strings.Cut(key, ":")
+		if !ok || !closed || !letters(prefix) || prefixed && !letters(local) || strings.ContainsAny(value, "<&") {
 			return "", errXML
 		}
 		if rest != "" && rest[0] != ' ' {
@@ -127,10 +126,12 @@ func tagName(tag string) (name string, err error) {
 		}
 		attributes = rest
 	}
-	if name == "" {
-		return "", errXML
-	}
 	return name, nil
+}
+
+// letters tells whether s is nothing but letters, as all names are that S3 writes.
+func letters(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') })
 }
 
 // resolved is text with its references resolved.
@@ -138,7 +139,7 @@ func resolved(text string) (string, error) {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "&")
-		if strings.Contains(before, "]]>") || strings.ContainsFunc(before, notXML) {
+		if strings.Contains(before, "]]>") {
 			return "", errXML
 		}
 		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(before, "\r\n", "\n"), "\r", "\n"))
