@@ -51,7 +51,7 @@ build: $(NPM) $(CLI) $(EDGE) $(NATIVES) ## make bin/oncegate and build/edge, the
 
 # The packages whose tests run the whole chain, in real time: at the edge a function has
 # five seconds. They have the machine for themselves, one after the other.
-CHAINS := ./cmd/oncegate ./internal/attack ./internal/e2e ./internal/verify
+CHAINS := ./cmd/oncegate ./internal/evidence/attack ./internal/evidence/e2e ./internal/verify
 .PHONY: test
 test: build regional accept tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
@@ -60,7 +60,7 @@ test: build regional accept tools $(TEMPLATES) ## everything: unit, wasm, real N
 	@$(MAKE) --no-print-directory test-wasm test-node test-regional test-infra
 
 # The packages that run at the edge, compiled for and run on what runs there.
-WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/sigv4 ./internal/strictjson ./internal/digest ./internal/config ./internal/apikey ./internal/bearer ./edge
+WASM_PACKAGES := ./internal/onetime ./internal/s3index ./internal/s3wire ./internal/lean/sigv4 ./internal/lean/strictjson ./internal/lean/digest ./internal/config ./internal/auth/apikey ./internal/auth/bearer ./edge
 .PHONY: test-wasm
 test-wasm: $(NPM) ## the edge's packages as js/wasm under the Node that is deployed
 	PATH="$$(pwd)/$$(dirname $(NODE22)):$$PATH" GOOS=js GOARCH=wasm \
@@ -76,7 +76,7 @@ test-node: build ## the artifact in Node 22 and Node 24
 .PHONY: test-regional
 test-regional: build regional accept tools $(TEMPLATES) ## the tests of the whole chain with the regional runtime
 	ONCEGATE_RUNTIME=regional ONCEGATE_RACE_ROUNDS=20 $(GO) test -parallel 16 -timeout 20m \
-	  -skip 'SameTree|BigBody|Frozen|Kills|Soak|Storm|Document|Page|Regional|RaceAcceptance|Poison' ./internal/e2e
+	  -skip 'SameTree|BigBody|Frozen|Kills|Soak|Storm|Document|Page|Regional|RaceAcceptance|Poison' ./internal/evidence/e2e
 	ONCEGATE_RUNTIME=regional $(GO) test -timeout 20m -run TestGoodDeployment ./internal/verify
 
 .PHONY: test-infra
@@ -90,17 +90,17 @@ race: build regional accept tools $(TEMPLATES) ## only the races for one URL, lo
 # The evidence for the one-time rule; what is said besides goes to build/prove.
 .PHONY: prove prove-quick soak
 prove: build tools $(TEMPLATES) ## the evidence for the one-time rule at length, about half an hour; SEED=n repeats
-	$(GO) run ./internal/prove $(if $(SEED),-seed $(SEED))
+	$(GO) run ./internal/evidence/prove $(if $(SEED),-seed $(SEED))
 prove-quick: build tools $(TEMPLATES) ## the slice of it that make test runs, with a line for each kind
-	$(GO) run ./internal/prove -quick $(if $(SEED),-seed $(SEED))
+	$(GO) run ./internal/evidence/prove -quick $(if $(SEED),-seed $(SEED))
 
 SOAK ?= 10m
 soak: build tools $(TEMPLATES) ## load for SOAK (now 10m), slow clients, broken uploads, 5 GiB in one: nothing leaks
-	ONCEGATE_SOAK=$(SOAK) ONCEGATE_BIG_BODY=5 $(GO) test -count=1 -timeout 120m -run 'TestSoak|TestBigBody' -v ./internal/e2e
+	ONCEGATE_SOAK=$(SOAK) ONCEGATE_BIG_BODY=5 $(GO) test -count=1 -timeout 120m -run 'TestSoak|TestBigBody' -v ./internal/evidence/e2e
 
 .PHONY: fuzz
 fuzz: $(NPM) ## every fuzz target, FUZZTIME each (now 10s)
-	$(GO) run ./internal/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
+	$(GO) run ./internal/evidence/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
 
 # The benchmark's peers come from npm as well, in a folder of their own.
 BENCH_NPM := bench/node_modules/.package-lock.json

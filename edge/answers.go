@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
-	"oncegate/internal/strictjson"
 )
 
 // A generated answer is plain text, or JSON for who asks for it. The shapes of the

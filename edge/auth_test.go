@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"oncegate/edge"
-	"oncegate/internal/apikey"
-	"oncegate/internal/bearer"
+	"oncegate/internal/auth/apikey"
+	"oncegate/internal/auth/bearer"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )

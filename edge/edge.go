@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
-	"oncegate/internal/strictjson"
 )
 
 // Functions are the two viewer-request functions of a distribution.

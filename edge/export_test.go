@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
-	"oncegate/internal/strictjson"
 )
 
 // Refusals are the reasons that have a row in the table.

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // parseEvent reads an Event as the tags of its fields say. Fields that are not known,

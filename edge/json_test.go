@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"oncegate/edge"
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // FuzzParseEvent holds the reading of events to encoding/json and the tags of Event:

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
-	"oncegate/internal/strictjson"
 )
 
 // Log takes one line of a function's log: a JSON object and a line end, with the names

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/lean/strictjson"
+	"oncegate/internal/lean/urlquery"
 	"oncegate/internal/onetime"
-	"oncegate/internal/strictjson"
-	"oncegate/internal/urlquery"
 )
 
 // options are what may be asked of mint, by query or by JSON body, and how each is

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"oncegate/edge"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 	"oncegate/internal/s3wire"
-	"oncegate/internal/sigv4"
 )
 
 var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
-	"oncegate/internal/sigv4"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"oncegate/internal/locals3"
+	"oncegate/internal/local/s3server"
 	"oncegate/internal/onetime"
 )
 

@@ -21,9 +21,9 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
-	"oncegate/internal/localaws"
-	"oncegate/internal/localedge"
-	"oncegate/internal/locals3"
+	"oncegate/internal/local"
+	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/s3server"
 )
 
 const devHelp = `oncegate dev [flags]

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"oncegate/internal/config"
-	"oncegate/internal/localaws"
-	"oncegate/internal/localedge"
+	"oncegate/internal/local"
+	"oncegate/internal/local/cloudfront"
 )
 
 // localCredentials are those of the local bucket: made once, then kept with it.

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // What the settings ask of a mint holds for one from the command line too: where

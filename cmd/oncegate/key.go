@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"oncegate/internal/apikey"
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"oncegate/internal/config"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
 )
 
 const root = "../.."

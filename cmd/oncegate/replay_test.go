@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // TestReplay: what was given up is handed out again, and accepted.

@@ -23,9 +23,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"oncegate/internal/config"
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // TestMain lets scripts call this program: the test binary is it.

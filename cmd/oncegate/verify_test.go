@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/verify"
 )
 

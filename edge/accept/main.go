@@ -26,10 +26,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"oncegate/internal/acceptance"
+	"oncegate/internal/acceptance/webhook"
 	"oncegate/internal/awssdk"
 	"oncegate/internal/config"
 	"oncegate/internal/s3sdk"
-	"oncegate/internal/webhook"
 )
 
 // reserve is left of the function's time for the answer: a message that would take

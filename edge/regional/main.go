@@ -25,8 +25,8 @@ import (
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
-	"oncegate/internal/apikey"
-	"oncegate/internal/bearer"
+	"oncegate/internal/auth/apikey"
+	"oncegate/internal/auth/bearer"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"

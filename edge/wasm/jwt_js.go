@@ -10,7 +10,7 @@ import (
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
-	"oncegate/internal/bearer"
+	"oncegate/internal/auth/bearer"
 	"oncegate/internal/config"
 )
 

@@ -51,11 +51,11 @@ import (
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
-	"oncegate/internal/apikey"
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
-	"oncegate/internal/sigv4"
 )
 
 //go:wasmimport oncegate setting

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"oncegate/internal/apikey"
+	"oncegate/internal/auth/apikey"
 )
 
 // Credential is what a deployment with auth wants from who mints. The zero value is

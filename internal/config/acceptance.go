@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // Acceptance says whether the first version of every upload is copied to

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // Auth is who may mint. JWT is set exactly when Kind is AuthJWT.

@@ -51,7 +51,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // Config is what config.json says, defaults filled in. Only Parse and Load make

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strings"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // Deploy is what only the CDK app and the local edge act on: the shape of the

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"oncegate/internal/strictjson"
+	"oncegate/internal/lean/strictjson"
 )
 
 // entryVersion is written into every entry. An entry of another version was

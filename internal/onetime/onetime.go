@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"strings"
 
-	"oncegate/internal/digest"
+	"oncegate/internal/lean/digest"
 )
 
 // ID is a URL's fingerprint: 64 lower-case hex digits.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"oncegate/internal/sigv4"
+	"oncegate/internal/lean/sigv4"
 )
 
 // The form of every URL that mint makes. Nothing else can be in the index, so

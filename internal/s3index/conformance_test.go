@@ -19,13 +19,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
 	"oncegate/internal/s3wire"
-	"oncegate/internal/sigv4"
 )
 
 // The two clients must be one: whatever is in a subtest here is asserted of both,

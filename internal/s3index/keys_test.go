@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )

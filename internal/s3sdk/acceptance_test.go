@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/acceptance"
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/s3sdk"
 )
 

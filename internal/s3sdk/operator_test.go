@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 	"oncegate/internal/s3sdk"

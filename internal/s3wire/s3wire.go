@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"oncegate/internal/digest"
+	"oncegate/internal/lean/digest"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
-	"oncegate/internal/sigv4"
 )
 
 // Sender sends one request to the endpoint's host and returns its complete answer

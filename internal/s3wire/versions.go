@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"oncegate/internal/lean/urlquery"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
-	"oncegate/internal/urlquery"
 )
 
 // parseVersions reads a ListVersionsResult. Versions and delete markers come mixed,

@@ -22,10 +22,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"oncegate/internal/localedge"
-	"oncegate/internal/locals3"
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/verify"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"oncegate/internal/localedge"
+	"oncegate/internal/local/cloudfront"
 )
 
 // TestHTTP2 puts a front before the edge that speaks HTTP/2 as well, and plays

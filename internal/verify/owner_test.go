@@ -7,10 +7,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"oncegate/internal/apikey"
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/client"
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
 	"oncegate/internal/verify"

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/client"
-	"oncegate/internal/locals3/locals3test"
-	"oncegate/internal/localstack"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/verify"
 )
 

@@ -1,0 +1,178 @@
+package webhook_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"oncegate/internal/acceptance/webhook"
+)
+
+const secret = "a made-up key of the signatures"
+
+// event is a message of the queue, as EventBridge puts it there.
+const event = `{"version":"0","id":"1","detail-type":"oncegate.accepted","source":"oncegate","detail":{"key":"uploads/x","version":"v1","size":5}}`
+
+// receiver answers with the next status, and verifies as docs/acceptance.md says.
+type receiver struct {
+	t         *testing.T
+	mu        sync.Mutex
+	statuses  []int
+	bodies    []string
+	elsewhere bool
+	anyTime   bool // the test has a clock of its own
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		r.t.Error(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q.URL.Path != "/in" {
+		r.elsewhere = true
+		return
+	}
+	at, _ := strconv.ParseInt(q.Header.Get("x-oncegate-timestamp"), 10, 64)
+	want := webhook.Sign(secret, time.Unix(at, 0), body)
+	if !hmac.Equal([]byte(want), []byte(q.Header.Get("x-oncegate-signature"))) || !r.anyTime && time.Since(time.Unix(at, 0)).Abs() > time.Minute {
+		r.t.Errorf("signature %q at %d", q.Header.Get("x-oncegate-signature"), at)
+	}
+	if q.Method != http.MethodPost || q.Header.Get("x-oncegate-delivery") != "v1" || q.Header.Get("content-type") != "application/json" {
+		r.t.Errorf("%s %v", q.Method, q.Header)
+	}
+	r.bodies = append(r.bodies, string(body))
+	status := http.StatusOK
+	if len(r.statuses) > 0 {
+		status, r.statuses = r.statuses[0], r.statuses[1:]
+	}
+	w.Header().Set("Location", "/elsewhere")
+	w.WriteHeader(status)
+	io.WriteString(w, "nothing that anybody reads")
+}
+
+func sender(t *testing.T, statuses ...int) (*webhook.Sender, *receiver, *[]time.Duration, *bytes.Buffer) {
+	r := &receiver{t: t, statuses: statuses}
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	var postponed []time.Duration
+	var log bytes.Buffer
+	return &webhook.Sender{
+		URL: server.URL + "/in", Now: time.Now, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		Secret: func(context.Context) (string, error) { return secret, nil },
+		Postpone: func(_ context.Context, receipt string, d time.Duration) error {
+			if receipt != "receipt" {
+				t.Errorf("receipt %q", receipt)
+			}
+			postponed = append(postponed, d)
+			return nil
+		},
+	}, r, &postponed, &log
+}
+
+func TestPost(t *testing.T) {
+	for _, tt := range []struct {
+		status    int
+		ok        bool
+		postponed []time.Duration
+	}{
+		{200, true, nil}, {204, true, nil},
+		{301, false, []time.Duration{time.Minute}}, {302, false, []time.Duration{time.Minute}}, {307, false, []time.Duration{time.Minute}},
+		{400, false, []time.Duration{time.Minute}}, {404, false, []time.Duration{time.Minute}}, {503, false, []time.Duration{time.Minute}},
+	} {
+		s, r, postponed, log := sender(t, tt.status)
+		failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 2}})
+		if (failed == nil) != tt.ok || !slices.Equal(*postponed, tt.postponed) {
+			t.Errorf("%d: failed %v, postponed %v", tt.status, failed, *postponed)
+		}
+		if len(r.bodies) != 1 || r.bodies[0] != `{"key":"uploads/x","version":"v1","size":5}` || r.elsewhere {
+			t.Errorf("%d: posted %v, followed %v", tt.status, r.bodies, r.elsewhere)
+		}
+		if strings.Contains(log.String(), secret) || strings.Contains(log.String(), "v1=") || strings.Contains(log.String(), "nothing that") {
+			t.Errorf("the log tells too much: %s", log)
+		}
+	}
+}
+
+func TestNoReceiver(t *testing.T) {
+	s, _, postponed, _ := sender(t)
+	s.URL = "http://127.0.0.1:1/in"
+	if failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 1}}); len(failed) != 1 || len(*postponed) != 1 {
+		t.Errorf("failed %v, postponed %v", failed, *postponed)
+	}
+}
+
+func TestGarbage(t *testing.T) {
+	s, r, postponed, _ := sender(t)
+	for _, body := range []string{
+		"", "garbage", "{}", "null", strings.Replace(event, "oncegate.accepted", "other", 1), strings.Replace(event, `"source":"oncegate"`, `"source":"x"`, 1),
+		strings.Replace(event, `"version":"v1",`, "", 1),
+	} {
+		if failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: body, Receives: 1}}); len(failed) != 1 {
+			t.Errorf("%s: posted", body)
+		}
+	}
+	if len(r.bodies) != 0 || len(*postponed) != 0 {
+		t.Errorf("posted %v, postponed %v", r.bodies, *postponed)
+	}
+}
+
+// The key is asked for once in a while, and without one nothing is posted.
+func TestSecret(t *testing.T) {
+	s, r, _, _ := sender(t)
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	asked := 0
+	answer, err := secret, error(nil)
+	s.Secret = func(context.Context) (string, error) { asked++; return answer, err }
+	post := func() bool {
+		return s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 1}}) == nil
+	}
+	for range 2 {
+		if !post() || asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+	}
+	now = now.Add(6 * time.Minute)
+	r.anyTime = true // its clock is another
+	if !post() || asked != 2 {
+		t.Errorf("asked %d times after a while", asked)
+	}
+	now = now.Add(6 * time.Minute)
+	answer, err = "", errors.New("no such parameter")
+	if post() {
+		t.Error("posted without a key")
+	}
+	answer, err = "short", nil
+	if post() {
+		t.Error("posted with a short key")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for tries, want := range map[int]time.Duration{1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 7: 32 * time.Minute, 8: time.Hour, 99: time.Hour} {
+		if got := webhook.Backoff(tries); got != want {
+			t.Errorf("%d: %v, want %v", tries, got, want)
+		}
+	}
+}
+
+// By another implementation: printf '1.{}' | openssl dgst -sha256 -hmac key
+func TestSign(t *testing.T) {
+	const want = "v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
+	if got := webhook.Sign("key", time.Unix(1, 0), []byte("{}")); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -1,0 +1,171 @@
+// Package apikey is the keys that may mint: how a key looks, what the bucket keeps
+// of it, and how a request that brings one is checked.
+//
+// A key is "ogk_", 256 random bits in lower-case hex, and the CRC-32 of all that in
+// eight more digits:
+//
+//	ogk_<64 hex digits><8 hex digits>
+//
+// The checksum lets a typo be told from a wrong key, and garbage be refused without
+// a request to S3. The bucket holds the key's ID, its SHA-256, and a Record:
+//
+//	keys/<id>   {"version":1,"label":"ci","created":"…","revoked":"…"}
+//
+// Plain SHA-256 and no slow hash, because those make guessing dear, and nobody
+// guesses among 2^256 keys; a slow hash would only make every mint dear.
+package apikey
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"oncegate/internal/lean/digest"
+	"oncegate/internal/lean/strictjson"
+	"oncegate/internal/onetime"
+)
+
+const (
+	prefix      = "ogk_"
+	randomBytes = 32
+	sumDigits   = 2 * crc32.Size
+	bodyLength  = len(prefix) + 2*randomBytes
+	keyLength   = bodyLength + sumDigits
+)
+
+// ID is the SHA-256 of a key, in lower-case hex. It is no secret.
+type ID string
+
+// Short is the beginning of the ID, enough to tell keys apart.
+func (id ID) Short() string { return string(id[:12]) }
+
+// New makes a key.
+func New(entropy onetime.Entropy) (key string, err error) {
+	b := make([]byte, randomBytes)
+	if _, err := io.ReadFull(entropy, b); err != nil {
+		return "", fmt.Errorf("read random bytes: %w", err)
+	}
+	body := prefix + hex.EncodeToString(b)
+	return body + checksum(body), nil
+}
+
+// What can be wrong with the text of a key.
+var (
+	ErrForm     = errors.New("not a key: want " + prefix + " and 72 hex digits in lower case")
+	ErrChecksum = errors.New("the key's checksum does not fit: it was mistyped or altered")
+)
+
+// Parse checks the form of a key and returns its ID. Each key has one spelling.
+// Its errors are ErrForm and ErrChecksum and hold nothing of the key.
+func Parse(key string) (ID, error) {
+	if len(key) != keyLength || !strings.HasPrefix(key, prefix) || !lowerHex(key[len(prefix):]) {
+		return "", ErrForm
+	}
+	if key[bodyLength:] != checksum(key[:bodyLength]) {
+		return "", ErrChecksum
+	}
+	return ID(digest.Hex([]byte(key))), nil
+}
+
+// ParseID checks that s is an ID.
+func ParseID(s string) (ID, error) {
+	if len(s) != 2*digest.Size || !lowerHex(s) {
+		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", 2*digest.Size)
+	}
+	return ID(s), nil
+}
+
+func checksum(body string) string {
+	return fmt.Sprintf("%0*x", sumDigits, crc32.ChecksumIEEE([]byte(body)))
+}
+
+func lowerHex(s string) bool {
+	return strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// recordVersion is written into every record; one of another version was written by
+// an oncegate that knows rules this one does not: it is refused.
+const recordVersion = 1
+
+// maxRecordBytes bounds a record; what is larger was not written here.
+const maxRecordBytes = 4 << 10
+
+// MaxLabelBytes bounds a key's label.
+const MaxLabelBytes = 64
+
+// Record is what the bucket holds of a key.
+type Record struct {
+	Version int       `json:"version"` // 1
+	Label   string    `json:"label"`
+	Created time.Time `json:"created"`
+	Revoked time.Time `json:"revoked,omitzero"` // once set, the key mints no more
+}
+
+// NewRecord is the record of a key that is made now.
+func NewRecord(label string, now time.Time) (Record, error) {
+	if err := CheckLabel(label); err != nil {
+		return Record{}, err
+	}
+	return Record{Version: recordVersion, Label: label, Created: now.UTC().Truncate(time.Second)}, nil
+}
+
+// Marshal writes the record as it is stored.
+func (r Record) Marshal() []byte {
+	var w strictjson.Writer
+	w.Int("version", int64(r.Version))
+	w.String("label", r.Label)
+	w.Time("created", r.Created)
+	if !r.Revoked.IsZero() {
+		w.Time("revoked", r.Revoked)
+	}
+	return w.Bytes()
+}
+
+// ParseRecord reads a stored record and checks that it makes sense.
+func ParseRecord(body []byte) (Record, error) {
+	if len(body) > maxRecordBytes {
+		return Record{}, fmt.Errorf("record of a key: %d bytes, at most %d are allowed", len(body), maxRecordBytes)
+	}
+	document, err := strictjson.Parse(string(body))
+	if err != nil {
+		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
+	}
+	fields := strictjson.Of(document)
+	r := Record{
+		Version: int(fields.Int("version")),
+		Label:   fields.Text("label"),
+		Created: fields.Time("created"),
+		Revoked: fields.Time("revoked"),
+	}
+	if err := fields.Done(); err != nil {
+		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
+	}
+	if r.Version != recordVersion {
+		return Record{}, fmt.Errorf("record of a key: version %d, only %d is known", r.Version, recordVersion)
+	}
+	if r.Created.IsZero() {
+		return Record{}, errors.New("record of a key: created is missing")
+	}
+	if err := CheckLabel(r.Label); err != nil {
+		return Record{}, fmt.Errorf("record of a key: %w", err)
+	}
+	return r, nil
+}
+
+// CheckLabel wants a label that fits into one line of a log or of a terminal.
+func CheckLabel(label string) error {
+	ok := label != "" && len(label) <= MaxLabelBytes && utf8.ValidString(label) && label == strings.TrimSpace(label)
+	for _, r := range label {
+		ok = ok && unicode.IsPrint(r)
+	}
+	if !ok {
+		return fmt.Errorf("label: want 1 to %d bytes of printable text, no space at either end", MaxLabelBytes)
+	}
+	return nil
+}

@@ -1,0 +1,312 @@
+package attack
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
+)
+
+// place is where an attempt is made.
+type place int
+
+const (
+	edge   place = iota // the distribution as it is deployed
+	open                // the distribution with its gate taken off
+	bucket              // S3, by the bucket's host name
+	path                // S3, with the bucket in the path
+)
+
+// attempt is one try. It is refused when the first answer is want: "403 path" of
+// oncegate, "403 InvalidAccessKeyId" of S3, "400" of who reads HTTP; or anything from
+// 400 up, or no answer at all, where S3 servers differ in how they say no.
+type attempt struct {
+	name, why string
+	at        place
+	wire      string // what is written; @ names stand for the parts of a URL, see aim
+	want      string
+}
+
+// target is a URL that is good for one upload, and what of it an attempt may use.
+type target struct {
+	localstack.Minted
+	query string
+}
+
+func aim(m localstack.Minted) target {
+	_, query, _ := strings.Cut(m.URL, "?")
+	return target{m, query}
+}
+
+// marker is in every body that an attempt sends: no object may ever hold it.
+const marker = "stolen passage"
+
+// put is a well-formed upload to this path and query.
+func put(pathAndQuery string, headers ...string) string {
+	return request("PUT", pathAndQuery, headers...) + marker
+}
+
+// request has the marker's length as its Content-Length; who sends no body takes head.
+func request(method, pathAndQuery string, headers ...string) string {
+	return head(method, pathAndQuery, append(headers, fmt.Sprintf("Content-Length: %d", len(marker)))...)
+}
+
+func head(method, pathAndQuery string, headers ...string) string {
+	lines := append([]string{method + " " + pathAndQuery + " HTTP/1.1", "Host: @host"}, headers...)
+	return strings.Join(lines, "\r\n") + "\r\n\r\n"
+}
+
+// anyhow is to be refused, in whatever words ("closed" sorts behind all digits).
+const anyhow = "anyhow"
+
+// good is the URL's own path and query.
+const good = "@path?@query"
+
+// field is what attempts are made on.
+type field struct {
+	*localstack.Stack
+	edge, s3 string // host:port
+	gateless bool   // no URL is good for anything
+
+	uploads chan struct{} // one for each upload that S3 is asked for
+	mu      sync.Mutex
+	seen    []asked // by S3
+}
+
+// asked is a request that has reached S3.
+type asked struct {
+	call, host string
+	header     http.Header
+}
+
+func newField(t *testing.T, options ...localstack.Option) *field {
+	st := localstack.New(t, options...)
+	f := &field{Stack: st, edge: strings.TrimPrefix(st.Edge.URL(), "http://"), s3: strings.TrimPrefix(st.S3.URL(), "http://"), uploads: make(chan struct{}, 1000)}
+	st.EveryRequest(func(r *http.Request) locals3.Fault {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		request := asked{locals3.Call(r), r.Host, r.Header.Clone()}
+		f.seen = append(f.seen, request)
+		if request.call == "PUT uploads/" {
+			f.uploads <- struct{}{}
+		}
+		return locals3.Fault{}
+	})
+	return f
+}
+
+// sinceThen are the requests that reached S3 since the last call.
+func (f *field) sinceThen() []asked {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen := f.seen
+	f.seen = nil
+	return seen
+}
+
+// fill puts the parts of the target into the attempt.
+func (f *field) fill(a attempt, m target) string {
+	host, prefix := f.edge, ""
+	switch a.at {
+	case bucket:
+		host = locals3test.Host
+	case path:
+		host, prefix = f.s3, "/"+locals3test.Bucket
+	}
+	signature := m.query[strings.LastIndex(m.query, "=")+1:]
+	return strings.NewReplacer("@host", host, "@path", prefix+"/"+m.Key, "@prefix", prefix, "@uuid", m.Name, "@UUID", strings.ToUpper(m.Name),
+		"@query", m.query, "@signature", signature, "@id", string(m.ID)).Replace(a.wire)
+}
+
+// speak writes text to the place and reads until the other side closes. A request
+// that asks for nothing and for the end of the connection follows the first answer.
+func (f *field) speak(t *testing.T, at place, text string) []byte {
+	t.Helper()
+	address := f.edge
+	if at == bucket || at == path {
+		address = f.s3
+	}
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil && !broken(err) {
+		t.Fatal(err)
+	}
+	var all bytes.Buffer
+	in := bufio.NewReader(io.TeeReader(conn, &all))
+	if res, err := http.ReadResponse(in, &http.Request{Method: strings.ToUpper(text[:strings.IndexAny(text+" ", " \t\r\n")])}); err == nil {
+		io.Copy(io.Discard, res.Body) // what was read is in all, cut short or not
+	}
+	// It fails where the other side has hung up already.
+	io.WriteString(conn, "OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if _, err := io.Copy(io.Discard, in); err != nil && !broken(err) {
+		t.Errorf("the connection was left open: %v", err)
+	}
+	return all.Bytes()
+}
+
+func broken(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
+}
+
+var s3Code = regexp.MustCompile(`<Code>(\w+)</Code>`)
+
+// verdict is the first answer in the words of attempt.want.
+func verdict(method string, answer []byte) string {
+	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), &http.Request{Method: method})
+	if err != nil {
+		return "closed"
+	}
+	body, _ := io.ReadAll(res.Body)
+	text := fmt.Sprint(res.StatusCode)
+	if reason := res.Header.Get("X-Oncegate-Reason"); reason != "" {
+		return text + " " + reason
+	}
+	if code := s3Code.FindSubmatch(body); code != nil {
+		return text + " " + string(code[1])
+	}
+	return text
+}
+
+// allowed are the requests that the edge makes of S3 while it refuses: it reads the
+// index, with its own credentials, and nothing else.
+var allowed = []string{"GET signatures/valid/", "HEAD signatures/expired/"}
+
+// refused makes one attempt and holds it to its promise.
+func (f *field) refused(t *testing.T, a attempt, m target) {
+	t.Helper()
+	f.sinceThen()
+	text := f.fill(a, m)
+	answer := f.speak(t, a.at, text)
+	f.CheckLeak(t, string(answer))
+	if bytes.Contains(answer, []byte(`"nonce"`)) || bytes.Contains(answer, []byte("ListBucketResult")) {
+		t.Errorf("the answer shows the bucket's inside")
+	}
+	method, _, _ := strings.Cut(text, " ")
+	if got := verdict(strings.ToUpper(method), answer); got != a.want && (a.want != anyhow || got < "400") {
+		t.Errorf("%s: answered %q, want %q", a.why, got, a.want)
+	}
+	if a.at != edge {
+		return // S3 sees the attempt itself; what it stored is looked at afterwards
+	}
+	for _, r := range f.sinceThen() {
+		if !slices.Contains(allowed, r.call) {
+			t.Errorf("S3 was asked to %s", r.call)
+		}
+	}
+}
+
+// count is how many attempts were refused, of all tests.
+type count struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *count) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += n
+}
+
+var total count
+
+// TestMain says how many attempts there were.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	fmt.Printf("prove: %d attempts refused\n", total.n)
+	os.Exit(code)
+}
+
+// all makes the attempts one after the other with one URL, which must be as good
+// afterwards as it was before.
+func (f *field) all(t *testing.T, attempts []attempt) {
+	t.Helper()
+	m := aim(f.Mint(t))
+	names := map[string]bool{}
+	for _, a := range attempts {
+		if names[a.name] {
+			t.Errorf("there are two attempts %q", a.name)
+		}
+		names[a.name] = true
+		if t.Run(a.name, func(t *testing.T) { f.refused(t, a, m) }) {
+			total.add(1)
+		}
+	}
+	f.WantVersions(t, m.ID.ExpiredKey(), 0)
+	f.WantVersions(t, m.Key, 0)
+	f.untouched(t)
+	if f.gateless {
+		return
+	}
+	// They failed for what they were, not because the URL was no good.
+	if a := f.Put(t, m.Minted, "the owner's"); a.Status != http.StatusOK {
+		t.Errorf("the URL is spent: %v", a)
+	} else if got := f.Stored(t, m.Key); got != "the owner's" {
+		t.Errorf("stored %q", got)
+	}
+}
+
+// untouched looks at every version of every object in the bucket: all are where
+// oncegate puts them, and none holds what an attempt has sent.
+func (f *field) untouched(t *testing.T) {
+	t.Helper()
+	client := locals3test.Client(f.S3)
+	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page.DeleteMarkers) > 0 {
+			t.Errorf("%s was deleted", aws.ToString(page.DeleteMarkers[0].Key))
+		}
+		for _, v := range page.Versions {
+			key := aws.ToString(v.Key)
+			if !known.MatchString(key) {
+				t.Errorf("there is an object %q", key)
+			}
+			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(locals3test.Bucket), Key: v.Key, VersionId: v.VersionId})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(out.Body)
+			out.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(body), marker) {
+				t.Errorf("%s holds what an attempt has sent", key)
+			}
+		}
+	}
+	uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(locals3test.Bucket)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(uploads.Uploads) > 0 {
+		t.Errorf("a multipart upload was begun: %s", aws.ToString(uploads.Uploads[0].Key))
+	}
+}
+
+var known = regexp.MustCompile(`^(uploads/[0-9a-f-]{36}|signatures/(valid|expired)/[0-9a-f]{64})$`)

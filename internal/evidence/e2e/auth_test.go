@@ -1,0 +1,309 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"oncegate/internal/auth/apikey"
+	"oncegate/internal/config"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+	"oncegate/internal/s3sdk"
+)
+
+// apiKeys is a stack that asks for keys.
+func apiKeys(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey }
+
+func oneWorker(s *localstack.Setup) { s.Edge.MaxWorkers = 1 }
+
+// operatorIndex is the index as the command line has it.
+func operatorIndex(st *localstack.Stack) *s3index.Index {
+	return s3index.New(s3sdk.New(locals3test.Bucket, locals3test.Region, st.S3.URL(),
+		credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, "")))
+}
+
+// newKey makes a key, which must not show anywhere.
+func newKey(t *testing.T, st *localstack.Stack) (string, apikey.ID) {
+	t.Helper()
+	key, err := apikey.New(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := apikey.Parse(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Secret(key[4:])
+	return key, id
+}
+
+func storeKey(t *testing.T, st *localstack.Stack, id apikey.ID, label string) apikey.Record {
+	t.Helper()
+	record, err := apikey.NewRecord(label, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := operatorIndex(st).CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+func mintWith(t *testing.T, st *localstack.Stack, header http.Header) localstack.Answer {
+	t.Helper()
+	return st.Do(t, http.MethodGet, st.Edge.URL()+"/url", header, nil)
+}
+
+func withKey(keys ...string) http.Header { return http.Header{"X-Api-Key": keys} }
+
+// wantRefused holds an answer to a status, its reason and that there is no URL in it.
+func wantRefused(t *testing.T, a localstack.Answer, status int, reason onetime.Reason) {
+	t.Helper()
+	if a.Status != status || a.Reason() != string(reason) || strings.Contains(a.Body, "X-Amz") {
+		t.Errorf("got %v, want %d %s", a, status, reason)
+	}
+	if (a.Header.Get("Www-Authenticate") != "") != (status == http.StatusUnauthorized) {
+		t.Errorf("%d with www-authenticate %q", a.Status, a.Header.Get("Www-Authenticate"))
+	}
+}
+
+// wantBy holds the entry of a URL to who minted it.
+func wantBy(t *testing.T, st *localstack.Stack, a localstack.Answer, by string) localstack.Minted {
+	t.Helper()
+	if a.Status != http.StatusOK {
+		t.Fatalf("got %v, want a URL", a)
+	}
+	m := localstack.ParseMinted(t, a.Body)
+	entry, err := onetime.ParseValidEntry([]byte(st.Stored(t, m.ID.ValidKey())))
+	if err != nil || entry.By != by {
+		t.Errorf("minted by %q (%v), want %q", entry.By, err, by)
+	}
+	return m
+}
+
+// TestAPIKey: who may mint with keys, under the roles of the template.
+func TestAPIKey(t *testing.T) {
+	st := localstack.New(t, apiKeys)
+	key, id := newKey(t, st)
+	storeKey(t, st, id, "photo app")
+	unknown, _ := newKey(t, st)
+
+	wantRefused(t, mintWith(t, st, nil), 401, onetime.CredentialMissing)
+	st.S3.ResetRequests()
+	for _, header := range []http.Header{
+		withKey(key[:len(key)-1]), withKey(key[:68] + "00000000"), withKey(key, key), withKey(key, unknown), withKey(string(id)), withKey("x"),
+	} {
+		wantRefused(t, mintWith(t, st, header), 401, onetime.CredentialInvalid)
+	}
+	if n := st.S3.Requests(); len(n) != 0 {
+		t.Errorf("keys of the wrong form got as far as S3: %v", n)
+	}
+	// 404 and not 403: the mint's role may list.
+	wantRefused(t, mintWith(t, st, withKey(unknown)), 401, onetime.CredentialInvalid)
+
+	m := wantBy(t, st, mintWith(t, st, withKey(key)), "photo app")
+	if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
+		t.Errorf("upload without a key: %v, want 200", a)
+	}
+	for _, method := range []string{http.MethodHead, http.MethodOptions} {
+		if a := st.Do(t, method, st.Edge.URL()+"/url", nil, nil); a.Status >= 300 {
+			t.Errorf("%s without a key: %v", method, a)
+		}
+	}
+}
+
+// TestAPIKeyFaults: what S3 does not say clearly never mints.
+func TestAPIKeyFaults(t *testing.T) {
+	st := localstack.New(t, apiKeys)
+	key, id := newKey(t, st)
+	storeKey(t, st, id, "a")
+	for _, bad := range []locals3.Fault{
+		{Kind: locals3.Answer, Status: 403}, {Kind: locals3.Answer, Status: 500}, {Kind: locals3.Answer, Status: 503},
+		{Kind: locals3.Answer, Status: 200}, {Kind: locals3.Truncate, Body: "{"}, {Kind: locals3.Drop}, {Kind: locals3.Hang},
+	} {
+		t.Run(fmt.Sprintf("%v %d", bad.Kind, bad.Status), func(t *testing.T) {
+			st.FaultOn(string(id), func(*http.Request) locals3.Fault { return bad })
+			wantRefused(t, mintWith(t, st, withKey(key)), 503, onetime.IndexUnavailable)
+		})
+	}
+	st.FaultOn(string(id), nil)
+	wantBy(t, st, mintWith(t, st, withKey(key)), "a")
+
+	t.Run("without s3:ListBucket", func(t *testing.T) {
+		st := localstack.New(t, apiKeys, func(s *localstack.Setup) {
+			s.Template = func(both *localstack.Templates) { localstack.Without(both.RolePolicy("Mint"), "TellAbsent") }
+		})
+		unknown, _ := newKey(t, st)
+		wantRefused(t, mintWith(t, st, withKey(unknown)), 503, onetime.IndexUnavailable)
+	})
+}
+
+// TestRevokedKeyStops: with containers warm and asked all the time, a revoked key
+// mints nowhere any more when the documented time is over.
+func TestRevokedKeyStops(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it waits for the documented time, " + apikey.KnownLife.String())
+	}
+	st := localstack.New(t, apiKeys)
+	key, id := newKey(t, st)
+	record := storeKey(t, st, id, "a")
+	// burst asks with as many containers as there may be, and counts who mints.
+	burst := func() (minted int) {
+		var done sync.WaitGroup
+		answers := make([]localstack.Answer, 8)
+		for i := range answers {
+			done.Go(func() { answers[i] = mintWith(t, st, withKey(key)) })
+		}
+		done.Wait()
+		for _, a := range answers {
+			if a.Status == http.StatusOK {
+				minted++
+			} else {
+				wantRefused(t, a, 401, onetime.CredentialInvalid)
+			}
+		}
+		return minted
+	}
+	if n := burst(); n != 8 {
+		t.Fatalf("%d of 8 mint with a good key", n)
+	}
+	record.Revoked = time.Now()
+	if err := operatorIndex(st).ReplaceKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	revoked := time.Now()
+	late := 0
+	for tick := time.NewTicker(time.Second); ; <-tick.C {
+		since := time.Since(revoked)
+		n := burst()
+		if since > apikey.KnownLife {
+			late++
+			if n > 0 {
+				t.Errorf("%v after it was revoked the key mints", since)
+			}
+		}
+		if late == 3 {
+			return
+		}
+	}
+}
+
+// jwks is the settings of a stack that asks for tokens, with the keys at url.
+func jwks(url string) localstack.Option {
+	return func(s *localstack.Setup) {
+		s.Settings["auth"] = map[string]any{"jwt": map[string]any{"issuer": "https://issuer.example", "audience": "uploads", "jwks": url}}
+	}
+}
+
+func withToken(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
+// TestJWT: who may mint with tokens, and how often the issuer is asked.
+func TestJWT(t *testing.T) {
+	issuer := newIssuer(t)
+	st := localstack.New(t, jwks(issuer.URL+"/keys"), oneWorker)
+	issuer.secret = st.Secret
+
+	for name, token := range map[string]string{"RS256": issuer.rs256(t, nil), "ES256": issuer.es256(t), "EdDSA": issuer.eddsa(t)} {
+		m := wantBy(t, st, mintWith(t, st, withToken(token)), "alice@example.com")
+		if a := st.Put(t, m, name); a.Status != http.StatusOK {
+			t.Errorf("%s: upload: %v", name, a)
+		}
+	}
+	wantBy(t, st, mintWith(t, st, http.Header{"Authorization": {"bearer " + issuer.rs256(t, nil)}}), "alice@example.com")
+	if n := issuer.hits(); n != 1 {
+		t.Errorf("%d requests for the keys, want one for all", n)
+	}
+	wantRefused(t, mintWith(t, st, nil), 401, onetime.CredentialMissing)
+	good := issuer.rs256(t, nil)
+	for name, header := range map[string]http.Header{
+		"expired":        withToken(issuer.rs256(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})),
+		"not yet valid":  withToken(issuer.rs256(t, map[string]any{"nbf": time.Now().Add(time.Minute).Unix()})),
+		"wrong audience": withToken(issuer.rs256(t, map[string]any{"aud": "x"})),
+		"wrong issuer":   withToken(issuer.rs256(t, map[string]any{"iss": "x"})),
+		"alg none":       withToken(issuer.none(t)),
+		"HS256":          withToken(issuer.hs256(t)),
+		"truncated":      withToken(good[:len(good)-4]),
+		"two headers":    {"Authorization": {"Bearer " + good, "Bearer " + good}},
+	} {
+		t.Run(name, func(t *testing.T) { wantRefused(t, mintWith(t, st, header), 401, onetime.CredentialInvalid) })
+	}
+	// Key ids that there are not: the set is young, so nobody asks for a new one.
+	for i := range 20 {
+		wantRefused(t, mintWith(t, st, withToken(issuer.unknown(t, fmt.Sprint("x", i)))), 401, onetime.CredentialInvalid)
+	}
+	if n := issuer.hits(); n != 1 {
+		t.Errorf("%d requests for the keys, want 1", n)
+	}
+}
+
+// TestKeysOutOfReach: without the issuer's keys nobody mints, in time, and nobody is
+// led elsewhere.
+func TestKeysOutOfReach(t *testing.T) {
+	elsewhere := newIssuer(t)
+	for name, answer := range map[string]http.HandlerFunc{
+		"404":     http.NotFound,
+		"500":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"HTML":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"no keys": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[]}`) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+"/keys", http.StatusFound)
+		},
+		"too much": func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 4<<20)) },
+		"silence":  func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"cut short": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			w.Write([]byte(`{"keys":[`))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := newSite(t, answer)
+			st := localstack.New(t, jwks(site+"/keys"), oneWorker)
+			began := time.Now()
+			wantRefused(t, mintWith(t, st, withToken(elsewhere.rs256(t, nil))), 503, onetime.KeysUnavailable)
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if n := elsewhere.hits(); n != 0 {
+			t.Errorf("a redirect was followed %d times", n)
+		}
+	})
+}
+
+// TestTokensAreTheMintsBusiness: the gate never loads the code that checks tokens,
+// and a mint without that code lets nobody through.
+func TestTokensAreTheMintsBusiness(t *testing.T) {
+	issuer := newIssuer(t)
+	for name, spoil := range map[string]func(dir string) error{
+		"broken":           func(dir string) error { return writeFile(dir+"/oncegate-jwt.wasm", []byte("broken")) },
+		"the gate's build": func(dir string) error { return copyFile(dir+"/oncegate.wasm", dir+"/oncegate-jwt.wasm") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := localstack.New(t, jwks(issuer.URL+"/keys"), func(s *localstack.Setup) { s.Artifact = spoil })
+			a := st.Do(t, http.MethodPut, st.Edge.URL()+"/uploads/x", nil, strings.NewReader("x"))
+			if a.Status != http.StatusForbidden || a.Reason() != "path" {
+				t.Errorf("the gate: %v, want 403 path", a)
+			}
+			if a := mintWith(t, st, withToken(issuer.rs256(t, nil))); a.Status != http.StatusServiceUnavailable {
+				t.Errorf("the mint: %v, want 503", a)
+			}
+		})
+	}
+	if n := issuer.hits(); n != 0 {
+		t.Errorf("%d requests for the keys", n)
+	}
+}

@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"oncegate/internal/evidence/testbed"
+)
+
+type object = localstack.Object
+
+// TestBrokenTemplates plays templates that break one promise each: what the upload
+// then gets, and that the log names the cause.
+func TestBrokenTemplates(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  func(*localstack.Templates)
+		options []localstack.Option
+		minted  bool
+		status  int    // of the PUT
+		reason  string // x-oncegate-reason of mint or PUT
+		cause   string // in the log, or in the answer to the PUT
+	}{
+		{"mint may not write", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Mint"), "WriteValidEntries") }, nil,
+			false, 0, "index-unavailable", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/signatures/valid/"},
+		{"gate may not read", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "ReadIndex") }, nil,
+			true, 503, "index-unavailable", "action=s3:GetObject resource=arn:aws:s3:::oncegate-test/signatures/"},
+		{"gate may not list", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "TellAbsentEntries") }, nil,
+			true, 503, "index-unavailable", "action=s3:ListBucket resource=arn:aws:s3:::oncegate-test "},
+		{"gate may not claim", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "WriteExpiredEntries") }, nil,
+			true, 503, "claim-unknown", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/signatures/expired/"},
+		{"gate may not store", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "StoreUploads") }, nil,
+			true, 403, "", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/uploads/"},
+		{"gate may not list versions", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "ListVersions") },
+			[]localstack.Option{localstack.Listed}, true, 503, "claim-unknown", "action=s3:ListBucketVersions resource=arn:aws:s3:::oncegate-test "},
+		{"the bucket denies", func(t *localstack.Templates) {
+			p := t.BucketPolicy()
+			p["Statement"] = append(p["Statement"].([]any), object{
+				"Sid": "NotFromURLs", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::oncegate-test/uploads/*",
+				"Condition": object{"StringEquals": object{"s3:authType": "REST-QUERY-STRING"}},
+			})
+		}, nil, true, 403, "", "denied by statement NotFromURLs of bucket policy"},
+		{"the query is not forwarded", func(t *localstack.Templates) {
+			t.RequestPolicy()["QueryStringsConfig"].(object)["QueryStringBehavior"] = "none"
+		}, nil, true, 403, "", "AccessDenied"},
+		{"no gate", func(t *localstack.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }, nil,
+			true, 403, "", "InvalidAccessKeyId"},
+		{"an origin access control", func(t *localstack.Templates) {
+			t.Edge["Resources"].(object)["Control"] = object{
+				"Type": "AWS::CloudFront::OriginAccessControl",
+				"Properties": object{"OriginAccessControlConfig": object{
+					"Name": "control", "OriginAccessControlOriginType": "s3", "SigningBehavior": "always", "SigningProtocol": "sigv4",
+				}},
+			}
+			t.Origin()["OriginAccessControlId"] = object{"Fn::GetAtt": []any{"Control", "Id"}}
+		}, nil, true, 400, "", "Only one auth mechanism allowed"},
+		{"too little time", func(t *localstack.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.sleep"
+		}, []localstack.Option{func(s *localstack.Setup) {
+			s.Settings["timeout"] = 1
+			s.Artifact = exporting("export const sleep = async () => new Promise(() => {});")
+		}}, true, 503, "", "the function timed out"},
+		{"too little memory", func(t *localstack.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.eat"
+		}, []localstack.Option{func(s *localstack.Setup) {
+			s.Artifact = exporting("export const eat = async (e, c) => { globalThis.b = Buffer.alloc(100e6, 1); return gate(e, c); };")
+		}}, true, 503, "", "the function ran out of memory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			st := localstack.New(t, append(c.options, func(s *localstack.Setup) { s.Template = c.change })...)
+			var m localstack.Minted
+			a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url", nil, nil)
+			if minted := a.Status == http.StatusOK; minted != c.minted {
+				t.Fatalf("mint: %v", a)
+			}
+			if c.minted {
+				m = localstack.ParseMinted(t, a.Body)
+				a = st.Put(t, m, "x")
+				if a.Status != c.status {
+					t.Errorf("PUT: %v, want %d", a, c.status)
+				}
+				st.WantVersions(t, m.Key, 0)
+			}
+			if a.Reason() != c.reason {
+				t.Errorf("reason %q, want %q", a.Reason(), c.reason)
+			}
+			if !strings.Contains(st.Log(), c.cause) && !strings.Contains(a.Body, c.cause) {
+				t.Errorf("%q is neither in the answer %v nor in the log", c.cause, a)
+			}
+		})
+	}
+}
+
+// TestWriteOnceNotForwarded: the gate signs a header that then does not arrive. S3's
+// answer shows the client what was signed, which is why Check refuses such templates
+// and config.json has writeOnce off.
+func TestWriteOnceNotForwarded(t *testing.T) {
+	st := localstack.New(t, writeOnce, func(s *localstack.Setup) { s.Template = forget("if-none-match") })
+	m := st.Mint(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, m.URL, strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(r) // not by the stack, which holds every answer to showing nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "SignatureDoesNotMatch") {
+		t.Errorf("%d %s, want 403 SignatureDoesNotMatch", response.StatusCode, body)
+	}
+	st.WantVersions(t, m.Key, 0)
+}
+
+// forget leaves a header out of the origin request policy.
+func forget(name string) func(*localstack.Templates) {
+	return func(t *localstack.Templates) {
+		headers := t.RequestPolicy()["HeadersConfig"].(object)
+		headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == name })
+	}
+}
+
+// TestForwardedHeadersArrive: what the policy names is stored with the object. A
+// header less shows here; the lenient table would hide some.
+func TestForwardedHeadersArrive(t *testing.T) {
+	headers := []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"}
+	for _, missing := range append([]string{""}, headers...) {
+		t.Run("without "+missing, func(t *testing.T) {
+			t.Parallel()
+			st := localstack.New(t, func(s *localstack.Setup) {
+				if missing != "" {
+					s.Template = forget(strings.ToLower(missing))
+				}
+			})
+			m := st.Mint(t)
+			sent := http.Header{}
+			for _, name := range headers {
+				sent.Set(name, "x-"+strings.ToLower(name))
+			}
+			if a := st.Do(t, http.MethodPut, m.URL, sent, strings.NewReader("x")); a.Status != http.StatusOK {
+				t.Fatal(a)
+			}
+			stored := st.StoredHeader(t, m.Key)
+			for _, name := range headers {
+				if arrived := stored.Get(name) == sent.Get(name); arrived == (name == missing) {
+					t.Errorf("%s: stored %q, sent %q", name, stored.Get(name), sent.Get(name))
+				}
+			}
+		})
+	}
+}
+
+// TestSecurityHeaders: what the template's policy adds is on S3's answers.
+func TestSecurityHeaders(t *testing.T) {
+	st := localstack.New(t)
+	m := st.Mint(t)
+	a := st.Put(t, m, "x")
+	if a.Header.Get("Strict-Transport-Security") != "max-age=31536000" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("headers %v", a.Header)
+	}
+}
+
+// TestBucketCORS: where no response headers policy speaks, the bucket's own rules do.
+func TestBucketCORS(t *testing.T) {
+	const page = "https://app.example"
+	st := localstack.New(t, func(s *localstack.Setup) {
+		s.Settings["allowedOrigins"] = []string{page}
+		s.Template = func(t *localstack.Templates) {
+			delete(t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object), "CorsConfig")
+		}
+	})
+	for origin, want := range map[string]string{page: page, "https://other.example": ""} {
+		m := st.Mint(t)
+		a := st.Do(t, http.MethodPut, m.URL, http.Header{"Origin": {origin}}, strings.NewReader("x"))
+		if got := a.Header.Get("Access-Control-Allow-Origin"); a.Status != http.StatusOK || got != want {
+			t.Errorf("origin %s: %v, allowed is %q, want %q", origin, a, got, want)
+		}
+	}
+}
+
+// TestStartRefusesTemplates is for what the local edge cannot play.
+func TestStartRefusesTemplates(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*localstack.Templates)
+		want   string
+	}{
+		"no versioning": {func(t *localstack.Templates) {
+			delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "VersioningConfiguration")
+		}, "Bucket83908E77: VersioningConfiguration.Status"},
+		"caching": {func(t *localstack.Templates) {
+			t.DefaultBehavior()["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+		}, "DefaultCacheBehavior.CachePolicyId"},
+		"a condition of the bucket policy": {func(t *localstack.Templates) {
+			t.BucketPolicy()["Statement"].([]any)[0].(object)["Condition"] = object{"Bool": object{"aws:ViaAWSService": "true"}}
+		}, "condition key aws:ViaAWSService"},
+		"a property": {func(t *localstack.Templates) { t.Origin()["OriginShield"] = object{"Enabled": true} }, "OriginShield"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := localstack.Start(t, func(s *localstack.Setup) { s.Template = c.change }); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// exporting adds a line to index.mjs, whose handlers are in its scope.
+func exporting(line string) func(dir string) error {
+	return func(dir string) error {
+		path := filepath.Join(dir, "index.mjs")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, append(text, "\n"+line+"\n"...), 0o644)
+	}
+}

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"crypto/hmac"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"oncegate/internal/acceptance"
+	"oncegate/internal/acceptance/webhook"
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/api"
+)
+
+// hook is somebody's webhook.
+type hook struct {
+	t      *testing.T
+	secret string
+	broken bool
+
+	mu    sync.Mutex
+	got   []acceptance.Event
+	tries int
+}
+
+func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		h.t.Error(err)
+	}
+	at, _ := strconv.ParseInt(r.Header.Get("x-oncegate-timestamp"), 10, 64)
+	var e acceptance.Event
+	if err := json.Unmarshal(body, &e); err != nil || !hmac.Equal([]byte(webhook.Sign(h.secret, time.Unix(at, 0), body)), []byte(r.Header.Get("x-oncegate-signature"))) {
+		h.t.Errorf("%s: %v, signature %q", body, err, r.Header.Get("x-oncegate-signature"))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tries++
+	if h.broken {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	if e.Version != r.Header.Get("x-oncegate-delivery") {
+		h.t.Errorf("delivery %q of %+v", r.Header.Get("x-oncegate-delivery"), e)
+	}
+	h.got = append(h.got, e)
+}
+
+func (h *hook) repair() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = false
+}
+
+func (h *hook) seen() (tries int, got []acceptance.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tries, append([]acceptance.Event{}, h.got...)
+}
+
+// TestWebhook: what was accepted is posted, signed; what cannot be posted is given up
+// in the end, and goes out after all when it is replayed.
+func TestWebhook(t *testing.T) {
+	const secret = "a made-up key of signatures"
+	h := &hook{t: t, secret: secret, broken: true}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	a := newAccepting(t, func(s *localstack.Setup) {
+		s.Settings["acceptance"] = map[string]any{"webhook": map[string]string{"url": server.URL + "/in", "secret": "/test/key"}}
+		s.Jobs.Parameters = map[string]string{"/test/key": secret}
+	})
+	a.Secret(secret)
+	queue, dead := a.Queues["oncegate-webhook"], a.Queues["oncegate-webhook-dead"]
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("never: %s; queue %v, dead %v", what, queue.Bodies(), dead.Bodies())
+			}
+		}
+	}
+	var postponed atomic.Int32
+	a.Services.SetIntercept(func(target string) localapi.Fault {
+		if target == "AmazonSQS.ChangeMessageVisibility" {
+			postponed.Add(1)
+		}
+		return localapi.Fault{}
+	})
+	first := newUploadKey()
+	version := a.store(t, first, "first")
+	until("a first try", func() bool { tries, _ := h.seen(); return tries > 0 })
+	until("it was postponed", func() bool { return postponed.Load() > 0 && strings.Contains(a.Log(), "not posted") })
+	if queue.Len() != 1 || dead.Len() != 0 || strings.Contains(a.Log(), "not postponed") {
+		t.Errorf("%d messages, %d dead after a failure", queue.Len(), dead.Len())
+	}
+	h.repair()
+	// Eight tries would take an hour: what they end in is put there at once.
+	queue.MoveTo(dead)
+	dead.MoveTo(queue)
+	until("it has arrived", func() bool { _, got := h.seen(); return len(got) == 1 })
+	second := newUploadKey()
+	a.store(t, second, "second")
+	until("the second has arrived", func() bool { _, got := h.seen(); return len(got) == 2 })
+	until("the queue is empty", func() bool { return queue.Len() == 0 })
+	_, got := h.seen()
+	if got[0].Key != first || got[0].Version != version || got[1].Key != second || got[1].Size != 6 {
+		t.Errorf("posted %+v", got)
+	}
+	a.settle(t)
+	a.want(t, first, version, "first")
+}

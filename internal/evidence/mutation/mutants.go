@@ -1,0 +1,112 @@
+package main
+
+import "slices"
+
+const (
+	gate     = "internal/onetime/gate.go"
+	claim    = "internal/onetime/claim.go"
+	put      = "internal/onetime/put.go"
+	url      = "internal/onetime/url.go"
+	budget   = "internal/onetime/budget.go"
+	mint     = "internal/onetime/mint.go"
+	entry    = "internal/onetime/entry.go"
+	edge     = "edge/edge.go"
+	edgeLog  = "edge/log.go"
+	edgeJSON = "edge/json.go"
+	reader   = "internal/lean/strictjson/strictjson.go"
+	refuse   = "edge/refusals.go"
+	cors     = "edge/cors.go"
+	answers  = "edge/answers.go"
+	owners   = "edge/owner.go"
+	limits   = "internal/onetime/limits.go"
+	removed  = "" // the new text of what is simply gone
+)
+
+// mutants are all of them, in the order of the rules.
+var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants, acceptanceMutants)
+
+// gateMutants are the rows of the protocol's table, and what holds them together.
+var gateMutants = []mutant{
+	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if false {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
+	{gate, "look-ups are not asked", "claimBy.Add(-writeLimit-readBackLimit))\n\tif err != nil {", "claimBy.Add(-writeLimit-readBackLimit))\n\tif false {", true},
+	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit))", "claimBy)", false},
+	{gate, "the limits are not asked", "if err := entry.Limits.checkUpload(length, put.Headers); err != nil {", "if err := entry.Limits.checkUpload(length, put.Headers); false {", false},
+	{gate, "a sha256 that CloudFront does not forward", "if entry.Limits.SHA256 != \"\" && !g.SHA256 {", "if false {", false},
+	{gate, "a sha256 is not signed", "if entry.Limits.SHA256 != \"\" {", "if false {", false},
+	{gate, "what the gate adds is not measured", "if err := put.checkSizes(plain); err != nil {", "if err := put.checkSizes(plain); false {", false},
+	{gate, "the type is not set", "if entry.Limits.Type != \"\" && viewer.Values(\"content-type\") == nil {", "if false {", false},
+	{gate, "the name is not set", "if entry.Name != \"\" {", "if false {", false},
+	{gate, "a name is a signed header", "plain[\"content-disposition\"] = disposition(entry.Name)", "signed[\"content-disposition\"] = disposition(entry.Name)", false},
+	{gate, "an unknown firstVersion is conditional", "listed := g.FirstVersion != Conditional", "listed := g.FirstVersion == Listed", false},
+	{gate, "the list gets no time", "claimBy = deadline.Add(-readBackLimit)", "claimBy = deadline", false},
+	{gate, "a failed claim is ignored", "put.Attempt, claimBy)\n\tif err != nil {\n\t\treturn Pass{}, err\n\t}\n\tif listed", "put.Attempt, claimBy)\n\tif false {\n\t\treturn Pass{}, err\n\t}\n\tif listed", true},
+	{gate, "a claim for an upload revokes", "claimant.claim(ctx, id, Used,", "claimant.claim(ctx, id, Revoked,", true},
+	{gate, "a used URL is claimed again by whoever comes", "case usedErr == nil && attempt.Repeated:", "case usedErr == nil:\n\tcase false:", false},
+	{gate, "a repeated request finds itself used", "case usedErr == nil && attempt.Repeated:", "case false:", false},
+	{gate, "a repeated request may have spent nothing", "if put.Attempt.Repeated && refusal.Reason == IndexUnavailable {", "if false {", false},
+	{gate, "no list", "if listed {\n\t\tif err := g.checkFirst", "if false {\n\t\tif err := g.checkFirst", true},
+	{gate, "the list's verdict is ignored", "if err := g.checkFirst(ctx, id, version, deadline); err != nil {", "if err := g.checkFirst(ctx, id, version, deadline); false {", true},
+	{gate, "writeOnce does nothing", "if g.WriteOnce {", "if false {", false},
+	{gate, "writeOnce always", "if g.WriteOnce {", "if true {", false},
+	{gate, "passes without an upload signature", "if err != nil {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", "if false {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", false},
+	{gate, "no signature, and the client may try again", "refuse(ClaimUnknown, fmt.Errorf(\"sign", "refuse(IndexUnavailable, fmt.Errorf(\"sign", false},
+	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
+	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "refusal.ID = \"\"", false},
+
+	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn ValidEntry{}, refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},
+	{gate, "valid unclear is unknown", "refuse(IndexUnavailable, fmt.Errorf(\"read valid entry", "refuse(Unknown, fmt.Errorf(\"read valid entry", true},
+	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "revoked is used", "refuse(Revoked, nil)", "refuse(Used, nil)", true},
+	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn ValidEntry{}, refuse(Used, nil)", "case usedErr == nil:", true},
+	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn ValidEntry{}, refuse(Revoked, nil)\n\tcase usedErr == nil && attempt", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil && attempt", true},
+	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn ValidEntry{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
+	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
+	// What does not parse has no key, so the next rule would refuse it as well.
+	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
+	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
+	{budget, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
+	{budget, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
+	{budget, "the look-ups come one after the other", "\tdefer func() { <-done }()", "\t<-done\n\tdefer func() { <-done }()", false},
+
+	{claim, "the claim's nonce is always the same", "if nonce, err = randomHex(c.entropy, nonceBytes); err != nil {", "if nonce = \"00112233445566778899aabbccddeeff\"; err != nil {", true},
+	{claim, "a caller's nonce is not used", "nonce := attempt.Nonce", "nonce := \"\"", false},
+	{claim, "a repeated request does not know its claim", "unanswered := attempt.Repeated", "unanswered := false", false},
+	{claim, "a nonce of 8 bits", "nonceBytes = 16", "nonceBytes = 1", false},
+	{claim, "no nonce, and no refusal", "err != nil {\n\t\t\treturn \"\", refuse(Internal, err)", "false {\n\t\t\treturn \"\", refuse(Internal, err)", false},
+	{claim, "the claim is for another reason", "Reason:  reason,", "Reason:  Used,", true},
+	{claim, "the claim does not name its request", "Request: request,", removed, false},
+	{claim, "no answer counts as an answer", "unanswered = true", "_ = unanswered", true},
+	{claim, "a claim begins without time for it", "deadline.Add(-c.readBack), c.write, c.write,", "deadline.Add(-c.readBack), leastLimit, c.write,", false},
+	{claim, "a claim leaves the read-back no time", "deadline.Add(-c.readBack), c.write, c.write,", "deadline, c.write, c.write,", false},
+	{claim, "a claim not begun is unknown", "case errors.Is(err, errNoTime):\n", "case false:\n", true},
+	{claim, "412 passes", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn \"\", refuse(Used, nil)", "case errors.Is(err, ErrExists) && !unanswered:\n\t\treturn version, nil", true},
+	{claim, "412 after no answer is used", "return c.recognise(ctx, id, nonce, deadline)", "return \"\", refuse(Used, nil)", true},
+	{claim, "412 after no answer passes", "return c.recognise(ctx, id, nonce, deadline)", "return version, nil", true},
+	{claim, "an unclear claim passes", "default:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "default:\n\t\treturn version, nil", true},
+	{claim, "an unclear claim may be tried again", "refuse(ClaimUnknown, fmt.Errorf(\"claim: %w\", err))", "refuse(IndexUnavailable, fmt.Errorf(\"claim: %w\", err))", true},
+	{claim, "an unclear read-back passes", "if err != nil {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "if err != nil {\n\t\treturn version, nil\n\t}\n\tif false {\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", true},
+	{claim, "an unreadable claim passes", "case err != nil:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", "case err != nil:\n\t\treturn version, nil\n\tcase false:\n\t\treturn \"\", refuse(ClaimUnknown, fmt.Errorf(\"read the claim back", false},
+	{claim, "another's claim passes", "case entry.Nonce != nonce:", "case false:", true},
+	{claim, "another's claim is always used", "refuse(entry.Reason, errors.New(\"somebody", "refuse(Used, errors.New(\"somebody", true},
+
+	{gate, "a bucket without versions passes", "if version == \"\" {", "if false {", false},
+	{gate, "an unclear list passes", "if err != nil {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", "if err != nil {\n\t\treturn nil\n\t}\n\tif false {\n\t\treturn refuse(ClaimUnknown, fmt.Errorf(\"list the claim's versions: %w", true},
+	{gate, "an empty list passes", "return refuse(ClaimUnknown, errors.New(\"list the claim's versions: none\"))", "return nil", true},
+	{gate, "a delete marker in the list passes", "if v.DeleteMarker {", "if v.DeleteMarker && false {", true},
+	{gate, "any version in the list passes", "if versions[len(versions)-1].ID != version {", "if false {", true},
+	{gate, "the newest version passes", "if versions[len(versions)-1].ID != version {", "if versions[0].ID != version {", true},
+
+	{budget, "409 is not tried again", "case errors.Is(last, ErrConflict):\n", "case false:\n", true},
+	{budget, "a definite answer is asked for again", "case fault == nil || !fault.transient():\n\t\t\t\treturn last", "case false:\n\t\t\t\treturn last", false},
+	{budget, "one try", "maxTries = 3", "maxTries = 1", true},
+	{budget, "a fourth try", "maxTries = 3", "maxTries = 4", false},
+	{budget, "a pause may outlast the deadline", "if until.Sub(r.clock.Now()) < least+pauseUnit<<(try-1) {", "if false {", false},
+	{budget, "an ended invocation goes on", "if err := r.pause(ctx, try); err != nil {", "if err := r.pause(ctx, try); err != nil && false {", false},
+	{budget, "a dead connection is waited for", "if fault == nil || !fault.Stale {", "if true {", false},
+	{budget, "a request begins without time for it", "if left < least {", "if false {", false},
+	{budget, "a request may outlast the deadline", "request(min(limit, left))", "request(limit)", false},
+	{budget, "a request has no limit of its own", "request(min(limit, left))", "request(left)", false},
+	{budget, "no pause", "return r.clock.Sleep(ctx, longest*time.Duration(b[0])/256)", "return r.clock.Sleep(ctx, 0*longest)", false},
+	{budget, "no random bytes, and no error", "return \"\", fmt.Errorf(\"read random bytes: %w\", err)", "_ = fmt.Errorf(\"read random bytes: %w\", err)\n\t\treturn hex.EncodeToString(b), nil", false},
+}

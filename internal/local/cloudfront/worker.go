@@ -1,0 +1,156 @@
+package localedge
+
+import (
+	"bufio"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"oncegate/edge"
+	"oncegate/internal/local/process"
+)
+
+//go:embed worker.mjs
+var workerScript string
+
+// What can go wrong with an invocation. All of them are CloudFront's 503.
+var (
+	errInit     = errors.New("the function could not be loaded")
+	errThrown   = errors.New("the function threw")
+	errTimeout  = errors.New("the function timed out")
+	errExited   = errors.New("the function's process ended")
+	errMemory   = errors.New("the function ran out of memory")
+	errNotGiven = errors.New("the worker was gone before it got the event")
+)
+
+const (
+	// initTimeout is Lambda's bound on a function's init phase.
+	initTimeout = 10 * time.Second
+	// maxResult bounds one line of a worker: what Lambda allows for a synchronous result.
+	maxResult = 6 << 20
+)
+
+// worker is one Node process that has loaded one function: a Lambda container.
+// It takes one invocation at a time.
+type worker struct {
+	process *localproc.Process
+	events  *os.File      // descriptor 3 of the process
+	answer  *os.File      // descriptor 4
+	lines   *bufio.Reader // over answer
+	kill    func()
+}
+
+// invocation is one line to a worker.
+type invocation struct {
+	Event    edge.Event    `json:"event"`
+	Context  lambdaContext `json:"context"`
+	Deadline int64         `json:"deadline"` // milliseconds since 1970
+}
+
+type lambdaContext struct {
+	AWSRequestID       string `json:"awsRequestId"`
+	FunctionName       string `json:"functionName"`
+	FunctionVersion    string `json:"functionVersion"`
+	MemoryLimitInMB    string `json:"memoryLimitInMB"`
+	InvokedFunctionARN string `json:"invokedFunctionArn"`
+}
+
+// startWorker starts a process, which gets env and nothing else of this
+// process's. It can be used once ready has returned.
+func startWorker(node string, fn Function, env []string, log *slog.Logger) (*worker, error) {
+	theirEvents, events, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirEvents.Close()
+	answer, theirAnswer, err := os.Pipe()
+	if err != nil {
+		events.Close()
+		return nil, err
+	}
+	defer theirAnswer.Close()
+	w := &worker{events: events, answer: answer, lines: bufio.NewReader(answer)}
+	cmd := exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
+	cmd.Dir, cmd.Env = fn.Directory, env
+	cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
+	if w.process, err = localproc.Start(cmd, log); err != nil {
+		events.Close()
+		answer.Close()
+		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)
+	}
+	w.kill = sync.OnceFunc(func() {
+		w.process.Kill()
+		w.events.Close()
+		w.answer.Close()
+	})
+	return w, nil
+}
+
+// ready waits until the function is loaded.
+func (w *worker) ready() error {
+	if _, err := w.read(time.Now().Add(initTimeout)); err != nil {
+		return fmt.Errorf("%w: %w", errInit, err)
+	}
+	return nil
+}
+
+func (w *worker) pid() int { return w.process.PID() }
+
+// invoke hands the event over and waits for the result. After an error the
+// worker is of no more use.
+func (w *worker) invoke(in invocation, deadline time.Time) (json.RawMessage, error) {
+	in.Deadline = deadline.UnixMilli()
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.process.Thaw(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	w.events.SetWriteDeadline(deadline)
+	if _, err := w.events.Write(append(data, '\n')); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errTimeout
+	} else if err != nil {
+		// Half a line is no event: the process cannot have begun.
+		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
+	}
+	return w.read(deadline)
+}
+
+func (w *worker) read(deadline time.Time) (json.RawMessage, error) {
+	w.answer.SetReadDeadline(deadline)
+	var data []byte
+	for {
+		part, err := w.lines.ReadSlice('\n')
+		data = append(data, part...)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, errTimeout
+		case errors.Is(err, bufio.ErrBufferFull) && len(data) <= maxResult:
+			continue
+		case errors.Is(err, io.EOF):
+			return nil, errExited
+		case err != nil:
+			return nil, fmt.Errorf("read the result of the function: %w", err)
+		}
+		break
+	}
+	var reply struct {
+		Result json.RawMessage `json:"result"`
+		Error  *string         `json:"error"`
+	}
+	if err := json.Unmarshal(data, &reply); err != nil {
+		return nil, fmt.Errorf("the worker's answer is not JSON: %w", err)
+	}
+	if reply.Error != nil {
+		return nil, fmt.Errorf("%w: %s", errThrown, *reply.Error)
+	}
+	return reply.Result, nil
+}

@@ -1,0 +1,298 @@
+package localaws
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/local/api"
+	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/lambda"
+	"oncegate/internal/local/queue"
+	"oncegate/internal/local/s3server"
+)
+
+// Jobs say how to play what follows the bucket's notifications.
+type Jobs struct {
+	// Dir, if set, gets what comes to the event bus, events.jsonl, and to each queue
+	// of dead messages, <queue>.jsonl.
+	Dir string
+	// Parameters are those of Systems Manager.
+	Parameters map[string]string
+	// Visibility, if set, replaces the time after which a queue hands a message out
+	// again that nobody deleted.
+	Visibility time.Duration
+	// Deliver, if set, says when a notification of the bucket comes, once for each
+	// delay. It sees the key.
+	Deliver func(key string) []time.Duration
+}
+
+// pollers is how many batches of one queue may be under way: with as many Lambda
+// begins.
+const pollers = 5
+
+// jobs are the queues of a deployment and those that follow them.
+type jobs struct {
+	o      Jobs
+	d      *cfn.Deployment
+	log    *slog.Logger
+	queues map[string]*localqueue.Queue // by ARN
+	files  []io.Closer
+
+	stop   context.CancelFunc
+	follow sync.WaitGroup
+	count  atomic.Uint64 // for sequencers
+}
+
+// newJobs makes the queues. What the templates ask for and is not played is an error.
+func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	j := &jobs{o: o, d: d, log: log, queues: map[string]*localqueue.Queue{}}
+	for _, r := range d.Rules {
+		if r.State != "ENABLED" {
+			return nil, fmt.Errorf("rule %s is %s: only ENABLED is played", r.Name, r.State)
+		}
+		if _, err := matches(r.EventPattern, map[string]any{}); err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.Name, err)
+		}
+		for _, t := range r.Targets {
+			if d.Queues[t.Arn] == nil {
+				return nil, fmt.Errorf("rule %s hands events to %s, which is no queue of the templates", r.Name, t.Arn)
+			}
+		}
+	}
+	for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
+		if _, err := j.queue(arn, nil); err != nil {
+			j.close()
+			return nil, err
+		}
+	}
+	for _, n := range d.Bucket.NotificationConfiguration.QueueConfigurations {
+		rules := n.Filter.S3Key.Rules
+		switch {
+		case n.Event != "s3:ObjectCreated:*":
+			return nil, fmt.Errorf("the bucket tells of %s: only s3:ObjectCreated:* is played", n.Event)
+		case len(rules) > 1 || len(rules) == 1 && rules[0].Name != "prefix":
+			return nil, fmt.Errorf("the bucket tells by %v: only a prefix is played", rules)
+		case d.Queues[n.Queue] == nil:
+			return nil, fmt.Errorf("the bucket tells %s, which is no queue of the templates", n.Queue)
+		}
+		j.queues[n.Queue].Send(testEvent(d.Bucket.BucketName))
+	}
+	return j, nil
+}
+
+// queue makes the queue, and before it the one for its dead messages.
+func (j *jobs) queue(arn string, above []string) (*localqueue.Queue, error) {
+	if q := j.queues[arn]; q != nil {
+		return q, nil
+	}
+	made := j.d.Queues[arn]
+	if made == nil || slices.Contains(above, arn) {
+		return nil, fmt.Errorf("dead messages go to %s, which is no queue of the templates, or to themselves", arn)
+	}
+	o := localqueue.Options{
+		Name: made.QueueName, ARN: filled(arn), Visibility: time.Duration(made.VisibilityTimeout) * time.Second,
+		MaxReceives: made.RedrivePolicy.MaxReceiveCount,
+	}
+	if j.o.Visibility > 0 {
+		o.Visibility = j.o.Visibility
+	}
+	if dead := made.RedrivePolicy.DeadLetterTargetArn; dead != "" {
+		var err error
+		if o.Dead, err = j.queue(dead, append(above, arn)); err != nil {
+			return nil, err
+		}
+	} else if j.o.Dir != "" {
+		file, err := j.file(made.QueueName + ".jsonl")
+		if err != nil {
+			return nil, err
+		}
+		o.Lines = file
+	}
+	j.queues[arn] = localqueue.New(o)
+	return j.queues[arn], nil
+}
+
+// file opens a file to be added to.
+func (j *jobs) file(name string) (io.Writer, error) {
+	if err := os.MkdirAll(j.o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(j.o.Dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		j.files = append(j.files, f)
+	}
+	return f, err
+}
+
+func filled(text string) string {
+	return strings.ReplaceAll(text, "${AWS::AccountId}", localedge.Account)
+}
+
+// stored tells the queues that are to be told of it.
+func (j *jobs) stored(s locals3.Stored) {
+	for _, n := range j.d.Bucket.NotificationConfiguration.QueueConfigurations {
+		if rules := n.Filter.S3Key.Rules; len(rules) > 0 && !strings.HasPrefix(s.Key, rules[0].Value) {
+			continue
+		}
+		body := j.notification(s)
+		delays := []time.Duration{0}
+		if j.o.Deliver != nil {
+			delays = j.o.Deliver(s.Key)
+		}
+		for _, d := range delays {
+			if d == 0 {
+				j.queues[n.Queue].Send(body)
+				continue
+			}
+			// One that is later than the end comes to a queue that nobody follows.
+			time.AfterFunc(d, func() { j.queues[n.Queue].Send(body) })
+		}
+	}
+}
+
+// notification is what S3 says of it:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+func (j *jobs) notification(s locals3.Stored) string {
+	object := map[string]any{
+		"key": url.QueryEscape(s.Key), "versionId": s.Version, "sequencer": fmt.Sprintf("%016X", uint64(time.Now().UnixNano())+j.count.Add(1)),
+	}
+	if s.Size >= 0 {
+		object["size"] = s.Size
+	}
+	if s.ETag != "" {
+		object["eTag"] = s.ETag
+	}
+	text, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
+		"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": j.d.Bucket.Region, "eventName": s.Event,
+		"eventTime":    time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		"userIdentity": map[string]string{"principalId": "AWS:LOCAL"}, "requestParameters": map[string]string{"sourceIPAddress": s.SourceIP},
+		"responseElements": map[string]string{"x-amz-request-id": s.RequestID, "x-amz-id-2": rand.Text()},
+		"s3": map[string]any{
+			"s3SchemaVersion": "1.0", "configurationId": "local",
+			"bucket": map[string]any{
+				"name": j.d.Bucket.BucketName, "arn": "arn:aws:s3:::" + j.d.Bucket.BucketName, "ownerIdentity": map[string]string{"principalId": "LOCAL"},
+			},
+			"object": object,
+		},
+	}}})
+	if err != nil {
+		panic(err) // texts and numbers always encode
+	}
+	return string(text)
+}
+
+// event hands an event of the bus on, as the rules say.
+func (j *jobs) event(event []byte) {
+	var fields map[string]any
+	if err := json.Unmarshal(event, &fields); err != nil {
+		panic(err) // it was made here
+	}
+	for _, r := range j.d.Rules {
+		if ok, _ := matches(r.EventPattern, fields); ok {
+			for _, t := range r.Targets {
+				j.queues[t.Arn].Send(string(event))
+			}
+		}
+	}
+}
+
+// matches holds an event against a pattern of texts, one of which must be the field's.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+func matches(pattern, event map[string]any) (all bool, err error) {
+	all = true
+	for name, want := range pattern {
+		ok := false
+		switch want := want.(type) {
+		case map[string]any:
+			inner, _ := event[name].(map[string]any)
+			if ok, err = matches(want, inner); err != nil {
+				return false, err
+			}
+		case []any:
+			for _, w := range want {
+				text, isText := w.(string)
+				if !isText {
+					return false, fmt.Errorf("its pattern has %v for %s: only texts are played", w, name)
+				}
+				ok = ok || event[name] == text
+			}
+		default:
+			return false, fmt.Errorf("its pattern has %v for %s", want, name)
+		}
+		all = all && ok
+	}
+	return all, nil
+}
+
+// testEvent is what S3 sends when notifications are set up.
+func testEvent(bucket string) string {
+	return fmt.Sprintf(`{"Service":"Amazon S3","Event":"s3:TestEvent","Time":%q,"Bucket":%q,"RequestId":"LOCAL","HostId":"local"}`,
+		time.Now().UTC().Format(time.RFC3339), bucket)
+}
+
+// services are the APIs that jobs call.
+func (j *jobs) services(callers []localapi.Caller) (*localapi.Services, error) {
+	s := &localapi.Services{Region: j.d.Bucket.Region, Account: localedge.Account, Callers: callers, Parameters: j.o.Parameters, Rule: j.event, Log: j.log}
+	if j.o.Dir != "" && len(j.queues) > 0 {
+		var err error
+		if s.Lines, err = j.file("events.jsonl"); err != nil {
+			return nil, err
+		}
+	}
+	for arn, q := range j.queues {
+		queue := localapi.Queue{ARN: filled(arn), URL: filled(j.d.Queues[arn].URL), Queue: q}
+		for source, made := range j.d.Queues {
+			if made.RedrivePolicy.DeadLetterTargetArn == arn {
+				queue.Source = filled(source)
+			}
+		}
+		s.Queues = append(s.Queues, queue)
+	}
+	return s, nil
+}
+
+// start has the functions follow their queues.
+func (j *jobs) start(functions map[string]*locallambda.Lambda) {
+	var ctx context.Context
+	ctx, j.stop = context.WithCancel(context.Background())
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		for _, e := range j.d.Natives[name].Sources {
+			source := &localqueue.Source{
+				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Natives[name].Region, BatchSize: e.BatchSize, Pollers: pollers,
+				ItemFailures: slices.Contains(e.FunctionResponseTypes, "ReportBatchItemFailures"), Log: j.log,
+			}
+			j.follow.Go(func() { source.Follow(ctx) })
+		}
+	}
+}
+
+// close ends those that follow, whose functions must be closed or about to be.
+func (j *jobs) close() error {
+	if j.stop != nil {
+		j.stop()
+	}
+	j.follow.Wait()
+	var errs []error
+	for _, f := range j.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,258 @@
+package locallambda
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"oncegate/internal/local/process"
+)
+
+const (
+	// runtimeAPI names the variable that says where the Runtime API is.
+	runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
+	version    = "/2018-06-01"
+	// initTimeout is Lambda's bound on the init phase.
+	initTimeout = 10 * time.Second
+	// maxPayload is Lambda's bound on a synchronous answer.
+	maxPayload = 6 << 20
+)
+
+// errNotGiven says that the process was gone before it got the invocation.
+var errNotGiven = errors.New("the process was gone before it got the invocation")
+
+// container is one process of the function with its Runtime API. Its invocations
+// come one after the other.
+type container struct {
+	fn      Function
+	process *localproc.Process
+	server  *http.Server
+	kill    func()
+
+	waiting chan struct{}   // the process asks for work, once for each time it does
+	work    chan invocation // what it gets
+	answers chan Result     // what it posts
+	inits   chan string     // the error of an init that failed
+
+	mu      sync.Mutex
+	current string // id of the invocation that may be answered
+}
+
+// invocation is one event on its way to the process.
+type invocation struct {
+	id, arn  string
+	payload  []byte
+	deadline time.Time
+}
+
+func startContainer(fn Function, env []string) (*container, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	c := &container{
+		fn: fn, waiting: make(chan struct{}, 1), work: make(chan invocation), answers: make(chan Result, 1), inits: make(chan string, 1),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+version+"/runtime/invocation/next", c.next)
+	mux.HandleFunc("POST "+version+"/runtime/invocation/{id}/response", c.response)
+	mux.HandleFunc("POST "+version+"/runtime/invocation/{id}/error", c.response)
+	mux.HandleFunc("POST "+version+"/runtime/init/error", c.initError)
+	c.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(fn.Log.Handler(), slog.LevelDebug)}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c.server.Serve(ln) // ends with Close
+	}()
+	cmd := exec.Command(filepath.Join(fn.Directory, Bootstrap))
+	cmd.Dir = fn.Directory
+	cmd.Env = append(env[:len(env):len(env)], runtimeAPI+"="+ln.Addr().String())
+	if c.process, err = localproc.Start(cmd, fn.Log); err != nil {
+		c.server.Close()
+		<-served
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	c.kill = sync.OnceFunc(func() {
+		c.process.Kill()
+		c.server.Close()
+		<-served
+	})
+	return c, nil
+}
+
+// ready waits until the process asks for its first invocation.
+func (c *container) ready() error {
+	timeout := time.NewTimer(initTimeout)
+	defer timeout.Stop()
+	select {
+	case <-c.waiting:
+		c.freeze()
+		return nil
+	case text := <-c.inits:
+		return fmt.Errorf("the init phase failed: %s", text)
+	case <-c.process.Done():
+		return fmt.Errorf("the process ended in the init phase: %s", c.process.State())
+	case <-timeout.C:
+		return fmt.Errorf("the init phase took longer than %v", initTimeout)
+	}
+}
+
+// invoke hands the invocation to the process that waits for one. It returns when
+// the process has answered and waits again. After an error the container is of no
+// more use.
+func (c *container) invoke(in invocation, limit time.Duration) (Result, error) {
+	timeout := time.NewTimer(time.Until(in.deadline))
+	defer timeout.Stop()
+	if err := c.process.Thaw(); err != nil {
+		return Result{}, errNotGiven
+	}
+	c.expect(in.id)
+	defer c.expect("")
+	select {
+	case c.work <- in:
+	case <-c.process.Done():
+		return Result{}, errNotGiven
+	case <-timeout.C:
+		return Result{}, errNotGiven
+	}
+	var result *Result
+	for {
+		select {
+		case r := <-c.answers:
+			result = &r
+		case <-c.waiting:
+			if result == nil {
+				select {
+				case r := <-c.answers: // posted before it asked for more
+					result = &r
+				default:
+					return Result{}, &fault{"Runtime.ExitError", "the function asked for the next invocation and never answered this one"}
+				}
+			}
+			c.freeze()
+			return *result, nil
+		case <-c.process.Done():
+			return c.last(result, &fault{"Runtime.ExitError", "the process ended: " + c.process.State()})
+		case <-timeout.C:
+			return c.last(result, &fault{"Sandbox.Timedout", fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())})
+		}
+	}
+}
+
+// last is the result of an invocation whose process will not ask for another one:
+// what it has posted counts.
+func (c *container) last(result *Result, f *fault) (Result, error) {
+	if result == nil {
+		select {
+		case r := <-c.answers:
+			result = &r
+		default:
+			return Result{}, f
+		}
+	}
+	c.kill()
+	return *result, nil
+}
+
+func (c *container) expect(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = id
+}
+
+// freeze stops the process until its next invocation. A process that cannot be
+// frozen is gone, which the next invocation notices.
+func (c *container) freeze() { c.process.Freeze() }
+
+// checkMemory refuses a process that ever had more resident memory than the function
+// may have; Lambda would have killed it then. One that is gone is not looked at.
+func (c *container) checkMemory() error {
+	if peak, known := localproc.PeakMemoryMB(c.process.PID()); known && peak > c.fn.MemoryMB {
+		return &fault{"Runtime.OutOfMemory", fmt.Sprintf("the process had %d MB, the function has %d", peak, c.fn.MemoryMB)}
+	}
+	return nil
+}
+
+// next blocks until there is an invocation. The process is frozen meanwhile.
+func (c *container) next(w http.ResponseWriter, r *http.Request) {
+	select {
+	case c.waiting <- struct{}{}:
+	default:
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the process waits for an invocation already")
+		return
+	}
+	select {
+	case in := <-c.work:
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Lambda-Runtime-Aws-Request-Id", in.id)
+		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(in.deadline.UnixMilli(), 10))
+		h.Set("Lambda-Runtime-Invoked-Function-Arn", in.arn)
+		h.Set("Lambda-Runtime-Trace-Id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+		w.Write(in.payload) // what fails here is the process, and its end is noticed
+	case <-r.Context().Done():
+	}
+}
+
+// response takes what the function answers, its error included: an error has the
+// object that describes it for a body.
+func (c *container) response(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer has more than 6 MB")
+		return
+	} else if err != nil {
+		return
+	}
+	c.mu.Lock()
+	known := r.PathValue("id") == c.current && c.current != ""
+	if known {
+		c.current = "" // once
+	}
+	c.mu.Unlock()
+	if !known {
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no such invocation is under way")
+		return
+	}
+	result := Result{Payload: body}
+	if filepath.Base(r.URL.Path) == "error" {
+		result.FunctionError = unhandled
+	} else if t := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); t != "" {
+		result = failure(t, "the function failed while it answered")
+	}
+	c.answers <- result // has room: there is one answer for each invocation
+	accepted(w)
+}
+
+func (c *container) initError(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+	if err != nil {
+		return
+	}
+	select {
+	case c.inits <- string(body):
+	default:
+	}
+	accepted(w)
+}
+
+func accepted(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	io.WriteString(w, `{"status":"OK"}`)
+}
+
+func refuse(w http.ResponseWriter, status int, kind, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]string{"errorType": kind, "errorMessage": text})
+}

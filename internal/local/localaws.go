@@ -1,0 +1,171 @@
+// Package localaws plays a synthesized deployment on one machine: the bucket and
+// the roles on a local S3 server, distribution and functions on the local edge, Go
+// programs on a local Lambda.
+package localaws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/local/api"
+	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/queue"
+	"oncegate/internal/local/s3server"
+)
+
+// AWS is a deployment in play.
+type AWS struct {
+	S3   *locals3.Server
+	Edge *localedge.Server
+	// Lambda is the API of the functions beside the bucket, or nil if there are none.
+	Lambda *localapi.Lambda
+
+	// Services are the other APIs of the functions beside the bucket, and Queues, by
+	// name, those that they follow; or nil.
+	Services *localapi.Services
+	Queues   map[string]*localqueue.Queue
+	// API is the URL of Lambda and Services.
+	API string
+
+	natives *natives
+	jobs    *jobs
+}
+
+// Start plays the deployment. The options say all that it does not; what it says
+// overrides them. Each function has temporary credentials of its own role, and S3
+// holds them to that role's policies and to the bucket's. Tests may break the
+// distribution with change before it starts.
+func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge localedge.Options, play Jobs, change ...func(*localedge.Distribution)) (*AWS, error) {
+	var err error
+	if edge.Distribution, err = localedge.FromDeployment(d); err != nil {
+		return nil, err
+	}
+	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
+	keys := map[string]localedge.Credentials{} // by role
+	arns := []string{"${AWS::AccountId}", localedge.Account}
+	for _, role := range d.Roles {
+		arns = append(arns, "${"+role.ID+".Arn}", localedge.RoleARN(role))
+	}
+	known := strings.NewReplacer(arns...)
+	if p := d.Bucket.Policy.PolicyDocument; len(p.Statement) > 0 {
+		if store.BucketPolicy, err = document(p, known); err != nil {
+			return nil, err
+		}
+	}
+	for _, role := range d.Roles {
+		var policies []json.RawMessage
+		for _, p := range role.Policies {
+			text, err := document(p.PolicyDocument, known)
+			if err != nil {
+				return nil, err
+			}
+			policies = append(policies, text)
+		}
+		r := locals3.NewRole(localedge.RoleARN(role), policies...)
+		store.Roles = append(store.Roles, r)
+		keys[r.ARN] = localedge.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+	}
+	for i, f := range edge.Distribution.Functions {
+		edge.Distribution.Functions[i].Credentials = keys[f.Role]
+	}
+	for _, f := range change {
+		f(&edge.Distribution)
+	}
+	a := &AWS{}
+	if a.jobs, err = newJobs(d, play, edge.Log); err != nil {
+		return nil, err
+	}
+	if len(a.jobs.queues) > 0 {
+		a.Queues = map[string]*localqueue.Queue{}
+		for _, q := range a.jobs.queues {
+			a.Queues[q.Name()] = q
+		}
+		store.Stored = a.jobs.stored
+	}
+	if a.S3, err = locals3.Start(ctx, store); err != nil {
+		a.jobs.close()
+		return nil, err
+	}
+	if err := putCORS(ctx, a.S3.URL(), store, d.Bucket.CorsConfiguration.CorsRules); err != nil {
+		a.closeRest()
+		return nil, err
+	}
+	edge.S3 = a.S3.URL()
+	if len(d.Natives) > 0 {
+		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
+			a.closeRest()
+			return nil, err
+		}
+		a.Lambda, a.Services = a.natives.Lambda, a.natives.Services
+		a.API = a.natives.url
+		a.jobs.start(a.Lambda.Functions)
+		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
+	}
+	if a.Edge, err = localedge.Start(ctx, edge); err != nil {
+		a.closeRest()
+		return nil, err
+	}
+	return a, nil
+}
+
+// putCORS gives the bucket these rules, or none: it may have others from before.
+func putCORS(ctx context.Context, url string, o locals3.Options, rules []cfn.CorsRule) error {
+	client := s3.New(s3.Options{
+		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
+	})
+	if len(rules) == 0 {
+		if _, err := client.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &o.Bucket}); err != nil {
+			return fmt.Errorf("remove the bucket's CORS rules: %w", err)
+		}
+		return nil
+	}
+	var all types.CORSConfiguration
+	for _, r := range rules {
+		rule := types.CORSRule{
+			AllowedHeaders: r.AllowedHeaders, AllowedMethods: r.AllowedMethods, AllowedOrigins: r.AllowedOrigins, ExposeHeaders: r.ExposedHeaders,
+		}
+		if r.MaxAge > 0 {
+			rule.MaxAgeSeconds = aws.Int32(int32(r.MaxAge))
+		}
+		all.CORSRules = append(all.CORSRules, rule)
+	}
+	if _, err := client.PutBucketCors(ctx, &s3.PutBucketCorsInput{Bucket: &o.Bucket, CORSConfiguration: &all}); err != nil {
+		return fmt.Errorf("give the bucket its CORS rules: %w", err)
+	}
+	return nil
+}
+
+// document is a policy with what is known filled in: the account, and the roles' ARNs.
+// Any other ${…} that is left in it is refused where it is read.
+func document(p cfn.PolicyDocument, known *strings.Replacer) (json.RawMessage, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return json.RawMessage(known.Replace(string(text))), nil
+}
+
+// Close ends the edge, then what it called.
+func (a *AWS) Close() error {
+	err := a.Edge.Close()
+	return errors.Join(err, a.closeRest())
+}
+
+func (a *AWS) closeRest() error {
+	var err error
+	if a.natives != nil {
+		err = a.natives.close()
+	}
+	err = errors.Join(err, a.jobs.close())
+	return errors.Join(err, a.S3.Close())
+}

@@ -1,0 +1,127 @@
+package localaws
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/local/api"
+	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/iam"
+	"oncegate/internal/local/lambda"
+	"oncegate/internal/local/s3server"
+)
+
+// concurrency bounds the processes of one regional function.
+const concurrency = 16
+
+// natives are the Go programs on Lambda in the bucket's Region, and the API by which
+// the edge invokes them.
+type natives struct {
+	Lambda   *localapi.Lambda
+	Services *localapi.Services
+	server   *http.Server
+	served   chan struct{}
+	url      string
+}
+
+// startNatives makes the functions ready and serves Lambda's API, and those that the
+// functions call. roles, and the operator, are all that may call them.
+func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator localapi.Caller, s3 string, log *slog.Logger) (*natives, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	api := &localapi.Lambda{Region: d.Bucket.Region, Account: localedge.Account, Functions: map[string]*locallambda.Lambda{}, Log: log}
+	keys := map[string]locallambda.Credentials{} // by role
+	for _, r := range roles {
+		caller := localapi.Caller{ARN: r.ARN, AccessKey: r.AccessKey, SecretKey: r.SecretKey, SessionToken: r.SessionToken}
+		for _, document := range r.Policies {
+			// The keys are those of requests to S3; no request to Lambda has any.
+			p, err := iampolicy.ParseIdentity("policy of "+r.ARN, document, locals3.ConditionKeys)
+			if err != nil {
+				return nil, err
+			}
+			caller.Policies = append(caller.Policies, p)
+		}
+		api.Callers = append(api.Callers, caller)
+		keys[r.ARN] = locallambda.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+	}
+	services, err := j.services(append(slices.Clone(api.Callers), operator))
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("local lambda: %w", err)
+	}
+	n := &natives{Lambda: api, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
+	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
+		f := d.Natives[name]
+		environment := map[string]string{
+			"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http",
+			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
+		}
+		maps.Copy(environment, f.Environment.Variables)
+		fn, err := locallambda.New(locallambda.Function{
+			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, localedge.Account, name), Region: f.Region,
+			Directory: f.Directory, Environment: environment, Credentials: keys[localedge.RoleARN(f.Role)], MemoryMB: f.MemorySize,
+			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Log: log,
+		})
+		if err != nil {
+			n.closeFunctions()
+			ln.Close()
+			return nil, err
+		}
+		api.Functions[name] = fn
+	}
+	n.server = &http.Server{Handler: n, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	go func() {
+		defer close(n.served)
+		if err := n.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the lambda api has stopped", "err", err)
+		}
+	}()
+	return n, nil
+}
+
+// ServeHTTP answers for all APIs: Lambda's has paths, the others' calls have a target.
+func (n *natives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") != "" {
+		n.Services.ServeHTTP(w, r)
+		return
+	}
+	n.Lambda.ServeHTTP(w, r)
+}
+
+// operator is who has the local bucket's own credentials: he may do everything.
+func operator(o locals3.Options) localapi.Caller {
+	all, err := iampolicy.ParseIdentity("administrator policy",
+		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
+	if err != nil {
+		panic(err) // it is above
+	}
+	return localapi.Caller{
+		ARN: "arn:aws:iam::" + localedge.Account + ":user/operator", AccessKey: o.AccessKey, SecretKey: o.SecretKey, Policies: []iampolicy.Policy{all},
+	}
+}
+
+func (n *natives) closeFunctions() error {
+	var errs []error
+	for _, f := range n.Lambda.Functions {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// close ends the API and all processes.
+func (n *natives) close() error {
+	err := n.server.Close()
+	<-n.served
+	return errors.Join(err, n.closeFunctions())
+}

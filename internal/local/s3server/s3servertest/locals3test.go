@@ -1,0 +1,89 @@
+// Package locals3test gives a test its own local S3 server: a random port, an empty versioned bucket, gone with the test.
+package locals3test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"oncegate/internal/local/s3server"
+)
+
+// What every test server is set up with. The key is a made-up one.
+const (
+	Bucket    = "oncegate-test"
+	Region    = "us-east-1"
+	AccessKey = "ONCEGATETESTKEY"
+	SecretKey = "oncegate-test-secret"
+	Host      = Bucket + ".s3." + Region + ".amazonaws.com" // the production host name
+)
+
+// New starts a server that is closed when the test ends. The given functions may change its options first.
+func New(t testing.TB, change ...func(*locals3.Options)) *locals3.Server {
+	t.Helper()
+	o := Options(t)
+	for _, f := range change {
+		f(&o)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	s, err := locals3.Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// Options is what New starts from: a fresh data directory and a port of its own.
+func Options(t testing.TB) locals3.Options {
+	t.Helper()
+	return locals3.Options{
+		Binary: Binary(t), Dir: t.TempDir(), Bucket: Bucket, Region: Region,
+		AccessKey: AccessKey, SecretKey: SecretKey, Addr: "127.0.0.1:0",
+	}
+}
+
+// Binary is the path of versitygw: $ONCEGATE_VERSITYGW, else build/tools/versitygw of this repository.
+func Binary(t testing.TB) string {
+	t.Helper()
+	if p := os.Getenv("ONCEGATE_VERSITYGW"); p != "" {
+		return p
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		_, err := os.Stat(filepath.Join(dir, "go.mod"))
+		if err == nil {
+			return filepath.Join(dir, "build", "tools", "versitygw")
+		}
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		t.Fatal("no go.mod above the test: set ONCEGATE_VERSITYGW to the path of versitygw")
+	}
+}
+
+// Client is an SDK client of the server that speaks path style and never retries.
+func Client(s *locals3.Server) *s3.Client {
+	return ClientAs(s, locals3.Role{AccessKey: AccessKey, SecretKey: SecretKey})
+}
+
+// ClientAs is Client with a role's credentials.
+func ClientAs(s *locals3.Server, r locals3.Role) *s3.Client {
+	return s3.New(s3.Options{
+		Region: Region, BaseEndpoint: aws.String(s.URL()), UsePathStyle: true, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKey, r.SecretKey, r.SessionToken),
+	})
+}
