@@ -14,10 +14,10 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// real is versitygw behind package locals3. It cannot be slowed or counted byte by
+// real is versitygw behind package s3server. It cannot be slowed or counted byte by
 // byte: it is here to see the candidates work with a server that is not ours.
 type real struct {
-	*locals3.Server
+	*s3server.Server
 	entries string // the folder in which versitygw keeps the bucket's objects
 	filled  int
 }
@@ -31,7 +31,7 @@ const (
 func startReal(binary, dir, bucket string) (*real, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	s, err := locals3.Start(ctx, locals3.Options{
+	s, err := s3server.Start(ctx, s3server.Options{
 		Binary: binary, Dir: dir, Bucket: bucket, Region: "us-east-1",
 		AccessKey: accessKey, SecretKey: secretKey, Addr: "127.0.0.1:0",
 	})

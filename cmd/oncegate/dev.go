@@ -123,19 +123,19 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	aws, err := localaws.Start(starting, deployment, locals3.Options{
+	aws, err := local.Start(starting, deployment, s3server.Options{
 		Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
 		AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
 		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
-	}, localedge.Options{
-		Node:           func(runtime string) (string, error) { return localedge.FindNode(".", runtime) },
+	}, cloudfront.Options{
+		Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
 		Addr:           net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
 		LenientHeaders: o.lenient,
 		MaxWorkers:     o.maxWorkers,
 		Log:            log,
-	}, localaws.Jobs{Dir: o.data, Parameters: parameters})
+	}, local.Jobs{Dir: o.data, Parameters: parameters})
 	switch {
-	case errors.Is(err, localedge.ErrPortBusy):
+	case errors.Is(err, cloudfront.ErrPortBusy):
 		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %d is taken by another program: choose another one for S3 with S3_PORT=%d", o.s3Port, o.s3Port+1)

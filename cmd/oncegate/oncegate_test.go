@@ -158,9 +158,9 @@ func TestErrorsNameTheFix(t *testing.T) {
 
 // assembly is what `make dev` reads, for a bucket of the test's own, and the file
 // with its settings. change may break the templates.
-func assembly(t *testing.T, change func(*localstack.Templates)) (dir, settings string) {
+func assembly(t *testing.T, change func(*testbed.Templates)) (dir, settings string) {
 	t.Helper()
-	dir = localstack.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, change)
+	dir = testbed.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, change)
 	found, err := filepath.Glob(filepath.Join(dir, "asset.*", "config.json"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("settings in %s: %v, %v", dir, found, err)
@@ -293,28 +293,28 @@ func TestDevRefusesBrokenTemplates(t *testing.T) {
 	t.Chdir(root)
 	for _, tt := range []struct {
 		name   string
-		change func(*localstack.Templates)
+		change func(*testbed.Templates)
 		want   string
 	}{
-		{"a permission less", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "TellAbsentEntries") },
+		{"a permission less", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "TellAbsentEntries") },
 			"permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::bucket-of-the-test"},
-		{"a permission more", func(t *localstack.Templates) {
-			t.RolePolicy("Mint")["Statement"].([]any)[0].(localstack.Object)["Action"] = "s3:*"
+		{"a permission more", func(t *testbed.Templates) {
+			t.RolePolicy("Mint")["Statement"].([]any)[0].(testbed.Object)["Action"] = "s3:*"
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:* on "},
-		{"a header not forwarded", func(t *localstack.Templates) {
-			headers := t.RequestPolicy()["HeadersConfig"].(localstack.Object)
+		{"a header not forwarded", func(t *testbed.Templates) {
+			headers := t.RequestPolicy()["HeadersConfig"].(testbed.Object)
 			headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == "content-type" })
 		}, "forwarding: the default behavior does not forward content-type"},
-		{"no gate", func(t *localstack.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
+		{"no gate", func(t *testbed.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
 			"associations: the default behavior has 0 Lambda"},
-		{"no versioning", func(t *localstack.Templates) {
+		{"no versioning", func(t *testbed.Templates) {
 			delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "VersioningConfiguration")
 		}, "bucket: versioning is not enabled"},
 		{"an origin access control", originAccessControl, "origin: an origin access control or identity signs requests that are signed already"},
-		{"a bucket policy statement less", func(t *localstack.Templates) { localstack.Without(t.BucketPolicy(), "ClaimsAreConditional") },
+		{"a bucket policy statement less", func(t *testbed.Templates) { testbed.Without(t.BucketPolicy(), "ClaimsAreConditional") },
 			"bucket policy: does not say: Deny s3:PutObject on "},
-		{"an unknown resource", func(t *localstack.Templates) {
-			t.Edge["Resources"].(localstack.Object)["Topic"] = localstack.Object{"Type": "AWS::Lambda::Permission", "Properties": localstack.Object{}}
+		{"an unknown resource", func(t *testbed.Templates) {
+			t.Edge["Resources"].(testbed.Object)["Topic"] = testbed.Object{"Type": "AWS::Lambda::Permission", "Properties": testbed.Object{}}
 		}, "resource Topic has type AWS::Lambda::Permission, which is not understood"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -327,14 +327,14 @@ func TestDevRefusesBrokenTemplates(t *testing.T) {
 	}
 }
 
-func originAccessControl(t *localstack.Templates) {
-	t.Edge["Resources"].(localstack.Object)["Control"] = localstack.Object{
+func originAccessControl(t *testbed.Templates) {
+	t.Edge["Resources"].(testbed.Object)["Control"] = testbed.Object{
 		"Type": "AWS::CloudFront::OriginAccessControl",
-		"Properties": localstack.Object{"OriginAccessControlConfig": localstack.Object{
+		"Properties": testbed.Object{"OriginAccessControlConfig": testbed.Object{
 			"Name": "control", "OriginAccessControlOriginType": "s3", "SigningBehavior": "always", "SigningProtocol": "sigv4",
 		}},
 	}
-	t.Origin()["OriginAccessControlId"] = localstack.Object{"Fn::GetAtt": []any{"Control", "Id"}}
+	t.Origin()["OriginAccessControlId"] = testbed.Object{"Fn::GetAtt": []any{"Control", "Id"}}
 }
 
 func readEnv(t *testing.T, path string) map[string]string {

@@ -17,19 +17,19 @@ import (
 
 // TestReplay: what was given up is handed out again, and accepted.
 func TestReplay(t *testing.T) {
-	st := localstack.New(t, localstack.Accepting, func(s *localstack.Setup) {
+	st := testbed.New(t, testbed.Accepting, func(s *testbed.Setup) {
 		s.Jobs.Deliver = func(string) []time.Duration { return nil } // every notification gets lost
 	})
 	const key = "uploads/123e4567-e89b-42d3-a456-426614174000"
-	_, err := locals3test.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: aws.String(key), Body: strings.NewReader("content"),
+	_, err := s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(s3servertest.Bucket), Key: aws.String(key), Body: strings.NewReader("content"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dead := st.Queues["oncegate-accept-dead"]
 	dead.Send(fmt.Sprintf(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":%q},"object":{"key":%q}}}]}`,
-		locals3test.Bucket, key))
+		s3servertest.Bucket, key))
 	settings := filepath.Join(t.TempDir(), "config.json")
 	write := func(text string) {
 		t.Helper()
@@ -38,15 +38,15 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	t.Setenv("AWS_ENDPOINT_URL_SQS", st.API)
-	t.Setenv("AWS_ACCESS_KEY_ID", locals3test.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", locals3test.SecretKey)
+	t.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
 	t.Setenv("AWS_SESSION_TOKEN", "")
 
-	write(`{"bucket": "` + locals3test.Bucket + `"}`)
+	write(`{"bucket": "` + s3servertest.Bucket + `"}`)
 	if _, err := runVerb(t, "replay", "accept", "--config", settings); err == nil || !strings.Contains(err.Error(), "has no acceptance") {
 		t.Errorf("without acceptance: %v", err)
 	}
-	write(`{"bucket": "` + locals3test.Bucket + `", "acceptance": true}`)
+	write(`{"bucket": "` + s3servertest.Bucket + `", "acceptance": true}`)
 	if _, err := runVerb(t, "replay", "webhook", "--config", settings); err == nil || !strings.Contains(err.Error(), "has no webhook") {
 		t.Errorf("without a webhook: %v", err)
 	}

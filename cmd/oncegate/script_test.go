@@ -55,12 +55,12 @@ func TestScripts(t *testing.T) {
 
 // TestScriptsWithKeys runs testdata/script-keys, on a deployment that asks for API keys.
 func TestScriptsWithKeys(t *testing.T) {
-	scripts(t, "testdata/script-keys", func(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey })
+	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
-func scripts(t *testing.T, dir string, options ...localstack.Option) {
-	st := localstack.New(t, append(options, func(s *localstack.Setup) { s.Settings["sha256"] = true })...)
-	assembly := localstack.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, nil)
+func scripts(t *testing.T, dir string, options ...testbed.Option) {
+	st := testbed.New(t, append(options, func(s *testbed.Setup) { s.Settings["sha256"] = true })...)
+	assembly := testbed.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, nil)
 	root, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
@@ -78,10 +78,10 @@ func scripts(t *testing.T, dir string, options ...localstack.Option) {
 			env.Setenv("ROOT", root)
 			env.Setenv("ONCEGATE_URL", st.Edge.URL())
 			env.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
-			env.Setenv("AWS_ACCESS_KEY_ID", locals3test.AccessKey)
-			env.Setenv("AWS_SECRET_ACCESS_KEY", locals3test.SecretKey)
-			env.Setenv("AWS_REGION", locals3test.Region)
-			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+locals3test.Bucket+`","region":"`+locals3test.Region+`","sha256":true}`), 0o600)
+			env.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
+			env.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
+			env.Setenv("AWS_REGION", s3servertest.Region)
+			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+s3servertest.Bucket+`","region":"`+s3servertest.Region+`","sha256":true}`), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mint": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -92,7 +92,7 @@ func scripts(t *testing.T, dir string, options ...localstack.Option) {
 				if a.Status != http.StatusOK {
 					ts.Fatalf("mint: %v", a)
 				}
-				m := localstack.ParseMinted(t, strings.TrimSpace(a.Body))
+				m := testbed.ParseMinted(t, strings.TrimSpace(a.Body))
 				ts.Setenv(args[0], m.URL)
 				ts.Setenv(args[0]+"_ID", string(m.ID))
 				ts.Setenv(args[0]+"_KEY", m.Key)
@@ -111,17 +111,17 @@ func scripts(t *testing.T, dir string, options ...localstack.Option) {
 				if neg || len(args) != 3 || len(args[0]) != 1 {
 					ts.Fatalf("usage: lose N CALL URL")
 				}
-				m := localstack.ParseMinted(t, args[2])
+				m := testbed.ParseMinted(t, args[2])
 				left := int(args[0][0] - '0')
 				var mu sync.Mutex
-				st.FaultOn(string(m.ID), func(r *http.Request) locals3.Fault {
+				st.FaultOn(string(m.ID), func(r *http.Request) s3server.Fault {
 					mu.Lock()
 					defer mu.Unlock()
-					if left == 0 || locals3.Call(r) != args[1] {
-						return locals3.Fault{}
+					if left == 0 || s3server.Call(r) != args[1] {
+						return s3server.Fault{}
 					}
 					left--
-					return locals3.Fault{Kind: locals3.Drop, Apply: true}
+					return s3server.Fault{Kind: s3server.Drop, Apply: true}
 				})
 			},
 			"proxy": func(ts *testscript.TestScript, neg bool, args []string) {

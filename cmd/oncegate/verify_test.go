@@ -25,7 +25,7 @@ func clearAWS(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	clearAWS(t)
-	st := localstack.New(t)
+	st := testbed.New(t)
 
 	out, err := runVerb(t, "verify", st.Edge.URL(), "--large-bytes", "1000")
 	if err != nil || !strings.Contains(out, "\nok      first-put ") || !strings.Contains(out, "\nskipped registered ") {
@@ -36,13 +36,13 @@ func TestVerify(t *testing.T) {
 	}
 
 	t.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
-	t.Setenv("AWS_ACCESS_KEY_ID", locals3test.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", locals3test.SecretKey)
-	t.Setenv("AWS_REGION", locals3test.Region)
-	t.Setenv("ONCEGATE_BUCKET", locals3test.Bucket)
+	t.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
+	t.Setenv("AWS_REGION", s3servertest.Region)
+	t.Setenv("ONCEGATE_BUCKET", s3servertest.Bucket)
 	// A deployment whose URLs live for another time than these settings say.
 	path := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(path, []byte(`{"bucket":"`+locals3test.Bucket+`","expires":60}`), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(`{"bucket":"`+s3servertest.Bucket+`","expires":60}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err = runVerb(t, "verify", "--json", "--config", path, st.Edge.URL())

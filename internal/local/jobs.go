@@ -1,4 +1,4 @@
-package localaws
+package local
 
 import (
 	"context"
@@ -50,7 +50,7 @@ type jobs struct {
 	o      Jobs
 	d      *cfn.Deployment
 	log    *slog.Logger
-	queues map[string]*localqueue.Queue // by ARN
+	queues map[string]*queue.Queue // by ARN
 	files  []io.Closer
 
 	stop   context.CancelFunc
@@ -63,7 +63,7 @@ func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	j := &jobs{o: o, d: d, log: log, queues: map[string]*localqueue.Queue{}}
+	j := &jobs{o: o, d: d, log: log, queues: map[string]*queue.Queue{}}
 	for _, r := range d.Rules {
 		if r.State != "ENABLED" {
 			return nil, fmt.Errorf("rule %s is %s: only ENABLED is played", r.Name, r.State)
@@ -99,7 +99,7 @@ func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
 }
 
 // queue makes the queue, and before it the one for its dead messages.
-func (j *jobs) queue(arn string, above []string) (*localqueue.Queue, error) {
+func (j *jobs) queue(arn string, above []string) (*queue.Queue, error) {
 	if q := j.queues[arn]; q != nil {
 		return q, nil
 	}
@@ -107,7 +107,7 @@ func (j *jobs) queue(arn string, above []string) (*localqueue.Queue, error) {
 	if made == nil || slices.Contains(above, arn) {
 		return nil, fmt.Errorf("dead messages go to %s, which is no queue of the templates, or to themselves", arn)
 	}
-	o := localqueue.Options{
+	o := queue.Options{
 		Name: made.QueueName, ARN: filled(arn), Visibility: time.Duration(made.VisibilityTimeout) * time.Second,
 		MaxReceives: made.RedrivePolicy.MaxReceiveCount,
 	}
@@ -126,7 +126,7 @@ func (j *jobs) queue(arn string, above []string) (*localqueue.Queue, error) {
 		}
 		o.Lines = file
 	}
-	j.queues[arn] = localqueue.New(o)
+	j.queues[arn] = queue.New(o)
 	return j.queues[arn], nil
 }
 
@@ -143,11 +143,11 @@ func (j *jobs) file(name string) (io.Writer, error) {
 }
 
 func filled(text string) string {
-	return strings.ReplaceAll(text, "${AWS::AccountId}", localedge.Account)
+	return strings.ReplaceAll(text, "${AWS::AccountId}", cloudfront.Account)
 }
 
 // stored tells the queues that are to be told of it.
-func (j *jobs) stored(s locals3.Stored) {
+func (j *jobs) stored(s s3server.Stored) {
 	for _, n := range j.d.Bucket.NotificationConfiguration.QueueConfigurations {
 		if rules := n.Filter.S3Key.Rules; len(rules) > 0 && !strings.HasPrefix(s.Key, rules[0].Value) {
 			continue
@@ -170,7 +170,7 @@ func (j *jobs) stored(s locals3.Stored) {
 
 // notification is what S3 says of it:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-func (j *jobs) notification(s locals3.Stored) string {
+func (j *jobs) notification(s s3server.Stored) string {
 	object := map[string]any{
 		"key": url.QueryEscape(s.Key), "versionId": s.Version, "sequencer": fmt.Sprintf("%016X", uint64(time.Now().UnixNano())+j.count.Add(1)),
 	}
@@ -249,8 +249,8 @@ func testEvent(bucket string) string {
 }
 
 // services are the APIs that jobs call.
-func (j *jobs) services(callers []localapi.Caller) (*localapi.Services, error) {
-	s := &localapi.Services{Region: j.d.Bucket.Region, Account: localedge.Account, Callers: callers, Parameters: j.o.Parameters, Rule: j.event, Log: j.log}
+func (j *jobs) services(callers []api.Caller) (*api.Services, error) {
+	s := &api.Services{Region: j.d.Bucket.Region, Account: cloudfront.Account, Callers: callers, Parameters: j.o.Parameters, Rule: j.event, Log: j.log}
 	if j.o.Dir != "" && len(j.queues) > 0 {
 		var err error
 		if s.Lines, err = j.file("events.jsonl"); err != nil {
@@ -258,7 +258,7 @@ func (j *jobs) services(callers []localapi.Caller) (*localapi.Services, error) {
 		}
 	}
 	for arn, q := range j.queues {
-		queue := localapi.Queue{ARN: filled(arn), URL: filled(j.d.Queues[arn].URL), Queue: q}
+		queue := api.Queue{ARN: filled(arn), URL: filled(j.d.Queues[arn].URL), Queue: q}
 		for source, made := range j.d.Queues {
 			if made.RedrivePolicy.DeadLetterTargetArn == arn {
 				queue.Source = filled(source)
@@ -270,12 +270,12 @@ func (j *jobs) services(callers []localapi.Caller) (*localapi.Services, error) {
 }
 
 // start has the functions follow their queues.
-func (j *jobs) start(functions map[string]*locallambda.Lambda) {
+func (j *jobs) start(functions map[string]*lambda.Lambda) {
 	var ctx context.Context
 	ctx, j.stop = context.WithCancel(context.Background())
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
 		for _, e := range j.d.Natives[name].Sources {
-			source := &localqueue.Source{
+			source := &queue.Source{
 				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Natives[name].Region, BatchSize: e.BatchSize, Pollers: pollers,
 				ItemFailures: slices.Contains(e.FunctionResponseTypes, "ReportBatchItemFailures"), Log: j.log,
 			}

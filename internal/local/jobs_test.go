@@ -1,4 +1,4 @@
-package localaws
+package local
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package localaws
+package local
 
 import (
 	"errors"
@@ -24,8 +24,8 @@ const concurrency = 16
 // natives are the Go programs on Lambda in the bucket's Region, and the API by which
 // the edge invokes them.
 type natives struct {
-	Lambda   *localapi.Lambda
-	Services *localapi.Services
+	Lambda   *api.Lambda
+	Services *api.Services
 	server   *http.Server
 	served   chan struct{}
 	url      string
@@ -33,26 +33,26 @@ type natives struct {
 
 // startNatives makes the functions ready and serves Lambda's API, and those that the
 // functions call. roles, and the operator, are all that may call them.
-func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator localapi.Caller, s3 string, log *slog.Logger) (*natives, error) {
+func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, log *slog.Logger) (*natives, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	api := &localapi.Lambda{Region: d.Bucket.Region, Account: localedge.Account, Functions: map[string]*locallambda.Lambda{}, Log: log}
-	keys := map[string]locallambda.Credentials{} // by role
+	functions := &api.Lambda{Region: d.Bucket.Region, Account: cloudfront.Account, Functions: map[string]*lambda.Lambda{}, Log: log}
+	keys := map[string]lambda.Credentials{} // by role
 	for _, r := range roles {
-		caller := localapi.Caller{ARN: r.ARN, AccessKey: r.AccessKey, SecretKey: r.SecretKey, SessionToken: r.SessionToken}
+		caller := api.Caller{ARN: r.ARN, AccessKey: r.AccessKey, SecretKey: r.SecretKey, SessionToken: r.SessionToken}
 		for _, document := range r.Policies {
 			// The keys are those of requests to S3; no request to Lambda has any.
-			p, err := iampolicy.ParseIdentity("policy of "+r.ARN, document, locals3.ConditionKeys)
+			p, err := iam.ParseIdentity("policy of "+r.ARN, document, s3server.ConditionKeys)
 			if err != nil {
 				return nil, err
 			}
 			caller.Policies = append(caller.Policies, p)
 		}
-		api.Callers = append(api.Callers, caller)
-		keys[r.ARN] = locallambda.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+		functions.Callers = append(functions.Callers, caller)
+		keys[r.ARN] = lambda.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
 	}
-	services, err := j.services(append(slices.Clone(api.Callers), operator))
+	services, err := j.services(append(slices.Clone(functions.Callers), operator))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator loc
 	if err != nil {
 		return nil, fmt.Errorf("local lambda: %w", err)
 	}
-	n := &natives{Lambda: api, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
+	n := &natives{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
 	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
 		f := d.Natives[name]
 		environment := map[string]string{
@@ -68,9 +68,9 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator loc
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
 		}
 		maps.Copy(environment, f.Environment.Variables)
-		fn, err := locallambda.New(locallambda.Function{
-			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, localedge.Account, name), Region: f.Region,
-			Directory: f.Directory, Environment: environment, Credentials: keys[localedge.RoleARN(f.Role)], MemoryMB: f.MemorySize,
+		fn, err := lambda.New(lambda.Function{
+			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, cloudfront.Account, name), Region: f.Region,
+			Directory: f.Directory, Environment: environment, Credentials: keys[cloudfront.RoleARN(f.Role)], MemoryMB: f.MemorySize,
 			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Log: log,
 		})
 		if err != nil {
@@ -78,7 +78,7 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []locals3.Role, operator loc
 			ln.Close()
 			return nil, err
 		}
-		api.Functions[name] = fn
+		functions.Functions[name] = fn
 	}
 	n.server = &http.Server{Handler: n, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
@@ -100,14 +100,14 @@ func (n *natives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // operator is who has the local bucket's own credentials: he may do everything.
-func operator(o locals3.Options) localapi.Caller {
-	all, err := iampolicy.ParseIdentity("administrator policy",
+func operator(o s3server.Options) api.Caller {
+	all, err := iam.ParseIdentity("administrator policy",
 		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
 	if err != nil {
 		panic(err) // it is above
 	}
-	return localapi.Caller{
-		ARN: "arn:aws:iam::" + localedge.Account + ":user/operator", AccessKey: o.AccessKey, SecretKey: o.SecretKey, Policies: []iampolicy.Policy{all},
+	return api.Caller{
+		ARN: "arn:aws:iam::" + cloudfront.Account + ":user/operator", AccessKey: o.AccessKey, SecretKey: o.SecretKey, Policies: []iam.Policy{all},
 	}
 }
 

@@ -78,11 +78,11 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 
 func wireClient(t *testing.T, endpointURL string, key aws.Credentials) *s3wire.Client {
 	t.Helper()
-	endpoint, err := s3wire.NewEndpoint(locals3test.Bucket, locals3test.Region, endpointURL)
+	endpoint, err := s3wire.NewEndpoint(s3servertest.Bucket, s3servertest.Region, endpointURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, wireKey(key), sender{scheme: endpoint.Scheme, host: endpoint.Host}, time.Now)
+	return s3wire.New(s3servertest.Bucket, s3servertest.Region, endpoint, wireKey(key), sender{scheme: endpoint.Scheme, host: endpoint.Host}, time.Now)
 }
 
 func wireKey(key aws.Credentials) sigv4.Credentials {
@@ -90,22 +90,22 @@ func wireKey(key aws.Credentials) sigv4.Credentials {
 }
 
 func sdkClient(endpointURL string, key aws.Credentials) *s3sdk.Client {
-	return s3sdk.New(locals3test.Bucket, locals3test.Region, endpointURL,
+	return s3sdk.New(s3servertest.Bucket, s3servertest.Region, endpointURL,
 		credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken))
 }
 
-var testKey = aws.Credentials{AccessKeyID: locals3test.AccessKey, SecretAccessKey: locals3test.SecretKey}
+var testKey = aws.Credentials{AccessKeyID: s3servertest.AccessKey, SecretAccessKey: s3servertest.SecretKey}
 
 // both runs a subtest with each client of one server. fault, when set, is asked
 // about each request.
-func both(t *testing.T, run func(t *testing.T, c client, server *locals3.Server, fault *atomic.Pointer[locals3.Fault])) {
-	var fault atomic.Pointer[locals3.Fault]
-	server := locals3test.New(t, func(o *locals3.Options) {
-		o.Fault = func(*http.Request) locals3.Fault {
+func both(t *testing.T, run func(t *testing.T, c client, server *s3server.Server, fault *atomic.Pointer[s3server.Fault])) {
+	var fault atomic.Pointer[s3server.Fault]
+	server := s3servertest.New(t, func(o *s3server.Options) {
+		o.Fault = func(*http.Request) s3server.Fault {
 			if f := fault.Load(); f != nil {
 				return *f
 			}
-			return locals3.Fault{}
+			return s3server.Fault{}
 		}
 	})
 	for name, c := range map[string]client{
@@ -127,7 +127,7 @@ func newID(t *testing.T, part string) onetime.ID {
 
 func TestEntriesAreReadAsWritten(t *testing.T) {
 	stored := map[string][]byte{}
-	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+	both(t, func(t *testing.T, c client, server *s3server.Server, _ *atomic.Pointer[s3server.Fault]) {
 		ctx, x, id := t.Context(), s3index.New(c), newID(t, "")
 		if _, err := x.ReadValid(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("ReadValid of nothing = %v, want ErrAbsent", err)
@@ -175,9 +175,9 @@ func TestEntriesAreReadAsWritten(t *testing.T) {
 }
 
 // objectBytes is what is stored of an object: body, type and metadata.
-func objectBytes(t *testing.T, server *locals3.Server, key string) []byte {
+func objectBytes(t *testing.T, server *s3server.Server, key string) []byte {
 	t.Helper()
-	out, err := locals3test.Client(server).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	out, err := s3servertest.Client(server).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,14 +190,14 @@ func objectBytes(t *testing.T, server *locals3.Server, key string) []byte {
 }
 
 func TestDeletedEntryIsTold(t *testing.T) {
-	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+	both(t, func(t *testing.T, c client, server *s3server.Server, _ *atomic.Pointer[s3server.Fault]) {
 		ctx, x, id := t.Context(), s3index.New(c), newID(t, "")
 		version, err := x.Claim(ctx, limit, id, onetime.Used, []byte("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		deleted, err := locals3test.Client(server).DeleteObject(ctx, &s3.DeleteObjectInput{
-			Bucket: aws.String(locals3test.Bucket), Key: aws.String(id.ExpiredKey()),
+		deleted, err := s3servertest.Client(server).DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: aws.String(s3servertest.Bucket), Key: aws.String(id.ExpiredKey()),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -249,7 +249,7 @@ func TestUploadSignature(t *testing.T) {
 // TestMintedForm: a minted URL looks like any presigned one, as the SDK makes them.
 func TestMintedForm(t *testing.T) {
 	minted := onetime.Query{
-		Region: locals3test.Region, Date: time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC), Life: time.Minute, Signature: strings.Repeat("0", 64),
+		Region: s3servertest.Region, Date: time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC), Life: time.Minute, Signature: strings.Repeat("0", 64),
 	}
 	key := aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: "any"}
 	presigned, err := sdkClient("http://127.0.0.1:9", key).PresignUpload(t.Context(), "uploads/x", nil, minted.Date, minted.Life)
@@ -263,9 +263,9 @@ func TestMintedForm(t *testing.T) {
 }
 
 func TestSignedUploadsAtTheRealServer(t *testing.T) {
-	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+	both(t, func(t *testing.T, c client, server *s3server.Server, _ *atomic.Pointer[s3server.Fault]) {
 		put := func(query string) int {
-			s := sender{scheme: "http", host: s3wire.ProductionHost(locals3test.Bucket, locals3test.Region), dial: strings.TrimPrefix(server.URL(), "http://")}
+			s := sender{scheme: "http", host: s3wire.ProductionHost(s3servertest.Bucket, s3servertest.Region), dial: strings.TrimPrefix(server.URL(), "http://")}
 			reply, err := s.Send(t.Context(), limit, http.MethodPut, "/uploads/x?"+query, nil, []byte("body"))
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +279,7 @@ func TestSignedUploadsAtTheRealServer(t *testing.T) {
 		if status := put(upload); status != http.StatusOK {
 			t.Errorf("upload signature on the production host: %d, want 200", status)
 		}
-		minted := onetime.Query{Region: locals3test.Region, Date: time.Now(), Life: time.Minute, Signature: strings.Repeat("0", 64)}
+		minted := onetime.Query{Region: s3servertest.Region, Date: time.Now(), Life: time.Minute, Signature: strings.Repeat("0", 64)}
 		if status := put(minted.String()); status != http.StatusForbidden {
 			t.Errorf("minted query put to S3 directly: %d, want 403", status)
 		}
@@ -289,15 +289,15 @@ func TestSignedUploadsAtTheRealServer(t *testing.T) {
 // TestProductionHostVerifies sends signed index requests under the bucket's own
 // host name, as the real edge does, to the server that stands in for it.
 func TestProductionHostVerifies(t *testing.T) {
-	server := locals3test.New(t)
-	endpoint, err := s3wire.NewEndpoint(locals3test.Bucket, locals3test.Region, "")
+	server := s3servertest.New(t)
+	endpoint, err := s3wire.NewEndpoint(s3servertest.Bucket, s3servertest.Region, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if endpoint.Scheme != "https" || endpoint.Host != "oncegate-test.s3.us-east-1.amazonaws.com" {
 		t.Fatalf("endpoint %+v", endpoint)
 	}
-	x := s3index.New(s3wire.New(locals3test.Bucket, locals3test.Region, endpoint, wireKey(testKey),
+	x := s3index.New(s3wire.New(s3servertest.Bucket, s3servertest.Region, endpoint, wireKey(testKey),
 		sender{scheme: "http", host: endpoint.Host, dial: strings.TrimPrefix(server.URL(), "http://")}, time.Now))
 	id := newID(t, "")
 	version, err := x.Claim(t.Context(), limit, id, onetime.Used, []byte("{}"))
@@ -317,26 +317,26 @@ func TestProductionHostVerifies(t *testing.T) {
 func TestSameFaults(t *testing.T) {
 	type fault struct {
 		name string
-		locals3.Fault
+		s3server.Fault
 	}
 	var faults []fault
 	for _, status := range []int{301, 307, 400, 403, 404, 409, 412, 429, 500, 503} {
-		faults = append(faults, fault{fmt.Sprint(status), locals3.Fault{Kind: locals3.Answer, Status: status}})
+		faults = append(faults, fault{fmt.Sprint(status), s3server.Fault{Kind: s3server.Answer, Status: status}})
 	}
 	faults = append(faults,
-		fault{"dropped", locals3.Fault{Kind: locals3.Drop}},
-		fault{"dropped after", locals3.Fault{Kind: locals3.Drop, Apply: true}},
-		fault{"silence", locals3.Fault{Kind: locals3.Hang}},
-		fault{"cut short", locals3.Fault{Kind: locals3.Truncate, Body: "{"}},
+		fault{"dropped", s3server.Fault{Kind: s3server.Drop}},
+		fault{"dropped after", s3server.Fault{Kind: s3server.Drop, Apply: true}},
+		fault{"silence", s3server.Fault{Kind: s3server.Hang}},
+		fault{"cut short", s3server.Fault{Kind: s3server.Truncate, Body: "{"}},
 	)
 	outcomes := map[string]map[string]string{}
-	both(t, func(t *testing.T, c client, _ *locals3.Server, current *atomic.Pointer[locals3.Fault]) {
+	both(t, func(t *testing.T, c client, _ *s3server.Server, current *atomic.Pointer[s3server.Fault]) {
 		x := s3index.New(c)
 		kind := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
 		outcomes[kind] = map[string]string{}
 		for _, f := range faults {
 			limit := limit
-			if f.Kind == locals3.Hang {
+			if f.Kind == s3server.Hang {
 				limit = 300 * time.Millisecond
 			}
 			for op, call := range map[string]func(ctx context.Context, id onetime.ID) error{
@@ -350,7 +350,7 @@ func TestSameFaults(t *testing.T) {
 				"ReadExpired": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadExpired(ctx, limit, id); return err },
 				"ListExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.ListExpired(ctx, limit, id); return err },
 			} {
-				if f.Kind == locals3.Truncate && op == "HeadExpired" {
+				if f.Kind == s3server.Truncate && op == "HeadExpired" {
 					continue // an answer to HEAD has no body to cut
 				}
 				current.Store(&f.Fault)

@@ -20,7 +20,7 @@ import (
 
 // TestKeys: the records of API keys, at a real S3 server.
 func TestKeys(t *testing.T) {
-	both(t, func(t *testing.T, c client, server *locals3.Server, _ *atomic.Pointer[locals3.Fault]) {
+	both(t, func(t *testing.T, c client, server *s3server.Server, _ *atomic.Pointer[s3server.Fault]) {
 		x := s3index.New(c)
 		name := func(part string) string { return fmt.Sprintf("%x", t.Name()) + part }
 		if _, err := x.ReadKey(t.Context(), limit, name("a")); !errors.Is(err, onetime.ErrAbsent) {
@@ -41,7 +41,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("got %s, %v", body, err)
 		}
 		key := "keys/" + name("b")
-		if _, err := locals3test.Client(server).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key}); err != nil {
+		if _, err := s3servertest.Client(server).DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := x.ReadKey(t.Context(), limit, name("b")); !errors.Is(err, onetime.ErrAbsent) {

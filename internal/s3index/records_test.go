@@ -22,16 +22,16 @@ import (
 
 // TestHeadObject: the edge reads of an upload what the SDK reads, from a real server.
 func TestHeadObject(t *testing.T) {
-	var current atomic.Pointer[locals3.Fault]
-	server := locals3test.New(t, func(o *locals3.Options) {
-		o.Fault = func(*http.Request) locals3.Fault {
+	var current atomic.Pointer[s3server.Fault]
+	server := s3servertest.New(t, func(o *s3server.Options) {
+		o.Fault = func(*http.Request) s3server.Fault {
 			if fault := current.Load(); fault != nil {
 				return *fault
 			}
-			return locals3.Fault{}
+			return s3server.Fault{}
 		}
 	})
-	client := locals3test.Client(server)
+	client := s3servertest.Client(server)
 	wire, sdk := wireClient(t, server.URL(), testKey).Records(), sdkClient(server.URL(), testKey).Ledger()
 	const key = "uploads/an-object"
 	const limit = 10 * time.Second
@@ -55,7 +55,7 @@ func TestHeadObject(t *testing.T) {
 	raw, _ := hex.DecodeString(sum)
 	for _, checksum := range []*string{aws.String(base64.StdEncoding.EncodeToString(raw)), nil} {
 		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String(locals3test.Bucket), Key: aws.String(key), Body: strings.NewReader("hello world"), ChecksumSHA256: checksum,
+			Bucket: aws.String(s3servertest.Bucket), Key: aws.String(key), Body: strings.NewReader("hello world"), ChecksumSHA256: checksum,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -65,14 +65,14 @@ func TestHeadObject(t *testing.T) {
 			t.Errorf("%+v, %v", object, err)
 		}
 	}
-	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: aws.String(key)}); err != nil {
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: aws.String(key)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := both("under a delete marker"); !errors.Is(err, onetime.ErrAbsent) {
 		t.Errorf("under a delete marker: %v", err)
 	}
 
-	for _, fault := range []locals3.Fault{{Kind: locals3.Answer, Status: 403}, {Kind: locals3.Answer, Status: 500}, {Kind: locals3.Drop}, {Kind: locals3.Answer, Status: 200}} {
+	for _, fault := range []s3server.Fault{{Kind: s3server.Answer, Status: 403}, {Kind: s3server.Answer, Status: 500}, {Kind: s3server.Drop}, {Kind: s3server.Answer, Status: 200}} {
 		current.Store(&fault)
 		_, err := wire.HeadObject(t.Context(), limit, key)
 		found, ok := errors.AsType[*onetime.Fault](err)

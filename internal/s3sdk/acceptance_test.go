@@ -26,16 +26,16 @@ const (
 	acceptedKey = "accepted/123e4567-e89b-42d3-a456-426614174000"
 )
 
-func acceptanceStore(server *locals3.Server) *s3sdk.AcceptanceStore {
-	provider := credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, "")
-	return s3sdk.NewAcceptanceStore(locals3test.Bucket, locals3test.Region, server.URL(), provider)
+func acceptanceStore(server *s3server.Server) *s3sdk.AcceptanceStore {
+	provider := credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")
+	return s3sdk.NewAcceptanceStore(s3servertest.Bucket, s3servertest.Region, server.URL(), provider)
 }
 
 // TestAcceptanceStore: everything that package acceptance asks of S3, and what the
 // answers mean.
 func TestAcceptanceStore(t *testing.T) {
-	server := locals3test.New(t)
-	client, a := locals3test.Client(server), acceptanceStore(server)
+	server := s3servertest.New(t)
+	client, a := s3servertest.Client(server), acceptanceStore(server)
 	ctx := t.Context()
 	if _, err := a.HeadAccepted(ctx, acceptedKey); !errors.Is(err, acceptance.ErrAbsent) {
 		t.Errorf("head of nothing: %v", err)
@@ -49,7 +49,7 @@ func TestAcceptanceStore(t *testing.T) {
 	const sum = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9" // of "hello world"
 	raw, _ := hex.DecodeString(sum)
 	out, err := client.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: aws.String(uploadKey), Body: strings.NewReader("hello world"),
+		Bucket: aws.String(s3servertest.Bucket), Key: aws.String(uploadKey), Body: strings.NewReader("hello world"),
 		ContentType: aws.String("text/x-test"), ContentDisposition: aws.String("attachment"), CacheControl: aws.String("no-store"),
 		ContentLanguage: aws.String("la"), ContentEncoding: aws.String("identity"), Metadata: map[string]string{"mine": "yes"},
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(raw)),
@@ -94,7 +94,7 @@ func TestAcceptanceStore(t *testing.T) {
 	}
 
 	// Consumed.
-	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: aws.String(acceptedKey)}); err != nil {
+	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: aws.String(acceptedKey)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.HeadAccepted(ctx, acceptedKey); !errors.Is(err, acceptance.ErrConsumed) {
@@ -105,7 +105,7 @@ func TestAcceptanceStore(t *testing.T) {
 	}
 
 	// Gone.
-	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: aws.String(uploadKey), VersionId: &first}); err != nil {
+	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: aws.String(uploadKey), VersionId: &first}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.HeadVersion(ctx, uploadKey, first); !errors.Is(err, acceptance.ErrAbsent) {
@@ -137,16 +137,16 @@ func (b *bus) Announce(_ context.Context, e acceptance.Event) error {
 // TestAcceptanceOverS3: two at once, over a real server, for the same upload and for
 // a late one.
 func TestAcceptanceOverS3(t *testing.T) {
-	server := locals3test.New(t)
-	client, a := locals3test.Client(server), acceptanceStore(server)
+	server := s3servertest.New(t)
+	client, a := s3servertest.Client(server), acceptanceStore(server)
 	first := store(t, client, uploadKey, "first")
 	late := store(t, client, uploadKey, "late")
 	b := &bus{}
-	acceptor := &acceptance.Acceptor{Bucket: locals3test.Bucket, Store: a, Bus: b}
+	acceptor := &acceptance.Acceptor{Bucket: s3servertest.Bucket, Store: a, Bus: b}
 	var work sync.WaitGroup
 	for _, v := range []string{first, late, first} {
 		work.Go(func() {
-			r, err := acceptor.Accept(t.Context(), acceptance.Hint{Bucket: locals3test.Bucket, Key: uploadKey, Version: v})
+			r, err := acceptor.Accept(t.Context(), acceptance.Hint{Bucket: s3servertest.Bucket, Key: uploadKey, Version: v})
 			if err != nil || r.First != first || r.Late != (v == late) {
 				t.Errorf("%s: %+v, %v", v, r, err)
 			}

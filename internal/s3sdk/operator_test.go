@@ -28,15 +28,15 @@ import (
 
 const limit = 10 * time.Second
 
-func ledger(server *locals3.Server) *s3sdk.Ledger {
-	provider := credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, "")
-	return s3sdk.New(locals3test.Bucket, locals3test.Region, server.URL(), provider).Ledger()
+func ledger(server *s3server.Server) *s3sdk.Ledger {
+	provider := credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")
+	return s3sdk.New(s3servertest.Bucket, s3servertest.Region, server.URL(), provider).Ledger()
 }
 
 func store(t testing.TB, client *s3.Client, key, content string) (version string) {
 	t.Helper()
 	out, err := client.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: &key, Body: strings.NewReader(content),
+		Bucket: aws.String(s3servertest.Bucket), Key: &key, Body: strings.NewReader(content),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +45,8 @@ func store(t testing.TB, client *s3.Client, key, content string) (version string
 }
 
 func TestObjects(t *testing.T) {
-	server := locals3test.New(t)
-	client, l := locals3test.Client(server), ledger(server)
+	server := s3servertest.New(t)
+	client, l := s3servertest.Client(server), ledger(server)
 	const key = "uploads/an-object"
 	if _, err := l.HeadObject(t.Context(), limit, key); !errors.Is(err, onetime.ErrAbsent) {
 		t.Errorf("head of nothing: %v", err)
@@ -57,7 +57,7 @@ func TestObjects(t *testing.T) {
 		t.Fatal("the test has its sums wrong")
 	}
 	out, err := client.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: aws.String(key), Body: strings.NewReader("hello world"),
+		Bucket: aws.String(s3servertest.Bucket), Key: aws.String(key), Body: strings.NewReader("hello world"),
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(raw)),
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func TestObjects(t *testing.T) {
 }
 
 func TestDeleteExpired(t *testing.T) {
-	server := locals3test.New(t)
+	server := s3servertest.New(t)
 	l := ledger(server)
 	id := onetime.Fingerprint("/path", "query")
 	first, err := l.Claim(t.Context(), limit, id, onetime.Used, []byte("{}"))
@@ -118,9 +118,9 @@ func TestDeleteExpired(t *testing.T) {
 // TestLedgerFaults: what is no definite answer is a fault, with the status if there
 // was one.
 func TestLedgerFaults(t *testing.T) {
-	var fault atomic.Pointer[locals3.Fault]
-	fault.Store(&locals3.Fault{})
-	server := locals3test.New(t, func(o *locals3.Options) { o.Fault = func(*http.Request) locals3.Fault { return *fault.Load() } })
+	var fault atomic.Pointer[s3server.Fault]
+	fault.Store(&s3server.Fault{})
+	server := s3servertest.New(t, func(o *s3server.Options) { o.Fault = func(*http.Request) s3server.Fault { return *fault.Load() } })
 	l := ledger(server)
 	for op, request := range map[string]func() error{
 		"HeadObject":    func() error { _, err := l.HeadObject(t.Context(), limit, "uploads/x"); return err },
@@ -129,9 +129,9 @@ func TestLedgerFaults(t *testing.T) {
 		"ListEntries":   func() error { _, err := l.ListEntries(t.Context(), limit, onetime.ValidEntries, ""); return err },
 	} {
 		for _, status := range []int{0, 403, 429, 500, 503} {
-			f := locals3.Fault{Kind: locals3.Answer, Status: status}
+			f := s3server.Fault{Kind: s3server.Answer, Status: status}
 			if status == 0 {
-				f.Kind = locals3.Drop
+				f.Kind = s3server.Drop
 			}
 			fault.Store(&f)
 			err := request()
@@ -153,7 +153,7 @@ func TestListOverS3(t *testing.T) {
 			t.Fatalf("ONCEGATE_LIST_ENTRIES=%q: want a positive number", text)
 		}
 	}
-	server := locals3test.New(t)
+	server := s3servertest.New(t)
 	l := ledger(server)
 	now := time.Now().UTC().Truncate(time.Second)
 	want := make([]string, n)

@@ -30,8 +30,8 @@ import (
 )
 
 // patch changes index.mjs of a stack's artifact. What is replaced must be there.
-func patch(pairs ...string) localstack.Option {
-	return func(s *localstack.Setup) {
+func patch(pairs ...string) testbed.Option {
+	return func(s *testbed.Setup) {
 		s.Artifact = func(dir string) error {
 			path := filepath.Join(dir, "index.mjs")
 			data, err := os.ReadFile(path)
@@ -57,7 +57,7 @@ const (
 	gateExport = "export const gate = (event, context) => handle('gate', event, context);"
 )
 
-func gateIs(body string) localstack.Option {
+func gateIs(body string) testbed.Option {
 	return patch(gateExport, "export const gate = async (event, context) => { const request = event.Records[0].cf.request; "+body+" };")
 }
 
@@ -70,13 +70,13 @@ const asPut = `
 	}
 	const result = await handle('gate', as, context);`
 
-func distribution(change func(*localedge.Distribution)) localstack.Option {
-	return func(s *localstack.Setup) { s.Distribution = change }
+func distribution(change func(*cloudfront.Distribution)) testbed.Option {
+	return func(s *testbed.Setup) { s.Distribution = change }
 }
 
 // behaviors changes each behavior.
-func behaviors(change func(*localedge.Behavior)) localstack.Option {
-	return distribution(func(d *localedge.Distribution) {
+func behaviors(change func(*cloudfront.Behavior)) testbed.Option {
+	return distribution(func(d *cloudfront.Distribution) {
 		d.Behaviors = slices.Clone(d.Behaviors)
 		for i := range d.Behaviors {
 			change(&d.Behaviors[i])
@@ -85,8 +85,8 @@ func behaviors(change func(*localedge.Behavior)) localstack.Option {
 }
 
 // notForwarded leaves a header out of the origin request policy.
-func notForwarded(name string) localstack.Option {
-	return behaviors(func(b *localedge.Behavior) {
+func notForwarded(name string) testbed.Option {
+	return behaviors(func(b *cloudfront.Behavior) {
 		b.OriginRequest.Headers = slices.DeleteFunc(slices.Clone(b.OriginRequest.Headers), func(h string) bool { return h == name })
 	})
 }
@@ -95,9 +95,9 @@ func notForwarded(name string) localstack.Option {
 var slots = make(chan struct{}, 3)
 
 // bucketAllows leaves a statement out of the bucket policy.
-func bucketAllows(sid string) localstack.Option {
-	return func(s *localstack.Setup) {
-		s.Template = func(t *localstack.Templates) { localstack.Without(t.BucketPolicy(), sid) }
+func bucketAllows(sid string) testbed.Option {
+	return func(s *testbed.Setup) {
+		s.Template = func(t *testbed.Templates) { testbed.Without(t.BucketPolicy(), sid) }
 	}
 }
 
@@ -105,16 +105,16 @@ func bucketAllows(sid string) localstack.Option {
 func TestBrokenDeployments(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		broken localstack.Option
-		s3     func(*http.Request) locals3.Fault
+		broken testbed.Option
+		s3     func(*http.Request) s3server.Fault
 		failed []string
 	}{
-		{"gate not associated", behaviors(func(b *localedge.Behavior) {
+		{"gate not associated", behaviors(func(b *cloudfront.Behavior) {
 			if b.PathPattern == "*" {
 				b.ViewerRequest = ""
 			}
 		}), nil, []string{"gate"}},
-		{"query not forwarded", behaviors(func(b *localedge.Behavior) { b.OriginRequest.QueryStrings = false }),
+		{"query not forwarded", behaviors(func(b *cloudfront.Behavior) { b.OriginRequest.QueryStrings = false }),
 			nil, []string{"first-put"}},
 		{"content-disposition not forwarded", notForwarded("content-disposition"), nil, []string{"metadata"}},
 		{"content-md5 not forwarded", notForwarded("content-md5"), nil, []string{"md5"}},
@@ -188,11 +188,11 @@ func TestBrokenDeployments(t *testing.T) {
 // claimDelay gives every process of a race the time to look before one has claimed.
 const claimDelay = 300 * time.Millisecond
 
-func slowClaims(r *http.Request) locals3.Fault {
+func slowClaims(r *http.Request) s3server.Fault {
 	if isClaim(r) {
-		return locals3.Fault{Delay: claimDelay}
+		return s3server.Fault{Delay: claimDelay}
 	}
-	return locals3.Fault{}
+	return s3server.Fault{}
 }
 
 func isClaim(r *http.Request) bool {
@@ -201,13 +201,13 @@ func isClaim(r *http.Request) bool {
 
 // warm uploads until two processes of the gate have been at work at the same
 // time: one alone would decide a race in turn.
-func warm(t *testing.T, st *localstack.Stack) {
+func warm(t *testing.T, st *testbed.Stack) {
 	t.Helper()
 	for range 200 {
 		var mu sync.Mutex
 		var last time.Time
 		var overlap bool
-		st.EveryRequest(func(r *http.Request) locals3.Fault {
+		st.EveryRequest(func(r *http.Request) s3server.Fault {
 			if isClaim(r) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -233,8 +233,8 @@ func warm(t *testing.T, st *localstack.Stack) {
 // TestVersioningSuspended: an object that can be replaced without a trace.
 func TestVersioningSuspended(t *testing.T) {
 	st := newStack(t)
-	_, err := locals3test.Client(st.S3).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-		Bucket:                  aws.String(locals3test.Bucket),
+	_, err := s3servertest.Client(st.S3).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket:                  aws.String(s3servertest.Bucket),
 		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusSuspended},
 	})
 	if err != nil {
@@ -248,11 +248,11 @@ func TestVersioningSuspended(t *testing.T) {
 func TestYoungBucket(t *testing.T) {
 	st := newStack(t)
 	var asked atomic.Int32
-	st.EveryRequest(func(r *http.Request) locals3.Fault {
+	st.EveryRequest(func(r *http.Request) s3server.Fault {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/valid/") && asked.Add(1) <= 2 {
-			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusNotFound}
+			return s3server.Fault{Kind: s3server.Answer, Status: http.StatusNotFound}
 		}
-		return locals3.Fault{}
+		return s3server.Fault{}
 	})
 	report := check(t, options(st))
 	for _, l := range report.Lines {
@@ -266,11 +266,11 @@ func TestYoungBucket(t *testing.T) {
 func TestIndexUnavailable(t *testing.T) {
 	st := newStack(t)
 	var asked atomic.Int32
-	st.EveryRequest(func(r *http.Request) locals3.Fault {
+	st.EveryRequest(func(r *http.Request) s3server.Fault {
 		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/expired/") && asked.Add(1) == 1 {
-			return locals3.Fault{Kind: locals3.Answer, Status: http.StatusForbidden}
+			return s3server.Fault{Kind: s3server.Answer, Status: http.StatusForbidden}
 		}
-		return locals3.Fault{}
+		return s3server.Fault{}
 	})
 	report := check(t, options(st))
 	for _, l := range report.Lines {
@@ -304,16 +304,16 @@ func TestWithoutCredentials(t *testing.T) {
 }
 
 func TestWriteOnce(t *testing.T) {
-	writeOnce := func(s *localstack.Setup) { s.Settings["writeOnce"] = true }
+	writeOnce := func(s *testbed.Setup) { s.Settings["writeOnce"] = true }
 	for _, c := range []struct {
 		name   string
-		with   []localstack.Option
+		with   []testbed.Option
 		failed []string
 	}{
-		{"kept", []localstack.Option{writeOnce}, nil},
+		{"kept", []testbed.Option{writeOnce}, nil},
 		{"not built in", nil, []string{"write-once"}},
 		// S3 misses the header that was signed, and says so with all that it has to go by.
-		{"not forwarded", []localstack.Option{writeOnce, notForwarded("if-none-match")}, []string{"first-put", "no-leak"}},
+		{"not forwarded", []testbed.Option{writeOnce, notForwarded("if-none-match")}, []string{"first-put", "no-leak"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			st := newStack(t, c.with...)
@@ -326,22 +326,22 @@ func TestWriteOnce(t *testing.T) {
 
 // TestChecksum: whether the gate's checksum gets as far as S3.
 func TestChecksum(t *testing.T) {
-	summed := func(s *localstack.Setup) { s.Settings["sha256"] = true }
+	summed := func(s *testbed.Setup) { s.Settings["sha256"] = true }
 	for _, c := range []struct {
 		name   string
-		with   []localstack.Option
+		with   []testbed.Option
 		told   bool // that the setting is on
 		result verify.Result
 		failed []string
 	}{
-		{"on", []localstack.Option{summed}, true, verify.OK, nil},
-		{"on, but not known", []localstack.Option{summed}, false, verify.OK, nil},
+		{"on", []testbed.Option{summed}, true, verify.OK, nil},
+		{"on, but not known", []testbed.Option{summed}, false, verify.OK, nil},
 		{"off", nil, false, verify.Skipped, nil},
 		{"not built in", nil, true, verify.Fail, []string{"checksum-forwarding"}},
 		// S3 misses the header that was signed, and says so with all that it has to go by.
-		{"not forwarded", []localstack.Option{summed, notForwarded("x-amz-checksum-sha256")}, true, verify.Fail, []string{"checksum-forwarding", "no-leak"}},
+		{"not forwarded", []testbed.Option{summed, notForwarded("x-amz-checksum-sha256")}, true, verify.Fail, []string{"checksum-forwarding", "no-leak"}},
 		// A gate that forgets about it: S3 stores any body.
-		{"not signed", []localstack.Option{summed, gateIs(`
+		{"not signed", []testbed.Option{summed, gateIs(`
 			const result = await handle('gate', event, context);
 			if (!result.status) delete result.headers['x-amz-checksum-sha256'];
 			return result;`)}, true, verify.Fail, []string{"checksum-forwarding", "no-leak"}},
@@ -363,24 +363,24 @@ func TestChecksum(t *testing.T) {
 
 func TestOrigins(t *testing.T) {
 	const page = "https://app.example.com"
-	allow := func(s *localstack.Setup) { s.Settings["allowedOrigins"] = []string{page} }
-	allowAll := func(s *localstack.Setup) { s.Settings["allowedOrigins"] = []string{"*"} }
+	allow := func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{page} }
+	allowAll := func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{"*"} }
 	for _, c := range []struct {
 		name   string
-		with   []localstack.Option
+		with   []testbed.Option
 		origin string
 		others bool
 		failed []string
 	}{
-		{"allowed", []localstack.Option{allow}, page, false, nil},
-		{"another one", []localstack.Option{allow}, "https://other.example.com", false, []string{"cors"}},
-		{"anybody", []localstack.Option{allowAll}, page, false, []string{"cors"}},
-		{"anybody, as meant", []localstack.Option{allowAll}, page, true, nil},
+		{"allowed", []testbed.Option{allow}, page, false, nil},
+		{"another one", []testbed.Option{allow}, "https://other.example.com", false, []string{"cors"}},
+		{"anybody", []testbed.Option{allowAll}, page, false, []string{"cors"}},
+		{"anybody, as meant", []testbed.Option{allowAll}, page, true, nil},
 		// Neither by CloudFront's policy nor by the bucket's own rules.
-		{"not on what S3 answers", []localstack.Option{allow, behaviors(func(b *localedge.Behavior) {
-			b.ResponseHeaders = localedge.ResponseHeadersPolicy{}
-		}), func(s *localstack.Setup) {
-			s.Template = func(t *localstack.Templates) {
+		{"not on what S3 answers", []testbed.Option{allow, behaviors(func(b *cloudfront.Behavior) {
+			b.ResponseHeaders = cloudfront.ResponseHeadersPolicy{}
+		}), func(s *testbed.Setup) {
+			s.Template = func(t *testbed.Templates) {
 				delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "CorsConfiguration")
 			}
 		}}, page, false, []string{"cors"}},
@@ -419,7 +419,7 @@ func TestHTTPS(t *testing.T) {
 	defer tlsServer.Close()
 	st := newStack(t,
 		patch("process.env[text(...name)]", "{ ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' }[text(...name)]"),
-		behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
+		behaviors(func(b *cloudfront.Behavior) { b.ResponseHeaders = cloudfront.ResponseHeadersPolicy{} }))
 	o := options(st)
 	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),
 		func(client, edge net.Conn) { io.Copy(edge, client) })

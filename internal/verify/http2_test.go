@@ -32,7 +32,7 @@ func TestHTTP2(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			st := newStack(t,
 				patch("process.env[text(...name)]", "{ ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' }[text(...name)]"),
-				behaviors(func(b *localedge.Behavior) { b.ResponseHeaders = localedge.ResponseHeadersPolicy{} }))
+				behaviors(func(b *cloudfront.Behavior) { b.ResponseHeaders = cloudfront.ResponseHeadersPolicy{} }))
 			certified := httptest.NewUnstartedServer(nil)
 			certified.StartTLS() // for its certificate
 			defer certified.Close()

@@ -17,9 +17,9 @@ import (
 )
 
 // withKeys is a stack that asks for API keys, and the options with one of them.
-func withKeys(t *testing.T, settings map[string]any, more ...localstack.Option) verify.Options {
+func withKeys(t *testing.T, settings map[string]any, more ...testbed.Option) verify.Options {
 	t.Helper()
-	st := newStack(t, append(more, func(s *localstack.Setup) {
+	st := newStack(t, append(more, func(s *testbed.Setup) {
 		for name, value := range settings {
 			s.Settings[name] = value
 		}
@@ -36,8 +36,8 @@ func withKeys(t *testing.T, settings map[string]any, more ...localstack.Option) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := s3index.New(s3sdk.New(locals3test.Bucket, locals3test.Region, st.S3.URL(),
-		credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, "")))
+	index := s3index.New(s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
+		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")))
 	if err := index.CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
 		t.Fatal(err)
 	}
@@ -65,16 +65,16 @@ func TestOwnerAPI(t *testing.T) {
 	on, off := true, false
 	keys := map[string]any{"auth": "api-key"}
 	owners := map[string]any{"auth": "api-key", "ownerApi": true}
-	without := func(sid string) localstack.Option {
-		return func(s *localstack.Setup) {
-			s.Template = func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Mint"), sid) }
+	without := func(sid string) testbed.Option {
+		return func(s *testbed.Setup) {
+			s.Template = func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Mint"), sid) }
 		}
 	}
 	for _, c := range []struct {
 		name     string
 		settings map[string]any
 		known    *bool
-		broken   []localstack.Option
+		broken   []testbed.Option
 		failed   []string
 		observed string
 	}{
@@ -83,8 +83,8 @@ func TestOwnerAPI(t *testing.T) {
 		{"on, and the settings are not known", owners, nil, nil, nil, "it is on"},
 		{"off, and meant to be on", keys, &on, nil, []string{"owner"}, ""},
 		{"on, and meant to be off", owners, &off, nil, []string{"owner"}, ""},
-		{"the mint may not revoke", owners, &on, []localstack.Option{without("RevokeURLs")}, []string{"owner"}, "it is on"},
-		{"the mint may not read", owners, &on, []localstack.Option{without("ReadURLs")}, []string{"owner"}, "503 index-unavailable, repeated; it is on"},
+		{"the mint may not revoke", owners, &on, []testbed.Option{without("RevokeURLs")}, []string{"owner"}, "it is on"},
+		{"the mint may not read", owners, &on, []testbed.Option{without("ReadURLs")}, []string{"owner"}, "503 index-unavailable, repeated; it is on"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

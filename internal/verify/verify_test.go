@@ -21,18 +21,18 @@ import (
 
 // newStack gives functions more time than they have at the real edge: these tests
 // are about what the suite sees, and may run on a busy machine.
-func newStack(t *testing.T, options ...localstack.Option) *localstack.Stack {
+func newStack(t *testing.T, options ...testbed.Option) *testbed.Stack {
 	t.Helper()
-	patience := func(s *localstack.Setup) { s.Settings["timeout"] = 30 }
-	return localstack.New(t, append([]localstack.Option{patience}, options...)...)
+	patience := func(s *testbed.Setup) { s.Settings["timeout"] = 30 }
+	return testbed.New(t, append([]testbed.Option{patience}, options...)...)
 }
 
 // options verifies a stack with all there is to know about it.
-func options(st *localstack.Stack) verify.Options {
+func options(st *testbed.Stack) verify.Options {
 	return verify.Options{
 		URL:    st.Edge.URL(),
-		Bucket: locals3test.Bucket, Region: locals3test.Region, Endpoint: st.S3.URL(),
-		Credentials: credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, ""),
+		Bucket: s3servertest.Bucket, Region: s3servertest.Region, Endpoint: st.S3.URL(),
+		Credentials: credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, ""),
 		LargeBytes:  4 << 20,
 		EarlyBytes:  16 << 20,
 	}
@@ -68,7 +68,7 @@ func check(t *testing.T, o verify.Options, wantFailed ...string) verify.Report {
 
 // TestGoodDeployment keeps every promise, and the run leaves what it says it leaves.
 func TestGoodDeployment(t *testing.T) {
-	for name, with := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+	for name, with := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(name, func(t *testing.T) {
 			st := newStack(t, with...)
 			o := options(st)
@@ -78,7 +78,7 @@ func TestGoodDeployment(t *testing.T) {
 			if told != len(report.Lines) {
 				t.Errorf("told of %d lines, reported %d", told, len(report.Lines))
 			}
-			out, err := locals3test.Client(st.S3).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket)})
+			out, err := s3servertest.Client(st.S3).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(s3servertest.Bucket)})
 			if err != nil {
 				t.Fatal(err)
 			}

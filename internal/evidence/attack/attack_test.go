@@ -47,11 +47,11 @@ type attempt struct {
 
 // target is a URL that is good for one upload, and what of it an attempt may use.
 type target struct {
-	localstack.Minted
+	testbed.Minted
 	query string
 }
 
-func aim(m localstack.Minted) target {
+func aim(m testbed.Minted) target {
 	_, query, _ := strings.Cut(m.URL, "?")
 	return target{m, query}
 }
@@ -82,7 +82,7 @@ const good = "@path?@query"
 
 // field is what attempts are made on.
 type field struct {
-	*localstack.Stack
+	*testbed.Stack
 	edge, s3 string // host:port
 	gateless bool   // no URL is good for anything
 
@@ -97,18 +97,18 @@ type asked struct {
 	header     http.Header
 }
 
-func newField(t *testing.T, options ...localstack.Option) *field {
-	st := localstack.New(t, options...)
+func newField(t *testing.T, options ...testbed.Option) *field {
+	st := testbed.New(t, options...)
 	f := &field{Stack: st, edge: strings.TrimPrefix(st.Edge.URL(), "http://"), s3: strings.TrimPrefix(st.S3.URL(), "http://"), uploads: make(chan struct{}, 1000)}
-	st.EveryRequest(func(r *http.Request) locals3.Fault {
+	st.EveryRequest(func(r *http.Request) s3server.Fault {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		request := asked{locals3.Call(r), r.Host, r.Header.Clone()}
+		request := asked{s3server.Call(r), r.Host, r.Header.Clone()}
 		f.seen = append(f.seen, request)
 		if request.call == "PUT uploads/" {
 			f.uploads <- struct{}{}
 		}
-		return locals3.Fault{}
+		return s3server.Fault{}
 	})
 	return f
 }
@@ -127,9 +127,9 @@ func (f *field) fill(a attempt, m target) string {
 	host, prefix := f.edge, ""
 	switch a.at {
 	case bucket:
-		host = locals3test.Host
+		host = s3servertest.Host
 	case path:
-		host, prefix = f.s3, "/"+locals3test.Bucket
+		host, prefix = f.s3, "/"+s3servertest.Bucket
 	}
 	signature := m.query[strings.LastIndex(m.query, "=")+1:]
 	return strings.NewReplacer("@host", host, "@path", prefix+"/"+m.Key, "@prefix", prefix, "@uuid", m.Name, "@UUID", strings.ToUpper(m.Name),
@@ -271,8 +271,8 @@ func (f *field) all(t *testing.T, attempts []attempt) {
 // oncegate puts them, and none holds what an attempt has sent.
 func (f *field) untouched(t *testing.T) {
 	t.Helper()
-	client := locals3test.Client(f.S3)
-	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket)})
+	client := s3servertest.Client(f.S3)
+	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{Bucket: aws.String(s3servertest.Bucket)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -286,7 +286,7 @@ func (f *field) untouched(t *testing.T) {
 			if !known.MatchString(key) {
 				t.Errorf("there is an object %q", key)
 			}
-			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(locals3test.Bucket), Key: v.Key, VersionId: v.VersionId})
+			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: v.Key, VersionId: v.VersionId})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -300,7 +300,7 @@ func (f *field) untouched(t *testing.T) {
 			}
 		}
 	}
-	uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(locals3test.Bucket)})
+	uploads, err := client.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(s3servertest.Bucket)})
 	if err != nil {
 		t.Fatal(err)
 	}

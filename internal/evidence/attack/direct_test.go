@@ -20,10 +20,10 @@ import (
 func TestAtS3(t *testing.T) {
 	for name, at := range map[string]place{"bucket": bucket, "path": path, "open": open} {
 		t.Run(name, func(t *testing.T) {
-			var options []localstack.Option
+			var options []testbed.Option
 			if at == open {
-				options = append(options, func(s *localstack.Setup) {
-					s.Template = func(t *localstack.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }
+				options = append(options, func(s *testbed.Setup) {
+					s.Template = func(t *testbed.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }
 				})
 			}
 			f := newField(t, options...)
@@ -102,7 +102,7 @@ func atS3(at place) []attempt {
 // presign signs a fixed path as mint does, with a secret of choice. It is not the
 // path that is put: the access key is looked at before the signature.
 func presign(at place, secret string) string {
-	host, date := locals3test.Host, time.Now().UTC().Format("20060102T150405Z")
+	host, date := s3servertest.Host, time.Now().UTC().Format("20060102T150405Z")
 	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=oncegate%2F" + date[:8] + "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=" + date +
 		"&X-Amz-Expires=900&X-Amz-SignedHeaders=host&x-id=PutObject"
 	canonical := fmt.Sprintf("PUT\n/uploads/x\n%s\nhost:%s\n\nhost\nUNSIGNED-PAYLOAD", query, host)
@@ -153,7 +153,7 @@ func TestReads(t *testing.T) {
 // TestOtherDeployments: a URL is good where it was minted, for as long as it says.
 func TestOtherDeployments(t *testing.T) {
 	here := newField(t)
-	short := newField(t, func(s *localstack.Setup) { s.Settings["expires"] = 1 })
+	short := newField(t, func(s *testbed.Setup) { s.Settings["expires"] = 1 })
 	const why = "a URL is good for the deployment that has made it"
 	foreign := func(name string, from *field, want string) attempt {
 		return attempt{name, why, edge, put(strings.TrimPrefix(from.Mint(t).URL, from.Edge.URL())), want}

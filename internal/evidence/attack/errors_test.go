@@ -21,7 +21,7 @@ import (
 // TestErrorBodies provokes what a viewer can provoke S3 to say behind the gate, and
 // looks for a signature in it. The URL is spent then, and nothing is stored.
 func TestErrorBodies(t *testing.T) {
-	everything := func(s *localstack.Setup) { s.Settings["sha256"], s.Settings["writeOnce"] = true, true }
+	everything := func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["writeOnce"] = true, true }
 	f := newField(t, everything)
 	wrongMD5 := md5.Sum([]byte("something else"))
 	mint := func(t *testing.T, options string) target {
@@ -29,7 +29,7 @@ func TestErrorBodies(t *testing.T) {
 		if a.Status != http.StatusOK {
 			t.Fatal(a)
 		}
-		return aim(localstack.ParseMinted(t, a.Body))
+		return aim(testbed.ParseMinted(t, a.Body))
 	}
 	for _, c := range []struct {
 		name, options, wire, want string
@@ -38,7 +38,7 @@ func TestErrorBodies(t *testing.T) {
 		{"wrong Content-MD5", "", put(good, "Content-MD5: "+base64.StdEncoding.EncodeToString(wrongMD5[:])), "400 BadDigest", nil},
 		{"wrong sha256", "?sha256=" + strings.Repeat("ab", 32), put(good), "400 BadDigest", nil},
 		{"an object that is there already", "", put(good), "412 PreconditionFailed", func(t *testing.T, m target) {
-			_, err := locals3test.Client(f.S3).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &m.Key, Body: strings.NewReader("the owner's")})
+			_, err := s3servertest.Client(f.S3).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &m.Key, Body: strings.NewReader("the owner's")})
 			if err != nil {
 				t.Fatal(err)
 			}

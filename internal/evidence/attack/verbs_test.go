@@ -127,7 +127,7 @@ var forwarded = map[string]bool{
 // plain holds an upload's request to S3 to what the edge makes.
 func (f *field) plain(t *testing.T, r asked) {
 	t.Helper()
-	if r.host != locals3test.Host {
+	if r.host != s3servertest.Host {
 		t.Errorf("S3 was asked as %q", r.host)
 	}
 	for name, values := range r.header {
@@ -143,7 +143,7 @@ func (f *field) plain(t *testing.T, r asked) {
 // ordinary holds the stored object to what an upload without more ado makes.
 func (f *field) ordinary(t *testing.T, key, body string) {
 	t.Helper()
-	client, ctx, in := locals3test.Client(f.S3), t.Context(), aws.String(locals3test.Bucket)
+	client, ctx, in := s3servertest.Client(f.S3), t.Context(), aws.String(s3servertest.Bucket)
 	out, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: in, Key: &key})
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func (f *field) ordinary(t *testing.T, key, body string) {
 	if got := f.Stored(t, key); got != body {
 		t.Errorf("stored %q, want %q", got, body)
 	}
-	anonymous, err := http.Get(f.S3.URL() + "/" + locals3test.Bucket + "/" + key)
+	anonymous, err := http.Get(f.S3.URL() + "/" + s3servertest.Bucket + "/" + key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ import (
 
 // acceptingStack is the whole chain with the real bootstrap of acceptance.
 type acceptingStack struct {
-	*localstack.Stack
+	*testbed.Stack
 	s3 *s3.Client
 
 	mu     sync.Mutex
@@ -39,10 +39,10 @@ type acceptingStack struct {
 
 const acceptFunction, acceptQueue, acceptDead = "oncegate-accept", "oncegate-accept", "oncegate-accept-dead"
 
-func newAccepting(t *testing.T, options ...localstack.Option) *acceptingStack {
+func newAccepting(t *testing.T, options ...testbed.Option) *acceptingStack {
 	t.Helper()
 	a := &acceptingStack{delays: map[string]func() []time.Duration{}}
-	a.Stack = localstack.New(t, append([]localstack.Option{localstack.Accepting, func(s *localstack.Setup) {
+	a.Stack = testbed.New(t, append([]testbed.Option{testbed.Accepting, func(s *testbed.Setup) {
 		s.Jobs.Visibility = 5 * time.Second
 		s.Jobs.Deliver = func(key string) []time.Duration {
 			a.mu.Lock()
@@ -53,7 +53,7 @@ func newAccepting(t *testing.T, options ...localstack.Option) *acceptingStack {
 			return []time.Duration{0}
 		}
 	}}, options...)...)
-	a.s3 = locals3test.Client(a.S3)
+	a.s3 = s3servertest.Client(a.S3)
 	return a
 }
 
@@ -77,7 +77,7 @@ func newUploadKey() string { return "uploads/" + uuid.NewString() }
 func (a *acceptingStack) store(t *testing.T, key, content string) (version string) {
 	t.Helper()
 	out, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: &key, Body: strings.NewReader(content), Metadata: map[string]string{"of": content}, ContentType: aws.String("text/x-" + content),
+		Bucket: aws.String(s3servertest.Bucket), Key: &key, Body: strings.NewReader(content), Metadata: map[string]string{"of": content}, ContentType: aws.String("text/x-" + content),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func (a *acceptingStack) events(t *testing.T, key string) (all []acceptance.Even
 // tagged tells whether everything is done for this version.
 func (a *acceptingStack) tagged(t *testing.T, key, version string) bool {
 	t.Helper()
-	out, err := a.s3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(locals3test.Bucket), Key: &key, VersionId: &version})
+	out, err := a.s3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(s3servertest.Bucket), Key: &key, VersionId: &version})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func (a *acceptingStack) settle(t *testing.T) {
 func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...string) {
 	t.Helper()
 	to := "accepted/" + strings.TrimPrefix(key, "uploads/")
-	out, err := a.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket), Prefix: &to})
+	out, err := a.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(s3servertest.Bucket), Prefix: &to})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...
 		t.Errorf("%s has %d versions and %d delete markers", to, len(out.Versions), len(out.DeleteMarkers))
 	}
 	for _, v := range out.Versions {
-		head, err := a.s3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &to, VersionId: v.VersionId})
+		head, err := a.s3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &to, VersionId: v.VersionId})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...
 		t.Errorf("%s was not announced", key)
 	}
 	for _, e := range events {
-		if e.Version != first || e.Accepted != to || e.Size != int64(len(content)) || e.Bucket != locals3test.Bucket || e.At.IsZero() {
+		if e.Version != first || e.Accepted != to || e.Size != int64(len(content)) || e.Bucket != s3servertest.Bucket || e.At.IsZero() {
 			t.Errorf("announced %+v, want version %s", e, first)
 		}
 	}
@@ -177,12 +177,12 @@ var now = []time.Duration{0}
 func TestAcceptance(t *testing.T) {
 	a := newAccepting(t)
 	t.Run("one upload with a URL", func(t *testing.T) {
-		m := localstack.ParseMinted(t, a.Do(t, http.MethodGet, a.Edge.URL()+"/url?label=a+label&name=photo.jpg", nil, nil).Body)
+		m := testbed.ParseMinted(t, a.Do(t, http.MethodGet, a.Edge.URL()+"/url?label=a+label&name=photo.jpg", nil, nil).Body)
 		if r := a.Do(t, http.MethodPut, m.URL, http.Header{"Content-Type": {"image/jpeg"}}, strings.NewReader("content")); r.Status != http.StatusOK {
 			t.Fatal(r)
 		}
 		a.settle(t)
-		versions, err := a.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(locals3test.Bucket), Prefix: &m.Key})
+		versions, err := a.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(s3servertest.Bucket), Prefix: &m.Key})
 		if err != nil || len(versions.Versions) != 1 {
 			t.Fatalf("%v, %v", versions, err)
 		}
@@ -198,10 +198,10 @@ func TestAcceptance(t *testing.T) {
 		}
 		// Nobody but acceptance puts anything there, the operator included; he may
 		// delete it.
-		if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &to, Body: strings.NewReader("forged")}); err == nil {
+		if _, err := a.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &to, Body: strings.NewReader("forged")}); err == nil {
 			t.Error("somebody else has accepted")
 		}
-		if _, err := a.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &to}); err != nil {
+		if _, err := a.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &to}); err != nil {
 			t.Errorf("consume: %v", err)
 		}
 		// Consumed is decided as well: the event once more makes nothing again.
@@ -262,14 +262,14 @@ func TestAcceptance(t *testing.T) {
 	})
 	t.Run("a crash after the copy", func(t *testing.T) {
 		var crashes atomic.Int32
-		a.Services.SetIntercept(func(target string) localapi.Fault {
+		a.Services.SetIntercept(func(target string) api.Fault {
 			if target != "AWSEvents.PutEvents" || crashes.Add(1) > 1 {
-				return localapi.Fault{}
+				return api.Fault{}
 			}
 			for _, pid := range a.Lambda.Functions[acceptFunction].PIDs() {
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
-			return localapi.Fault{Lose: true}
+			return api.Fault{Lose: true}
 		})
 		defer a.Services.SetIntercept(nil)
 		key := newUploadKey()
@@ -282,14 +282,14 @@ func TestAcceptance(t *testing.T) {
 	})
 	t.Run("answers that get lost", func(t *testing.T) {
 		var lost atomic.Int32
-		a.Services.SetIntercept(func(string) localapi.Fault { return localapi.Fault{Lose: lost.Add(1) <= 6, Applied: true} })
+		a.Services.SetIntercept(func(string) api.Fault { return api.Fault{Lose: lost.Add(1) <= 6, Applied: true} })
 		defer a.Services.SetIntercept(nil)
 		key := newUploadKey()
-		a.FaultOn(strings.TrimPrefix(key, "uploads/"), func(r *http.Request) locals3.Fault {
+		a.FaultOn(strings.TrimPrefix(key, "uploads/"), func(r *http.Request) s3server.Fault {
 			if r.Header.Get("X-Amz-Copy-Source") != "" && lost.Load() == 0 {
-				return locals3.Fault{Kind: locals3.Drop, Apply: true}
+				return s3server.Fault{Kind: s3server.Drop, Apply: true}
 			}
-			return locals3.Fault{}
+			return s3server.Fault{}
 		})
 		first := a.store(t, key, "first")
 		for end := time.Now().Add(20 * time.Second); lost.Load() == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -308,7 +308,7 @@ func TestAcceptance(t *testing.T) {
 // TestAcceptancePoison: what can never be followed ends among the dead messages, and
 // holds up nothing else.
 func TestAcceptancePoison(t *testing.T) {
-	a := newAccepting(t, func(s *localstack.Setup) { s.Jobs.Visibility = time.Second })
+	a := newAccepting(t, func(s *testbed.Setup) { s.Jobs.Visibility = time.Second })
 	a.Queues[acceptQueue].Send("garbage")
 	foreign := a.store(t, "uploads/no-uuid", "content")
 	key := newUploadKey()
@@ -337,7 +337,7 @@ func TestRaceAcceptance(t *testing.T) {
 			t.Fatalf("ONCEGATE_ACCEPT_ROUNDS=%q: want a positive number", text)
 		}
 	}
-	a := newAccepting(t, func(s *localstack.Setup) { s.Jobs.Visibility = 20 * time.Second })
+	a := newAccepting(t, func(s *testbed.Setup) { s.Jobs.Visibility = 20 * time.Second })
 	type upload struct {
 		key      string
 		versions []string

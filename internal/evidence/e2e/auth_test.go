@@ -22,18 +22,18 @@ import (
 )
 
 // apiKeys is a stack that asks for keys.
-func apiKeys(s *localstack.Setup) { s.Settings["auth"] = config.AuthAPIKey }
+func apiKeys(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey }
 
-func oneWorker(s *localstack.Setup) { s.Edge.MaxWorkers = 1 }
+func oneWorker(s *testbed.Setup) { s.Edge.MaxWorkers = 1 }
 
 // operatorIndex is the index as the command line has it.
-func operatorIndex(st *localstack.Stack) *s3index.Index {
-	return s3index.New(s3sdk.New(locals3test.Bucket, locals3test.Region, st.S3.URL(),
-		credentials.NewStaticCredentialsProvider(locals3test.AccessKey, locals3test.SecretKey, "")))
+func operatorIndex(st *testbed.Stack) *s3index.Index {
+	return s3index.New(s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
+		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")))
 }
 
 // newKey makes a key, which must not show anywhere.
-func newKey(t *testing.T, st *localstack.Stack) (string, apikey.ID) {
+func newKey(t *testing.T, st *testbed.Stack) (string, apikey.ID) {
 	t.Helper()
 	key, err := apikey.New(rand.Reader)
 	if err != nil {
@@ -47,7 +47,7 @@ func newKey(t *testing.T, st *localstack.Stack) (string, apikey.ID) {
 	return key, id
 }
 
-func storeKey(t *testing.T, st *localstack.Stack, id apikey.ID, label string) apikey.Record {
+func storeKey(t *testing.T, st *testbed.Stack, id apikey.ID, label string) apikey.Record {
 	t.Helper()
 	record, err := apikey.NewRecord(label, time.Now())
 	if err != nil {
@@ -59,7 +59,7 @@ func storeKey(t *testing.T, st *localstack.Stack, id apikey.ID, label string) ap
 	return record
 }
 
-func mintWith(t *testing.T, st *localstack.Stack, header http.Header) localstack.Answer {
+func mintWith(t *testing.T, st *testbed.Stack, header http.Header) testbed.Answer {
 	t.Helper()
 	return st.Do(t, http.MethodGet, st.Edge.URL()+"/url", header, nil)
 }
@@ -67,7 +67,7 @@ func mintWith(t *testing.T, st *localstack.Stack, header http.Header) localstack
 func withKey(keys ...string) http.Header { return http.Header{"X-Api-Key": keys} }
 
 // wantRefused holds an answer to a status, its reason and that there is no URL in it.
-func wantRefused(t *testing.T, a localstack.Answer, status int, reason onetime.Reason) {
+func wantRefused(t *testing.T, a testbed.Answer, status int, reason onetime.Reason) {
 	t.Helper()
 	if a.Status != status || a.Reason() != string(reason) || strings.Contains(a.Body, "X-Amz") {
 		t.Errorf("got %v, want %d %s", a, status, reason)
@@ -78,12 +78,12 @@ func wantRefused(t *testing.T, a localstack.Answer, status int, reason onetime.R
 }
 
 // wantBy holds the entry of a URL to who minted it.
-func wantBy(t *testing.T, st *localstack.Stack, a localstack.Answer, by string) localstack.Minted {
+func wantBy(t *testing.T, st *testbed.Stack, a testbed.Answer, by string) testbed.Minted {
 	t.Helper()
 	if a.Status != http.StatusOK {
 		t.Fatalf("got %v, want a URL", a)
 	}
-	m := localstack.ParseMinted(t, a.Body)
+	m := testbed.ParseMinted(t, a.Body)
 	entry, err := onetime.ParseValidEntry([]byte(st.Stored(t, m.ID.ValidKey())))
 	if err != nil || entry.By != by {
 		t.Errorf("minted by %q (%v), want %q", entry.By, err, by)
@@ -93,7 +93,7 @@ func wantBy(t *testing.T, st *localstack.Stack, a localstack.Answer, by string) 
 
 // TestAPIKey: who may mint with keys, under the roles of the template.
 func TestAPIKey(t *testing.T) {
-	st := localstack.New(t, apiKeys)
+	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
 	storeKey(t, st, id, "photo app")
 	unknown, _ := newKey(t, st)
@@ -124,15 +124,15 @@ func TestAPIKey(t *testing.T) {
 
 // TestAPIKeyFaults: what S3 does not say clearly never mints.
 func TestAPIKeyFaults(t *testing.T) {
-	st := localstack.New(t, apiKeys)
+	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
 	storeKey(t, st, id, "a")
-	for _, bad := range []locals3.Fault{
-		{Kind: locals3.Answer, Status: 403}, {Kind: locals3.Answer, Status: 500}, {Kind: locals3.Answer, Status: 503},
-		{Kind: locals3.Answer, Status: 200}, {Kind: locals3.Truncate, Body: "{"}, {Kind: locals3.Drop}, {Kind: locals3.Hang},
+	for _, bad := range []s3server.Fault{
+		{Kind: s3server.Answer, Status: 403}, {Kind: s3server.Answer, Status: 500}, {Kind: s3server.Answer, Status: 503},
+		{Kind: s3server.Answer, Status: 200}, {Kind: s3server.Truncate, Body: "{"}, {Kind: s3server.Drop}, {Kind: s3server.Hang},
 	} {
 		t.Run(fmt.Sprintf("%v %d", bad.Kind, bad.Status), func(t *testing.T) {
-			st.FaultOn(string(id), func(*http.Request) locals3.Fault { return bad })
+			st.FaultOn(string(id), func(*http.Request) s3server.Fault { return bad })
 			wantRefused(t, mintWith(t, st, withKey(key)), 503, onetime.IndexUnavailable)
 		})
 	}
@@ -140,8 +140,8 @@ func TestAPIKeyFaults(t *testing.T) {
 	wantBy(t, st, mintWith(t, st, withKey(key)), "a")
 
 	t.Run("without s3:ListBucket", func(t *testing.T) {
-		st := localstack.New(t, apiKeys, func(s *localstack.Setup) {
-			s.Template = func(both *localstack.Templates) { localstack.Without(both.RolePolicy("Mint"), "TellAbsent") }
+		st := testbed.New(t, apiKeys, func(s *testbed.Setup) {
+			s.Template = func(both *testbed.Templates) { testbed.Without(both.RolePolicy("Mint"), "TellAbsent") }
 		})
 		unknown, _ := newKey(t, st)
 		wantRefused(t, mintWith(t, st, withKey(unknown)), 503, onetime.IndexUnavailable)
@@ -155,13 +155,13 @@ func TestRevokedKeyStops(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for the documented time, " + apikey.KnownLife.String())
 	}
-	st := localstack.New(t, apiKeys)
+	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
 	record := storeKey(t, st, id, "a")
 	// burst asks with as many containers as there may be, and counts who mints.
 	burst := func() (minted int) {
 		var done sync.WaitGroup
-		answers := make([]localstack.Answer, 8)
+		answers := make([]testbed.Answer, 8)
 		for i := range answers {
 			done.Go(func() { answers[i] = mintWith(t, st, withKey(key)) })
 		}
@@ -200,8 +200,8 @@ func TestRevokedKeyStops(t *testing.T) {
 }
 
 // jwks is the settings of a stack that asks for tokens, with the keys at url.
-func jwks(url string) localstack.Option {
-	return func(s *localstack.Setup) {
+func jwks(url string) testbed.Option {
+	return func(s *testbed.Setup) {
 		s.Settings["auth"] = map[string]any{"jwt": map[string]any{"issuer": "https://issuer.example", "audience": "uploads", "jwks": url}}
 	}
 }
@@ -211,7 +211,7 @@ func withToken(token string) http.Header { return http.Header{"Authorization": {
 // TestJWT: who may mint with tokens, and how often the issuer is asked.
 func TestJWT(t *testing.T) {
 	issuer := newIssuer(t)
-	st := localstack.New(t, jwks(issuer.URL+"/keys"), oneWorker)
+	st := testbed.New(t, jwks(issuer.URL+"/keys"), oneWorker)
 	issuer.secret = st.Secret
 
 	for name, token := range map[string]string{"RS256": issuer.rs256(t, nil), "ES256": issuer.es256(t), "EdDSA": issuer.eddsa(t)} {
@@ -269,7 +269,7 @@ func TestKeysOutOfReach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			site := newSite(t, answer)
-			st := localstack.New(t, jwks(site+"/keys"), oneWorker)
+			st := testbed.New(t, jwks(site+"/keys"), oneWorker)
 			began := time.Now()
 			wantRefused(t, mintWith(t, st, withToken(elsewhere.rs256(t, nil))), 503, onetime.KeysUnavailable)
 			if took := time.Since(began); took > 10*time.Second {
@@ -293,7 +293,7 @@ func TestTokensAreTheMintsBusiness(t *testing.T) {
 		"the gate's build": func(dir string) error { return copyFile(dir+"/oncegate.wasm", dir+"/oncegate-jwt.wasm") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := localstack.New(t, jwks(issuer.URL+"/keys"), func(s *localstack.Setup) { s.Artifact = spoil })
+			st := testbed.New(t, jwks(issuer.URL+"/keys"), func(s *testbed.Setup) { s.Artifact = spoil })
 			a := st.Do(t, http.MethodPut, st.Edge.URL()+"/uploads/x", nil, strings.NewReader("x"))
 			if a.Status != http.StatusForbidden || a.Reason() != "path" {
 				t.Errorf("the gate: %v, want 403 path", a)

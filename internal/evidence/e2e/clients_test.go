@@ -131,7 +131,7 @@ func inChromium(t *testing.T, into any, input any, page, function string) {
 	if _, err := os.Stat(browser); err != nil {
 		t.Skipf("skipped: no browser to run fetch in (%v); CHROMIUM names one", err)
 	}
-	node, err := localedge.FindNode(root, localedge.Node22)
+	node, err := cloudfront.FindNode(root, cloudfront.Node22)
 	if err != nil {
 		t.Fatal(err)
 	}

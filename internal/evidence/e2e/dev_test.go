@@ -26,7 +26,7 @@ import (
 func TestBigBodyInFlatMemory(t *testing.T) {
 	const limit = 32 << 10 // kB of growth; the body is 1048576 kB, or a multiple
 	size := bigBody(t)
-	dev := startDev(t, localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil), t.TempDir())
+	dev := startDev(t, testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil), t.TempDir())
 	t.Cleanup(func() {
 		if err := dev.stop(); err != nil {
 			t.Errorf("oncegate dev ended with %v", err)

@@ -16,20 +16,20 @@ import (
 // after ("applied, answer lost").
 type badAnswer struct {
 	name  string
-	fault locals3.Fault
+	fault s3server.Fault
 }
 
 func badAnswers() []badAnswer {
 	var all []badAnswer
 	for _, status := range []int{403, 404, 409, 412, 429, 500, 503} {
-		all = append(all, badAnswer{fmt.Sprint(status), locals3.Fault{Kind: locals3.Answer, Status: status}})
+		all = append(all, badAnswer{fmt.Sprint(status), s3server.Fault{Kind: s3server.Answer, Status: status}})
 	}
 	return append(all,
-		badAnswer{"dropped", locals3.Fault{Kind: locals3.Drop}},
-		badAnswer{"silence", locals3.Fault{Kind: locals3.Hang}},
-		badAnswer{"cut short", locals3.Fault{Kind: locals3.Truncate, Body: `{"version":1`}},
-		badAnswer{"garbage", locals3.Fault{Kind: locals3.Answer, Status: 500, Body: "\x00\xff<not><xml>"}},
-		badAnswer{"another's page", locals3.Fault{Kind: locals3.Answer, Status: 511, Body: "<html>log in first</html>"}},
+		badAnswer{"dropped", s3server.Fault{Kind: s3server.Drop}},
+		badAnswer{"silence", s3server.Fault{Kind: s3server.Hang}},
+		badAnswer{"cut short", s3server.Fault{Kind: s3server.Truncate, Body: `{"version":1`}},
+		badAnswer{"garbage", s3server.Fault{Kind: s3server.Answer, Status: 500, Body: "\x00\xff<not><xml>"}},
+		badAnswer{"another's page", s3server.Fault{Kind: s3server.Answer, Status: 511, Body: "<html>log in first</html>"}},
 	)
 }
 
@@ -51,9 +51,9 @@ var gateRequests = map[string]func(r *http.Request) bool{
 // TestGateFaults makes each request of the gate fail in each way, once or always,
 // and looks at what was let through and what was burned.
 func TestGateFaults(t *testing.T) {
-	for mode, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+	for mode, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(mode, func(t *testing.T) {
-			st := localstack.New(t, options...)
+			st := testbed.New(t, options...)
 			t.Run("cases", func(t *testing.T) { // so that the stack outlives its parallel cases
 				for request, matches := range gateRequests {
 					if request == "LIST expired" && mode != "listed" {
@@ -78,22 +78,22 @@ func TestGateFaults(t *testing.T) {
 	}
 }
 
-func gateFault(t *testing.T, st *localstack.Stack, request string, matches func(*http.Request) bool, f locals3.Fault, always bool) {
+func gateFault(t *testing.T, st *testbed.Stack, request string, matches func(*http.Request) bool, f s3server.Fault, always bool) {
 	m := st.Mint(t)
 	var played, claims atomic.Int32
-	st.FaultOn(string(m.ID), func(r *http.Request) locals3.Fault {
+	st.FaultOn(string(m.ID), func(r *http.Request) s3server.Fault {
 		if gateRequests["PUT expired"](r) {
 			// A claim is only read back after its answer got lost, so for that
 			// request the first claim's answer is lost as well.
 			if n := claims.Add(1); request == "GET expired" && n == 1 {
-				return locals3.Fault{Kind: locals3.Drop, Apply: true}
+				return s3server.Fault{Kind: s3server.Drop, Apply: true}
 			}
 		}
 		if matches(r) && (always || played.Load() == 0) {
 			played.Add(1)
 			return f
 		}
-		return locals3.Fault{}
+		return s3server.Fault{}
 	})
 	first := st.Put(t, m, "first")
 	st.FaultOn(string(m.ID), nil)
@@ -133,7 +133,7 @@ func gateFault(t *testing.T, st *localstack.Stack, request string, matches func(
 	second := st.Put(t, m, "second")
 	third := st.Put(t, m, "third")
 	passed := 0
-	for _, a := range []localstack.Answer{first, second, third} {
+	for _, a := range []testbed.Answer{first, second, third} {
 		if a.Status == http.StatusOK {
 			passed++
 		}
@@ -152,7 +152,7 @@ func gateFault(t *testing.T, st *localstack.Stack, request string, matches func(
 
 // TestMintFaults: a URL is handed out only when it is registered for certain.
 func TestMintFaults(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	for _, bad := range badAnswers() {
 		for _, applied := range []bool{false, true} {
 			for _, always := range []bool{false, true} {
@@ -160,12 +160,12 @@ func TestMintFaults(t *testing.T) {
 					f := bad.fault
 					f.Apply = applied
 					played := 0
-					st.EveryRequest(func(r *http.Request) locals3.Fault {
+					st.EveryRequest(func(r *http.Request) s3server.Fault {
 						if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/valid/") && (always || played == 0) {
 							played++
 							return f
 						}
-						return locals3.Fault{}
+						return s3server.Fault{}
 					})
 					a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url", nil, nil)
 					st.EveryRequest(nil)
@@ -181,7 +181,7 @@ func TestMintFaults(t *testing.T) {
 					if always {
 						t.Errorf("a URL was handed out though its entry was never acknowledged")
 					}
-					m := localstack.ParseMinted(t, a.Body)
+					m := testbed.ParseMinted(t, a.Body)
 					if versions, _ := st.Versions(t, m.ID.ValidKey()); versions == 0 {
 						t.Error("a URL was handed out that the index does not know")
 					}

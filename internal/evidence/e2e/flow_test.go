@@ -24,14 +24,14 @@ import (
 const root = "../../.."
 
 // lenient forwards headers that only one of AWS's two pages has forwarded.
-func lenient(s *localstack.Setup) { s.Edge.LenientHeaders = true }
+func lenient(s *testbed.Setup) { s.Edge.LenientHeaders = true }
 
 func TestUploadOnce(t *testing.T) {
-	for name, options := range map[string][]localstack.Option{
-		"conditional": nil, "listed": {localstack.Listed}, "lenient headers": {lenient}, "write once": {writeOnce}, "node 24": {node24},
+	for name, options := range map[string][]testbed.Option{
+		"conditional": nil, "listed": {testbed.Listed}, "lenient headers": {lenient}, "write once": {writeOnce}, "node 24": {node24},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := localstack.New(t, options...)
+			st := testbed.New(t, options...)
 			m := st.Mint(t)
 			if !strings.HasPrefix(m.URL, st.Edge.URL()+"/uploads/") {
 				t.Fatalf("minted %.60s…, want it on %s", m.URL, st.Edge.URL())
@@ -65,13 +65,13 @@ func TestUploadOnce(t *testing.T) {
 func TestWriteOnce(t *testing.T) {
 	for _, writeOnce := range []bool{true, false} {
 		t.Run(fmt.Sprint(writeOnce), func(t *testing.T) {
-			st := localstack.New(t, func(s *localstack.Setup) { s.Settings["writeOnce"] = writeOnce })
+			st := testbed.New(t, func(s *testbed.Setup) { s.Settings["writeOnce"] = writeOnce })
 			if a := st.Put(t, st.Mint(t), "x"); a.Status != http.StatusOK {
 				t.Fatalf("upload: %v, want 200", a)
 			}
 			m := st.Mint(t)
-			if _, err := locals3test.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
-				Bucket: aws.String(locals3test.Bucket), Key: &m.Key, Body: strings.NewReader("from elsewhere"),
+			if _, err := s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String(s3servertest.Bucket), Key: &m.Key, Body: strings.NewReader("from elsewhere"),
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestWriteOnce(t *testing.T) {
 
 // TestRequestsPerUpload is what an upload costs at S3.
 func TestRequestsPerUpload(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	st.Mint(t) // the first of all also opens connections
 	st.S3.ResetRequests()
 	m := st.Mint(t)
@@ -107,14 +107,14 @@ func TestRequestsPerUpload(t *testing.T) {
 
 // TestGoingRoundTheGate puts minted URLs where the gate is not.
 func TestGoingRoundTheGate(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	m := st.Mint(t)
 	direct := strings.Replace(m.URL, st.Edge.URL(), st.S3.URL(), 1)
-	for name, host := range map[string]string{"production host": locals3test.Host, "path style": ""} {
+	for name, host := range map[string]string{"production host": s3servertest.Host, "path style": ""} {
 		t.Run(name, func(t *testing.T) {
 			target := direct
 			if host == "" {
-				target = strings.Replace(direct, "/uploads/", "/"+locals3test.Bucket+"/uploads/", 1)
+				target = strings.Replace(direct, "/uploads/", "/"+s3servertest.Bucket+"/uploads/", 1)
 			}
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, target, strings.NewReader("x"))
 			if err != nil {
@@ -138,18 +138,18 @@ func TestGoingRoundTheGate(t *testing.T) {
 	}
 }
 
-func writeOnce(s *localstack.Setup) { s.Settings["writeOnce"] = true }
+func writeOnce(s *testbed.Setup) { s.Settings["writeOnce"] = true }
 
-func node24(s *localstack.Setup) { s.Settings["nodeRuntime"] = config.Node24 }
+func node24(s *testbed.Setup) { s.Settings["nodeRuntime"] = config.Node24 }
 
 // TestRawRequests speaks to the edge without an HTTP library in between.
 func TestRawRequests(t *testing.T) {
-	for name, options := range map[string][]localstack.Option{"strict headers": nil, "lenient headers": {lenient}} {
-		t.Run(name, func(t *testing.T) { rawRequests(t, localstack.New(t, options...)) })
+	for name, options := range map[string][]testbed.Option{"strict headers": nil, "lenient headers": {lenient}} {
+		t.Run(name, func(t *testing.T) { rawRequests(t, testbed.New(t, options...)) })
 	}
 }
 
-func rawRequests(t *testing.T, st *localstack.Stack) {
+func rawRequests(t *testing.T, st *testbed.Stack) {
 	address := strings.TrimPrefix(st.Edge.URL(), "http://")
 	speak := func(t *testing.T, texts ...string) []*http.Response {
 		t.Helper()
@@ -182,7 +182,7 @@ func rawRequests(t *testing.T, st *localstack.Stack) {
 	head := func(method, target string) string {
 		return method + " " + target + " HTTP/1.1\r\nHost: " + address + "\r\n"
 	}
-	target := func(m localstack.Minted) string { return strings.TrimPrefix(m.URL, st.Edge.URL()) }
+	target := func(m testbed.Minted) string { return strings.TrimPrefix(m.URL, st.Edge.URL()) }
 
 	t.Run("keep-alive", func(t *testing.T) {
 		m := st.Mint(t)
@@ -265,7 +265,7 @@ func flip(s string) string {
 }
 
 func TestExpiredURL(t *testing.T) {
-	st := localstack.New(t, func(s *localstack.Setup) { s.Settings["expires"] = 1 })
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["expires"] = 1 })
 	m := st.Mint(t)
 	time.Sleep(2 * time.Second) // until its second is over for certain: that is what is tested
 	if a := st.Put(t, m, "x"); a.Status != http.StatusForbidden || a.Reason() != "expired" {
@@ -278,7 +278,7 @@ func TestExpiredURL(t *testing.T) {
 // connections, as Lambda freezes containers.
 func TestFrozenWorkers(t *testing.T) {
 	const idle = 300 * time.Millisecond
-	st := localstack.New(t, func(s *localstack.Setup) { s.S3.IdleTimeout = idle })
+	st := testbed.New(t, func(s *testbed.Setup) { s.S3.IdleTimeout = idle })
 	for range 3 {
 		m := st.Mint(t)
 		if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
@@ -297,7 +297,7 @@ func TestFrozenWorkers(t *testing.T) {
 	}
 }
 
-func signal(t *testing.T, st *localstack.Stack, sig syscall.Signal) {
+func signal(t *testing.T, st *testbed.Stack, sig syscall.Signal) {
 	t.Helper()
 	pids := st.Edge.Workers()
 	if len(pids) == 0 {
@@ -312,7 +312,7 @@ func signal(t *testing.T, st *localstack.Stack, sig syscall.Signal) {
 
 // TestKilledWorkers: a process that is gone costs nobody but its own request.
 func TestKilledWorkers(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	m := st.Mint(t)
 	if a := st.Put(t, st.Mint(t), "x"); a.Status != http.StatusOK {
 		t.Fatal(a)

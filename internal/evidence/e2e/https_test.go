@@ -45,7 +45,7 @@ func TestKeysByHTTPS(t *testing.T) {
 	if err := writeFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: site.Certificate().Raw})); err != nil {
 		t.Fatal(err)
 	}
-	node, err := localedge.FindNode(root, config.Node22)
+	node, err := cloudfront.FindNode(root, config.Node22)
 	if err != nil {
 		t.Fatal(err)
 	}

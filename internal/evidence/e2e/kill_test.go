@@ -34,7 +34,7 @@ import (
 // ONCEGATE_KILLS says how often; the moment is a number of answers.
 func TestKills(t *testing.T) {
 	k := &kills{
-		template: localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil),
+		template: testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil),
 		data:     t.TempDir(),
 	}
 	k.dev = startDev(t, k.template, k.data)
@@ -146,7 +146,7 @@ func (k *kills) upload(t *testing.T, ctx context.Context, name string) (*upload,
 	if a.status != http.StatusOK {
 		return nil, 1
 	}
-	m := localstack.ParseMinted(t, text)
+	m := testbed.ParseMinted(t, text)
 	u := &upload{target: strings.TrimPrefix(m.URL, k.dev.url), key: m.Key, expired: m.ID.ExpiredKey()}
 	u.body = fmt.Appendf(nil, "%s%s %s", name, m.Name, strings.Repeat("x", len(m.Name)*int(m.ID[0])))
 	a, _ = once(ctx, http.MethodPut, m.URL, bytes.NewReader(u.body))
@@ -248,7 +248,7 @@ func (k *kills) put(t *testing.T, u *upload) (a answer) {
 // look counts the versions of exactly this key and reads what is stored.
 func look(t *testing.T, client *s3.Client, key string) (versions int, content []byte) {
 	t.Helper()
-	bucket := aws.String(locals3test.Bucket)
+	bucket := aws.String(s3servertest.Bucket)
 	list, err := client.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: bucket, Prefix: &key})
 	if err != nil {
 		t.Fatal(err)

@@ -97,12 +97,12 @@ func TestDocument(t *testing.T) {
 
 // driver makes requests and holds the answers to the document.
 type driver struct {
-	*localstack.Stack
+	*testbed.Stack
 	doc  *openapi3.T
 	seen map[string]bool // method, path and status
 }
 
-func (d *driver) do(t *testing.T, method, rawURL string, header http.Header, body string) localstack.Answer {
+func (d *driver) do(t *testing.T, method, rawURL string, header http.Header, body string) testbed.Answer {
 	t.Helper()
 	var reader io.Reader
 	if body != "" || method == http.MethodPut {
@@ -114,7 +114,7 @@ func (d *driver) do(t *testing.T, method, rawURL string, header http.Header, bod
 }
 
 // check holds one answer to the document: status, headers, media type and body.
-func (d *driver) check(t *testing.T, method, rawURL string, a localstack.Answer) {
+func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 	t.Helper()
 	request, err := http.NewRequest(method, rawURL, nil)
 	if err != nil {
@@ -170,7 +170,7 @@ func candidates(s *openapi3.Schema) (values []any) {
 // in all the ways there are: granted is exactly what the document allows.
 func TestDocumentedOptions(t *testing.T) {
 	doc := document(t)
-	st := localstack.New(t, func(s *localstack.Setup) { s.Settings["sha256"], s.Settings["maxExpires"] = true, 604800 })
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["maxExpires"] = true, 604800 })
 	d := &driver{st, doc, map[string]bool{}}
 	accept := http.Header{"Accept": {"application/json"}}
 	for name, ref := range properties(t, doc, "Order") {
@@ -195,7 +195,7 @@ func TestDocumentedOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for how, a := range map[string]localstack.Answer{
+			for how, a := range map[string]testbed.Answer{
 				"GET":         d.do(t, http.MethodGet, target, nil, ""),
 				"GET as JSON": d.do(t, http.MethodGet, target, accept, ""),
 				"HEAD":        d.do(t, http.MethodHead, target, nil, ""),
@@ -216,13 +216,13 @@ func TestDocumentedOptions(t *testing.T) {
 // TestDocumentedAnswers brings about every answer that the document has.
 func TestDocumentedAnswers(t *testing.T) {
 	doc := document(t)
-	st := localstack.New(t, withOptions("https://app.example"))
+	st := testbed.New(t, withOptions("https://app.example"))
 	d := &driver{st, doc, map[string]bool{}}
 	mint := st.Edge.URL() + "/url"
 	ofType := func(kind string) http.Header { return http.Header{"Content-Type": {kind}} }
 
-	fault := func(f locals3.Fault, do func()) {
-		st.EveryRequest(func(*http.Request) locals3.Fault { return f })
+	fault := func(f s3server.Fault, do func()) {
+		st.EveryRequest(func(*http.Request) s3server.Fault { return f })
 		do()
 		st.EveryRequest(nil)
 	}
@@ -251,7 +251,7 @@ func TestDocumentedAnswers(t *testing.T) {
 		d.do(t, http.MethodPut, m.URL, with(http.Header{"Content-Md5": {"x"}}), "xx")
 		chunked := d.Do(t, http.MethodPut, m.URL, with(nil), io.MultiReader(strings.NewReader("xx"))) // of no known length
 		d.check(t, http.MethodPut, m.URL, chunked)
-		fault(locals3.Fault{Kind: locals3.Answer, Status: 403}, func() {
+		fault(s3server.Fault{Kind: s3server.Answer, Status: 403}, func() {
 			d.do(t, http.MethodPut, m.URL, with(ofType("image/png")), "xx")
 			d.do(t, http.MethodGet, mint, with(nil), "")
 			d.do(t, http.MethodPost, mint, with(ofType("application/json")), `{}`)
@@ -260,15 +260,15 @@ func TestDocumentedAnswers(t *testing.T) {
 		d.do(t, http.MethodPut, m.URL, with(ofType("image/png")), "xx") // used
 		d.do(t, http.MethodPut, ask(t, st, "").URL, with(nil), "xx")    // passes
 		m = ask(t, st, "")
-		if _, err := locals3test.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String(locals3test.Bucket), Key: &m.Key, Body: bytes.NewReader(nil),
+		if _, err := s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(s3servertest.Bucket), Key: &m.Key, Body: bytes.NewReader(nil),
 		}); err != nil {
 			t.Fatal(err)
 		}
 		d.do(t, http.MethodPut, m.URL, with(nil), "xx") // writeOnce: S3's answer
 	}
 
-	closed := &driver{localstack.New(t, apiKeys), doc, d.seen}
+	closed := &driver{testbed.New(t, apiKeys), doc, d.seen}
 	for _, accept := range []string{"*/*", "application/json"} {
 		header := http.Header{"Accept": {accept}, "Content-Type": {"application/json"}}
 		closed.do(t, http.MethodGet, closed.Edge.URL()+"/url", header, "")

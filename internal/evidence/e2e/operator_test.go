@@ -42,17 +42,17 @@ func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
 
 // operator looks after the stack's bucket, as the account's administrator or with
 // the credentials of a role.
-func operator(st *localstack.Stack, as ...locals3.Role) *onetime.Operator {
-	who := locals3.Role{AccessKey: locals3test.AccessKey, SecretKey: locals3test.SecretKey}
+func operator(st *testbed.Stack, as ...s3server.Role) *onetime.Operator {
+	who := s3server.Role{AccessKey: s3servertest.AccessKey, SecretKey: s3servertest.SecretKey}
 	if len(as) > 0 {
 		who = as[0]
 	}
-	client := s3sdk.New(locals3test.Bucket, locals3test.Region, st.S3.URL(),
+	client := s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
 		credentials.NewStaticCredentialsProvider(who.AccessKey, who.SecretKey, who.SessionToken))
 	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: onetimetest.NewEntropy(rand.Uint64())}
 }
 
-func target(m localstack.Minted) onetime.Target { return onetime.Target{ID: m.ID} }
+func target(m testbed.Minted) onetime.Target { return onetime.Target{ID: m.ID} }
 
 // isState tells whether err says that the URL is in another state.
 func isState(err error, state onetime.State) bool {
@@ -73,13 +73,13 @@ func TestRevokeRacesUpload(t *testing.T) {
 			t.Fatalf("ONCEGATE_REVOKE_ROUNDS=%q: want a positive number", text)
 		}
 	}
-	st := localstack.New(t)
+	st := testbed.New(t)
 	op := operator(st)
 	var head time.Duration // how much earlier the uploads begin; below 0 the revoke
 	revoked, began := 0, time.Now()
 	for round := range n {
 		m := st.Mint(t)
-		var answers [uploads]localstack.Answer
+		var answers [uploads]testbed.Answer
 		var revokeErr error
 		var now bool
 		var start, done sync.WaitGroup
@@ -148,13 +148,13 @@ func TestRevokeRacesUpload(t *testing.T) {
 // TestStatesOfTheChain is every state as the chain makes it, told the same by
 // Operator.Status, by the list, by the gate and by the bucket.
 func TestStatesOfTheChain(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	op := operator(st)
 	minted, used, broken, revoked := st.Mint(t), st.Mint(t), st.Mint(t), st.Mint(t)
 	if a := st.Put(t, used, "a photo"); a.Status != http.StatusOK {
 		t.Fatal(a)
 	}
-	st.FaultOn(broken.Name, func(*http.Request) locals3.Fault { return locals3.Fault{Kind: locals3.Answer, Status: 500} })
+	st.FaultOn(broken.Name, func(*http.Request) s3server.Fault { return s3server.Fault{Kind: s3server.Answer, Status: 500} })
 	if a := st.Put(t, broken, "a photo"); a.Status < 500 {
 		t.Fatal(a)
 	}
@@ -164,7 +164,7 @@ func TestStatesOfTheChain(t *testing.T) {
 			t.Fatalf("revoke %d: %t, %v", i, now, err)
 		}
 	}
-	never := localstack.Minted{ID: onetime.Fingerprint("/never", "minted")}
+	never := testbed.Minted{ID: onetime.Fingerprint("/never", "minted")}
 	if _, err := op.Revoke(t.Context(), target(never)); !isState(err, onetime.StateUnknown) {
 		t.Errorf("revoke of what was never minted: %v", err)
 	}
@@ -178,7 +178,7 @@ func TestStatesOfTheChain(t *testing.T) {
 		listed[status.ID] = status.State
 	}
 	for _, test := range []struct {
-		m      localstack.Minted
+		m      testbed.Minted
 		state  onetime.State
 		stored bool
 		reason string
@@ -212,7 +212,7 @@ func TestStatesOfTheChain(t *testing.T) {
 }
 
 // onceMore holds a URL to one more upload, however many try.
-func onceMore(t *testing.T, st *localstack.Stack, m localstack.Minted, name string) {
+func onceMore(t *testing.T, st *testbed.Stack, m testbed.Minted, name string) {
 	t.Helper()
 	var passes []string
 	var mu sync.Mutex
@@ -240,7 +240,7 @@ func onceMore(t *testing.T, st *localstack.Stack, m localstack.Minted, name stri
 }
 
 func TestEnableLetsOneMoreThrough(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	op := operator(st)
 	replace := onetime.EnableOptions{Replace: true}
 
@@ -287,14 +287,14 @@ func TestEnableLetsOneMoreThrough(t *testing.T) {
 					}
 					var mu sync.Mutex
 					left := times
-					fault := func(r *http.Request) locals3.Fault {
+					fault := func(r *http.Request) s3server.Fault {
 						mu.Lock()
 						defer mu.Unlock()
-						if locals3.Call(r) != call || left == 0 {
-							return locals3.Fault{}
+						if s3server.Call(r) != call || left == 0 {
+							return s3server.Fault{}
 						}
 						left--
-						return locals3.Fault{Kind: locals3.Drop, Apply: apply}
+						return s3server.Fault{Kind: s3server.Drop, Apply: apply}
 					}
 					st.FaultOn(string(m.ID), fault)
 					st.FaultOn(m.Name, fault)
@@ -324,43 +324,43 @@ func TestEnableLetsOneMoreThrough(t *testing.T) {
 
 // actions are what the doc comments of onetime.Operator ask for.
 var actions = map[string]struct {
-	prepare    func(*testing.T, *localstack.Stack, *onetime.Operator) localstack.Minted
-	do         func(context.Context, *onetime.Operator, localstack.Minted) error
+	prepare    func(*testing.T, *testbed.Stack, *onetime.Operator) testbed.Minted
+	do         func(context.Context, *onetime.Operator, testbed.Minted) error
 	statements []string // action and resource below the bucket
 }{
 	"status of what is used": {
 		mintUsed,
-		func(ctx context.Context, op *onetime.Operator, m localstack.Minted) error {
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
 			_, err := op.Status(ctx, target(m))
 			return err
 		},
 		[]string{"s3:GetObject /signatures/*", "s3:GetObject /uploads/*"},
 	},
 	"status of what is minted": {
-		func(t *testing.T, st *localstack.Stack, _ *onetime.Operator) localstack.Minted { return st.Mint(t) },
-		func(ctx context.Context, op *onetime.Operator, m localstack.Minted) error {
+		func(t *testing.T, st *testbed.Stack, _ *onetime.Operator) testbed.Minted { return st.Mint(t) },
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
 			_, err := op.Status(ctx, target(m))
 			return err
 		},
 		[]string{"s3:GetObject /signatures/*", "s3:GetObject /uploads/*", "s3:ListBucket "},
 	},
 	"revoke": {
-		func(t *testing.T, st *localstack.Stack, _ *onetime.Operator) localstack.Minted { return st.Mint(t) },
-		func(ctx context.Context, op *onetime.Operator, m localstack.Minted) error {
+		func(t *testing.T, st *testbed.Stack, _ *onetime.Operator) testbed.Minted { return st.Mint(t) },
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
 			_, err := op.Revoke(ctx, target(m))
 			return err
 		},
 		[]string{"s3:GetObject /signatures/*", "s3:PutObject /signatures/expired/*", "s3:ListBucket "},
 	},
 	"enable": {
-		func(t *testing.T, st *localstack.Stack, admin *onetime.Operator) localstack.Minted {
+		func(t *testing.T, st *testbed.Stack, admin *onetime.Operator) testbed.Minted {
 			m := st.Mint(t)
 			if _, err := admin.Revoke(t.Context(), target(m)); err != nil {
 				t.Fatal(err)
 			}
 			return m
 		},
-		func(ctx context.Context, op *onetime.Operator, m localstack.Minted) error {
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
 			_, err := op.Enable(ctx, target(m), onetime.EnableOptions{})
 			return err
 		},
@@ -368,7 +368,7 @@ var actions = map[string]struct {
 	},
 	"enable to replace": {
 		mintUsed,
-		func(ctx context.Context, op *onetime.Operator, m localstack.Minted) error {
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
 			_, err := op.Enable(ctx, target(m), onetime.EnableOptions{Replace: true})
 			return err
 		},
@@ -376,7 +376,7 @@ var actions = map[string]struct {
 	},
 	"list": {
 		mintUsed,
-		func(ctx context.Context, op *onetime.Operator, _ localstack.Minted) error {
+		func(ctx context.Context, op *onetime.Operator, _ testbed.Minted) error {
 			for _, err := range op.List(ctx, onetime.Filter{}) {
 				if err != nil {
 					return err
@@ -388,7 +388,7 @@ var actions = map[string]struct {
 	},
 }
 
-func mintUsed(t *testing.T, st *localstack.Stack, _ *onetime.Operator) localstack.Minted {
+func mintUsed(t *testing.T, st *testbed.Stack, _ *onetime.Operator) testbed.Minted {
 	t.Helper()
 	m := st.Mint(t)
 	if a := st.Put(t, m, "a photo"); a.Status != http.StatusOK {
@@ -402,10 +402,10 @@ func mintUsed(t *testing.T, st *localstack.Stack, _ *onetime.Operator) localstac
 func TestOperatorActions(t *testing.T) {
 	type attempt struct {
 		name, without string
-		role          locals3.Role
+		role          s3server.Role
 	}
 	var attempts []attempt
-	var roles []locals3.Role
+	var roles []s3server.Role
 	for name, a := range actions {
 		for without := -1; without < len(a.statements); without++ {
 			var statements []string
@@ -416,15 +416,15 @@ func TestOperatorActions(t *testing.T) {
 					continue
 				}
 				action, resource, _ := strings.Cut(s, " ")
-				statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":"arn:aws:s3:::%s%s"}`, action, locals3test.Bucket, resource))
+				statements = append(statements, fmt.Sprintf(`{"Effect":"Allow","Action":%q,"Resource":"arn:aws:s3:::%s%s"}`, action, s3servertest.Bucket, resource))
 			}
 			policy := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-			role := locals3.NewRole(fmt.Sprintf("arn:aws:iam::111122223333:role/operator-%d", len(roles)), json.RawMessage(policy))
+			role := s3server.NewRole(fmt.Sprintf("arn:aws:iam::111122223333:role/operator-%d", len(roles)), json.RawMessage(policy))
 			roles = append(roles, role)
 			attempts = append(attempts, attempt{name, left, role})
 		}
 	}
-	st := localstack.New(t, func(s *localstack.Setup) { s.S3.Roles = append(s.S3.Roles, roles...) })
+	st := testbed.New(t, func(s *testbed.Setup) { s.S3.Roles = append(s.S3.Roles, roles...) })
 	for _, a := range attempts {
 		m := actions[a.name].prepare(t, st, operator(st))
 		err := actions[a.name].do(t.Context(), operator(st, a.role), m)
@@ -437,7 +437,7 @@ func TestOperatorActions(t *testing.T) {
 	}
 
 	// What protects the index binds an administrator as well.
-	client := locals3test.Client(st.S3)
+	client := s3servertest.Client(st.S3)
 	m := mintUsed(t, st, nil)
 	if err := deleteObject(t.Context(), client, m.ID.ExpiredKey()); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("a delete marker over an expired entry: %v, want AccessDenied", err)
@@ -446,6 +446,6 @@ func TestOperatorActions(t *testing.T) {
 }
 
 func deleteObject(ctx context.Context, client *s3.Client, key string) error {
-	_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
 	return err
 }

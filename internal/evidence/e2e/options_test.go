@@ -20,8 +20,8 @@ import (
 )
 
 // withOptions is a stack where everything can be asked for, also by that page.
-func withOptions(page string) localstack.Option {
-	return func(s *localstack.Setup) {
+func withOptions(page string) testbed.Option {
+	return func(s *testbed.Setup) {
 		s.Settings["sha256"], s.Settings["writeOnce"] = true, true
 		s.Settings["allowedOrigins"] = []string{page}
 		s.Settings["maxExpires"] = 3600
@@ -29,13 +29,13 @@ func withOptions(page string) localstack.Option {
 }
 
 // ask gets one URL for these options.
-func ask(t *testing.T, st *localstack.Stack, query string) localstack.Minted {
+func ask(t *testing.T, st *testbed.Stack, query string) testbed.Minted {
 	t.Helper()
 	a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url?"+query, nil, nil)
 	if a.Status != http.StatusOK {
 		t.Fatalf("%s: %v", query, a)
 	}
-	return localstack.ParseMinted(t, a.Body)
+	return testbed.ParseMinted(t, a.Body)
 }
 
 func sumOf(n int) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Repeat("x", n)))) }
@@ -79,12 +79,12 @@ func TestLimitsByClient(t *testing.T) {
 		{"sha256=" + sumOf(1), 200}, {"sha256=" + sumOf(1)[1:], 400}, {"colour=red", 400}, {"expires=5&expires=5", 400},
 	}
 	page := pageServer(t)
-	st := localstack.New(t, withOptions(page))
+	st := testbed.New(t, withOptions(page))
 	for _, name := range slices.Sorted(maps.Keys(clients)) {
 		t.Run(name, func(t *testing.T) {
 			var requests []request
 			var want []reply
-			var minted []localstack.Minted
+			var minted []testbed.Minted
 			for _, u := range uploads {
 				m := ask(t, st, u.query)
 				minted = append(minted, m)
@@ -127,7 +127,7 @@ func TestLimitsByClient(t *testing.T) {
 // TestFramings: chunked bodies, framed by HTTP or by an SDK, are refused without
 // spending the URL, and so is a body that is announced and too large.
 func TestFramings(t *testing.T) {
-	st := localstack.New(t, withOptions("https://app.example"))
+	st := testbed.New(t, withOptions("https://app.example"))
 	m := ask(t, st, "maxBytes=1000&type=text/plain")
 	u, err := url.Parse(m.URL)
 	if err != nil {
@@ -159,7 +159,7 @@ func TestFramings(t *testing.T) {
 // spent by then, and nothing is stored.
 func TestAnotherBody(t *testing.T) {
 	page := pageServer(t)
-	st := localstack.New(t, withOptions(page))
+	st := testbed.New(t, withOptions(page))
 	for _, name := range slices.Sorted(maps.Keys(clients)) {
 		t.Run(name, func(t *testing.T) {
 			m := ask(t, st, "sha256="+sumOf(10))
@@ -181,14 +181,14 @@ func TestAnotherBody(t *testing.T) {
 
 // TestStoredWithName: name and type are kept with the object, and the checksum is.
 func TestStoredWithName(t *testing.T) {
-	st := localstack.New(t, withOptions("https://app.example"))
+	st := testbed.New(t, withOptions("https://app.example"))
 	m := ask(t, st, "name=caf%C3%A9+%221%22.txt&type=text/plain&sha256="+sumOf(3))
 	header := http.Header{"Content-Disposition": {"inline"}, "X-Amz-Checksum-Sha256": {"AAAA"}}
 	if a := st.Do(t, http.MethodPut, m.URL, header, strings.NewReader("xxx")); a.Status != http.StatusOK {
 		t.Fatal(a)
 	}
-	out, err := locals3test.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{
-		Bucket: aws.String(locals3test.Bucket), Key: &m.Key, ChecksumMode: "ENABLED",
+	out, err := s3servertest.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{
+		Bucket: aws.String(s3servertest.Bucket), Key: &m.Key, ChecksumMode: "ENABLED",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -203,8 +203,8 @@ func TestStoredWithName(t *testing.T) {
 
 // TestPost: the options in a JSON body, up to where CloudFront cuts it off.
 func TestPost(t *testing.T) {
-	st := localstack.New(t, withOptions("https://app.example"))
-	post := func(body io.Reader) localstack.Answer {
+	st := testbed.New(t, withOptions("https://app.example"))
+	post := func(body io.Reader) testbed.Answer {
 		return st.Do(t, http.MethodPost, st.Edge.URL()+"/url",
 			http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}, body)
 	}
@@ -223,7 +223,7 @@ func TestPost(t *testing.T) {
 		if u.Limits.MaxBytes != 5 || u.Name != "é.txt" {
 			t.Errorf("%+v", u)
 		}
-		m := localstack.ParseMinted(t, u.URL)
+		m := testbed.ParseMinted(t, u.URL)
 		if a := st.Put(t, m, "123456"); a.Status != http.StatusRequestEntityTooLarge {
 			t.Errorf("too large: %v", a)
 		}
@@ -248,7 +248,7 @@ func TestPost(t *testing.T) {
 // TestPage: a web application on another origin, in a real browser.
 func TestPage(t *testing.T) {
 	page := pageServer(t)
-	st := localstack.New(t, withOptions(page))
+	st := testbed.New(t, withOptions(page))
 	var got struct {
 		URL                     string
 		TooLarge, First, Second struct {
@@ -270,7 +270,7 @@ func TestPage(t *testing.T) {
 	if got.Posted != 2 {
 		t.Errorf("POST gave %d URLs, want 2", got.Posted)
 	}
-	m := localstack.ParseMinted(t, got.URL)
+	m := testbed.ParseMinted(t, got.URL)
 	if stored := st.Stored(t, m.Key); stored != "1,2,3" {
 		t.Errorf("stored %q", stored)
 	}

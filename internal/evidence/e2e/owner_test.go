@@ -18,13 +18,13 @@ import (
 )
 
 // owners is a stack that asks for keys and lets who minted ask for his URLs.
-func owners(s *localstack.Setup) {
+func owners(s *testbed.Setup) {
 	s.Settings["auth"], s.Settings["ownerApi"] = config.AuthAPIKey, true
 	s.Settings["allowedOrigins"] = []string{"https://app.example"}
 }
 
 // keyFor makes a key with this label and stores it.
-func keyFor(t *testing.T, st *localstack.Stack, label string) http.Header {
+func keyFor(t *testing.T, st *testbed.Stack, label string) http.Header {
 	t.Helper()
 	key, id := newKey(t, st)
 	storeKey(t, st, id, label)
@@ -37,7 +37,7 @@ func asJSON(h http.Header) http.Header {
 	return h
 }
 
-func ownURL(st *localstack.Stack, id onetime.ID) string { return st.Edge.URL() + "/url/" + string(id) }
+func ownURL(st *testbed.Stack, id onetime.ID) string { return st.Edge.URL() + "/url/" + string(id) }
 
 // ownedStatus is what the owner is told in JSON.
 type ownedStatus struct {
@@ -52,7 +52,7 @@ type ownedStatus struct {
 	}
 }
 
-func statusBy(t *testing.T, st *localstack.Stack, key http.Header, id onetime.ID) (s ownedStatus) {
+func statusBy(t *testing.T, st *testbed.Stack, key http.Header, id onetime.ID) (s ownedStatus) {
 	t.Helper()
 	a := st.Do(t, http.MethodGet, ownURL(st, id), asJSON(key), nil)
 	if err := json.Unmarshal([]byte(a.Body), &s); err != nil || a.Status != http.StatusOK || s.ID != id {
@@ -64,7 +64,7 @@ func statusBy(t *testing.T, st *localstack.Stack, key http.Header, id onetime.ID
 // TestOwner: under the roles of the template an owner sees his URLs, each in its
 // state, takes them back, and nobody else's.
 func TestOwner(t *testing.T) {
-	st := localstack.New(t, owners, func(s *localstack.Setup) { s.Settings["sha256"] = true })
+	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	alice, bob := keyFor(t, st, "alice"), keyFor(t, st, "bob")
 
 	m := wantBy(t, st, mintWith(t, st, alice), "alice")
@@ -133,7 +133,7 @@ func TestOwner(t *testing.T) {
 // TestOwnerByToken: the same for who brings tokens; the subject is the owner.
 func TestOwnerByToken(t *testing.T) {
 	issuer := newIssuer(t)
-	st := localstack.New(t, jwks(issuer.URL+"/keys"), func(s *localstack.Setup) { s.Settings["ownerApi"] = true })
+	st := testbed.New(t, jwks(issuer.URL+"/keys"), func(s *testbed.Setup) { s.Settings["ownerApi"] = true })
 	issuer.secret = st.Secret
 	alice, bob := withToken(issuer.rs256(t, nil)), withToken(issuer.rs256(t, map[string]any{"sub": "bob"}))
 	m := wantBy(t, st, mintWith(t, st, alice), "alice@example.com")
@@ -151,7 +151,7 @@ func TestOwnerByToken(t *testing.T) {
 // TestOwnerOff: without the setting there is nothing at these paths, and the mint's
 // role could not do it.
 func TestOwnerOff(t *testing.T) {
-	st := localstack.New(t, apiKeys)
+	st := testbed.New(t, apiKeys)
 	alice := keyFor(t, st, "alice")
 	m := wantBy(t, st, mintWith(t, st, alice), "alice")
 	st.S3.ResetRequests()
@@ -168,10 +168,10 @@ func TestOwnerOff(t *testing.T) {
 	}
 
 	// The setting without the rights: a fault, and no answer about the URL.
-	st = localstack.New(t, owners, func(s *localstack.Setup) {
-		s.Template = func(both *localstack.Templates) {
-			localstack.Without(both.RolePolicy("Mint"), "ReadURLs")
-			localstack.Without(both.RolePolicy("Mint"), "RevokeURLs")
+	st = testbed.New(t, owners, func(s *testbed.Setup) {
+		s.Template = func(both *testbed.Templates) {
+			testbed.Without(both.RolePolicy("Mint"), "ReadURLs")
+			testbed.Without(both.RolePolicy("Mint"), "RevokeURLs")
 		}
 	})
 	alice = keyFor(t, st, "alice")
@@ -186,37 +186,37 @@ func TestOwnerOff(t *testing.T) {
 // TestOwnerFaults: each request of a revoke is lost, before and after S3 did it. What
 // is answered is so, and the same request again settles it.
 func TestOwnerFaults(t *testing.T) {
-	st := localstack.New(t, owners)
+	st := testbed.New(t, owners)
 	alice := keyFor(t, st, "alice")
 	mintWith(t, st, alice) // so that the key is known from now on
 	for _, c := range []struct {
 		method string // of the request to S3 that is lost
-		fault  locals3.Fault
+		fault  s3server.Fault
 		always bool
 		want   string // of the answer
 	}{
-		{"GET", locals3.Fault{Kind: locals3.Drop}, false, "revoked"},
-		{"GET", locals3.Fault{Kind: locals3.Answer, Status: 403}, false, "index-unavailable"},
-		{"GET", locals3.Fault{Kind: locals3.Answer, Status: 503}, true, "index-unavailable"},
-		{"HEAD", locals3.Fault{Kind: locals3.Drop}, false, "revoked"},
-		{"HEAD", locals3.Fault{Kind: locals3.Answer, Status: 503}, true, "index-unavailable"},
-		{"PUT", locals3.Fault{Kind: locals3.Drop}, false, "revoked"},
-		{"PUT", locals3.Fault{Kind: locals3.Drop, Apply: true}, false, "revoked"},
-		{"PUT", locals3.Fault{Kind: locals3.Answer, Status: 500}, false, "revoked"},
-		{"PUT", locals3.Fault{Kind: locals3.Answer, Status: 500, Apply: true}, false, "revoked"},
-		{"PUT", locals3.Fault{Kind: locals3.Drop}, true, "claim-unknown"},
-		{"PUT", locals3.Fault{Kind: locals3.Drop, Apply: true}, true, "claim-unknown"},
-		{"PUT", locals3.Fault{Kind: locals3.Hang}, true, "claim-unknown"},
+		{"GET", s3server.Fault{Kind: s3server.Drop}, false, "revoked"},
+		{"GET", s3server.Fault{Kind: s3server.Answer, Status: 403}, false, "index-unavailable"},
+		{"GET", s3server.Fault{Kind: s3server.Answer, Status: 503}, true, "index-unavailable"},
+		{"HEAD", s3server.Fault{Kind: s3server.Drop}, false, "revoked"},
+		{"HEAD", s3server.Fault{Kind: s3server.Answer, Status: 503}, true, "index-unavailable"},
+		{"PUT", s3server.Fault{Kind: s3server.Drop}, false, "revoked"},
+		{"PUT", s3server.Fault{Kind: s3server.Drop, Apply: true}, false, "revoked"},
+		{"PUT", s3server.Fault{Kind: s3server.Answer, Status: 500}, false, "revoked"},
+		{"PUT", s3server.Fault{Kind: s3server.Answer, Status: 500, Apply: true}, false, "revoked"},
+		{"PUT", s3server.Fault{Kind: s3server.Drop}, true, "claim-unknown"},
+		{"PUT", s3server.Fault{Kind: s3server.Drop, Apply: true}, true, "claim-unknown"},
+		{"PUT", s3server.Fault{Kind: s3server.Hang}, true, "claim-unknown"},
 	} {
 		t.Run(fmt.Sprintf("%s %v %d, applied %v, always %v", c.method, c.fault.Kind, c.fault.Status, c.fault.Apply, c.always), func(t *testing.T) {
 			m := wantBy(t, st, mintWith(t, st, alice), "alice")
 			var mu sync.Mutex
 			done := false
-			st.FaultOn(string(m.ID), func(r *http.Request) locals3.Fault {
+			st.FaultOn(string(m.ID), func(r *http.Request) s3server.Fault {
 				mu.Lock()
 				defer mu.Unlock()
 				if r.Method != c.method || done && !c.always {
-					return locals3.Fault{}
+					return s3server.Fault{}
 				}
 				done = true
 				return c.fault
@@ -240,7 +240,7 @@ func TestOwnerFaults(t *testing.T) {
 // TestOwnerRacesUpload: over HTTP too, S3 decides between taking a URL back and an
 // upload with it.
 func TestOwnerRacesUpload(t *testing.T) {
-	st := localstack.New(t, owners)
+	st := testbed.New(t, owners)
 	alice := keyFor(t, st, "alice")
 	rounds, revoked := 60, 0
 	if testing.Short() {
@@ -249,7 +249,7 @@ func TestOwnerRacesUpload(t *testing.T) {
 	var head time.Duration // how much earlier the upload begins; below 0 the revoke
 	for round := range rounds {
 		m := wantBy(t, st, mintWith(t, st, alice), "alice")
-		var upload, revoke localstack.Answer
+		var upload, revoke testbed.Answer
 		var done sync.WaitGroup
 		done.Go(func() {
 			time.Sleep(-head)
@@ -283,13 +283,13 @@ func TestOwnerRacesUpload(t *testing.T) {
 
 // owned brings about what the document says of owners' URLs.
 func owned(t *testing.T, doc *openapi3.T, seen map[string]bool) {
-	st := localstack.New(t, owners, func(s *localstack.Setup) { s.Settings["sha256"] = true })
+	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	d := &driver{st, doc, seen}
 	alice := keyFor(t, st, "alice")
 	for _, header := range []http.Header{alice, asJSON(alice)} {
 		nobody := header.Clone()
 		nobody.Del("X-Api-Key")
-		mint := func() localstack.Minted {
+		mint := func() testbed.Minted {
 			return wantBy(t, st, st.Do(t, http.MethodGet, st.Edge.URL()+"/url?type=image/png&name=a.png&label=x&sha256="+sumOf(2), alice, nil), "alice")
 		}
 		used, revoked := mint(), mint()
@@ -305,7 +305,7 @@ func owned(t *testing.T, doc *openapi3.T, seen map[string]bool) {
 		}
 		d.do(t, http.MethodGet, ownURL(st, used.ID)+"?x=y", header, "")
 		d.do(t, http.MethodDelete, ownURL(st, used.ID)+"?x=y", header, "")
-		st.EveryRequest(func(*http.Request) locals3.Fault { return locals3.Fault{Kind: locals3.Answer, Status: 403} })
+		st.EveryRequest(func(*http.Request) s3server.Fault { return s3server.Fault{Kind: s3server.Answer, Status: 403} })
 		d.do(t, http.MethodGet, ownURL(st, used.ID), header, "")
 		d.do(t, http.MethodDelete, ownURL(st, used.ID), header, "")
 		st.EveryRequest(nil)

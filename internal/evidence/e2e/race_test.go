@@ -16,12 +16,12 @@ func rounds(t *testing.T) int { return asked(t, "ONCEGATE_RACE_ROUNDS", 200) }
 // through several processes of the gate, and exactly one of them is let through.
 func TestRaceForOneURL(t *testing.T) {
 	const clients = 50
-	for name, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+	for name, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(name, func(t *testing.T) {
-			st := localstack.New(t, options...)
+			st := testbed.New(t, options...)
 			for range rounds(t) {
 				m := st.Mint(t)
-				answers := make([]localstack.Answer, clients)
+				answers := make([]testbed.Answer, clients)
 				var start, done sync.WaitGroup
 				start.Add(1)
 				for i := range clients {

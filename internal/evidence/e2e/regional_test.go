@@ -10,16 +10,16 @@ import (
 	"oncegate/internal/local/api"
 )
 
-func regional(s *localstack.Setup) { s.Settings["runtime"] = "regional" }
+func regional(s *testbed.Setup) { s.Settings["runtime"] = "regional" }
 
 // TestRegionalFaults makes the way from the stub to the regional function fail: once
 // the second try must find the first one's claim, twice the answer is a refusal that
 // says what is known.
 func TestRegionalFaults(t *testing.T) {
-	for mode, options := range map[string][]localstack.Option{"conditional": {regional}, "listed": {regional, localstack.Listed}} {
+	for mode, options := range map[string][]testbed.Option{"conditional": {regional}, "listed": {regional, testbed.Listed}} {
 		t.Run(mode, func(t *testing.T) {
-			st := localstack.New(t, options...)
-			for _, fault := range []localapi.Fault{
+			st := testbed.New(t, options...)
+			for _, fault := range []api.Fault{
 				{Status: http.StatusTooManyRequests}, {Status: 500}, {Status: 503},
 				{Lose: true}, {Lose: true, Applied: true},
 			} {
@@ -27,11 +27,11 @@ func TestRegionalFaults(t *testing.T) {
 					t.Run(fmt.Sprintf("%+v, %d times", fault, times), func(t *testing.T) {
 						m := st.Mint(t)
 						var calls int
-						st.Lambda.SetIntercept(func(function string) localapi.Fault {
+						st.Lambda.SetIntercept(func(function string) api.Fault {
 							if calls++; calls <= times {
 								return fault
 							}
-							return localapi.Fault{}
+							return api.Fault{}
 						})
 						a := st.Do(t, http.MethodPut, m.URL, nil, strings.NewReader("a body"))
 						st.Lambda.SetIntercept(nil)
@@ -69,7 +69,7 @@ func TestRegionalFaults(t *testing.T) {
 
 // TestRegionalPermission: the stub's one right is all that lets it ask.
 func TestRegionalPermission(t *testing.T) {
-	st := localstack.New(t, regional)
+	st := testbed.New(t, regional)
 	m := st.Mint(t)
 	st.Lambda.Callers = nil // as if the roles had been made anew
 	if a := st.Do(t, http.MethodPut, m.URL, nil, strings.NewReader("x")); a.Status != http.StatusServiceUnavailable || a.Reason() != "index-unavailable" {

@@ -48,7 +48,7 @@ func soak(t *testing.T) load {
 // holds no more connections, goroutines and memory than before.
 func TestSoak(t *testing.T) {
 	l := soak(t)
-	dev := startDev(t, localstack.Assembly(t, map[string]any{"bucket": locals3test.Bucket}, nil), t.TempDir())
+	dev := startDev(t, testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil), t.TempDir())
 	stopped := false
 	t.Cleanup(func() {
 		if !stopped {

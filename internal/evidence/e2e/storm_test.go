@@ -60,9 +60,9 @@ func asked(t *testing.T, name string, usual int) int {
 // or after it has done them, answers 503 and 409; clients break off and repeat
 // themselves; workers and the S3 server are killed under way.
 func TestStorm(t *testing.T) {
-	for name, options := range map[string][]localstack.Option{"conditional": nil, "listed": {localstack.Listed}} {
+	for name, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(name, func(t *testing.T) {
-			w := &storm{Stack: localstack.New(t, options...), kill: make(chan struct{}, 1)}
+			w := &storm{Stack: testbed.New(t, options...), kill: make(chan struct{}, 1)}
 			w.countdown.Store(50)
 			ctx, stop := context.WithCancel(t.Context())
 			var killer, rounds sync.WaitGroup
@@ -102,7 +102,7 @@ func TestStorm(t *testing.T) {
 }
 
 type storm struct {
-	*localstack.Stack
+	*testbed.Stack
 	// calm is held for reading while the bucket is looked at, and for writing while
 	// the S3 server is down.
 	calm             sync.RWMutex
@@ -116,27 +116,27 @@ type storm struct {
 }
 
 // weather makes the faults of one URL. S3's requests come from many goroutines.
-func (w *storm) weather(r *rand.Rand) func(*http.Request) locals3.Fault {
+func (w *storm) weather(r *rand.Rand) func(*http.Request) s3server.Fault {
 	var mu sync.Mutex
 	bad := r.IntN(3) // of ten requests
-	return func(*http.Request) locals3.Fault {
+	return func(*http.Request) s3server.Fault {
 		if w.countdown.Add(-1) == 0 {
 			w.kill <- struct{}{}
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		f := locals3.Fault{Delay: time.Duration(r.IntN(30)) * time.Millisecond}
+		f := s3server.Fault{Delay: time.Duration(r.IntN(30)) * time.Millisecond}
 		if r.IntN(10) >= bad {
 			return f
 		}
 		f.Apply = r.IntN(2) == 0
 		switch r.IntN(5) {
 		case 0, 1:
-			f.Kind = locals3.Drop
+			f.Kind = s3server.Drop
 		case 2:
-			f.Kind = locals3.Truncate
+			f.Kind = s3server.Truncate
 		default:
-			f.Kind, f.Status = locals3.Answer, []int{500, 503, 409}[r.IntN(3)]
+			f.Kind, f.Status = s3server.Answer, []int{500, 503, 409}[r.IntN(3)]
 		}
 		return f
 	}
@@ -282,7 +282,7 @@ func (w *storm) note(a answer) {
 }
 
 // put uploads on a connection of its own. Other than Stack.Put it may fail.
-func (w *storm) put(t *testing.T, m localstack.Minted, body []byte) answer {
+func (w *storm) put(t *testing.T, m testbed.Minted, body []byte) answer {
 	a, text := once(t.Context(), http.MethodPut, m.URL, bytes.NewReader(body))
 	w.CheckLeak(t, text)
 	return a
@@ -305,16 +305,16 @@ func once(ctx context.Context, method, url string, body io.Reader) (answer, stri
 }
 
 // tryMint mints, and tries again while workers or S3 are down.
-func (w *storm) tryMint(t *testing.T) (localstack.Minted, bool) {
+func (w *storm) tryMint(t *testing.T) (testbed.Minted, bool) {
 	for range 20 {
 		a, text := once(t.Context(), http.MethodGet, w.Edge.URL()+"/url", nil)
 		if a.err == nil && a.status == http.StatusOK {
-			return localstack.ParseMinted(t, text), true
+			return testbed.ParseMinted(t, text), true
 		}
 		w.waitForS3()
 	}
 	t.Error("no URL in 20 tries")
-	return localstack.Minted{}, false
+	return testbed.Minted{}, false
 }
 
 // waitForS3 returns when the server is not on its way back up.
@@ -324,7 +324,7 @@ func (w *storm) waitForS3() {
 }
 
 // half sends a part of the body and breaks off.
-func (w *storm) half(t *testing.T, m localstack.Minted, body []byte) {
+func (w *storm) half(t *testing.T, m testbed.Minted, body []byte) {
 	host, target, _ := strings.Cut(strings.TrimPrefix(m.URL, "http://"), "/")
 	conn, err := net.Dial("tcp", host)
 	if err != nil {

@@ -12,45 +12,45 @@ import (
 	"oncegate/internal/evidence/testbed"
 )
 
-type object = localstack.Object
+type object = testbed.Object
 
 // TestBrokenTemplates plays templates that break one promise each: what the upload
 // then gets, and that the log names the cause.
 func TestBrokenTemplates(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		change  func(*localstack.Templates)
-		options []localstack.Option
+		change  func(*testbed.Templates)
+		options []testbed.Option
 		minted  bool
 		status  int    // of the PUT
 		reason  string // x-oncegate-reason of mint or PUT
 		cause   string // in the log, or in the answer to the PUT
 	}{
-		{"mint may not write", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Mint"), "WriteValidEntries") }, nil,
+		{"mint may not write", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Mint"), "WriteValidEntries") }, nil,
 			false, 0, "index-unavailable", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/signatures/valid/"},
-		{"gate may not read", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "ReadIndex") }, nil,
+		{"gate may not read", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "ReadIndex") }, nil,
 			true, 503, "index-unavailable", "action=s3:GetObject resource=arn:aws:s3:::oncegate-test/signatures/"},
-		{"gate may not list", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "TellAbsentEntries") }, nil,
+		{"gate may not list", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "TellAbsentEntries") }, nil,
 			true, 503, "index-unavailable", "action=s3:ListBucket resource=arn:aws:s3:::oncegate-test "},
-		{"gate may not claim", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "WriteExpiredEntries") }, nil,
+		{"gate may not claim", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "WriteExpiredEntries") }, nil,
 			true, 503, "claim-unknown", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/signatures/expired/"},
-		{"gate may not store", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "StoreUploads") }, nil,
+		{"gate may not store", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "StoreUploads") }, nil,
 			true, 403, "", "action=s3:PutObject resource=arn:aws:s3:::oncegate-test/uploads/"},
-		{"gate may not list versions", func(t *localstack.Templates) { localstack.Without(t.RolePolicy("Gate"), "ListVersions") },
-			[]localstack.Option{localstack.Listed}, true, 503, "claim-unknown", "action=s3:ListBucketVersions resource=arn:aws:s3:::oncegate-test "},
-		{"the bucket denies", func(t *localstack.Templates) {
+		{"gate may not list versions", func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "ListVersions") },
+			[]testbed.Option{testbed.Listed}, true, 503, "claim-unknown", "action=s3:ListBucketVersions resource=arn:aws:s3:::oncegate-test "},
+		{"the bucket denies", func(t *testbed.Templates) {
 			p := t.BucketPolicy()
 			p["Statement"] = append(p["Statement"].([]any), object{
 				"Sid": "NotFromURLs", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::oncegate-test/uploads/*",
 				"Condition": object{"StringEquals": object{"s3:authType": "REST-QUERY-STRING"}},
 			})
 		}, nil, true, 403, "", "denied by statement NotFromURLs of bucket policy"},
-		{"the query is not forwarded", func(t *localstack.Templates) {
+		{"the query is not forwarded", func(t *testbed.Templates) {
 			t.RequestPolicy()["QueryStringsConfig"].(object)["QueryStringBehavior"] = "none"
 		}, nil, true, 403, "", "AccessDenied"},
-		{"no gate", func(t *localstack.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }, nil,
+		{"no gate", func(t *testbed.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }, nil,
 			true, 403, "", "InvalidAccessKeyId"},
-		{"an origin access control", func(t *localstack.Templates) {
+		{"an origin access control", func(t *testbed.Templates) {
 			t.Edge["Resources"].(object)["Control"] = object{
 				"Type": "AWS::CloudFront::OriginAccessControl",
 				"Properties": object{"OriginAccessControlConfig": object{
@@ -59,28 +59,28 @@ func TestBrokenTemplates(t *testing.T) {
 			}
 			t.Origin()["OriginAccessControlId"] = object{"Fn::GetAtt": []any{"Control", "Id"}}
 		}, nil, true, 400, "", "Only one auth mechanism allowed"},
-		{"too little time", func(t *localstack.Templates) {
+		{"too little time", func(t *testbed.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.sleep"
-		}, []localstack.Option{func(s *localstack.Setup) {
+		}, []testbed.Option{func(s *testbed.Setup) {
 			s.Settings["timeout"] = 1
 			s.Artifact = exporting("export const sleep = async () => new Promise(() => {});")
 		}}, true, 503, "", "the function timed out"},
-		{"too little memory", func(t *localstack.Templates) {
+		{"too little memory", func(t *testbed.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.eat"
-		}, []localstack.Option{func(s *localstack.Setup) {
+		}, []testbed.Option{func(s *testbed.Setup) {
 			s.Artifact = exporting("export const eat = async (e, c) => { globalThis.b = Buffer.alloc(100e6, 1); return gate(e, c); };")
 		}}, true, 503, "", "the function ran out of memory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			st := localstack.New(t, append(c.options, func(s *localstack.Setup) { s.Template = c.change })...)
-			var m localstack.Minted
+			st := testbed.New(t, append(c.options, func(s *testbed.Setup) { s.Template = c.change })...)
+			var m testbed.Minted
 			a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url", nil, nil)
 			if minted := a.Status == http.StatusOK; minted != c.minted {
 				t.Fatalf("mint: %v", a)
 			}
 			if c.minted {
-				m = localstack.ParseMinted(t, a.Body)
+				m = testbed.ParseMinted(t, a.Body)
 				a = st.Put(t, m, "x")
 				if a.Status != c.status {
 					t.Errorf("PUT: %v, want %d", a, c.status)
@@ -101,7 +101,7 @@ func TestBrokenTemplates(t *testing.T) {
 // answer shows the client what was signed, which is why Check refuses such templates
 // and config.json has writeOnce off.
 func TestWriteOnceNotForwarded(t *testing.T) {
-	st := localstack.New(t, writeOnce, func(s *localstack.Setup) { s.Template = forget("if-none-match") })
+	st := testbed.New(t, writeOnce, func(s *testbed.Setup) { s.Template = forget("if-none-match") })
 	m := st.Mint(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, m.URL, strings.NewReader("x"))
 	if err != nil {
@@ -123,8 +123,8 @@ func TestWriteOnceNotForwarded(t *testing.T) {
 }
 
 // forget leaves a header out of the origin request policy.
-func forget(name string) func(*localstack.Templates) {
-	return func(t *localstack.Templates) {
+func forget(name string) func(*testbed.Templates) {
+	return func(t *testbed.Templates) {
 		headers := t.RequestPolicy()["HeadersConfig"].(object)
 		headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == name })
 	}
@@ -137,7 +137,7 @@ func TestForwardedHeadersArrive(t *testing.T) {
 	for _, missing := range append([]string{""}, headers...) {
 		t.Run("without "+missing, func(t *testing.T) {
 			t.Parallel()
-			st := localstack.New(t, func(s *localstack.Setup) {
+			st := testbed.New(t, func(s *testbed.Setup) {
 				if missing != "" {
 					s.Template = forget(strings.ToLower(missing))
 				}
@@ -162,7 +162,7 @@ func TestForwardedHeadersArrive(t *testing.T) {
 
 // TestSecurityHeaders: what the template's policy adds is on S3's answers.
 func TestSecurityHeaders(t *testing.T) {
-	st := localstack.New(t)
+	st := testbed.New(t)
 	m := st.Mint(t)
 	a := st.Put(t, m, "x")
 	if a.Header.Get("Strict-Transport-Security") != "max-age=31536000" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
@@ -173,9 +173,9 @@ func TestSecurityHeaders(t *testing.T) {
 // TestBucketCORS: where no response headers policy speaks, the bucket's own rules do.
 func TestBucketCORS(t *testing.T) {
 	const page = "https://app.example"
-	st := localstack.New(t, func(s *localstack.Setup) {
+	st := testbed.New(t, func(s *testbed.Setup) {
 		s.Settings["allowedOrigins"] = []string{page}
-		s.Template = func(t *localstack.Templates) {
+		s.Template = func(t *testbed.Templates) {
 			delete(t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object), "CorsConfig")
 		}
 	})
@@ -191,22 +191,22 @@ func TestBucketCORS(t *testing.T) {
 // TestStartRefusesTemplates is for what the local edge cannot play.
 func TestStartRefusesTemplates(t *testing.T) {
 	for name, c := range map[string]struct {
-		change func(*localstack.Templates)
+		change func(*testbed.Templates)
 		want   string
 	}{
-		"no versioning": {func(t *localstack.Templates) {
+		"no versioning": {func(t *testbed.Templates) {
 			delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "VersioningConfiguration")
 		}, "Bucket83908E77: VersioningConfiguration.Status"},
-		"caching": {func(t *localstack.Templates) {
+		"caching": {func(t *testbed.Templates) {
 			t.DefaultBehavior()["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 		}, "DefaultCacheBehavior.CachePolicyId"},
-		"a condition of the bucket policy": {func(t *localstack.Templates) {
+		"a condition of the bucket policy": {func(t *testbed.Templates) {
 			t.BucketPolicy()["Statement"].([]any)[0].(object)["Condition"] = object{"Bool": object{"aws:ViaAWSService": "true"}}
 		}, "condition key aws:ViaAWSService"},
-		"a property": {func(t *localstack.Templates) { t.Origin()["OriginShield"] = object{"Enabled": true} }, "OriginShield"},
+		"a property": {func(t *testbed.Templates) { t.Origin()["OriginShield"] = object{"Enabled": true} }, "OriginShield"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := localstack.Start(t, func(s *localstack.Setup) { s.Template = c.change }); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := testbed.Start(t, func(s *testbed.Setup) { s.Template = c.change }); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

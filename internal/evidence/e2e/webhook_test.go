@@ -72,7 +72,7 @@ func TestWebhook(t *testing.T) {
 	h := &hook{t: t, secret: secret, broken: true}
 	server := httptest.NewServer(h)
 	defer server.Close()
-	a := newAccepting(t, func(s *localstack.Setup) {
+	a := newAccepting(t, func(s *testbed.Setup) {
 		s.Settings["acceptance"] = map[string]any{"webhook": map[string]string{"url": server.URL + "/in", "secret": "/test/key"}}
 		s.Jobs.Parameters = map[string]string{"/test/key": secret}
 	})
@@ -87,11 +87,11 @@ func TestWebhook(t *testing.T) {
 		}
 	}
 	var postponed atomic.Int32
-	a.Services.SetIntercept(func(target string) localapi.Fault {
+	a.Services.SetIntercept(func(target string) api.Fault {
 		if target == "AmazonSQS.ChangeMessageVisibility" {
 			postponed.Add(1)
 		}
-		return localapi.Fault{}
+		return api.Fault{}
 	})
 	first := newUploadKey()
 	version := a.store(t, first, "first")

@@ -1,4 +1,4 @@
-package localstack
+package testbed
 
 import (
 	"encoding/json"

@@ -1,6 +1,6 @@
 //go:build !js
 
-package treetest
+package tree
 
 import (
 	"encoding/json"

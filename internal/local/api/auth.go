@@ -1,7 +1,7 @@
-// Package localapi plays the HTTP APIs of AWS other than S3 as far as a deployment's
+// Package api plays the HTTP APIs of AWS other than S3 as far as a deployment's
 // own functions call them: it verifies who asks, asks the policies of his role, and
 // does what was asked.
-package localapi
+package api
 
 import (
 	"crypto/sha256"
@@ -24,7 +24,7 @@ import (
 type Caller struct {
 	ARN                                string
 	AccessKey, SecretKey, SessionToken string
-	Policies                           []iampolicy.Policy
+	Policies                           []iam.Policy
 }
 
 // Refusal is an answer of AWS's that is an error: its HTTP status, its type such as
@@ -115,8 +115,8 @@ func sign(c Caller, r *http.Request, signed []string, body []byte, service, regi
 
 // Authorize asks the caller's policies, and returns a *Refusal if they do not allow it.
 func (c Caller) Authorize(action, resource string, context map[string]string) error {
-	decision, why := iampolicy.Decide(iampolicy.Request{Principal: c.ARN, Action: action, Resource: resource, Context: context}, c.Policies...)
-	if decision == iampolicy.Allowed {
+	decision, why := iam.Decide(iam.Request{Principal: c.ARN, Action: action, Resource: resource, Context: context}, c.Policies...)
+	if decision == iam.Allowed {
 		return nil
 	}
 	return &Refusal{http.StatusForbidden, "AccessDeniedException", fmt.Sprintf("%s may not %s on %s: %s", c.ARN, action, resource, why)}

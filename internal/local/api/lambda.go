@@ -1,4 +1,4 @@
-package localapi
+package api
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ type Fault struct {
 type Lambda struct {
 	Region, Account string
 	Callers         []Caller
-	Functions       map[string]*locallambda.Lambda // by name
+	Functions       map[string]*lambda.Lambda // by name
 	Log             *slog.Logger
 
 	intercept atomic.Pointer[func(function string) Fault]

@@ -1,4 +1,4 @@
-package localapi
+package api
 
 import (
 	"crypto/rand"
@@ -17,7 +17,7 @@ import (
 // Queue is a queue that operations may be about.
 type Queue struct {
 	ARN, URL string
-	*localqueue.Queue
+	*queue.Queue
 	// Source is the queue that this one holds the dead messages of, by ARN.
 	Source string
 }

@@ -1,4 +1,4 @@
-package localapi_test
+package api_test
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 	"oncegate/internal/local/s3server"
 )
 
-func policy(t *testing.T, statements string) iampolicy.Policy {
+func policy(t *testing.T, statements string) iam.Policy {
 	t.Helper()
-	p, err := iampolicy.ParseIdentity("role", []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`), locals3.ConditionKeys)
+	p, err := iam.ParseIdentity("role", []byte(`{"Version":"2012-10-17","Statement":[`+statements+`]}`), s3server.ConditionKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,12 +46,12 @@ func TestBus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var lines, log bytes.Buffer
 			var ruled []byte
-			s := &localapi.Services{
+			s := &api.Services{
 				Region: "eu-west-1", Account: "111122223333", Log: slog.New(slog.NewTextHandler(&log, nil)), Lines: &lines,
-				Callers: []localapi.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iampolicy.Policy{policy(t, tt.policy)}}},
+				Callers: []api.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iam.Policy{policy(t, tt.policy)}}},
 				Rule:    func(event []byte) { ruled = event },
 			}
-			s.SetIntercept(func(string) localapi.Fault { return localapi.Fault{Status: tt.status} })
+			s.SetIntercept(func(string) api.Fault { return api.Fault{Status: tt.status} })
 			server := httptest.NewServer(s)
 			defer server.Close()
 			bus := awssdk.NewBus(awssdk.Options{Region: "eu-west-1", Endpoint: server.URL, Credentials: credentials.NewStaticCredentialsProvider("ASIAX", tt.secret, "token")})

@@ -1,4 +1,4 @@
-package localedge
+package cloudfront
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func heap(memoryMB int) []string {
 // against what this counts too much: some 50 MB of it are clean pages of the Node
 // program, which a kernel takes back before it kills. AWS publishes neither figure.
 func checkMemory(pid, memoryMB int) error {
-	if peak, known := localproc.PeakMemoryMB(pid); known && peak > memoryMB {
+	if peak, known := process.PeakMemoryMB(pid); known && peak > memoryMB {
 		return fmt.Errorf("%w: its process had %d MB, the function has %d", errMemory, peak, memoryMB)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package localedge
+package cloudfront
 
 import (
 	"cmp"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package localedge
+package cloudfront
 
 import (
 	"fmt"

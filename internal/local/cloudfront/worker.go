@@ -1,4 +1,4 @@
-package localedge
+package cloudfront
 
 import (
 	"bufio"
@@ -40,7 +40,7 @@ const (
 // worker is one Node process that has loaded one function: a Lambda container.
 // It takes one invocation at a time.
 type worker struct {
-	process *localproc.Process
+	process *process.Process
 	events  *os.File      // descriptor 3 of the process
 	answer  *os.File      // descriptor 4
 	lines   *bufio.Reader // over answer
@@ -80,7 +80,7 @@ func startWorker(node string, fn Function, env []string, log *slog.Logger) (*wor
 	cmd := exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
 	cmd.Dir, cmd.Env = fn.Directory, env
 	cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
-	if w.process, err = localproc.Start(cmd, log); err != nil {
+	if w.process, err = process.Start(cmd, log); err != nil {
 		events.Close()
 		answer.Close()
 		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)

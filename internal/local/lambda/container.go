@@ -1,4 +1,4 @@
-package locallambda
+package lambda
 
 import (
 	"encoding/json"
@@ -34,7 +34,7 @@ var errNotGiven = errors.New("the process was gone before it got the invocation"
 // come one after the other.
 type container struct {
 	fn      Function
-	process *localproc.Process
+	process *process.Process
 	server  *http.Server
 	kill    func()
 
@@ -76,7 +76,7 @@ func startContainer(fn Function, env []string) (*container, error) {
 	cmd := exec.Command(filepath.Join(fn.Directory, Bootstrap))
 	cmd.Dir = fn.Directory
 	cmd.Env = append(env[:len(env):len(env)], runtimeAPI+"="+ln.Addr().String())
-	if c.process, err = localproc.Start(cmd, fn.Log); err != nil {
+	if c.process, err = process.Start(cmd, fn.Log); err != nil {
 		c.server.Close()
 		<-served
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
@@ -176,7 +176,7 @@ func (c *container) freeze() { c.process.Freeze() }
 // checkMemory refuses a process that ever had more resident memory than the function
 // may have; Lambda would have killed it then. One that is gone is not looked at.
 func (c *container) checkMemory() error {
-	if peak, known := localproc.PeakMemoryMB(c.process.PID()); known && peak > c.fn.MemoryMB {
+	if peak, known := process.PeakMemoryMB(c.process.PID()); known && peak > c.fn.MemoryMB {
 		return &fault{"Runtime.OutOfMemory", fmt.Sprintf("the process had %d MB, the function has %d", peak, c.fn.MemoryMB)}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package localproc
+package process
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package localproc
+package process
 
 import "syscall"
 

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package localproc
+package process
 
 // Freeze does nothing here: processes stay awake between invocations.
 func (p *Process) Freeze() error { return nil }

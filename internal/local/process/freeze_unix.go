@@ -1,6 +1,6 @@
 //go:build unix
 
-package localproc
+package process
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package localqueue
+package queue
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type Source struct {
 
 // Invoker runs a function once.
 type Invoker interface {
-	Invoke(ctx context.Context, payload []byte) (locallambda.Result, error)
+	Invoke(ctx context.Context, payload []byte) (lambda.Result, error)
 }
 
 // Follow follows the queue until the context ends, and returns when the invocations
@@ -96,7 +96,7 @@ func (s *Source) follow(ctx context.Context, messages []Message) {
 }
 
 // failed are the ids of the messages that failed, or an error where all of them did.
-func (s *Source) failed(result locallambda.Result) (map[string]bool, error) {
+func (s *Source) failed(result lambda.Result) (map[string]bool, error) {
 	if result.FunctionError != "" {
 		return nil, fmt.Errorf("%s: %s", result.FunctionError, result.Payload)
 	}

@@ -1,4 +1,4 @@
-package locals3
+package s3server
 
 import (
 	"context"
@@ -63,7 +63,7 @@ type access struct {
 // identity is one principal with one set of credentials.
 type identity struct {
 	arn, secret, token string
-	policies           []iampolicy.Policy // its own and the bucket's
+	policies           []iam.Policy // its own and the bucket's
 }
 
 // call is one request on its way through versitygw.
@@ -81,10 +81,10 @@ type callKey struct{}
 // bound by what the bucket policy denies.
 func newAccess(o Options) (*access, error) {
 	a := &access{log: o.Log, identities: map[string]identity{}}
-	var bucket iampolicy.Policy
+	var bucket iam.Policy
 	var err error
 	if o.BucketPolicy != nil {
-		if bucket, err = iampolicy.ParseResource("bucket policy", o.BucketPolicy, ConditionKeys); err != nil {
+		if bucket, err = iam.ParseResource("bucket policy", o.BucketPolicy, ConditionKeys); err != nil {
 			return nil, err
 		}
 	}
@@ -100,7 +100,7 @@ func newAccess(o Options) (*access, error) {
 		}
 		who := identity{arn: r.ARN, secret: r.SecretKey, token: r.SessionToken}
 		for i, document := range r.Policies {
-			p, err := iampolicy.ParseIdentity(fmt.Sprintf("policy %d of %s", i+1, r.ARN), document, ConditionKeys)
+			p, err := iam.ParseIdentity(fmt.Sprintf("policy %d of %s", i+1, r.ARN), document, ConditionKeys)
 			if err != nil {
 				return nil, err
 			}
@@ -112,13 +112,13 @@ func newAccess(o Options) (*access, error) {
 		}
 		a.identities[r.AccessKey] = who
 	}
-	all, err := iampolicy.ParseIdentity("administrator policy",
+	all, err := iam.ParseIdentity("administrator policy",
 		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
 	if err != nil {
 		return nil, err
 	}
 	a.identities[o.AccessKey] = identity{
-		arn: "arn:aws:iam::" + account + ":user/operator", secret: o.SecretKey, policies: []iampolicy.Policy{all, bucket},
+		arn: "arn:aws:iam::" + account + ":user/operator", secret: o.SecretKey, policies: []iam.Policy{all, bucket},
 	}
 	return a, nil
 }
@@ -151,16 +151,16 @@ func (a *access) begin(r *http.Request) (*call, context.Context) {
 func (a *access) end(c *call) { a.calls.Delete(c.id) }
 
 // decide answers for one action on one resource of a request whose signature was right.
-func (a *access) decide(c *call, who identity, action, resource string) iampolicy.Decision {
+func (a *access) decide(c *call, who identity, action, resource string) iam.Decision {
 	// versitygw asks for GetObject on "key?versionId=id" where a copy names a version; S3 for GetObjectVersion on the
 	// key: AmazonS3/latest/API/API_CopyObject.html
 	if source, _, versioned := strings.Cut(resource, "?versionId="); versioned && c.r.Header.Get("X-Amz-Copy-Source") != "" && action == "s3:GetObject" {
 		action, resource = "s3:GetObjectVersion", source
 	}
-	d, reason := iampolicy.Decide(iampolicy.Request{
+	d, reason := iam.Decide(iam.Request{
 		Principal: who.arn, Action: action, Resource: resource, Context: conditionContext(c.r, who, action, time.Now()),
 	}, who.policies...)
-	if d != iampolicy.Allowed {
+	if d != iam.Allowed {
 		a.log.Warn("s3 denies access", "principal", who.arn, "action", action, "resource", resource, "because", reason)
 	}
 	return d
@@ -170,7 +170,7 @@ func (a *access) decide(c *call, who identity, action, resource string) iampolic
 // AmazonS3/latest/API/API_HeadObject.html
 func (a *access) hidesAbsent(c *call, bucket string) bool {
 	who := c.by.Load()
-	return who != nil && a.decide(c, *who, "s3:ListBucket", "arn:aws:s3:::"+bucket) != iampolicy.Allowed
+	return who != nil && a.decide(c, *who, "s3:ListBucket", "arn:aws:s3:::"+bucket) != iam.Allowed
 }
 
 // conditionContext is what ConditionKeys says, in lower case.

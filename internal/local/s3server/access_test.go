@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 // policy wraps statements whose resources are written without the bucket's ARN: @ is that.
 func policy(statements ...string) json.RawMessage {
 	doc := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-	return json.RawMessage(strings.ReplaceAll(doc, "@", "arn:aws:s3:::"+locals3test.Bucket))
+	return json.RawMessage(strings.ReplaceAll(doc, "@", "arn:aws:s3:::"+s3servertest.Bucket))
 }
 
 const (
@@ -42,25 +42,25 @@ const (
 	noDelete   = `{"Sid":"IndexIsNotDeleted","Action":"s3:DeleteObject","Effect":"Deny","Principal":{"AWS":"*"},"Resource":"@/signatures/*"}`
 )
 
-func mintRole() locals3.Role {
-	return locals3.NewRole("arn:aws:iam::111122223333:role/mint",
+func mintRole() s3server.Role {
+	return s3server.NewRole("arn:aws:iam::111122223333:role/mint",
 		policy(`{"Effect":"Allow","Action":"s3:PutObject","Resource":"@/signatures/valid/*"}`, writeLogs))
 }
 
-func gateRole(without ...string) locals3.Role {
+func gateRole(without ...string) s3server.Role {
 	var statements []string
 	for _, s := range []string{readIndex, writeGate, listBucket} {
 		if len(without) == 0 || without[0] != s {
 			statements = append(statements, s)
 		}
 	}
-	return locals3.NewRole("arn:aws:iam::111122223333:role/gate", policy(statements...), policy(writeLogs))
+	return s3server.NewRole("arn:aws:iam::111122223333:role/gate", policy(statements...), policy(writeLogs))
 }
 
 // guarded starts a server with the given roles and the bucket policy, and more statements of the latter.
-func guarded(t testing.TB, roles []locals3.Role, more ...string) *locals3.Server {
+func guarded(t testing.TB, roles []s3server.Role, more ...string) *s3server.Server {
 	t.Helper()
-	return locals3test.New(t, func(o *locals3.Options) {
+	return s3servertest.New(t, func(o *s3server.Options) {
 		o.Roles = roles
 		o.BucketPolicy = policy(append(more, onlyTLS, onlyNewTLS, claims, noDelete)...)
 	})
@@ -77,7 +77,7 @@ func code(err error) string {
 // A batch may hold what is allowed beside what is not.
 func TestDeleteObjects(t *testing.T) {
 	s := guarded(t, nil)
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	put(t, c, "signatures/valid/k", "x")
 	put(t, c, "uploads/k", "x")
 	out, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: bucket(), Delete: &types.Delete{
@@ -94,7 +94,7 @@ func TestDeleteObjects(t *testing.T) {
 
 func TestPresignedByRole(t *testing.T) {
 	gate := gateRole()
-	s := guarded(t, []locals3.Role{gate})
+	s := guarded(t, []s3server.Role{gate})
 	once := []string{"If-None-Match", "*"}
 	for _, tt := range []struct {
 		key    string
@@ -119,7 +119,7 @@ func TestPresignedByRole(t *testing.T) {
 			t.Errorf("%s: no version id", tt.key)
 		}
 	}
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	out, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket()})
 	if err != nil {
 		t.Fatal(err)
@@ -147,26 +147,26 @@ func TestAuthenticationFirst(t *testing.T) {
 	mint, gate := mintRole(), gateRole()
 	permanent := gate
 	permanent.ARN, permanent.AccessKey, permanent.SessionToken = "arn:aws:iam::111122223333:role/permanent", "PERMANENTKEY", ""
-	s := guarded(t, []locals3.Role{mint, gate, permanent})
-	as := func(change func(*locals3.Role)) locals3.Role { r := gate; change(&r); return r }
-	operator := locals3.Role{AccessKey: locals3test.AccessKey, SecretKey: locals3test.SecretKey}
+	s := guarded(t, []s3server.Role{mint, gate, permanent})
+	as := func(change func(*s3server.Role)) s3server.Role { r := gate; change(&r); return r }
+	operator := s3server.Role{AccessKey: s3servertest.AccessKey, SecretKey: s3servertest.SecretKey}
 	withToken := operator
 	withToken.SessionToken = gate.SessionToken
 	tests := []struct {
 		name   string
-		by     locals3.Role
+		by     s3server.Role
 		status int
 		code   string
 	}{
 		{"right", gate, 200, ""},
 		{"right without token", permanent, 200, ""},
-		{"wrong secret", as(func(r *locals3.Role) { r.SecretKey = "wrong" }), 403, "SignatureDoesNotMatch"},
-		{"another's secret", as(func(r *locals3.Role) { r.SecretKey = mint.SecretKey }), 403, "SignatureDoesNotMatch"},
-		{"no token", as(func(r *locals3.Role) { r.SessionToken = "" }), 403, "InvalidAccessKeyId"},
-		{"wrong token", as(func(r *locals3.Role) { r.SessionToken += "x" }), 400, "InvalidToken"},
-		{"another's token", as(func(r *locals3.Role) { r.SessionToken = mint.SessionToken }), 400, "InvalidToken"},
+		{"wrong secret", as(func(r *s3server.Role) { r.SecretKey = "wrong" }), 403, "SignatureDoesNotMatch"},
+		{"another's secret", as(func(r *s3server.Role) { r.SecretKey = mint.SecretKey }), 403, "SignatureDoesNotMatch"},
+		{"no token", as(func(r *s3server.Role) { r.SessionToken = "" }), 403, "InvalidAccessKeyId"},
+		{"wrong token", as(func(r *s3server.Role) { r.SessionToken += "x" }), 400, "InvalidToken"},
+		{"another's token", as(func(r *s3server.Role) { r.SessionToken = mint.SessionToken }), 400, "InvalidToken"},
 		{"operator with a token", withToken, 400, "InvalidToken"},
-		{"unknown key", as(func(r *locals3.Role) { r.AccessKey = "ASIAUNKNOWN" }), 403, "InvalidAccessKeyId"},
+		{"unknown key", as(func(r *s3server.Role) { r.AccessKey = "ASIAUNKNOWN" }), 403, "InvalidAccessKeyId"},
 	}
 	for _, tt := range tests {
 		for _, key := range []string{"uploads/k", "signatures/valid/k"} { // one that gate may write, one that it may not
@@ -181,7 +181,7 @@ func TestAuthenticationFirst(t *testing.T) {
 			}
 			var err error
 			for range 3 {
-				_, err = locals3test.ClientAs(s, tt.by).PutObject(t.Context(),
+				_, err = s3servertest.ClientAs(s, tt.by).PutObject(t.Context(),
 					&s3.PutObjectInput{Bucket: bucket(), Key: aws.String(key), Body: strings.NewReader("x")})
 				// A server that refuses before it has read the body may cut its own answer
 				// off when it closes the connection. That answer says nothing.
@@ -202,13 +202,13 @@ func TestAuthenticationFirst(t *testing.T) {
 	}
 	for name, u := range map[string]string{
 		"taken out": strings.Replace(u, token, "", 1),
-		"put in":    presignAs(t, as(func(r *locals3.Role) { r.SessionToken = "" }), "PUT", "uploads/added", time.Now()) + token,
+		"put in":    presignAs(t, as(func(r *s3server.Role) { r.SessionToken = "" }), "PUT", "uploads/added", time.Now()) + token,
 	} {
 		if res, body := via(t, s, "PUT", u, strings.NewReader("x")); res.StatusCode != 403 {
 			t.Errorf("token %s: %s %s", name, res.Status, body)
 		}
 	}
-	out, err := locals3test.Client(s).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket()})
+	out, err := s3servertest.Client(s).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket()})
 	if err != nil || len(out.Contents) != 2 { // by "right" and "right without token"
 		t.Errorf("stored %d objects, %v", len(out.Contents), err)
 	}
@@ -218,11 +218,11 @@ func TestAuthenticationFirst(t *testing.T) {
 func TestAbsentWithoutListBucket(t *testing.T) {
 	gate := gateRole(listBucket)
 	var log bytes.Buffer // slog's handler locks around each write; read after Close
-	s := locals3test.New(t, func(o *locals3.Options) {
-		o.Roles = []locals3.Role{gate}
+	s := s3servertest.New(t, func(o *s3server.Options) {
+		o.Roles = []s3server.Role{gate}
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	})
-	operator := locals3test.Client(s)
+	operator := s3servertest.Client(s)
 	put(t, operator, "signatures/valid/there", "x")
 	put(t, operator, "signatures/valid/deleted", "x")
 	if _, err := operator.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket(), Key: aws.String("signatures/valid/deleted")}); err != nil {
@@ -240,7 +240,7 @@ func TestAbsentWithoutListBucket(t *testing.T) {
 		}
 	}
 	s.Close()
-	want := `msg="s3 denies access" principal=` + gate.ARN + ` action=s3:ListBucket resource=arn:aws:s3:::` + locals3test.Bucket + ` because="no statement allows it"`
+	want := `msg="s3 denies access" principal=` + gate.ARN + ` action=s3:ListBucket resource=arn:aws:s3:::` + s3servertest.Bucket + ` because="no statement allows it"`
 	if !strings.Contains(log.String(), want) {
 		t.Errorf("the log does not say\n%s\nbut\n%s", want, log.String())
 	}
@@ -258,33 +258,33 @@ func TestConditionContext(t *testing.T) {
 	}
 	gate := gateRole()
 	now := time.Now()
-	presigned := func(age time.Duration) func(s *locals3.Server) int {
-		return func(s *locals3.Server) int {
+	presigned := func(age time.Duration) func(s *s3server.Server) int {
+		return func(s *s3server.Server) int {
 			res, _ := via(t, s, "PUT", presignAs(t, gate, "PUT", "uploads/k", now.Add(-age)), strings.NewReader("x"))
 			return res.StatusCode
 		}
 	}
-	header := func(s *locals3.Server) int {
-		_, err := locals3test.ClientAs(s, gate).PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket(), Key: aws.String("uploads/k")})
+	header := func(s *s3server.Server) int {
+		_, err := s3servertest.ClientAs(s, gate).PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket(), Key: aws.String("uploads/k")})
 		return max(status(err), 200)
 	}
-	list := func(prefix *string) func(s *locals3.Server) int {
-		return func(s *locals3.Server) int {
-			_, err := locals3test.ClientAs(s, gate).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket(), Prefix: prefix})
+	list := func(prefix *string) func(s *s3server.Server) int {
+		return func(s *s3server.Server) int {
+			_, err := s3servertest.ClientAs(s, gate).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket(), Prefix: prefix})
 			return max(status(err), 200)
 		}
 	}
-	absent := func(s *locals3.Server) int {
-		_, err := locals3test.ClientAs(s, gate).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: aws.String("signatures/valid/absent")})
+	absent := func(s *s3server.Server) int {
+		_, err := s3servertest.ClientAs(s, gate).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: aws.String("signatures/valid/absent")})
 		return status(err)
 	}
-	multipart := func(s *locals3.Server) int {
-		_, err := locals3test.ClientAs(s, gate).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket(), Key: aws.String("uploads/m")})
+	multipart := func(s *s3server.Server) int {
+		_, err := s3servertest.ClientAs(s, gate).CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket(), Key: aws.String("uploads/m")})
 		return max(status(err), 200)
 	}
 	tests := []struct {
 		condition string
-		do        func(*locals3.Server) int
+		do        func(*s3server.Server) int
 		want      int
 	}{
 		{`{"Bool":{"aws:SecureTransport":"true"}}`, header, 403}, // the hop counts as TLS
@@ -309,7 +309,7 @@ func TestConditionContext(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.condition, func(t *testing.T) {
 			t.Parallel()
-			if got := tt.do(guarded(t, []locals3.Role{gate}, deny(tt.condition))); got != tt.want {
+			if got := tt.do(guarded(t, []s3server.Role{gate}, deny(tt.condition))); got != tt.want {
 				t.Errorf("%d, want %d", got, tt.want)
 			}
 		})
@@ -319,7 +319,7 @@ func TestConditionContext(t *testing.T) {
 // Requests that differ only in a header are told apart while many of them are under way.
 func TestDecisionsAreNotMixedUp(t *testing.T) {
 	gate := gateRole()
-	s := guarded(t, []locals3.Role{gate})
+	s := guarded(t, []s3server.Role{gate})
 	var wg sync.WaitGroup
 	for i := range 60 {
 		var signed []string
@@ -341,23 +341,23 @@ func TestDecisionsAreNotMixedUp(t *testing.T) {
 
 // Something that would be decided otherwise than at AWS stops the start and is named.
 func TestPolicyErrors(t *testing.T) {
-	o := locals3test.Options(t)
+	o := s3servertest.Options(t)
 	gate := gateRole()
-	for want, change := range map[string]func(*locals3.Options){
-		"policy 1 of arn:aws:iam::111122223333:role/gate: cannot play NotResource in statement Wide": func(o *locals3.Options) {
-			o.Roles = []locals3.Role{locals3.NewRole(gate.ARN, policy(`{"Sid":"Wide","Effect":"Allow","Action":"s3:*","NotResource":"@/signatures/*"}`))}
+	for want, change := range map[string]func(*s3server.Options){
+		"policy 1 of arn:aws:iam::111122223333:role/gate: cannot play NotResource in statement Wide": func(o *s3server.Options) {
+			o.Roles = []s3server.Role{s3server.NewRole(gate.ARN, policy(`{"Sid":"Wide","Effect":"Allow","Action":"s3:*","NotResource":"@/signatures/*"}`))}
 		},
-		"bucket policy: statement 1: cannot play condition key aws:SourceVpce": func(o *locals3.Options) {
+		"bucket policy: statement 1: cannot play condition key aws:SourceVpce": func(o *s3server.Options) {
 			o.BucketPolicy = policy(`{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}}`)
 		},
-		"has another's access key":             func(o *locals3.Options) { o.Roles = []locals3.Role{gate, gate} },
-		`role "gate" is not the ARN of a role`: func(o *locals3.Options) { o.Roles = []locals3.Role{{ARN: "gate", AccessKey: "A", SecretKey: "S"}} },
-		"has no credentials":                   func(o *locals3.Options) { o.Roles = []locals3.Role{{ARN: gate.ARN}} },
+		"has another's access key":             func(o *s3server.Options) { o.Roles = []s3server.Role{gate, gate} },
+		`role "gate" is not the ARN of a role`: func(o *s3server.Options) { o.Roles = []s3server.Role{{ARN: "gate", AccessKey: "A", SecretKey: "S"}} },
+		"has no credentials":                   func(o *s3server.Options) { o.Roles = []s3server.Role{{ARN: gate.ARN}} },
 	} {
 		p := o
 		change(&p)
-		_, err := locals3.Start(t.Context(), p)
-		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, iampolicy.ErrCannotPlay) != strings.Contains(want, "cannot play") {
+		_, err := s3server.Start(t.Context(), p)
+		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, iam.ErrCannotPlay) != strings.Contains(want, "cannot play") {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -366,9 +366,9 @@ func TestPolicyErrors(t *testing.T) {
 // Nobody without a signature gets anything, whatever the bucket policy says: public access is blocked.
 func TestAnonymous(t *testing.T) {
 	s := guarded(t, nil, `{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["@","@/*"]}`)
-	put(t, locals3test.Client(s), "uploads/k", "x")
+	put(t, s3servertest.Client(s), "uploads/k", "x")
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
-		if res, body := via(t, s, method, "https://"+locals3test.Host+"/uploads/k", nil); res.StatusCode != 403 {
+		if res, body := via(t, s, method, "https://"+s3servertest.Host+"/uploads/k", nil); res.StatusCode != 403 {
 			t.Errorf("%s: %s %s", method, res.Status, body)
 		}
 	}

@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"testing"
@@ -12,8 +12,8 @@ import (
 
 // TestConditionalDelete: what is not there is 404 and stays as it is, a mismatch 412.
 func TestConditionalDelete(t *testing.T) {
-	s := locals3test.New(t)
-	c := locals3test.Client(s)
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
 	remove := func(key, etag string) error {
 		_, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket(), Key: &key, IfMatch: &etag})
 		return err
@@ -64,8 +64,8 @@ func TestConditionalDelete(t *testing.T) {
 
 // TestDeleteOfGoneVersion: it is as good as deleted; an id of another form is none.
 func TestDeleteOfGoneVersion(t *testing.T) {
-	s := locals3test.New(t)
-	c := locals3test.Client(s)
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
 	remove := func(key, version string) (*s3.DeleteObjectOutput, error) {
 		return c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket(), Key: &key, VersionId: &version})
 	}
@@ -98,8 +98,8 @@ func TestDeleteOfGoneVersion(t *testing.T) {
 // TestDeleteTellsNoMore: who may not delete is not told what there is.
 func TestDeleteTellsNoMore(t *testing.T) {
 	gate := gateRole()
-	s := guarded(t, []locals3.Role{gate})
-	operator, c := locals3test.Client(s), locals3test.ClientAs(s, gate)
+	s := guarded(t, []s3server.Role{gate})
+	operator, c := s3servertest.Client(s), s3servertest.ClientAs(s, gate)
 	gone := put(t, operator, "uploads/hidden", "x")
 	put(t, operator, "uploads/hidden", "y")
 	for _, version := range []*string{&gone, nil} {

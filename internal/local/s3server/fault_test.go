@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"bufio"
@@ -18,27 +18,27 @@ import (
 )
 
 // faulty starts a server whose next faults are chosen by the returned pointer.
-func faulty(t testing.TB) (*locals3.Server, *atomic.Pointer[locals3.Fault]) {
-	var f atomic.Pointer[locals3.Fault]
-	s := locals3test.New(t, func(o *locals3.Options) {
-		o.Fault = func(*http.Request) locals3.Fault {
+func faulty(t testing.TB) (*s3server.Server, *atomic.Pointer[s3server.Fault]) {
+	var f atomic.Pointer[s3server.Fault]
+	s := s3servertest.New(t, func(o *s3server.Options) {
+		o.Fault = func(*http.Request) s3server.Fault {
 			if p := f.Load(); p != nil {
 				return *p
 			}
-			return locals3.Fault{}
+			return s3server.Fault{}
 		}
 	})
 	return s, &f
 }
 
 // try sends one presigned request on a connection of its own.
-func try(ctx context.Context, s *locals3.Server, method, presigned, body string) (status int, answer string, h http.Header, err error) {
-	_, rest, _ := strings.Cut(presigned, locals3test.Host)
+func try(ctx context.Context, s *s3server.Server, method, presigned, body string) (status int, answer string, h http.Header, err error) {
+	_, rest, _ := strings.Cut(presigned, s3servertest.Host)
 	r, err := http.NewRequestWithContext(ctx, method, s.URL()+rest, strings.NewReader(body))
 	if err != nil {
 		return 0, "", nil, err
 	}
-	r.Host = locals3test.Host
+	r.Host = s3servertest.Host
 	tr := &http.Transport{DisableKeepAlives: true}
 	res, err := tr.RoundTrip(r)
 	if err != nil {
@@ -51,26 +51,26 @@ func try(ctx context.Context, s *locals3.Server, method, presigned, body string)
 
 func TestFaults(t *testing.T) {
 	s, next := faulty(t)
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	const none = -1 // no answer at all
 	tests := []struct {
 		name   string
-		fault  locals3.Fault
+		fault  s3server.Fault
 		method string
 		status int
 		body   string // that the answer contains
 		cut    bool   // the answer's body breaks off
 	}{
-		{"error", locals3.Fault{Kind: locals3.Answer, Status: 503}, "PUT", 503, "<Code>SlowDown</Code>", false},
-		{"error, HEAD", locals3.Fault{Kind: locals3.Answer, Status: 403}, "HEAD", 403, "", false},
-		{"error, own body", locals3.Fault{Kind: locals3.Answer, Status: 500, Body: "oops"}, "GET", 500, "oops", false},
-		{"garbage", locals3.Fault{Kind: locals3.Answer, Body: "\x00garbage"}, "GET", 200, "\x00garbage", false},
-		{"cut", locals3.Fault{Kind: locals3.Truncate, Status: 200, Body: "12345678"}, "GET", 200, "1234", true},
-		{"cut, no body", locals3.Fault{Kind: locals3.Truncate}, "PUT", 200, "", true},
-		{"cut, HEAD", locals3.Fault{Kind: locals3.Truncate}, "HEAD", none, "", false},
-		{"drop", locals3.Fault{Kind: locals3.Drop}, "PUT", none, "", false},
-		{"drop, HEAD", locals3.Fault{Kind: locals3.Drop}, "HEAD", none, "", false},
-		{"delay", locals3.Fault{Delay: time.Millisecond}, "PUT", 200, "", false},
+		{"error", s3server.Fault{Kind: s3server.Answer, Status: 503}, "PUT", 503, "<Code>SlowDown</Code>", false},
+		{"error, HEAD", s3server.Fault{Kind: s3server.Answer, Status: 403}, "HEAD", 403, "", false},
+		{"error, own body", s3server.Fault{Kind: s3server.Answer, Status: 500, Body: "oops"}, "GET", 500, "oops", false},
+		{"garbage", s3server.Fault{Kind: s3server.Answer, Body: "\x00garbage"}, "GET", 200, "\x00garbage", false},
+		{"cut", s3server.Fault{Kind: s3server.Truncate, Status: 200, Body: "12345678"}, "GET", 200, "1234", true},
+		{"cut, no body", s3server.Fault{Kind: s3server.Truncate}, "PUT", 200, "", true},
+		{"cut, HEAD", s3server.Fault{Kind: s3server.Truncate}, "HEAD", none, "", false},
+		{"drop", s3server.Fault{Kind: s3server.Drop}, "PUT", none, "", false},
+		{"drop, HEAD", s3server.Fault{Kind: s3server.Drop}, "HEAD", none, "", false},
+		{"delay", s3server.Fault{Delay: time.Millisecond}, "PUT", 200, "", false},
 	}
 	for i, tt := range tests {
 		for _, apply := range []bool{false, true} {
@@ -82,7 +82,7 @@ func TestFaults(t *testing.T) {
 				fault := tt.fault
 				fault.Apply = apply
 				next.Store(&fault)
-				u := presign(t, tt.method, key, locals3test.AccessKey, locals3test.SecretKey, time.Now())
+				u := presign(t, tt.method, key, s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 				code, body, _, err := try(t.Context(), s, tt.method, u, map[string]string{"PUT": "new body"}[tt.method])
 				next.Store(nil)
 				switch {
@@ -98,8 +98,8 @@ func TestFaults(t *testing.T) {
 				if tt.method != "PUT" {
 					return
 				}
-				applied := apply || tt.fault.Kind == locals3.Pass
-				code, body, _, err = try(t.Context(), s, "GET", presign(t, "GET", key, locals3test.AccessKey, locals3test.SecretKey, time.Now()), "")
+				applied := apply || tt.fault.Kind == s3server.Pass
+				code, body, _, err = try(t.Context(), s, "GET", presign(t, "GET", key, s3servertest.AccessKey, s3servertest.SecretKey, time.Now()), "")
 				if err != nil || (code == 200) != applied || applied && body != "new body" {
 					t.Errorf("afterwards GET %d %q %v, applied should be %t", code, body, err, applied)
 				}
@@ -111,16 +111,16 @@ func TestFaults(t *testing.T) {
 // With Apply and no status of its own a fault keeps the server's headers, so that only the body is wrong.
 func TestFaultKeepsHeaders(t *testing.T) {
 	s, next := faulty(t)
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	version := put(t, c, "k", "12345678")
-	u := presign(t, "GET", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now())
+	u := presign(t, "GET", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 	for _, tt := range []struct {
-		fault locals3.Fault
+		fault s3server.Fault
 		body  string
 		err   error
 	}{
-		{locals3.Fault{Kind: locals3.Answer, Body: "garbage", Apply: true}, "garbage", nil},
-		{locals3.Fault{Kind: locals3.Truncate, Apply: true}, "1234", io.ErrUnexpectedEOF},
+		{s3server.Fault{Kind: s3server.Answer, Body: "garbage", Apply: true}, "garbage", nil},
+		{s3server.Fault{Kind: s3server.Truncate, Apply: true}, "1234", io.ErrUnexpectedEOF},
 	} {
 		next.Store(&tt.fault)
 		code, body, h, err := try(t.Context(), s, "GET", u, "")
@@ -133,9 +133,9 @@ func TestFaultKeepsHeaders(t *testing.T) {
 // A hanging request ends when its client leaves or the server is closed, whichever side of the server it hangs on.
 func TestHang(t *testing.T) {
 	s, next := faulty(t)
-	u := presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now())
+	u := presign(t, "PUT", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 	for _, apply := range []bool{false, true} {
-		next.Store(&locals3.Fault{Kind: locals3.Hang, Apply: apply})
+		next.Store(&s3server.Fault{Kind: s3server.Hang, Apply: apply})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		_, _, _, err := try(ctx, s, "PUT", u, "x")
 		cancel()
@@ -143,7 +143,7 @@ func TestHang(t *testing.T) {
 			t.Errorf("apply %t: %v, want the client's own timeout", apply, err)
 		}
 	}
-	next.Store(&locals3.Fault{Kind: locals3.Hang})
+	next.Store(&s3server.Fault{Kind: s3server.Hang})
 	gone := make(chan error)
 	s.ResetRequests()
 	go func() {
@@ -161,9 +161,9 @@ func TestHang(t *testing.T) {
 func TestLateAnswer(t *testing.T) {
 	s, next := faulty(t)
 	u := func(method string) string {
-		return presign(t, method, "k", locals3test.AccessKey, locals3test.SecretKey, time.Now())
+		return presign(t, method, "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 	}
-	next.Store(&locals3.Fault{Delay: time.Hour, Apply: true})
+	next.Store(&s3server.Fault{Delay: time.Hour, Apply: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	gone := make(chan error)
@@ -185,14 +185,14 @@ func TestLateAnswer(t *testing.T) {
 
 // A client that breaks off in the middle of a body leaves nothing behind, wherever it breaks off.
 func TestClientBreaksOff(t *testing.T) {
-	o := locals3test.Options(t)
-	s := locals3test.New(t, func(p *locals3.Options) { *p = o })
+	o := s3servertest.Options(t)
+	s := s3servertest.New(t, func(p *s3server.Options) { *p = o })
 	breaks := []struct{ length, sent int }{{20, 0}, {20, 10}, {1 << 20, 0}, {1 << 20, 100}, {1 << 20, 100 << 10}, {1 << 20, 1<<20 - 1}}
 	key := func(i int) string { return fmt.Sprintf("broken-%d", i) }
 	for i, b := range breaks {
-		_, rest, _ := strings.Cut(presign(t, "PUT", key(i), locals3test.AccessKey, locals3test.SecretKey, time.Now()), locals3test.Host)
+		_, rest, _ := strings.Cut(presign(t, "PUT", key(i), s3servertest.AccessKey, s3servertest.SecretKey, time.Now()), s3servertest.Host)
 		conn := dial(t, s)
-		fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", rest, locals3test.Host, b.length, strings.Repeat("x", b.sent))
+		fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", rest, s3servertest.Host, b.length, strings.Repeat("x", b.sent))
 		waitFor(t, func() bool { return s.Requests()["PUT "] == i+1 })
 		if i%2 == 0 {
 			conn.(*net.TCPConn).SetLinger(0) // leave with a reset
@@ -200,9 +200,9 @@ func TestClientBreaksOff(t *testing.T) {
 		conn.Close()
 	}
 	s.Close() // waits for the broken requests, in the proxy and in the server
-	s = locals3test.New(t, func(p *locals3.Options) { *p = o })
+	s = s3servertest.New(t, func(p *s3server.Options) { *p = o })
 	for i, b := range breaks {
-		code, body, _, err := try(t.Context(), s, "GET", presign(t, "GET", key(i), locals3test.AccessKey, locals3test.SecretKey, time.Now()), "")
+		code, body, _, err := try(t.Context(), s, "GET", presign(t, "GET", key(i), s3servertest.AccessKey, s3servertest.SecretKey, time.Now()), "")
 		if err != nil || code != 404 {
 			t.Errorf("after %d of %d bytes: %d with %d bytes, %v, want 404", b.sent, b.length, code, len(body), err)
 		}
@@ -211,11 +211,11 @@ func TestClientBreaksOff(t *testing.T) {
 
 // Expect: 100-continue is the server's to answer; this one says 100 also to what it refuses afterwards.
 func TestExpectContinue(t *testing.T) {
-	s := locals3test.New(t)
-	for secret, want := range map[string]int{locals3test.SecretKey: 200, "wrong": 403} {
+	s := s3servertest.New(t)
+	for secret, want := range map[string]int{s3servertest.SecretKey: 200, "wrong": 403} {
 		conn := dial(t, s)
-		_, rest, _ := strings.Cut(presign(t, "PUT", "k", locals3test.AccessKey, secret, time.Now()), locals3test.Host)
-		fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", rest, locals3test.Host)
+		_, rest, _ := strings.Cut(presign(t, "PUT", "k", s3servertest.AccessKey, secret, time.Now()), s3servertest.Host)
+		fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n", rest, s3servertest.Host)
 		r := bufio.NewReader(conn)
 		for continues := 0; ; continues++ { // net/http may say it twice
 			res, err := http.ReadResponse(r, nil)
@@ -235,7 +235,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-func dial(t testing.TB, s *locals3.Server) net.Conn {
+func dial(t testing.TB, s *s3server.Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
 	if err != nil {

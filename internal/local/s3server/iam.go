@@ -1,4 +1,4 @@
-package locals3
+package s3server
 
 import (
 	"crypto/hmac"
@@ -120,8 +120,8 @@ func (s *iamService) evaluate(w http.ResponseWriter, r *http.Request) {
 		for _, action := range q.Actions {
 			word := "deny"
 			if c != nil {
-				word = map[iampolicy.Decision]string{
-					iampolicy.Allowed: "allow", iampolicy.ImplicitDeny: "no_match", iampolicy.ExplicitDeny: "deny",
+				word = map[iam.Decision]string{
+					iam.Allowed: "allow", iam.ImplicitDeny: "no_match", iam.ExplicitDeny: "deny",
 				}[s.access.decide(c, who, action, resource)]
 				if word == "allow" && s.access.hidden(r.Context(), c, action) {
 					word = "deny"

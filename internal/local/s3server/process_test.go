@@ -1,4 +1,4 @@
-package locals3
+package s3server
 
 import (
 	"bufio"
@@ -25,7 +25,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// options repeats those of locals3test, which cannot be imported from inside the package.
+// options repeats those of s3servertest, which cannot be imported from inside the package.
 func options(t testing.TB) Options {
 	t.Helper()
 	bin := os.Getenv("ONCEGATE_VERSITYGW")

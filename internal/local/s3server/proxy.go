@@ -1,4 +1,4 @@
-package locals3
+package s3server
 
 import (
 	"context"

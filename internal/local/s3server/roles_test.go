@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"strings"
@@ -15,8 +15,8 @@ import (
 // Every action by every principal. 200 stands for any success.
 func TestRoles(t *testing.T) {
 	mint, gate := mintRole(), gateRole()
-	s := guarded(t, []locals3.Role{mint, gate})
-	operator := locals3test.Client(s)
+	s := guarded(t, []s3server.Role{mint, gate})
+	operator := s3servertest.Client(s)
 	for _, k := range []string{"signatures/valid/there", "uploads/there"} {
 		put(t, operator, k, "x")
 	}
@@ -58,7 +58,7 @@ func TestRoles(t *testing.T) {
 	}
 	copyOp := func(from, to string) func(*s3.Client, string) error {
 		return func(c *s3.Client, who string) error {
-			_, err := c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket(), Key: aws.String(to + who), CopySource: aws.String(locals3test.Bucket + "/" + from)})
+			_, err := c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket(), Key: aws.String(to + who), CopySource: aws.String(s3servertest.Bucket + "/" + from)})
 			return err
 		}
 	}
@@ -161,8 +161,8 @@ func TestRoles(t *testing.T) {
 				c    *s3.Client
 				want int
 			}{
-				{"mint", locals3test.ClientAs(s, mint), tt.mint},
-				{"gate", locals3test.ClientAs(s, gate), tt.gate},
+				{"mint", s3servertest.ClientAs(s, mint), tt.mint},
+				{"gate", s3servertest.ClientAs(s, gate), tt.gate},
 				{"operator", operator, tt.operator},
 			} {
 				err := tt.do(p.c, p.name)

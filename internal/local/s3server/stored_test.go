@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"net/http"
@@ -17,25 +17,25 @@ import (
 // also when the answer gets lost.
 func TestStored(t *testing.T) {
 	var mu sync.Mutex
-	var told []locals3.Stored
+	var told []s3server.Stored
 	lost := false
-	server := locals3test.New(t, func(o *locals3.Options) {
-		o.Stored = func(s locals3.Stored) {
+	server := s3servertest.New(t, func(o *s3server.Options) {
+		o.Stored = func(s s3server.Stored) {
 			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, s)
 		}
-		o.Fault = func(*http.Request) locals3.Fault {
+		o.Fault = func(*http.Request) s3server.Fault {
 			mu.Lock()
 			defer mu.Unlock()
 			if lost {
-				return locals3.Fault{Kind: locals3.Drop, Apply: true}
+				return s3server.Fault{Kind: s3server.Drop, Apply: true}
 			}
-			return locals3.Fault{}
+			return s3server.Fault{}
 		}
 	})
-	client := locals3test.Client(server)
-	bucket, ctx := aws.String(locals3test.Bucket), t.Context()
+	client := s3servertest.Client(server)
+	bucket, ctx := aws.String(s3servertest.Bucket), t.Context()
 	put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: aws.String("uploads/a b"), Body: strings.NewReader("seven b")})
 	if err != nil {
 		t.Fatal(err)

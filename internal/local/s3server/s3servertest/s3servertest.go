@@ -1,5 +1,5 @@
-// Package locals3test gives a test its own local S3 server: a random port, an empty versioned bucket, gone with the test.
-package locals3test
+// Package s3servertest gives a test its own local S3 server: a random port, an empty versioned bucket, gone with the test.
+package s3servertest
 
 import (
 	"context"
@@ -27,7 +27,7 @@ const (
 )
 
 // New starts a server that is closed when the test ends. The given functions may change its options first.
-func New(t testing.TB, change ...func(*locals3.Options)) *locals3.Server {
+func New(t testing.TB, change ...func(*s3server.Options)) *s3server.Server {
 	t.Helper()
 	o := Options(t)
 	for _, f := range change {
@@ -35,7 +35,7 @@ func New(t testing.TB, change ...func(*locals3.Options)) *locals3.Server {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	s, err := locals3.Start(ctx, o)
+	s, err := s3server.Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +44,9 @@ func New(t testing.TB, change ...func(*locals3.Options)) *locals3.Server {
 }
 
 // Options is what New starts from: a fresh data directory and a port of its own.
-func Options(t testing.TB) locals3.Options {
+func Options(t testing.TB) s3server.Options {
 	t.Helper()
-	return locals3.Options{
+	return s3server.Options{
 		Binary: Binary(t), Dir: t.TempDir(), Bucket: Bucket, Region: Region,
 		AccessKey: AccessKey, SecretKey: SecretKey, Addr: "127.0.0.1:0",
 	}
@@ -76,12 +76,12 @@ func Binary(t testing.TB) string {
 }
 
 // Client is an SDK client of the server that speaks path style and never retries.
-func Client(s *locals3.Server) *s3.Client {
-	return ClientAs(s, locals3.Role{AccessKey: AccessKey, SecretKey: SecretKey})
+func Client(s *s3server.Server) *s3.Client {
+	return ClientAs(s, s3server.Role{AccessKey: AccessKey, SecretKey: SecretKey})
 }
 
 // ClientAs is Client with a role's credentials.
-func ClientAs(s *locals3.Server, r locals3.Role) *s3.Client {
+func ClientAs(s *s3server.Server, r s3server.Role) *s3.Client {
 	return s3.New(s3.Options{
 		Region: Region, BaseEndpoint: aws.String(s.URL()), UsePathStyle: true, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKey, r.SecretKey, r.SessionToken),

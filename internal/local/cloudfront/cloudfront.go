@@ -1,4 +1,4 @@
-// Package localedge plays CloudFront and Lambda@Edge on one machine: an HTTP
+// Package cloudfront plays CloudFront and Lambda@Edge on one machine: an HTTP
 // server that runs the built edge functions in Node processes, one for each
 // invocation in progress, and passes on to an S3 server what they let through.
 //
@@ -16,7 +16,7 @@
 // What it does not do: caching, compression, TLS, HTTP/2, web ACLs, access logs. It
 // speaks plain http and plays the viewer who came by https. Beyond its limit of
 // workers an invocation waits, where Lambda would start one more container.
-package localedge
+package cloudfront
 
 import (
 	"context"

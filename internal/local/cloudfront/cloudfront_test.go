@@ -1,4 +1,4 @@
-package localedge
+package cloudfront
 
 import (
 	"bufio"
@@ -405,7 +405,7 @@ func TestFailuresOfTheFunction(t *testing.T) {
 
 // A function that outgrows its memory setting fails; one that has more does not.
 func TestMemory(t *testing.T) {
-	if _, known := localproc.PeakMemoryMB(os.Getpid()); !known {
+	if _, known := process.PeakMemoryMB(os.Getpid()); !known {
 		t.Skip("what is resident of a process is not known on this system")
 	}
 	const module = `export const gate = async () => ({ status: Buffer.alloc(150e6, 1)[0] ? '200' : '500' })`

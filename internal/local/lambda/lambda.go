@@ -1,4 +1,4 @@
-// Package locallambda plays AWS Lambda for native programs: it runs the bootstrap
+// Package lambda plays AWS Lambda for native programs: it runs the bootstrap
 // of an OS-only runtime and hands invocations to it by the Lambda Runtime API.
 //
 // Each process has a Runtime API of its own on 127.0.0.1, takes one invocation at a
@@ -8,7 +8,7 @@
 // look like:
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-package locallambda
+package lambda
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-// Package iampolicy reads IAM policy documents and decides requests by them, as far as the policies of one stack need
+// Package iam reads IAM policy documents and decides requests by them, as far as the policies of one stack need
 // it: what it cannot play is an error when a document is read, never left out.
 //
 // It knows one account, identity-based policies and one kind of resource-based policy; no boundaries, no session or
@@ -11,7 +11,7 @@
 //   - operators and keys of a Condition must all match, of the values of one key any one; negated operators want none
 //     of them to, and match where the key is absent: reference_policies_condition-logic-multiple-context-keys-or-values.html
 //     and reference_policies_elements_condition_operators.html
-package iampolicy
+package iam
 
 import (
 	"strings"

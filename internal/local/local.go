@@ -1,7 +1,7 @@
-// Package localaws plays a synthesized deployment on one machine: the bucket and
+// Package local plays a synthesized deployment on one machine: the bucket and
 // the roles on a local S3 server, distribution and functions on the local edge, Go
 // programs on a local Lambda.
-package localaws
+package local
 
 import (
 	"context"
@@ -24,15 +24,15 @@ import (
 
 // AWS is a deployment in play.
 type AWS struct {
-	S3   *locals3.Server
-	Edge *localedge.Server
+	S3   *s3server.Server
+	Edge *cloudfront.Server
 	// Lambda is the API of the functions beside the bucket, or nil if there are none.
-	Lambda *localapi.Lambda
+	Lambda *api.Lambda
 
 	// Services are the other APIs of the functions beside the bucket, and Queues, by
 	// name, those that they follow; or nil.
-	Services *localapi.Services
-	Queues   map[string]*localqueue.Queue
+	Services *api.Services
+	Queues   map[string]*queue.Queue
 	// API is the URL of Lambda and Services.
 	API string
 
@@ -44,16 +44,16 @@ type AWS struct {
 // overrides them. Each function has temporary credentials of its own role, and S3
 // holds them to that role's policies and to the bucket's. Tests may break the
 // distribution with change before it starts.
-func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge localedge.Options, play Jobs, change ...func(*localedge.Distribution)) (*AWS, error) {
+func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge cloudfront.Options, play Jobs, change ...func(*cloudfront.Distribution)) (*AWS, error) {
 	var err error
-	if edge.Distribution, err = localedge.FromDeployment(d); err != nil {
+	if edge.Distribution, err = cloudfront.FromDeployment(d); err != nil {
 		return nil, err
 	}
 	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
-	keys := map[string]localedge.Credentials{} // by role
-	arns := []string{"${AWS::AccountId}", localedge.Account}
+	keys := map[string]cloudfront.Credentials{} // by role
+	arns := []string{"${AWS::AccountId}", cloudfront.Account}
 	for _, role := range d.Roles {
-		arns = append(arns, "${"+role.ID+".Arn}", localedge.RoleARN(role))
+		arns = append(arns, "${"+role.ID+".Arn}", cloudfront.RoleARN(role))
 	}
 	known := strings.NewReplacer(arns...)
 	if p := d.Bucket.Policy.PolicyDocument; len(p.Statement) > 0 {
@@ -70,9 +70,9 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 			}
 			policies = append(policies, text)
 		}
-		r := locals3.NewRole(localedge.RoleARN(role), policies...)
+		r := s3server.NewRole(cloudfront.RoleARN(role), policies...)
 		store.Roles = append(store.Roles, r)
-		keys[r.ARN] = localedge.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+		keys[r.ARN] = cloudfront.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
 	}
 	for i, f := range edge.Distribution.Functions {
 		edge.Distribution.Functions[i].Credentials = keys[f.Role]
@@ -85,13 +85,13 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 		return nil, err
 	}
 	if len(a.jobs.queues) > 0 {
-		a.Queues = map[string]*localqueue.Queue{}
+		a.Queues = map[string]*queue.Queue{}
 		for _, q := range a.jobs.queues {
 			a.Queues[q.Name()] = q
 		}
 		store.Stored = a.jobs.stored
 	}
-	if a.S3, err = locals3.Start(ctx, store); err != nil {
+	if a.S3, err = s3server.Start(ctx, store); err != nil {
 		a.jobs.close()
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 		a.jobs.start(a.Lambda.Functions)
 		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
 	}
-	if a.Edge, err = localedge.Start(ctx, edge); err != nil {
+	if a.Edge, err = cloudfront.Start(ctx, edge); err != nil {
 		a.closeRest()
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store locals3.Options, edge l
 }
 
 // putCORS gives the bucket these rules, or none: it may have others from before.
-func putCORS(ctx context.Context, url string, o locals3.Options, rules []cfn.CorsRule) error {
+func putCORS(ctx context.Context, url string, o s3server.Options, rules []cfn.CorsRule) error {
 	client := s3.New(s3.Options{
 		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),

@@ -1,4 +1,4 @@
-// Package locals3 runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
+// Package s3server runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
 // what that server does differently from S3 and lets tests inject faults.
 //
 // The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects and their versions live below
@@ -8,7 +8,7 @@
 //
 // Who asks and what he may do is decided in two steps, as at AWS. The child verifies the signature, session token and
 // all, with a key that it gets from here. Then it asks here for each action on each resource that the request needs,
-// and package iampolicy decides by the role's policies and the bucket policy. Whoever is no role and not the operator
+// and package iam decides by the role's policies and the bucket policy. Whoever is no role and not the operator
 // is refused.
 //
 // What the proxy puts right:
@@ -28,7 +28,7 @@
 // bucket policy speaks of an identity-based policy; the log names the statement. A policy put over the API is the
 // server's own and knows few conditions; Options.BucketPolicy stays in force. A request that signs Referer is refused:
 // the proxy needs that header.
-package locals3
+package s3server
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package localapi_test
+package api_test
 
 import (
 	"crypto/sha256"
@@ -20,16 +20,16 @@ import (
 
 var keys = aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret", SessionToken: "token"}
 
-func caller(t *testing.T) localapi.Caller {
+func caller(t *testing.T) api.Caller {
 	t.Helper()
-	policy, err := iampolicy.ParseIdentity("policy", []byte(`{"Version": "2012-10-17", "Statement": {
+	policy, err := iam.ParseIdentity("policy", []byte(`{"Version": "2012-10-17", "Statement": {
 		"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "arn:aws:lambda:eu-west-1:111122223333:function:mine"}}`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return localapi.Caller{
+	return api.Caller{
 		ARN: "arn:aws:iam::111122223333:role/stub", AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
-		SessionToken: keys.SessionToken, Policies: []iampolicy.Policy{policy},
+		SessionToken: keys.SessionToken, Policies: []iam.Policy{policy},
 	}
 }
 
@@ -37,9 +37,9 @@ func caller(t *testing.T) localapi.Caller {
 // very request, and that its policies allow, gets as far as to learn that there is no
 // such function here.
 func TestWhoMayInvoke(t *testing.T) {
-	api := &localapi.Lambda{
-		Region: "eu-west-1", Account: "111122223333", Callers: []localapi.Caller{caller(t)},
-		Functions: map[string]*locallambda.Lambda{}, Log: slog.New(slog.DiscardHandler),
+	api := &api.Lambda{
+		Region: "eu-west-1", Account: "111122223333", Callers: []api.Caller{caller(t)},
+		Functions: map[string]*lambda.Lambda{}, Log: slog.New(slog.DiscardHandler),
 	}
 	server := httptest.NewServer(api)
 	defer server.Close()

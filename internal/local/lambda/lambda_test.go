@@ -1,6 +1,6 @@
 //go:build unix
 
-package locallambda_test
+package lambda_test
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
+	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"oncegate/internal/local/lambda"
@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	}
 	var memory [][]byte
-	lambda.Start(func(ctx context.Context, in order) (any, error) {
+	awslambda.Start(func(ctx context.Context, in order) (any, error) {
 		switch in.Do {
 		case "error":
 			return nil, errors.New("a fault of the function's own")
@@ -100,7 +100,7 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-func function(t *testing.T) (locallambda.Function, *log) {
+func function(t *testing.T) (lambda.Function, *log) {
 	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()
@@ -111,17 +111,17 @@ func function(t *testing.T) (locallambda.Function, *log) {
 		t.Fatal(err)
 	}
 	out := &log{}
-	return locallambda.Function{
+	return lambda.Function{
 		Name: "fn", ARN: "arn:aws:lambda:eu-west-1:111122223333:function:fn", Region: "eu-west-1", Directory: dir,
-		Credentials: locallambda.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
+		Credentials: lambda.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
 		MemoryMB:    1024, Timeout: 20 * time.Second, Concurrency: 2,
 		Log: slog.New(slog.NewTextHandler(out, nil)),
 	}, out
 }
 
-func start(t *testing.T, fn locallambda.Function) *locallambda.Lambda {
+func start(t *testing.T, fn lambda.Function) *lambda.Lambda {
 	t.Helper()
-	l, err := locallambda.New(fn)
+	l, err := lambda.New(fn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func start(t *testing.T, fn locallambda.Function) *locallambda.Lambda {
 	return l
 }
 
-func invoke(t *testing.T, l *locallambda.Lambda, in order) locallambda.Result {
+func invoke(t *testing.T, l *lambda.Lambda, in order) lambda.Result {
 	t.Helper()
 	payload, err := json.Marshal(in)
 	if err != nil {
@@ -142,7 +142,7 @@ func invoke(t *testing.T, l *locallambda.Lambda, in order) locallambda.Result {
 	return r
 }
 
-func answered(t *testing.T, r locallambda.Result) (a answer) {
+func answered(t *testing.T, r lambda.Result) (a answer) {
 	t.Helper()
 	if r.FunctionError != "" {
 		t.Fatalf("function error %s: %s", r.FunctionError, r.Payload)
@@ -154,7 +154,7 @@ func answered(t *testing.T, r locallambda.Result) (a answer) {
 }
 
 // failed holds the result to an error of this type whose message has this in it.
-func failed(t *testing.T, r locallambda.Result, kind, message string) {
+func failed(t *testing.T, r lambda.Result, kind, message string) {
 	t.Helper()
 	var e struct{ ErrorType, ErrorMessage string }
 	if err := json.Unmarshal(r.Payload, &e); err != nil || r.FunctionError != "Unhandled" || e.ErrorType != kind || !strings.Contains(e.ErrorMessage, message) {
@@ -318,29 +318,29 @@ func TestClose(t *testing.T) {
 	until(t, "a process", func() bool { return len(l.PIDs()) == 1 })
 	pid := l.PIDs()[0]
 	l.Close()
-	if err := <-done; !errors.Is(err, locallambda.ErrClosed) {
+	if err := <-done; !errors.Is(err, lambda.ErrClosed) {
 		t.Errorf("the invocation under way ended with %v", err)
 	}
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d is still there: %v", pid, err)
 	}
-	if _, err := l.Invoke(t.Context(), []byte("{}")); !errors.Is(err, locallambda.ErrClosed) {
+	if _, err := l.Invoke(t.Context(), []byte("{}")); !errors.Is(err, lambda.ErrClosed) {
 		t.Errorf("invoked after Close: %v", err)
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
 	good, _ := function(t)
-	for what, change := range map[string]func(*locallambda.Function){
-		"Name":                   func(f *locallambda.Function) { f.Name = "" },
-		"Timeout":                func(f *locallambda.Function) { f.Timeout = 0 },
-		"Credentials":            func(f *locallambda.Function) { f.Credentials = locallambda.Credentials{} },
-		"no such file":           func(f *locallambda.Function) { f.Directory = t.TempDir() },
-		"AWS_REGION is reserved": func(f *locallambda.Function) { f.Environment = map[string]string{"AWS_REGION": "x"} },
+	for what, change := range map[string]func(*lambda.Function){
+		"Name":                   func(f *lambda.Function) { f.Name = "" },
+		"Timeout":                func(f *lambda.Function) { f.Timeout = 0 },
+		"Credentials":            func(f *lambda.Function) { f.Credentials = lambda.Credentials{} },
+		"no such file":           func(f *lambda.Function) { f.Directory = t.TempDir() },
+		"AWS_REGION is reserved": func(f *lambda.Function) { f.Environment = map[string]string{"AWS_REGION": "x"} },
 	} {
 		fn := good
 		change(&fn)
-		if _, err := locallambda.New(fn); err == nil || !strings.Contains(err.Error(), what) {
+		if _, err := lambda.New(fn); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

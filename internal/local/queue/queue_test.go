@@ -1,4 +1,4 @@
-package localqueue_test
+package queue_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"oncegate/internal/local/queue"
 )
 
-func receive(t *testing.T, q *localqueue.Queue, most int) []localqueue.Message {
+func receive(t *testing.T, q *queue.Queue, most int) []queue.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -30,8 +30,8 @@ func receive(t *testing.T, q *localqueue.Queue, most int) []localqueue.Message {
 
 func TestQueue(t *testing.T) {
 	var lines bytes.Buffer
-	dead := localqueue.New(localqueue.Options{Name: "dead", Visibility: time.Hour, Lines: &lines})
-	q := localqueue.New(localqueue.Options{Name: "q", Visibility: time.Millisecond, Dead: dead, MaxReceives: 3})
+	dead := queue.New(queue.Options{Name: "dead", Visibility: time.Hour, Lines: &lines})
+	q := queue.New(queue.Options{Name: "q", Visibility: time.Millisecond, Dead: dead, MaxReceives: 3})
 	q.Send("garbage")
 	id := ""
 	for i := range 3 {
@@ -69,7 +69,7 @@ func TestQueue(t *testing.T) {
 }
 
 func TestLateAndDoubled(t *testing.T) {
-	q := localqueue.New(localqueue.Options{
+	q := queue.New(queue.Options{
 		Visibility: time.Hour, Deliver: func(string) []time.Duration { return []time.Duration{0, time.Millisecond, 2 * time.Millisecond} },
 	})
 	q.Send("x")
@@ -89,18 +89,18 @@ func TestLateAndDoubled(t *testing.T) {
 type function struct {
 	mu     sync.Mutex
 	fail   map[string]int // so many times yet
-	broken map[string]locallambda.Result
+	broken map[string]lambda.Result
 	seen   map[string]int
 }
 
-func (f *function) Invoke(_ context.Context, payload []byte) (locallambda.Result, error) {
+func (f *function) Invoke(_ context.Context, payload []byte) (lambda.Result, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var in struct {
 		Records []struct{ MessageID, Body, EventSource string }
 	}
 	if err := json.Unmarshal(payload, &in); err != nil || in.Records[0].EventSource != "aws:sqs" {
-		return locallambda.Result{}, fmt.Errorf("%s: %w", payload, err)
+		return lambda.Result{}, fmt.Errorf("%s: %w", payload, err)
 	}
 	out := []map[string]string{}
 	for _, r := range in.Records {
@@ -115,19 +115,19 @@ func (f *function) Invoke(_ context.Context, payload []byte) (locallambda.Result
 		}
 	}
 	answer, err := json.Marshal(map[string]any{"batchItemFailures": out})
-	return locallambda.Result{Payload: answer}, err
+	return lambda.Result{Payload: answer}, err
 }
 
 func TestSource(t *testing.T) {
-	dead := localqueue.New(localqueue.Options{Visibility: time.Hour})
-	q := localqueue.New(localqueue.Options{Visibility: 2 * time.Millisecond, Dead: dead, MaxReceives: 5})
+	dead := queue.New(queue.Options{Visibility: time.Hour})
+	q := queue.New(queue.Options{Visibility: 2 * time.Millisecond, Dead: dead, MaxReceives: 5})
 	f := &function{
 		seen: map[string]int{}, fail: map[string]int{"b": 2, "poison": 99},
-		broken: map[string]locallambda.Result{
+		broken: map[string]lambda.Result{
 			"c": {FunctionError: "Unhandled", Payload: []byte("{}")}, "d": {Payload: []byte("none")}, "e": {Payload: []byte(`{"batchItemFailures":[{"itemIdentifier":""}]}`)},
 		},
 	}
-	s := &localqueue.Source{Queue: q, Function: f, BatchSize: 1, ItemFailures: true, Pollers: 2, Log: slog.New(slog.DiscardHandler)}
+	s := &queue.Source{Queue: q, Function: f, BatchSize: 1, ItemFailures: true, Pollers: 2, Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { s.Follow(ctx) })

@@ -1,7 +1,7 @@
-// Package localstack gives a test the whole chain as it is deployed: HTTP, the
+// Package testbed gives a test the whole chain as it is deployed: HTTP, the
 // local edge with the built artifact in real Node processes, and a real S3 server
 // that verifies signatures.
-package localstack
+package testbed
 
 import (
 	"bytes"
@@ -37,20 +37,20 @@ import (
 
 // Stack is a local edge on a local S3 server, both gone with the test.
 type Stack struct {
-	S3   *locals3.Server
-	Edge *localedge.Server
+	S3   *s3server.Server
+	Edge *cloudfront.Server
 	// Lambda is there where the functions decide beside the bucket.
-	Lambda *localapi.Lambda
+	Lambda *api.Lambda
 	// Services and Queues, by name, are there where uploads are accepted.
-	Services *localapi.Services
-	Queues   map[string]*localqueue.Queue
+	Services *api.Services
+	Queues   map[string]*queue.Queue
 	API      string // where Lambda and Services are called
 
 	t       testing.TB
 	log     *syncBuffer
 	mu      sync.Mutex
-	faults  map[string]func(*http.Request) locals3.Fault // by the last part of an object key, or "" for all
-	secrets map[string]bool                              // signatures and tokens that S3 was shown
+	faults  map[string]func(*http.Request) s3server.Fault // by the last part of an object key, or "" for all
+	secrets map[string]bool                               // signatures and tokens that S3 was shown
 }
 
 // Setup is what a stack is made of. Options change it before anything starts.
@@ -63,12 +63,12 @@ type Setup struct {
 	// Artifact may change the copy of build/edge in dir, to break it.
 	Artifact func(dir string) error
 	// Distribution may change what the templates stand for.
-	Distribution func(*localedge.Distribution)
-	S3           locals3.Options
+	Distribution func(*cloudfront.Distribution)
+	S3           s3server.Options
 	// Edge without what the templates decide.
-	Edge localedge.Options
+	Edge cloudfront.Options
 	// Jobs are how queues are played.
-	Jobs localaws.Jobs
+	Jobs local.Jobs
 }
 
 // Option changes one thing of a stack.
@@ -93,14 +93,14 @@ func New(t testing.TB, options ...Option) *Stack {
 // Start is New for a stack that may not start.
 func Start(t testing.TB, options ...Option) (*Stack, error) {
 	t.Helper()
-	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) locals3.Fault{}, secrets: map[string]bool{}}
+	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) s3server.Fault{}, secrets: map[string]bool{}}
 	root := root(t)
 	log := slog.New(slog.NewTextHandler(st.log, nil))
 	setup := Setup{
-		Settings: map[string]any{"bucket": locals3test.Bucket, "region": locals3test.Region},
-		S3:       locals3test.Options(t),
-		Edge: localedge.Options{
-			Node: func(runtime string) (string, error) { return localedge.FindNode(root, runtime) },
+		Settings: map[string]any{"bucket": s3servertest.Bucket, "region": s3servertest.Region},
+		S3:       s3servertest.Options(t),
+		Edge: cloudfront.Options{
+			Node: func(runtime string) (string, error) { return cloudfront.FindNode(root, runtime) },
 			Addr: "127.0.0.1:0", MaxWorkers: 4, Log: log,
 		},
 	}
@@ -131,7 +131,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	aws, err := localaws.Start(ctx, deployment, setup.S3, setup.Edge, setup.Jobs, func(d *localedge.Distribution) {
+	aws, err := local.Start(ctx, deployment, setup.S3, setup.Edge, setup.Jobs, func(d *cloudfront.Distribution) {
 		for _, f := range d.Functions {
 			st.noteSecret(f.Credentials.SecretAccessKey)
 			st.noteSecret(f.Credentials.SessionToken)
@@ -179,7 +179,7 @@ func root(t testing.TB) string {
 }
 
 // fault notes what must never leak, and looks up the fault for the object.
-func (st *Stack) fault(r *http.Request) locals3.Fault {
+func (st *Stack) fault(r *http.Request) s3server.Fault {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	query := r.URL.Query()
@@ -200,7 +200,7 @@ func (st *Stack) fault(r *http.Request) locals3.Fault {
 			return f(r)
 		}
 	}
-	return locals3.Fault{}
+	return s3server.Fault{}
 }
 
 func (st *Stack) noteSecret(s string) {
@@ -217,7 +217,7 @@ func (st *Stack) Secret(s string) {
 }
 
 // FaultOn plays f for requests on the object whose key ends in name; nil ends it.
-func (st *Stack) FaultOn(name string, f func(*http.Request) locals3.Fault) {
+func (st *Stack) FaultOn(name string, f func(*http.Request) s3server.Fault) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if f == nil {
@@ -228,7 +228,7 @@ func (st *Stack) FaultOn(name string, f func(*http.Request) locals3.Fault) {
 }
 
 // EveryRequest plays f for requests on every object; nil ends it.
-func (st *Stack) EveryRequest(f func(*http.Request) locals3.Fault) { st.FaultOn("", f) }
+func (st *Stack) EveryRequest(f func(*http.Request) s3server.Fault) { st.FaultOn("", f) }
 
 // Answer is a whole answer, already searched for secrets.
 type Answer struct {
@@ -270,7 +270,7 @@ func (st *Stack) Do(t testing.TB, method, rawURL string, header http.Header, bod
 	return a
 }
 
-var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|AWS4-HMAC-SHA256\s|X-Amz-Security-Token|` + locals3test.SecretKey)
+var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|AWS4-HMAC-SHA256\s|X-Amz-Security-Token|` + s3servertest.SecretKey)
 
 // CheckLeak holds text to the promise that no byte of an answer holds an upload
 // signature, a session token or a canonical request.
@@ -298,7 +298,7 @@ func (st *Stack) checkLog() {
 			st.t.Errorf("the log holds a signature or token that was for S3 alone")
 		}
 	}
-	if strings.Contains(log, "X-Amz-Signature=") || strings.Contains(log, locals3test.SecretKey) {
+	if strings.Contains(log, "X-Amz-Signature=") || strings.Contains(log, s3servertest.SecretKey) {
 		st.t.Error("the log holds a presigned query or the secret key")
 	}
 }
@@ -345,8 +345,8 @@ func (st *Stack) Put(t testing.TB, m Minted, body string) Answer {
 // Versions counts the versions, and the delete markers, of exactly this key.
 func (st *Stack) Versions(t testing.TB, key string) (versions, markers int) {
 	t.Helper()
-	out, err := locals3test.Client(st.S3).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{
-		Bucket: aws.String(locals3test.Bucket), Prefix: &key,
+	out, err := s3servertest.Client(st.S3).ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{
+		Bucket: aws.String(s3servertest.Bucket), Prefix: &key,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +365,7 @@ func (st *Stack) WantVersions(t testing.TB, key string, want int) {
 // Stored is the content of the object.
 func (st *Stack) Stored(t testing.TB, key string) string {
 	t.Helper()
-	out, err := locals3test.Client(st.S3).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	out, err := s3servertest.Client(st.S3).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func (st *Stack) Stored(t testing.TB, key string) string {
 // StoredHeader are the headers that the object was stored with.
 func (st *Stack) StoredHeader(t testing.TB, key string) http.Header {
 	t.Helper()
-	out, err := locals3test.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(locals3test.Bucket), Key: &key})
+	out, err := s3servertest.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package locals3_test
+package s3server_test
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-func bucket() *string { return aws.String(locals3test.Bucket) }
+func bucket() *string { return aws.String(s3servertest.Bucket) }
 
 func put(t testing.TB, c *s3.Client, key, body string) string {
 	t.Helper()
@@ -56,12 +56,12 @@ func get(t testing.TB, c *s3.Client, key string) string {
 // presign makes a query-signed URL for the production host, dated at, with the given headers signed too.
 func presign(t testing.TB, method, key, access, secret string, at time.Time, header ...string) string {
 	t.Helper()
-	return presignAs(t, locals3.Role{AccessKey: access, SecretKey: secret}, method, key, at, header...)
+	return presignAs(t, s3server.Role{AccessKey: access, SecretKey: secret}, method, key, at, header...)
 }
 
-func presignAs(t testing.TB, by locals3.Role, method, key string, at time.Time, header ...string) string {
+func presignAs(t testing.TB, by s3server.Role, method, key string, at time.Time, header ...string) string {
 	t.Helper()
-	r, err := http.NewRequest(method, "https://"+locals3test.Host+"/"+key+"?X-Amz-Expires=300", nil)
+	r, err := http.NewRequest(method, "https://"+s3servertest.Host+"/"+key+"?X-Amz-Expires=300", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func presignAs(t testing.TB, by locals3.Role, method, key string, at time.Time, 
 	}
 	u, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
 		aws.Credentials{AccessKeyID: by.AccessKey, SecretAccessKey: by.SecretKey, SessionToken: by.SessionToken},
-		r, "UNSIGNED-PAYLOAD", "s3", locals3test.Region, at)
+		r, "UNSIGNED-PAYLOAD", "s3", s3servertest.Region, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +78,14 @@ func presignAs(t testing.TB, by locals3.Role, method, key string, at time.Time, 
 }
 
 // via sends a request for the production host to the server, as the local edge does.
-func via(t testing.TB, s *locals3.Server, method, presigned string, body io.Reader, header ...string) (*http.Response, string) {
+func via(t testing.TB, s *s3server.Server, method, presigned string, body io.Reader, header ...string) (*http.Response, string) {
 	t.Helper()
-	_, rest, _ := strings.Cut(presigned, locals3test.Host)
+	_, rest, _ := strings.Cut(presigned, s3servertest.Host)
 	r, err := http.NewRequestWithContext(t.Context(), method, s.URL()+rest, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Host = locals3test.Host
+	r.Host = s3servertest.Host
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -110,8 +110,8 @@ func status(err error) int {
 }
 
 func TestPathStyle(t *testing.T) {
-	s := locals3test.New(t)
-	c := locals3test.Client(s)
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
 	first, second := put(t, c, "a/b", "one"), put(t, c, "a/b", "two")
 	if first == "" || first == second {
 		t.Errorf("versions %q and %q, want two different ones", first, second)
@@ -141,21 +141,21 @@ func TestPathStyle(t *testing.T) {
 }
 
 func TestProductionHost(t *testing.T) {
-	s := locals3test.New(t)
-	u := presign(t, "PUT", "uploads/x", locals3test.AccessKey, locals3test.SecretKey, time.Now())
+	s := s3servertest.New(t)
+	u := presign(t, "PUT", "uploads/x", s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 	res, body := via(t, s, "PUT", u, strings.NewReader("photo"))
 	if res.StatusCode != 200 || res.Header.Get("X-Amz-Version-Id") == "" {
 		t.Fatalf("presigned PUT: %s %s", res.Status, body)
 	}
-	if got := get(t, locals3test.Client(s), "uploads/x"); got != "photo" {
+	if got := get(t, s3servertest.Client(s), "uploads/x"); got != "photo" {
 		t.Errorf("stored %q", got)
 	}
 	if n := s.Requests()["PUT uploads/"]; n != 1 {
 		t.Errorf("counted %v", s.Requests())
 	}
 	// The signature covers Host: the same query by the proxy's own address is worth nothing.
-	path := strings.Replace(u, "https://"+locals3test.Host, "https://"+locals3test.Host+"/"+locals3test.Bucket, 1)
-	_, rest, _ := strings.Cut(path, locals3test.Host)
+	path := strings.Replace(u, "https://"+s3servertest.Host, "https://"+s3servertest.Host+"/"+s3servertest.Bucket, 1)
+	_, rest, _ := strings.Cut(path, s3servertest.Host)
 	r, _ := http.NewRequestWithContext(t.Context(), "PUT", s.URL()+rest, strings.NewReader("x"))
 	res2, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -168,9 +168,9 @@ func TestProductionHost(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	s := locals3test.New(t)
+	s := s3servertest.New(t)
 	now := time.Now()
-	const ak, sk = locals3test.AccessKey, locals3test.SecretKey
+	const ak, sk = s3servertest.AccessKey, s3servertest.SecretKey
 	tests := []struct {
 		name, url, code string
 	}{
@@ -180,7 +180,7 @@ func TestRefused(t *testing.T) {
 		{"unknown access key", presign(t, "PUT", "k", "oncegate", sk, now), "InvalidAccessKeyId"},
 		{"expired", presign(t, "PUT", "k", ak, sk, now.Add(-time.Hour)), "AccessDenied"},
 		{"dated ahead", presign(t, "PUT", "k", ak, sk, now.Add(16*time.Minute)), "AccessDenied"},
-		{"no signature", "https://" + locals3test.Host + "/k", "AccessDenied"},
+		{"no signature", "https://" + s3servertest.Host + "/k", "AccessDenied"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("dated ahead by less than 15 minutes: %s %s", res.Status, body)
 	}
 	// The same refusals for requests signed in a header.
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	for key, code := range map[string]string{"nobody": "InvalidAccessKeyId", ak: "SignatureDoesNotMatch"} {
 		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket(), Key: aws.String("k"), Body: strings.NewReader("")},
 			func(o *s3.Options) {
@@ -211,14 +211,14 @@ func TestRefused(t *testing.T) {
 
 // What a proxy on the way adds does no harm, and what was signed arrives.
 func TestHeaders(t *testing.T) {
-	s := locals3test.New(t)
-	u := presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now())
+	s := s3servertest.New(t)
+	u := presign(t, "PUT", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 	res, body := via(t, s, "PUT", u, strings.NewReader("x"), "X-Amz-Cf-Id", "abc", "X-Forwarded-For", "192.0.2.1")
 	if res.StatusCode != 200 {
 		t.Errorf("with x-amz-cf-id: %s %s", res.Status, body)
 	}
 	forwarded := []string{"X-Forwarded-For", "192.0.2.1"}
-	u = presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now(), forwarded...)
+	u = presign(t, "PUT", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now(), forwarded...)
 	if res, body := via(t, s, "PUT", u, strings.NewReader("x"), forwarded...); res.StatusCode != 200 {
 		t.Errorf("with a signed x-forwarded-for: %s %s", res.Status, body)
 	}
@@ -228,8 +228,8 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestConditionalPutHasOneWinner(t *testing.T) {
-	s := locals3test.New(t)
-	c := locals3test.Client(s)
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
 	for _, size := range []int{100, 512 << 10} {
 		key := aws.String(fmt.Sprintf("race/%d", size))
 		var wg sync.WaitGroup
@@ -258,14 +258,14 @@ func TestConditionalPutHasOneWinner(t *testing.T) {
 }
 
 func TestDeleteMarker(t *testing.T) {
-	s := locals3test.New(t)
-	c := locals3test.Client(s)
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
 	put(t, c, "k", "x")
 	put(t, c, "k-longer", "x") // a key that starts like the one asked for
 	put(t, c, "j", "x")
 	marker := func(method, key string) string {
 		t.Helper()
-		u := presign(t, method, key, locals3test.AccessKey, locals3test.SecretKey, time.Now())
+		u := presign(t, method, key, s3servertest.AccessKey, s3servertest.SecretKey, time.Now())
 		res, _ := via(t, s, method, u, nil)
 		if res.StatusCode != 404 {
 			t.Errorf("%s %s: %s", method, key, res.Status)
@@ -297,12 +297,12 @@ func TestDeleteMarker(t *testing.T) {
 }
 
 func TestSurvives(t *testing.T) {
-	o := locals3test.Options(t)
-	start := func() *locals3.Server {
-		return locals3test.New(t, func(p *locals3.Options) { *p = o })
+	o := s3servertest.Options(t)
+	start := func() *s3server.Server {
+		return s3servertest.New(t, func(p *s3server.Options) { *p = o })
 	}
 	s := start()
-	c := locals3test.Client(s)
+	c := s3servertest.Client(s)
 	first := put(t, c, "k", "one")
 	second := put(t, c, "k", "two")
 	check := func(c *s3.Client) {
@@ -331,12 +331,12 @@ func TestSurvives(t *testing.T) {
 	}
 	check(c)
 	s.Close()
-	check(locals3test.Client(start()))
+	check(s3servertest.Client(start()))
 }
 
 func TestOtherRegion(t *testing.T) {
-	s := locals3test.New(t, func(o *locals3.Options) { o.Region = "eu-central-1" })
-	c := locals3test.Client(s)
+	s := s3servertest.New(t, func(o *s3server.Options) { o.Region = "eu-central-1" })
+	c := s3servertest.Client(s)
 	_, err := c.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: bucket()}, func(o *s3.Options) { o.Region = "eu-central-1" })
 	if err != nil {
 		t.Error(err)
@@ -348,7 +348,7 @@ func TestOtherRegion(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	s := locals3test.New(t, func(o *locals3.Options) { o.IdleTimeout = 20 * time.Millisecond })
+	s := s3servertest.New(t, func(o *s3server.Options) { o.IdleTimeout = 20 * time.Millisecond })
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -362,11 +362,11 @@ func TestIdleTimeout(t *testing.T) {
 }
 
 func TestStartErrors(t *testing.T) {
-	o := locals3test.Options(t)
+	o := s3servertest.Options(t)
 	gone := o
 	gone.Binary = filepath.Join(t.TempDir(), "versitygw")
-	_, err := locals3.Start(t.Context(), gone)
-	if !errors.Is(err, locals3.ErrNoBinary) || err.Error() != "versitygw not found at "+gone.Binary+": run `make tools`" {
+	_, err := s3server.Start(t.Context(), gone)
+	if !errors.Is(err, s3server.ErrNoBinary) || err.Error() != "versitygw not found at "+gone.Binary+": run `make tools`" {
 		t.Errorf("no binary: %v", err)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -376,7 +376,7 @@ func TestStartErrors(t *testing.T) {
 	defer ln.Close()
 	busy := o
 	busy.Addr = ln.Addr().String()
-	_, err = locals3.Start(t.Context(), busy)
+	_, err = s3server.Start(t.Context(), busy)
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), busy.Addr) {
 		t.Errorf("busy port: %v", err)
 	}
@@ -385,31 +385,31 @@ func TestStartErrors(t *testing.T) {
 	if err := os.WriteFile(file.Dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = locals3.Start(t.Context(), file); err == nil {
+	if _, err = s3server.Start(t.Context(), file); err == nil {
 		t.Error("a file for a data directory was taken")
 	}
 	bad := o
 	bad.Bucket = "UPPER"
-	if _, err = locals3.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "UPPER") {
+	if _, err = s3server.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "UPPER") {
 		t.Errorf("bad bucket name: %v", err)
 	}
 	bad = o
 	bad.AccessKey = ""
-	if _, err = locals3.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "AccessKey") {
+	if _, err = s3server.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "AccessKey") {
 		t.Errorf("no access key: %v", err)
 	}
 }
 
 func TestLogHasNoSecrets(t *testing.T) {
 	var log bytes.Buffer // slog's handler locks around each write; read after Close
-	s := locals3test.New(t, func(o *locals3.Options) {
+	s := s3servertest.New(t, func(o *s3server.Options) {
 		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	u := presign(t, "PUT", "k", locals3test.AccessKey, "wrong", time.Now())
+	u := presign(t, "PUT", "k", s3servertest.AccessKey, "wrong", time.Now())
 	via(t, s, "PUT", u, strings.NewReader("x"))
-	via(t, s, "PUT", presign(t, "PUT", "k", locals3test.AccessKey, locals3test.SecretKey, time.Now()), strings.NewReader("x"))
+	via(t, s, "PUT", presign(t, "PUT", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now()), strings.NewReader("x"))
 	s.Close()
-	for _, secret := range []string{locals3test.SecretKey, "X-Amz-Signature"} {
+	for _, secret := range []string{s3servertest.SecretKey, "X-Amz-Signature"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log has %s:\n%s", secret, log.String())
 		}

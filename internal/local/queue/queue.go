@@ -1,11 +1,11 @@
-// Package localqueue plays SQS standard queues, with the functions that follow them.
+// Package queue plays SQS standard queues, with the functions that follow them.
 //
 // As in SQS a message that was handed out and not deleted is handed out again when
 // its visibility timeout is over, the order is nobody's promise (here it is random),
 // and after so many receives a message goes to the queue of the dead. Tests can have
 // messages come late and more than once.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html
-package localqueue
+package queue
 
 import (
 	"context"

@@ -1,7 +1,7 @@
-// Package localproc runs child processes that end when this one does, however it
+// Package process runs child processes that end when this one does, however it
 // ends, and whose output becomes lines of the log. The containers of the local
 // Lambdas are such processes.
-package localproc
+package process
 
 import (
 	"bytes"
