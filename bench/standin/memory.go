@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"oncegate/internal/layout"
 )
 
 // standIn answers GET, HEAD, PUT (also with If-None-Match: *) and ListObjectVersions
@@ -94,7 +96,7 @@ func (s *standIn) reset(delay time.Duration, fill int) error {
 // a URL, then the expired entry of the same.
 func fillerKey(i int) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(i / 2)))
-	return []string{"signatures/valid/", "signatures/expired/"}[i%2] + hex.EncodeToString(sum[:])
+	return []string{layout.ValidEntries, layout.ExpiredEntries}[i%2] + hex.EncodeToString(sum[:])
 }
 
 func (s *standIn) counts() counts {

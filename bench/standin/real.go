@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/onetime"
 )
@@ -53,13 +54,13 @@ func (r *real) reset(delay time.Duration, fill int) error {
 		return fmt.Errorf("versitygw cannot be slowed down")
 	}
 	r.ResetRequests()
-	for _, folder := range []string{"signatures/valid", "signatures/expired"} {
+	for _, folder := range []string{layout.ValidEntries, layout.ExpiredEntries} {
 		if err := os.MkdirAll(filepath.Join(r.entries, folder), 0o755); err != nil {
 			return err
 		}
 	}
 	valid := onetime.ValidEntry{
-		Version: 1, Created: time.Now().UTC().Truncate(time.Second), Key: "uploads/" + uuid.NewString(), Label: "a filler",
+		Version: 1, Created: time.Now().UTC().Truncate(time.Second), Key: layout.Uploads + uuid.NewString(), Label: "a filler",
 	}
 	valid.Expires = valid.Created.Add(24 * time.Hour)
 	used := onetime.ExpiredEntry{Version: 1, Reason: onetime.Used, At: valid.Created, Nonce: strings.Repeat("0", 32)}

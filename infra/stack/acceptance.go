@@ -14,11 +14,12 @@ import (
 
 	"oncegate/internal/acceptance"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 const (
-	acceptedKeys    = "accepted/*"
-	uploadEntryKeys = "signatures/uploads/*"
+	acceptedKeys    = layout.Accepted + "*"
+	uploadEntryKeys = layout.UploadEntries + "*"
 )
 
 // What a regional job may take. A copy of 5 GiB within a bucket is a matter of a
@@ -127,7 +128,7 @@ func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 			Event: jsii.String("s3:ObjectCreated:*"),
 			Queue: queue.QueueArn(),
 			Filter: &awss3.CfnBucket_NotificationFilterProperty{S3Key: &awss3.CfnBucket_S3KeyFilterProperty{
-				Rules: &[]*awss3.CfnBucket_FilterRuleProperty{{Name: jsii.String("prefix"), Value: jsii.String(acceptance.UploadPrefix)}},
+				Rules: &[]*awss3.CfnBucket_FilterRuleProperty{{Name: jsii.String("prefix"), Value: jsii.String(layout.Uploads)}},
 			}},
 		}},
 	})
@@ -189,9 +190,9 @@ func protectAccepted(bucket awss3.Bucket, role awsiam.IRole) {
 // read under uploads/ by a URL, and a spent URL stores nothing more.
 func acceptanceLifecycle(conf config.Config) []*awss3.LifecycleRule {
 	return []*awss3.LifecycleRule{
-		{Id: jsii.String("upload-entries"), Prefix: jsii.String("signatures/uploads/"), Expiration: days(config.KeepValidDays)},
+		{Id: jsii.String("upload-entries"), Prefix: jsii.String(layout.UploadEntries), Expiration: days(config.KeepValidDays)},
 		{
-			Id: jsii.String("accepted-uploads"), Prefix: jsii.String(acceptance.UploadPrefix),
+			Id: jsii.String("accepted-uploads"), Prefix: jsii.String(layout.Uploads),
 			TagFilters:                  &map[string]interface{}{acceptance.Tag: acceptance.TagValue},
 			Expiration:                  days(conf.Acceptance.RemoveAfterDays),
 			NoncurrentVersionExpiration: days(1),

@@ -7,15 +7,16 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 // What the gate and the mint may touch.
 const (
-	validKeys   = "signatures/valid/*"
-	expiredKeys = "signatures/expired/*"
-	indexKeys   = "signatures/*"
-	uploadKeys  = "uploads/*"
-	apiKeys     = "keys/*"
+	validKeys   = layout.ValidEntries + "*"
+	expiredKeys = layout.ExpiredEntries + "*"
+	indexKeys   = layout.Index + "*"
+	uploadKeys  = layout.Uploads + "*"
+	apiKeys     = layout.APIKeys + "*"
 )
 
 // noncurrentDays is how long a version stays that was replaced or deleted.
@@ -51,8 +52,8 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 // (to stop it one must deny s3:PutLifecycleConfiguration).
 func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{
-		{Id: jsii.String("valid-entries"), Prefix: jsii.String("signatures/valid/"), Expiration: days(config.KeepValidDays)},
-		{Id: jsii.String("expired-entries"), Prefix: jsii.String("signatures/expired/"), Expiration: days(conf.Deploy.KeepExpiredDays)},
+		{Id: jsii.String("valid-entries"), Prefix: jsii.String(layout.ValidEntries), Expiration: days(config.KeepValidDays)},
+		{Id: jsii.String("expired-entries"), Prefix: jsii.String(layout.ExpiredEntries), Expiration: days(conf.Deploy.KeepExpiredDays)},
 		{
 			Id:                                  jsii.String("leftovers"),
 			NoncurrentVersionExpiration:         days(noncurrentDays),
@@ -62,7 +63,7 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	}
 	if conf.Deploy.KeepUploadsDays > 0 {
 		rules = append(rules, &awss3.LifecycleRule{
-			Id: jsii.String("uploads"), Prefix: jsii.String("uploads/"), Expiration: days(conf.Deploy.KeepUploadsDays),
+			Id: jsii.String("uploads"), Prefix: jsii.String(layout.Uploads), Expiration: days(conf.Deploy.KeepUploadsDays),
 		})
 	}
 	if conf.Acceptance.On {

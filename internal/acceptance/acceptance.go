@@ -28,14 +28,12 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
-// Where things are, and what they are marked with.
+// What objects are marked with.
 const (
-	UploadPrefix   = "uploads/"
-	AcceptedPrefix = "accepted/"
-
 	// VersionMetadata is the user metadata of an accepted object that names the
 	// version of the upload it was copied from.
 	VersionMetadata = "oncegate-version"
@@ -186,7 +184,7 @@ func (a *Acceptor) Accept(ctx context.Context, hint Hint) (Result, error) {
 }
 
 func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
-	to := AcceptedPrefix + strings.TrimPrefix(key, UploadPrefix)
+	to := layout.AcceptedCopy(key)
 	copied, err := a.accepted(ctx, to)
 	decided := err == nil
 	if err != nil && !errors.Is(err, ErrAbsent) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"oncegate/internal/acceptance"
+	"oncegate/internal/layout"
 )
 
 var modes = []bool{true, false} // whether copies are conditional
@@ -176,7 +177,7 @@ func TestOthersTagsStay(t *testing.T) {
 
 func TestWithoutUploadEntry(t *testing.T) {
 	w := newWorld(t, true)
-	delete(w.objects, "signatures/"+key)
+	delete(w.objects, layout.UploadEntry(key))
 	first := w.upload("content")
 	if r, err := w.deliver(first); err != nil || r.Outcome != acceptance.Accepted {
 		t.Fatalf("%+v, %v", r, err)
@@ -192,7 +193,7 @@ func TestRefuses(t *testing.T) {
 	a := acceptance.Acceptor{Bucket: bucket, Store: &view{world: w}, Bus: &view{world: w}}
 	for _, h := range []acceptance.Hint{
 		{Bucket: "another", Key: key}, {Bucket: bucket, Key: to}, {Bucket: bucket, Key: "uploads/x"}, {Bucket: bucket, Key: key + "/x"},
-		{Bucket: bucket, Key: strings.ToUpper(key)}, {Bucket: bucket}, {Bucket: bucket, Key: "signatures/" + key},
+		{Bucket: bucket, Key: strings.ToUpper(key)}, {Bucket: bucket}, {Bucket: bucket, Key: layout.UploadEntry(key)},
 	} {
 		if r, err := a.Accept(t.Context(), h); !errors.Is(err, acceptance.ErrForeign) || r != (acceptance.Result{}) {
 			t.Errorf("%+v: %+v, %v", h, r, err)
@@ -261,7 +262,7 @@ func TestLargest(t *testing.T) {
 // Nothing is announced of an entry that makes no sense.
 func TestBadUploadEntry(t *testing.T) {
 	w := newWorld(t, true)
-	w.put("signatures/"+key, version{content: `{"version":2}`})
+	w.put(layout.UploadEntry(key), version{content: `{"version":2}`})
 	if r, err := w.deliver(w.upload("content")); err == nil || len(w.events) != 0 {
 		t.Errorf("%+v, %v, %d events", r, err, len(w.events))
 	}

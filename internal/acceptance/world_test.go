@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"oncegate/internal/acceptance"
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
@@ -48,7 +49,7 @@ type world struct {
 func newWorld(t testing.TB, conditional bool) *world {
 	w := &world{t: t, conditional: conditional, objects: map[string][]version{}}
 	entry := onetime.UploadEntry{Version: 1, ID: id, Label: "a label"}
-	w.put("signatures/"+key, version{content: string(entry.Marshal())})
+	w.put(layout.UploadEntry(key), version{content: string(entry.Marshal())})
 	return w
 }
 
@@ -232,7 +233,7 @@ func (v *view) Copy(_ context.Context, source acceptance.Object, to string) (str
 
 func (v *view) ReadUpload(_ context.Context, key string) ([]byte, error) {
 	return do(v, "ReadUpload", func() ([]byte, error) {
-		if o := v.objects["signatures/"+key]; len(o) > 0 {
+		if o := v.objects[layout.UploadEntry(key)]; len(o) > 0 {
 			return []byte(o[0].content), nil
 		}
 		return nil, acceptance.ErrAbsent

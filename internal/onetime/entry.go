@@ -41,9 +41,6 @@ type UploadEntry struct {
 	By      string `json:"by,omitempty"`
 }
 
-// UploadEntryKey is the key of the entry of the upload with this key.
-func UploadEntryKey(key string) string { return "signatures/" + key }
-
 // ExpiredEntry is the content of signatures/expired/<hash>.
 type ExpiredEntry struct {
 	Version int       `json:"version"` // 1

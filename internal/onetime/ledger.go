@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"oncegate/internal/layout"
 )
 
 // Records are the signature index and what was uploaded: all that tells what became
@@ -52,8 +54,8 @@ type EntryKind string
 
 // Both halves of the index.
 const (
-	ValidEntries   EntryKind = "signatures/valid/"
-	ExpiredEntries EntryKind = "signatures/expired/"
+	ValidEntries   EntryKind = layout.ValidEntries
+	ExpiredEntries EntryKind = layout.ExpiredEntries
 )
 
 // EntryPage is part of a list of entries. Next is the name to go on after, "" at

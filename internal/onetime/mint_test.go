@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
@@ -137,7 +138,7 @@ func (u *uploads) WriteUpload(_ context.Context, _ time.Duration, key string, bo
 	if u.calls <= u.fail {
 		return &onetime.Fault{Op: "WriteUpload", Status: 503}
 	}
-	u.store.Overwrite(onetime.UploadEntryKey(key), onetimetest.Entry{Body: body})
+	u.store.Overwrite(layout.UploadEntry(key), onetimetest.Entry{Body: body})
 	return nil
 }
 
@@ -163,7 +164,7 @@ func TestMintForAcceptance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		entry, _, _ := w.store.Current("signatures/" + minted.Key)
+		entry, _, _ := w.store.Current(layout.UploadEntry(minted.Key))
 		want := `{"version":1,"id":"` + string(minted.ID) + `","label":"a label","name":"photo.jpg","by":"someone"}`
 		if string(entry.Body) != want {
 			t.Errorf("entry %s\nwant  %s", entry.Body, want)

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"strings"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/digest"
 )
 
@@ -39,10 +40,10 @@ func ParseID(s string) (ID, error) {
 }
 
 // ValidKey is the object key of the entry that says: this URL was minted here.
-func (id ID) ValidKey() string { return "signatures/valid/" + string(id) }
+func (id ID) ValidKey() string { return layout.ValidEntries + string(id) }
 
 // ExpiredKey is the object key of the entry that says: this URL is spent.
-func (id ID) ExpiredKey() string { return "signatures/expired/" + string(id) }
+func (id ID) ExpiredKey() string { return layout.ExpiredEntries + string(id) }
 
 // Reason says why a request was refused, as one machine word. It is what a client
 // sees in x-oncegate-reason; package edge holds status and sentence of each.

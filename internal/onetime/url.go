@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/sigv4"
 )
 
@@ -26,8 +27,6 @@ const (
 	// no such key, so S3 refuses the URL wherever it is put directly.
 	MintedAccessKey = "oncegate"
 
-	uploadPrefix = "uploads/"
-
 	// MaxLife is the longest life that SigV4 query authentication allows.
 	MaxLife = 7 * 24 * time.Hour
 )
@@ -35,14 +34,14 @@ const (
 // UploadKey returns the object key that path names when it is exactly
 // /uploads/<lower-case UUIDv4>.
 func UploadKey(path string) (key string, err error) {
-	name, ok := strings.CutPrefix(path, "/"+uploadPrefix)
+	name, ok := strings.CutPrefix(path, "/"+layout.Uploads)
 	if !ok {
-		return "", fmt.Errorf("path does not begin with /%s", uploadPrefix)
+		return "", fmt.Errorf("path does not begin with /%s", layout.Uploads)
 	}
 	if !isUUIDv4(name) {
 		return "", errors.New("path does not end in a lower-case UUIDv4")
 	}
-	return uploadPrefix + name, nil
+	return layout.Uploads + name, nil
 }
 
 // newUUID makes a UUIDv4 (RFC 9562, 5.4) in lower case. A library for it brings half

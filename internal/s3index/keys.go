@@ -7,15 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
-// keyPrefix is below what the records of API keys lie, each under its key's ID.
-const keyPrefix = "keys/"
-
 // ReadKey returns the record of the API key with this ID, or onetime.ErrAbsent.
 func (x *Index) ReadKey(ctx context.Context, limit time.Duration, id string) ([]byte, error) {
-	answer, err := x.bucket.Get(ctx, limit, keyPrefix+id)
+	answer, err := x.bucket.Get(ctx, limit, layout.APIKeys+id)
 	if err = outcome("ReadKey", answer, err, readAnswers); err != nil {
 		return nil, err
 	}
@@ -24,13 +22,13 @@ func (x *Index) ReadKey(ctx context.Context, limit time.Duration, id string) ([]
 
 // CreateKey writes the record of a new API key, or returns onetime.ErrExists.
 func (x *Index) CreateKey(ctx context.Context, limit time.Duration, id string, body []byte) error {
-	answer, err := x.bucket.Put(ctx, limit, Object{Key: keyPrefix + id, Body: body, ContentType: contentType, IfAbsent: true})
+	answer, err := x.bucket.Put(ctx, limit, Object{Key: layout.APIKeys + id, Body: body, ContentType: contentType, IfAbsent: true})
 	return outcome("CreateKey", answer, err, claimAnswers)
 }
 
 // ReplaceKey writes the record of an API key over the one that is there.
 func (x *Index) ReplaceKey(ctx context.Context, limit time.Duration, id string, body []byte) error {
-	answer, err := x.bucket.Put(ctx, limit, Object{Key: keyPrefix + id, Body: body, ContentType: contentType})
+	answer, err := x.bucket.Put(ctx, limit, Object{Key: layout.APIKeys + id, Body: body, ContentType: contentType})
 	return outcome("ReplaceKey", answer, err, nil)
 }
 
@@ -42,12 +40,12 @@ func (x *Index) ListKeys(ctx context.Context, limit time.Duration) ([]string, er
 	seen := map[string]bool{}
 	var from Marker
 	for {
-		page, err := x.bucket.ListVersions(ctx, limit, keyPrefix, from)
+		page, err := x.bucket.ListVersions(ctx, limit, layout.APIKeys, from)
 		if err = outcome(op, Answer{Status: page.Status}, err, nil); err != nil {
 			return nil, err
 		}
 		for _, v := range page.Versions {
-			id := strings.TrimPrefix(v.Key, keyPrefix)
+			id := strings.TrimPrefix(v.Key, layout.APIKeys)
 			if !seen[id] {
 				ids = append(ids, id)
 			}

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
@@ -116,14 +117,14 @@ var _ onetime.UploadIndex = (*Index)(nil)
 
 // WriteUpload implements onetime.UploadIndex.
 func (x *Index) WriteUpload(ctx context.Context, limit time.Duration, key string, body []byte) error {
-	answer, err := x.bucket.Put(ctx, limit, Object{Key: onetime.UploadEntryKey(key), Body: body, ContentType: contentType})
+	answer, err := x.bucket.Put(ctx, limit, Object{Key: layout.UploadEntry(key), Body: body, ContentType: contentType})
 	return outcome("WriteUpload", answer, err, nil)
 }
 
 // ReadUpload returns the body of the upload entry of the upload with this key, or
 // onetime.ErrAbsent.
 func (x *Index) ReadUpload(ctx context.Context, limit time.Duration, key string) ([]byte, error) {
-	answer, err := x.bucket.Get(ctx, limit, onetime.UploadEntryKey(key))
+	answer, err := x.bucket.Get(ctx, limit, layout.UploadEntry(key))
 	if err = outcome("ReadUpload", answer, err, readAnswers); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"oncegate/internal/acceptance"
+	"oncegate/internal/layout"
 )
 
 // AcceptanceStore is the bucket as package acceptance uses it. Unlike Client it
@@ -161,7 +162,7 @@ func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to
 
 // ReadUpload implements acceptance.Store.
 func (a *AcceptanceStore) ReadUpload(ctx context.Context, key string) ([]byte, error) {
-	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.bucket, Key: aws.String("signatures/" + key)})
+	out, err := a.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.bucket, Key: aws.String(layout.UploadEntry(key))})
 	if err != nil {
 		return nil, answered("GetObject", err, map[int]error{http.StatusNotFound: acceptance.ErrAbsent})
 	}

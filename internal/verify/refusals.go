@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"oncegate/internal/layout"
 )
 
 // refuse mints a URL, makes requests with it that must be refused and must not
@@ -91,11 +93,11 @@ func (r *run) tamperedPath(ctx context.Context) error {
 			return expectation{put("a PUT to "+what, path+"?"+m.query.String(), "x"), 403, reason}
 		}
 		return []expectation{
-			at("another object", "/uploads/"+uuid.NewString(), "unknown"),
-			at("the object in upper case", "/uploads/"+strings.ToUpper(strings.TrimPrefix(m.key, "uploads/")), "path"),
+			at("another object", "/"+layout.Uploads+uuid.NewString(), "unknown"),
+			at("the object in upper case", "/"+layout.Uploads+strings.ToUpper(strings.TrimPrefix(m.key, layout.Uploads)), "path"),
 			at("the object with a slash after it", m.path()+"/", "path"),
 			at("the object with .html after it", m.path()+".html", "path"),
-			at("a key outside uploads/", "/"+strings.TrimPrefix(m.key, "uploads/"), "path"),
+			at("a key outside uploads/", "/"+strings.TrimPrefix(m.key, layout.Uploads), "path"),
 		}
 	})
 }
@@ -136,7 +138,7 @@ func flip(signature string) string {
 
 func (r *run) rawPaths(ctx context.Context) error {
 	return r.refuse(ctx, "raw-paths", func(m *minted) []expectation {
-		name := strings.TrimPrefix(m.key, "uploads/")
+		name := strings.TrimPrefix(m.key, layout.Uploads)
 		var all []expectation
 		for _, prefix := range []string{
 			"//uploads/", "/uploads//", "/./uploads/", "/uploads/./", "/url/../uploads/", "/x/%2e%2e/uploads/", "/%75ploads/", "/uploads%2F", "/Uploads/",

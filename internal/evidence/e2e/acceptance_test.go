@@ -23,6 +23,7 @@ import (
 
 	"oncegate/internal/acceptance"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/layout"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
@@ -71,7 +72,7 @@ func (a *acceptingStack) deliver(key string, delays ...[]time.Duration) {
 }
 
 // newUploadKey is one that no URL was minted for.
-func newUploadKey() string { return "uploads/" + uuid.NewString() }
+func newUploadKey() string { return layout.Uploads + uuid.NewString() }
 
 // store writes a version straight to the bucket, with the operator's credentials.
 func (a *acceptingStack) store(t *testing.T, key, content string) (version string) {
@@ -128,7 +129,7 @@ func (a *acceptingStack) settle(t *testing.T) {
 // nothing for the late ones, which are all still there.
 func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...string) {
 	t.Helper()
-	to := "accepted/" + strings.TrimPrefix(key, "uploads/")
+	to := layout.AcceptedCopy(key)
 	out, err := a.s3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(s3servertest.Bucket), Prefix: &to})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +294,7 @@ func TestAcceptance(t *testing.T) {
 		})
 		first := a.store(t, key, "first")
 		for end := time.Now().Add(20 * time.Second); lost.Load() == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if v, _ := a.Versions(t, "accepted/"+strings.TrimPrefix(key, "uploads/")); v > 0 {
+			if v, _ := a.Versions(t, layout.AcceptedCopy(key)); v > 0 {
 				a.FaultOn(strings.TrimPrefix(key, "uploads/"), nil)
 			}
 		}

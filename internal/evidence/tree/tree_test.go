@@ -149,7 +149,7 @@ var inner = map[string]struct {
 	reason string
 }{
 	"internal/onetime": {
-		[]string{"oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson"},
 		"the one-time rule is pure: whoever reads it needs to know no adapter",
 	},
 	"edge": {
@@ -157,7 +157,7 @@ var inner = map[string]struct {
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
-		[]string{"oncegate/internal/onetime"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/onetime"},
 		"the index says what S3's answers mean; how they travel is s3wire's and s3sdk's business",
 	},
 	"internal/s3wire": {
@@ -173,11 +173,11 @@ var inner = map[string]struct {
 		"one library reads tokens; the keys come by a Fetcher, whoever that is",
 	},
 	"internal/s3sdk": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/acceptance", "github.com/aws/..."},
+		[]string{"oncegate/internal/layout", "oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/acceptance", "github.com/aws/..."},
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/acceptance": {
-		[]string{"oncegate/internal/onetime"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/onetime"},
 		"which version counts is decided by S3's answers alone; how they travel is an adapter's business",
 	},
 	"internal/acceptance/webhook": {
@@ -192,6 +192,7 @@ var inner = map[string]struct {
 		[]string{"oncegate/internal/lean/strictjson"},
 		"the settings file is read by everything and so may depend on next to nothing",
 	},
+	"internal/layout": {nil, "the deployment and the rule both read where things lie"},
 	"internal/lean/sigv4": {
 		[]string{"oncegate/internal/lean/digest"},
 		"it is linked into the wasm; that it signs as the SDK does is for its tests to say",
@@ -384,8 +385,8 @@ func TestLinkedIntoOnetime(t *testing.T) {
 	for _, env := range [][]string{nil, {"GOOS=js", "GOARCH=wasm"}} {
 		links := linked(t, env, "./internal/onetime")
 		for _, l := range links {
-			if !l.Standard && !under(l.ImportPath, "oncegate/internal/onetime", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson") {
-				t.Errorf("internal/onetime links %s %v: the rule is standard library and three small packages", l.ImportPath, env)
+			if !l.Standard && !under(l.ImportPath, "oncegate/internal/onetime", "oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson") {
+				t.Errorf("internal/onetime links %s %v: the rule is standard library and four small packages", l.ImportPath, env)
 			}
 		}
 		forbid(t, "internal/onetime", links, map[string]string{"net/http/...": "the rule knows no HTTP"})

@@ -1,0 +1,33 @@
+// Package layout says where everything lies in the bucket. It is plain text without
+// rules, so that the deployment can use it as well as the code that runs.
+//
+//	key                          is
+//	uploads/<name>               an upload; <name> is a UUIDv4
+//	accepted/<name>              the copy of the version of it that counts
+//	signatures/valid/<hash>      the entry that says: this URL was minted here
+//	signatures/expired/<hash>    the entry that says: this URL is spent
+//	signatures/uploads/<name>    the way back from an upload to its URL
+//	keys/<id>                    the record of an API key; <id> is its SHA-256
+//
+// <hash> is a URL's fingerprint. All under signatures/ is the signature index.
+package layout
+
+import "strings"
+
+// Prefixes of keys. Each ends in a slash.
+const (
+	Uploads  = "uploads/"
+	Accepted = "accepted/"
+	APIKeys  = "keys/"
+
+	Index          = "signatures/"
+	ValidEntries   = Index + "valid/"
+	ExpiredEntries = Index + "expired/"
+	UploadEntries  = Index + Uploads
+)
+
+// UploadEntry is the key of the entry that belongs to the upload with this key.
+func UploadEntry(upload string) string { return Index + upload }
+
+// AcceptedCopy is the key of the copy that is made of the upload with this key.
+func AcceptedCopy(upload string) string { return Accepted + strings.TrimPrefix(upload, Uploads) }
