@@ -189,7 +189,7 @@ var inner = map[string]struct {
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/config": {
-		[]string{"oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
 		"the settings file is read by everything and so may depend on next to nothing",
 	},
 	"internal/layout": {nil, "the deployment and the rule both read where things lie"},
@@ -198,6 +198,7 @@ var inner = map[string]struct {
 		"it is linked into the wasm; that it signs as the SDK does is for its tests to say",
 	},
 	"internal/lean/strictjson": {nil, "it is linked into the wasm and used by the rule"},
+	"internal/lean/nearest":    {nil, "it is linked into the wasm"},
 	"internal/lean/digest":     {nil, "it is linked into the wasm and used by the rule"},
 	"internal/lean/urlquery":   {nil, "it is linked into the wasm"},
 }
