@@ -30,7 +30,7 @@ func options(t testing.TB) Options {
 	t.Helper()
 	bin := os.Getenv("ONCEGATE_VERSITYGW")
 	if bin == "" {
-		bin = filepath.Join("..", "..", "build", "tools", "versitygw")
+		bin = filepath.Join("..", "..", "..", "build", "tools", "versitygw")
 	}
 	return Options{
 		Binary: bin, Dir: t.TempDir(), Bucket: "oncegate-test", Region: "us-east-1",
@@ -61,7 +61,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := s.child.cmd.Process.Pid
+	pid := s.child.PID()
 	if !alive(pid) {
 		t.Fatal("no child")
 	}
@@ -88,14 +88,14 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 // The child dies with a parent that is killed. The parent is this test binary, run again.
 func TestParentKilled(t *testing.T) {
-	if os.Getenv("LOCALS3_PARENT") != "" {
+	if os.Getenv("ONCEGATE_TEST_PARENT") != "" {
 		o := options(t)
-		o.Dir = os.Getenv("LOCALS3_PARENT")
+		o.Dir = os.Getenv("ONCEGATE_TEST_PARENT")
 		s, err := Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("child %d\n", s.child.cmd.Process.Pid)
+		fmt.Printf("child %d\n", s.child.PID())
 		select {}
 	}
 	if runtime.GOOS != "linux" {
@@ -103,7 +103,7 @@ func TestParentKilled(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestParentKilled$", "-test.timeout=60s")
 	dir := t.TempDir() // what the killed parent cannot remove goes with the test
-	cmd.Env = append(os.Environ(), "LOCALS3_PARENT="+dir, "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), "ONCEGATE_TEST_PARENT="+dir, "TMPDIR="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func (s *sized) Read(p []byte) (int, error) {
 func TestBigBodyStreams(t *testing.T) {
 	const size = 64 << 20
 	n := int64(size)
-	if mb, err := strconv.Atoi(os.Getenv("LOCALS3_BODY_MIB")); err == nil {
+	if mb, err := strconv.Atoi(os.Getenv("ONCEGATE_BODY_MIB")); err == nil {
 		n = int64(mb) << 20
 	}
 	s, err := Start(t.Context(), options(t))

@@ -275,8 +275,8 @@ func (s *Server) runOnce(ctx context.Context, objects, versions string) error {
 			}
 		}
 		select {
-		case <-c.done:
-			last := c.out.lastLine()
+		case <-c.Done():
+			last := c.lastLine()
 			if strings.Contains(last, syscall.EADDRINUSE.Error()) {
 				return fmt.Errorf("the s3 server cannot start: %w", errPortTaken)
 			}
