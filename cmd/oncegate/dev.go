@@ -125,8 +125,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	defer cancel()
 	aws, err := local.Start(starting, deployment, s3server.Options{
 		Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
-		AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
-		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
+		Operator: keys, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
 	}, cloudfront.Options{
 		Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
 		Addr:           net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),

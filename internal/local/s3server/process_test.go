@@ -23,6 +23,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 // options repeats those of s3servertest, which cannot be imported from inside the package.
@@ -34,7 +36,7 @@ func options(t testing.TB) Options {
 	}
 	return Options{
 		Binary: bin, Dir: t.TempDir(), Bucket: "oncegate-test", Region: "us-east-1",
-		AccessKey: "ONCEGATETESTKEY", SecretKey: "oncegate-test-secret", Addr: "127.0.0.1:0",
+		Operator: sigv4.Credentials{AccessKeyID: "ONCEGATETESTKEY", SecretAccessKey: "oncegate-test-secret"}, Addr: "127.0.0.1:0",
 	}
 }
 
@@ -66,7 +68,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Fatal("no child")
 	}
 	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if runtime.GOOS == "linux" && (err != nil || strings.Contains(string(args), s.o.SecretKey)) {
+	if runtime.GOOS == "linux" && (err != nil || strings.Contains(string(args), s.o.Operator.SecretAccessKey)) {
 		t.Errorf("the child's command line: %q %v", args, err)
 	}
 	if err := s.Close(); err != nil {
@@ -132,7 +134,7 @@ func TestPastTheProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	keys := aws.Credentials{AccessKeyID: role.AccessKey, SecretAccessKey: role.SecretKey, SessionToken: role.SessionToken}
+	keys := aws.Credentials{AccessKeyID: role.AccessKeyID, SecretAccessKey: role.SecretAccessKey, SessionToken: role.SessionToken}
 	for host, want := range map[string]int{strings.TrimPrefix(s.URL(), "http://"): 200, s.addr.Load().(string): 403} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+host+"/"+o.Bucket+"/k", strings.NewReader("x"))
 		if err != nil {
@@ -219,9 +221,9 @@ func send(t testing.TB, s *Server, method, secret string, n int64) *http.Respons
 	r.ContentLength = n
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	if secret == "" {
-		secret = s.o.SecretKey
+		secret = s.o.Operator.SecretAccessKey
 	}
-	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: s.o.AccessKey, SecretAccessKey: secret},
+	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: s.o.Operator.AccessKeyID, SecretAccessKey: secret},
 		r, "UNSIGNED-PAYLOAD", "s3", s.o.Region, time.Now())
 	if err != nil {
 		t.Fatal(err)
