@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 	"oncegate/internal/local"
 	"oncegate/internal/local/cloudfront"
@@ -206,7 +207,7 @@ func readTemplates(o devOptions) (*cfn.Deployment, config.Config, error) {
 			return nil, conf, fmt.Errorf("%s was synthesized with other settings than %s: run `make %s CONFIG=%s`", o.template, o.config, devTemplates, o.config)
 		}
 	}
-	if problems := d.Check(conf); len(problems) > 0 {
+	if problems := check.Deployment(d, conf); len(problems) > 0 {
 		lines := make([]string, len(problems))
 		for i, p := range problems {
 			lines[i] = p.String()

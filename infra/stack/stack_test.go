@@ -19,6 +19,7 @@ import (
 
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -93,7 +94,7 @@ func artifact(dir, settings string) string {
 func stub(dir, settings string) string {
 	standIn(dir, settings, "index.mjs")
 	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
-		asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
+		asks, err := json.Marshal(check.Settings{Region: conf.Region, Functions: map[string]string{
 			"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
 		}})
 		must(err)
@@ -130,7 +131,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
 	for _, v := range []variant{plain, full, regional, accepting} {
-		for _, p := range read(t, v).Check(v.conf) {
+		for _, p := range check.Deployment(read(t, v), v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
 	}
@@ -330,7 +331,7 @@ func TestRegionalAndAccepting(t *testing.T) {
 	var err error
 	v.conf, err = config.Load(settings)
 	must(err)
-	for _, p := range read(t, v).Check(v.conf) {
+	for _, p := range check.Deployment(read(t, v), v.conf) {
 		t.Error(p)
 	}
 }

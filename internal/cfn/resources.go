@@ -236,6 +236,10 @@ func (c *DistributionConfig) Behaviors() []*Behavior {
 	return append(all, &c.DefaultCacheBehavior)
 }
 
+// CachingDisabled is the id of the managed cache policy of that name:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
+const CachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
 // Behavior is a cache behavior; the default one has no PathPattern.
 type Behavior struct {
 	PathPattern                                                   string

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -89,7 +90,7 @@ func Without(document Object, sid string) {
 
 // Assembly is a cdk.out for these settings, with the artifact that `make build`
 // made. It comes from the templates that package cfn keeps, which the CDK app is
-// held to; what is changed for the settings is held to what cfn.Check wants. change,
+// held to; what is changed for the settings is held to what check wants. change,
 // if any, is called last.
 func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) string {
 	t.Helper()
@@ -130,7 +131,7 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, problem := range deployment.Check(conf) {
+	for _, problem := range check.Deployment(deployment, conf) {
 		t.Fatalf("the templates are not those of %s: %v", text, problem)
 	}
 	if change == nil {
@@ -226,7 +227,7 @@ func (t *Templates) fill(dir string, settings []byte, conf config.Config) {
 	if t.Regional == nil {
 		return
 	}
-	asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
+	asks, err := json.Marshal(check.Settings{Region: conf.Region, Functions: map[string]string{
 		"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
 	}})
 	if err != nil {

@@ -1,4 +1,4 @@
-package cfn_test
+package check_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -58,7 +59,7 @@ func TestCheckRegional(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.CopyFS(dir, os.DirFS("testdata/regional")); err != nil {
+			if err := os.CopyFS(dir, os.DirFS("../testdata/regional")); err != nil {
 				t.Fatal(err)
 			}
 			file := filepath.Join(dir, c.template+".template.json")
@@ -85,7 +86,7 @@ func TestCheckRegional(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if problems := fmt.Sprint(d.Check(conf)); !strings.Contains(problems, c.want) {
+			if problems := fmt.Sprint(check.Deployment(d, conf)); !strings.Contains(problems, c.want) {
 				t.Errorf("%s\ndoes not say %s", problems, c.want)
 			}
 		})

@@ -1,4 +1,5 @@
-package cfn
+// Package check holds the promises that a deployment must keep.
+package check
 
 import (
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 )
 
@@ -23,7 +25,7 @@ func (p Problem) String() string { return p.Check + ": " + p.Detail }
 // checks are the promises of a deployment.
 var checks = []struct {
 	name string
-	run  func(*Deployment, config.Config, func(format string, args ...any))
+	run  func(*cfn.Deployment, config.Config, func(format string, args ...any))
 }{
 	{"bucket", checkBucket},
 	{"lifecycle", checkLifecycle},
@@ -43,7 +45,7 @@ var checks = []struct {
 
 // Check holds the deployment against what oncegate needs with these settings. A
 // deployment without problems works as far as a template can tell.
-func (d *Deployment) Check(conf config.Config) []Problem {
+func Deployment(d *cfn.Deployment, conf config.Config) []Problem {
 	var problems []Problem
 	for _, c := range checks {
 		c.run(d, conf, func(format string, args ...any) {
@@ -53,7 +55,7 @@ func (d *Deployment) Check(conf config.Config) []Problem {
 	return problems
 }
 
-func checkBucket(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	b := d.Bucket
 	if b.BucketName != conf.Bucket || b.Region != conf.Region {
 		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
@@ -85,7 +87,7 @@ func checkBucket(d *Deployment, conf config.Config, broken func(string, ...any))
 	}
 }
 
-func checkLifecycle(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	longest := int(config.MaxExpires.Hours() / 24)
 	valid, expired, noncurrent := 0, 0, 0
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
@@ -122,7 +124,7 @@ func checkLifecycle(d *Deployment, conf config.Config, broken func(string, ...an
 	}
 }
 
-func checkBucketPolicy(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	arn := "arn:aws:s3:::" + conf.Bucket
 	want := []string{
 		"Deny s3:* on " + arn + " if Bool aws:SecureTransport false for AWS *",
@@ -139,7 +141,7 @@ func checkBucketPolicy(d *Deployment, conf config.Config, broken func(string, ..
 		func(line string) { broken("says what it should not: %s", line) })
 }
 
-func checkAssociations(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := map[string]string{"/url": "index.mint", "/url/*": "index.mint", "": "index.gate"}
 	for _, b := range d.Distribution.Behaviors() {
 		handler, known := want[b.PathPattern]
@@ -167,14 +169,14 @@ func checkAssociations(d *Deployment, conf config.Config, broken func(string, ..
 	}
 }
 
-func shown(b *Behavior) string {
+func shown(b *cfn.Behavior) string {
 	if b.PathPattern == "" {
 		return "the default behavior"
 	}
 	return "behavior " + b.PathPattern
 }
 
-func checkFunctions(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	handlers := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
 		f := d.Functions[name]
@@ -205,7 +207,7 @@ func checkFunctions(d *Deployment, conf config.Config, broken func(string, ...an
 }
 
 // permissions are what each function at the edge needs, and all it may have.
-func permissions(f *Function, conf config.Config) []string {
+func permissions(f *cfn.Function, conf config.Config) []string {
 	logs := "arn:aws:logs:*:${AWS::AccountId}:log-group:/aws/lambda/us-east-1." + f.FunctionName + ":*"
 	lines := []string{
 		"Allow logs:CreateLogGroup on " + logs, "Allow logs:CreateLogStream on " + logs, "Allow logs:PutLogEvents on " + logs,
@@ -249,8 +251,8 @@ func decisionPermissions(function string, conf config.Config) []string {
 	return lines
 }
 
-func checkPermissions(d *Deployment, conf config.Config, broken func(string, ...any)) {
-	roles := map[*Role]bool{}
+func checkPermissions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	roles := map[*cfn.Role]bool{}
 	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
 		f := d.Functions[name]
 		if roles[f.Role] {
@@ -273,7 +275,7 @@ func checkPermissions(d *Deployment, conf config.Config, broken func(string, ...
 	}
 }
 
-func checkOrigin(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	if len(d.Distribution.Origins) != 1 {
 		broken("there are %d, want the bucket alone", len(d.Distribution.Origins))
 	}
@@ -305,7 +307,7 @@ func ForwardedHeaders(conf config.Config) []string {
 	return headers
 }
 
-func checkForwarding(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkForwarding(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	for _, b := range d.Distribution.Behaviors() {
 		p, ok := d.OriginRequestPolicies[b.OriginRequestPolicyId]
 		if !ok {
@@ -327,13 +329,9 @@ func checkForwarding(d *Deployment, conf config.Config, broken func(string, ...a
 	}
 }
 
-// CachingDisabled is the id of the managed cache policy of that name:
-// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
-const CachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-
-func checkBehaviors(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkBehaviors(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	for _, b := range d.Distribution.Behaviors() {
-		if b.CachePolicyId != CachingDisabled {
+		if b.CachePolicyId != cfn.CachingDisabled {
 			broken("%s caches (policy %s)", shown(b), b.CachePolicyId)
 		}
 		if b.ViewerProtocolPolicy != "https-only" {
@@ -361,7 +359,7 @@ func checkBehaviors(d *Deployment, conf config.Config, broken func(string, ...an
 	}
 }
 
-func checkViewer(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkViewer(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	c := d.Distribution
 	if !c.Enabled || !c.IPV6Enabled || c.HttpVersion != "http2and3" {
 		broken("enabled %v, IPv6 %v, %s; want all of it and http2and3", c.Enabled, c.IPV6Enabled, c.HttpVersion)
@@ -390,7 +388,7 @@ func checkViewer(d *Deployment, conf config.Config, broken func(string, ...any))
 	}
 }
 
-func checkResponseHeaders(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	for _, b := range d.Distribution.Behaviors() {
 		p, ok := d.ResponseHeadersPolicies[b.ResponseHeadersPolicyId]
 		if !ok {
@@ -428,7 +426,7 @@ func checkResponseHeaders(d *Deployment, conf config.Config, broken func(string,
 	}
 }
 
-func checkWebACL(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	if !conf.Deploy.WAF {
 		if d.WebACL != nil || d.Distribution.WebACLId != "" {
 			broken("there is one, the settings say none")

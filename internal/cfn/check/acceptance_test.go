@@ -1,4 +1,4 @@
-package cfn_test
+package check_test
 
 import "testing"
 

@@ -1,4 +1,4 @@
-package cfn
+package check
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 )
 
@@ -18,7 +19,7 @@ type Settings struct {
 }
 
 // checkRegional holds the functions beside the bucket to what their stubs expect.
-func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkRegional(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := map[string]string{} // function name -> mint or gate
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		settings := Settings{conf.Region, map[string]string{}}
@@ -49,7 +50,7 @@ func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any
 			broken("there is a function %s, which no setting says", name)
 			continue
 		}
-		d.Natives[name].checkNative(conf, map[string]string{"ONCEGATE_FUNCTION": function}, decisionPermissions(function, conf), broken)
+		checkNative(d.Natives[name], conf, map[string]string{"ONCEGATE_FUNCTION": function}, decisionPermissions(function, conf), broken)
 		if f := d.Natives[name]; f.MemorySize != conf.Deploy.RegionalMemory || f.Timeout != conf.Deploy.Timeout {
 			broken("%s has %d MB, %d s; the settings say %d MB, %d s", name, f.MemorySize, f.Timeout, conf.Deploy.RegionalMemory, conf.Deploy.Timeout)
 		}
@@ -60,7 +61,7 @@ func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any
 }
 
 // checkNative holds a Go program on Lambda to what all of them must be.
-func (f *Function) checkNative(conf config.Config, environment map[string]string, permissions []string, broken func(string, ...any)) {
+func checkNative(f *cfn.Function, conf config.Config, environment map[string]string, permissions []string, broken func(string, ...any)) {
 	name := f.FunctionName
 	if f.Region != conf.Region || f.Handler != "bootstrap" || len(f.Architectures) != 1 {
 		broken("%s is %s for %v in %s, want bootstrap for one architecture in %s", name, f.Handler, f.Architectures, f.Region, conf.Region)

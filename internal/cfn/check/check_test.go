@@ -1,4 +1,4 @@
-package cfn_test
+package check_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -23,7 +24,7 @@ type templates struct{ bucket, edge object }
 func broken(t *testing.T, name string, change func(templates)) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("../testdata", name))); err != nil {
 		t.Fatal(err)
 	}
 	load := func(file string) (value object) {
@@ -58,11 +59,11 @@ func broken(t *testing.T, name string, change func(templates)) string {
 // settings are those that testdata/<name> was synthesized with.
 func settings(t *testing.T, name string) config.Config {
 	t.Helper()
-	found, err := fs.Glob(os.DirFS("testdata"), name+"/asset.*/config.json")
+	found, err := fs.Glob(os.DirFS("../testdata"), name+"/asset.*/config.json")
 	if err != nil || len(found) == 0 {
 		t.Fatalf("settings of %s: %v, %v", name, found, err)
 	}
-	c, err := config.Load(filepath.Join("testdata", found[0]))
+	c, err := config.Load(filepath.Join("../testdata", found[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +153,11 @@ func rule(t templates, id string) object {
 
 func TestTheReviewedTemplatesAreGood(t *testing.T) {
 	for _, name := range []string{"plain", "full", "regional", "accepting"} {
-		d, err := cfn.Read(filepath.Join("testdata", name))
+		d, err := cfn.Read(filepath.Join("../testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range d.Check(settings(t, name)) {
+		for _, p := range check.Deployment(d, settings(t, name)) {
 			t.Errorf("%s: %v", name, p)
 		}
 	}
@@ -395,16 +396,16 @@ func (tt damaged) isNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check, _, _ := strings.Cut(tt.want, ":")
+	promise, _, _ := strings.Cut(tt.want, ":")
 	found := false
-	for _, p := range d.Check(settings(t, tt.on)) {
+	for _, p := range check.Deployment(d, settings(t, tt.on)) {
 		found = found || strings.HasPrefix(p.String(), tt.want)
-		if p.Check != check {
+		if p.Check != promise {
 			t.Errorf("blames something else: %v", p)
 		}
 	}
 	if !found {
-		t.Errorf("nothing begins with %q in %v", tt.want, d.Check(settings(t, tt.on)))
+		t.Errorf("nothing begins with %q in %v", tt.want, check.Deployment(d, settings(t, tt.on)))
 	}
 }
 
@@ -457,7 +458,7 @@ func TestReadRefuses(t *testing.T) {
 
 // An evaluator of policies gets them as JSON: nothing may be lost on the way.
 func TestPoliciesSurviveJSON(t *testing.T) {
-	d, err := cfn.Read("testdata/full")
+	d, err := cfn.Read("../testdata/full")
 	if err != nil {
 		t.Fatal(err)
 	}
