@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 
-	"oncegate/edge"
 	"oncegate/internal/config"
 )
 
@@ -31,9 +30,7 @@ func runConfig(_ context.Context, args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	if *stub {
-		return writeJSON(stdout, map[string]any{"region": c.Region, "functions": map[string]string{
-			edge.MintFunction: c.Deploy.RegionalName(edge.MintFunction), edge.GateFunction: c.Deploy.RegionalName(edge.GateFunction),
-		}})
+		return writeJSON(stdout, c.Stub())
 	}
 	_, err = stdout.Write(c.JSON())
 	return err

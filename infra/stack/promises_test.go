@@ -272,7 +272,7 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {
-		if p.Check != "associations" {
+		if p.Promise != "associations" {
 			t.Error(p)
 		}
 	}

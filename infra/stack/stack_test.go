@@ -94,9 +94,7 @@ func artifact(dir, settings string) string {
 func stub(dir, settings string) string {
 	standIn(dir, settings, "index.mjs")
 	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
-		asks, err := json.Marshal(check.Settings{Region: conf.Region, Functions: map[string]string{
-			"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
-		}})
+		asks, err := json.Marshal(conf.Stub())
 		must(err)
 		must(os.WriteFile(filepath.Join(dir, "settings.json"), asks, 0o644))
 	}
@@ -256,7 +254,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
 		functions := maps.Clone(d.Functions)
-		maps.Copy(functions, d.Natives)
+		maps.Copy(functions, d.Regional)
 		for _, name := range slices.Sorted(maps.Keys(functions)) {
 			role := functions[name].Role
 			fmt.Fprintf(&b, "\nfunction %s\n", name)

@@ -134,8 +134,8 @@ type Function struct {
 	Sources   []EventSource
 }
 
-// NativeRuntime is the one of functions that are programs of their own.
-const NativeRuntime = "provided.al2023"
+// RegionalRuntime is the Lambda runtime of the regional functions, which are Go programs.
+const RegionalRuntime = "provided.al2023"
 
 // FunctionProperties are those of AWS::Lambda::Function.
 type FunctionProperties struct {

@@ -101,7 +101,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
-	if len(d.Natives) > 0 {
+	if len(d.Regional) > 0 {
 		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
 			a.closeRest()
 			return nil, err

@@ -62,8 +62,8 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 		return nil, fmt.Errorf("local lambda: %w", err)
 	}
 	n := &natives{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
-	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
-		f := d.Natives[name]
+	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
+		f := d.Regional[name]
 		environment := map[string]string{
 			"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http",
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,

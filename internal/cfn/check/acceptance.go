@@ -106,12 +106,12 @@ func checkRules(d *cfn.Deployment, conf config.Config, broken func(string, ...an
 
 func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken func(string, ...any)) {
 	name := conf.Deploy.Name + "-" + j.name
-	f, queue, dead := d.Natives[name], d.Queues[arn], d.Queues[arn+"-dead"]
+	f, queue, dead := d.Regional[name], d.Queues[arn], d.Queues[arn+"-dead"]
 	if f == nil || queue == nil || dead == nil {
 		broken("function %s, its queue or the one for its dead messages is missing", name)
 		return
 	}
-	checkNative(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
+	checkProgram(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
 		"Allow sqs:ReceiveMessage on "+arn, "Allow sqs:DeleteMessage on "+arn, "Allow sqs:GetQueueAttributes on "+arn), broken)
 	if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn || !slices.Equal(f.Sources[0].FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
 		broken("%s follows %v, want its queue, with failures reported one by one", name, f.Sources)
@@ -160,7 +160,7 @@ func onlyAccepted(r cfn.LifecycleRule) bool {
 // from writing accepted/.
 func onlyAcceptanceAccepts(d *cfn.Deployment, conf config.Config) string {
 	role := "(no role)"
-	if f := d.Natives[conf.Deploy.Name+"-accept"]; f != nil {
+	if f := d.Regional[conf.Deploy.Name+"-accept"]; f != nil {
 		role = "${" + f.Role.ID + ".Arn}"
 	}
 	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/accepted/* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"

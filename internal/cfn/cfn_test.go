@@ -1,0 +1,88 @@
+package cfn_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/cfntest"
+)
+
+// What is not understood stops the reading, and is named.
+func TestReadRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*cfntest.Templates)
+		want   string
+	}{
+		{"an unknown resource", func(t *cfntest.Templates) {
+			t.Edge["Resources"].(object)["Extra"] = object{"Type": "AWS::CloudFront::Function", "Properties": object{}}
+		}, "Extra has type AWS::CloudFront::Function"},
+		{"an unknown property of the bucket", func(t *cfntest.Templates) { t.Bucket.Properties("AWS::S3::Bucket", "")["ObjectLockEnabled"] = true }, `unknown field "ObjectLockEnabled"`},
+		{"an unknown property of a behavior", func(t *cfntest.Templates) { t.DefaultBehavior()["TrustedKeyGroups"] = []any{"x"} }, `unknown field "TrustedKeyGroups"`},
+		{"an unknown property of a function", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Layers"] = []any{"x"}
+		}, `unknown field "Layers"`},
+		{"an unknown element of a policy", func(t *cfntest.Templates) {
+			s := cfntest.Statement(t.RolePolicy("Gate"), "StoreUploads")
+			s["NotResource"] = s["Resource"]
+		}, `unknown field "NotResource"`},
+		{"an unknown intrinsic function", func(t *cfntest.Templates) {
+			t.Bucket.Properties("AWS::S3::Bucket", "")["BucketName"] = object{"Fn::Select": []any{0, []any{"a"}}}
+		}, "Fn::Select"},
+		{"two distributions", func(t *cfntest.Templates) {
+			t.Edge["Resources"].(object)["Second"] = t.Edge.Resource("AWS::CloudFront::Distribution", "")
+		}, "2 distributions, want one"},
+		{"a function that is not published", func(t *cfntest.Templates) {
+			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["LambdaFunctionARN"] = object{"Fn::GetAtt": []any{"Gate3038665D", "Arn"}}
+		}, "which is no published version of the templates"},
+		{"code that is no asset", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"].(object)["S3Key"] = "gone.zip"
+		}, `function oncegate-gate has code "gone.zip"`},
+		{"a foreign role", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Role"] = "arn:aws:iam::111122223333:role/admin"
+		}, "which is no role of the templates"},
+		{"a second bucket", func(t *cfntest.Templates) {
+			t.Bucket["Resources"].(object)["Other"] = object{"Type": "AWS::S3::Bucket", "Properties": object{"BucketName": "other"}}
+		}, "bucket Other is neither output BucketName nor for access logs"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := cfn.Read(cfntest.Changed(t, "testdata/plain", tt.change)); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := cfn.Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "manifest.json") {
+		t.Errorf("an empty directory: %v", err)
+	}
+}
+
+// An evaluator of policies gets them as JSON: nothing may be lost on the way.
+func TestPoliciesSurviveJSON(t *testing.T) {
+	d, err := cfn.Read("testdata/full")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := []cfn.PolicyDocument{d.Bucket.Policy.PolicyDocument}
+	for _, role := range d.Roles {
+		documents = append(documents, role.AssumeRolePolicyDocument, role.Policies[0].PolicyDocument)
+	}
+	for _, document := range documents {
+		data, err := json.Marshal(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again cfn.PolicyDocument
+		if err := json.Unmarshal(data, &again); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := again.Lines(), document.Lines(); len(want) == 0 || !slices.Equal(got, want) {
+			t.Errorf("%s\nreads as %q, was %q", data, got, want)
+		}
+		if strings.Contains(string(data), "null") {
+			t.Errorf("%s has an empty element", data)
+		}
+	}
+}
