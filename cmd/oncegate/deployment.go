@@ -66,7 +66,7 @@ func (f deploymentFlags) open(given ...string) (*client.Deployment, string, erro
 	if err != nil {
 		return nil, "", usagef(f.fs, "%w", err)
 	}
-	return d, strings.TrimSuffix(base, "/"), nil
+	return d, d.URL(), nil
 }
 
 // credential is the one that the flags name, else the environment's, else none. No

@@ -98,7 +98,7 @@ func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 			}
 		}
 		if p.url, err = client.ParseURL(*rawURL); err != nil {
-			return usagef(fs, "--url: %w (quote it: a shell takes & and ? for its own)", err)
+			return usagef(fs, "--url: %w; nothing was sent", err)
 		}
 	} else if p.deployment, _, err = f.open(*distribution); err != nil {
 		return err
@@ -232,8 +232,8 @@ func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL,
 	return m.URLs[0], nil
 }
 
-// consequence says what an upload that failed leaves, and what to do. given tells
-// that the URL is the caller's.
+// consequence says what a failed upload leaves, and what to do. given says that the
+// URL is the caller's.
 func consequence(err error, u client.URL, given bool) string {
 	withNew := ""
 	if given {
@@ -248,11 +248,15 @@ func consequence(err error, u client.URL, given bool) string {
 	case fate == client.Good:
 		return "; nothing was stored"
 	case fate == client.Spent:
-		return "; nothing is stored, the URL counts as spent and nothing can be resumed: put the file again" + withNew
+		return "; nothing is stored, the URL is spent and nothing can be resumed: put the file again" + withNew
+	case fate == client.Broken:
+		return fmt.Sprintf("; nothing is stored, and the URL may be spent, oncegate status %s says; nothing can be resumed: put the file again%s", u.ID, withNew)
 	case fate == client.Useless && refusal.Reason == onetime.Used:
 		return fmt.Sprintf("; if an earlier upload got no answer, it may be stored all the same: oncegate status %s says", u.ID)
+	case fate == client.Useless && refusal.Reason == onetime.Unknown && given:
+		return "; nothing was stored; if the URL was altered on the way it is still good: copy it again"
 	case fate == client.Useless:
-		return "; get a new URL"
+		return "; nothing was stored: get a new URL"
 	}
 	return fmt.Sprintf("; the file may be stored and the URL spent, oncegate status %s says; nothing can be resumed: put the file again%s", u.ID, withNew)
 }

@@ -141,7 +141,7 @@ func (s *scenario) put(ctx context.Context, step, content, want string) {
 		if err != nil {
 			fate = client.FateOf(err)
 		}
-		s.spent = s.spent || fate == client.Spent || fate == client.Unknown
+		s.spent = s.spent || fate == client.Spent || fate == client.Broken || fate == client.Unknown
 		s.stored = s.stored || fate == client.Unknown
 		if err != nil {
 			return outcomeText(err)

@@ -31,18 +31,38 @@ type Deployment struct {
 	conn       *http.Transport
 }
 
-// New is for the deployment at a URL of scheme and host. A credential is not sent
-// over plain http but to this machine.
+// New returns the client of the deployment at a URL of scheme and host. Spaces around
+// the URL are dropped. A credential is not sent over plain http, except to this
+// machine.
 func New(rawURL string, credential Credential) (*Deployment, error) {
+	rawURL = strings.TrimSpace(rawURL)
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("distribution URL %.200q: allowed is http:// or https:// and a host, nothing after it", rawURL)
+		return nil, fmt.Errorf("distribution URL %s: allowed is http:// or https:// and a host, nothing after it", shownBase(rawURL))
 	}
 	if name, _ := credential.Header(); name != "" && u.Scheme == "http" && !loopback(u.Hostname()) {
 		return nil, errors.New("the distribution URL is plain http: a key or token would be readable on the way, use https://")
 	}
 	return &Deployment{u.Scheme + "://" + strings.ToLower(u.Host), credential, transport()}, nil
+}
+
+// URL returns the deployment's URL in its one spelling: scheme, host in lower case,
+// nothing after it.
+func (d *Deployment) URL() string { return d.base }
+
+// shownBase quotes what was given for a distribution's URL. It leaves out what could
+// be a secret: a query, which a one-time URL has, and a user with a password.
+func shownBase(raw string) string {
+	if strings.Contains(raw, "@") {
+		return "with a user in it"
+	}
+	shown, _, cut := strings.Cut(raw, "?")
+	shown = fmt.Sprintf("%.100q", shown)
+	if cut {
+		shown += " with a query"
+	}
+	return shown
 }
 
 // loopback tells a host that is this machine.
@@ -68,28 +88,6 @@ func transport() *http.Transport {
 		DisableCompression:    true,
 		Protocols:             protocols,
 	}
-}
-
-// URL is a one-time URL.
-type URL struct {
-	URL     string
-	ID      onetime.ID
-	Key     string            // of the object that it uploads
-	Expires time.Time         // the first moment at which it is no longer good; zero if not known
-	Header  map[string]string // what to send with the upload
-}
-
-// ParseURL reads a URL that a deployment made. No error of it repeats the URL.
-func ParseURL(raw string) (URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery == "" {
-		return URL{}, errors.New("not a URL as oncegate makes it: want http:// or https://, a host, a path and a query")
-	}
-	key, err := onetime.UploadKey(u.EscapedPath())
-	if err != nil {
-		return URL{}, fmt.Errorf("not a URL as oncegate makes it: %w", err)
-	}
-	return URL{URL: raw, ID: onetime.Fingerprint(u.EscapedPath(), u.RawQuery), Key: key}, nil
 }
 
 // Minted is an answer of /url.

@@ -23,8 +23,10 @@ import (
 
 const (
 	path  = "/uploads/7f1e2d3c-4b5a-4678-9abc-def012345678"
-	query = "X-Amz-Signature=secret"
-	good  = "ogk_" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + onetime.MintedAccessKey + "%2F20260301%2Feu-west-1%2Fs3%2Faws4_request" +
+		"&X-Amz-Date=20260301T120000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=" + secret
+	secret = "5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2"
+	good   = "ogk_" + "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
 
 // server answers every request with handle, and counts connections.
@@ -150,12 +152,12 @@ func TestPutIsNotRepeated(t *testing.T) {
 		fate       client.Fate
 		want       string
 	}{
-		{"closed after the head", "a photo", func(net.Conn, *bufio.Reader) {}, client.Spent, "broke off after 0 of 7 bytes"},
+		{"closed after the head", "a photo", func(net.Conn, *bufio.Reader) {}, client.Broken, "broke off after 0 of 7 bytes"},
 		{"closed after the head of an empty body", "", func(net.Conn, *bufio.Reader) {}, client.Unknown, "the answer got lost"},
-		{"reset after the head", "a photo", func(c net.Conn, _ *bufio.Reader) { reset(c) }, client.Spent, "broke off after 0 of 7 bytes"},
-		{"closed half-way", large, func(c net.Conn, br *bufio.Reader) { goOn(c); io.CopyN(io.Discard, br, 1<<20); reset(c) }, client.Spent, "of 8388608 bytes"},
+		{"reset after the head", "a photo", func(c net.Conn, _ *bufio.Reader) { reset(c) }, client.Broken, "broke off after 0 of 7 bytes"},
+		{"closed half-way", large, func(c net.Conn, br *bufio.Reader) { goOn(c); io.CopyN(io.Discard, br, 1<<20); reset(c) }, client.Broken, "of 8388608 bytes"},
 		{"closed after the body", "a photo", func(c net.Conn, br *bufio.Reader) { goOn(c); io.CopyN(io.Discard, br, 7) }, client.Unknown, "the answer got lost"},
-		{"garbage", "a photo", func(c net.Conn, br *bufio.Reader) { io.WriteString(c, "what?\r\n\r\n"); io.Copy(io.Discard, br) }, client.Spent, "broke off"},
+		{"garbage", "a photo", func(c net.Conn, br *bufio.Reader) { io.WriteString(c, "what?\r\n\r\n"); io.Copy(io.Discard, br) }, client.Broken, "broke off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			base, conns := wire(t, tt.handle)
@@ -166,7 +168,7 @@ func TestPutIsNotRepeated(t *testing.T) {
 			if n := conns.Load(); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
-			if err != nil && strings.Contains(err.Error(), "secret") {
+			if err != nil && strings.Contains(err.Error(), secret) {
 				t.Errorf("the error shows the URL: %v", err)
 			}
 		})
@@ -181,7 +183,7 @@ func TestPutIsNotRepeated(t *testing.T) {
 		base, conns := wire(t, func(c net.Conn, br *bufio.Reader) { goOn(c); io.Copy(io.Discard, br) })
 		bad := errors.New("the file is gone")
 		_, err := client.Put(t.Context(), client.Upload{URL: minted(t, base), Body: &failing{strings.NewReader("a pho"), bad}, Size: 7})
-		if !errors.Is(err, bad) || client.FateOf(err) != client.Spent || conns.Load() != 1 {
+		if !errors.Is(err, bad) || client.FateOf(err) != client.Broken || conns.Load() != 1 {
 			t.Errorf("got %v, URL %s, %d requests", err, client.FateOf(err), conns.Load())
 		}
 	})
@@ -211,7 +213,7 @@ func (f *failing) Read(p []byte) (int, error) {
 
 // TestRefusals: what the answers mean, and that no body was sent for them.
 func TestRefusals(t *testing.T) {
-	const leak = `<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>secret</CanonicalRequest></Error>`
+	const leak = `<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>` + secret + `</CanonicalRequest></Error>`
 	for _, tt := range []struct {
 		status       int
 		reason, body string
@@ -228,6 +230,11 @@ func TestRefusals(t *testing.T) {
 		{503, "claim-unknown", "", client.Unknown, "503 claim-unknown", 1},
 		{503, "internal", "", client.Unknown, "503 internal", 1},
 		{400, "", leak, client.Spent, "S3 answered 400 SignatureDoesNotMatch", 1},
+		{403, "", `<Error><Code>InvalidAccessKeyId</Code></Error>`, client.Broken, "S3 answered 403 InvalidAccessKeyId", 1}, // the gate was passed by
+		{400, "", "<html>", client.Broken, "400 Bad Request, and not in oncegate's words", 1},
+		{429, "", `{"status":429,"reason":"rate","message":"Too Many Requests: slower."}`, client.Broken, "Too Many Requests: slower", 1},
+		{403, "of-another-version", "", client.Unknown, "403 of-another-version", 1},
+		{500, "", `<Error><Code>InternalError</Code></Error>`, client.Unknown, "S3 answered 500 InternalError", 1},
 		{503, "", "<html>", client.Unknown, "503 Service Unavailable, and not in oncegate's words", 1},
 		{307, "", "", client.Unknown, "a redirect, which is not followed", 1},
 		{403, "used", "{\"message\":\"\\u001b[31mred\\u0007\"}", client.Useless, "[31mred", 1},
@@ -249,7 +256,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%d %s: %v, URL %s, want %q, %s", tt.status, tt.reason, err, client.FateOf(err), tt.want, tt.fate)
 			continue
 		}
-		if strings.ContainsAny(err.Error(), "\x1b\a\n") || strings.Contains(err.Error(), "secret") {
+		if strings.ContainsAny(err.Error(), "\x1b\a\n") || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q may not go to a terminal", err)
 		}
 		if conns.Load() != tt.requests || sent.Load() != 0 {
@@ -345,7 +352,7 @@ func TestMint(t *testing.T) {
 		answer = tt.answer
 		m, err := d.Mint(t.Context(), url.Values{"label": {"a&b c"}})
 		if tt.want != "" {
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
 				t.Errorf("%s: %v, want %q", tt.answer, err, tt.want)
 			}
 			continue
@@ -410,16 +417,60 @@ func TestCredential(t *testing.T) {
 	}
 }
 
-func TestBadURLs(t *testing.T) {
-	for _, raw := range []string{"", "a.example", "ftp://a.example", "https://a.example/url", "https://me@a.example", "https://a.example?x"} {
-		if _, err := client.New(raw, client.Credential{}); err == nil || !strings.Contains(err.Error(), "allowed is http") {
+// TestBaseURL: the URL of a distribution has one spelling, and none of its errors
+// repeats what could be a secret.
+func TestBaseURL(t *testing.T) {
+	for _, raw := range []string{"https://A.example", " https://a.example/ \n", "https://a.example"} {
+		d, err := client.New(raw, client.Credential{})
+		if err != nil || d.URL() != "https://a.example" {
+			t.Errorf("%q: %v, %v", raw, d, err)
+		}
+	}
+	for _, raw := range []string{"", "a.example", "ftp://a.example", "https://a.example/url", "https://me:" + secret + "@a.example", "https://a.example?x",
+		"https://a.example" + path + "?" + query} {
+		if _, err := client.New(raw, client.Credential{}); err == nil || !strings.Contains(err.Error(), "allowed is http") || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
-	for _, raw := range []string{"", "x", path + "?" + query, "https://a.example" + path, "https://a.example/x?" + query,
-		"https://a.example" + path + "?" + query + "#x", "https://me@a.example" + path + "?" + query, "https://a.example/%75ploads" + path[8:] + "?" + query, "://" + query} {
-		if _, err := client.ParseURL(raw); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: %v", raw, err)
+}
+
+// TestParseURL: what is wrong with a URL is found before anything is sent, and said
+// without repeating it.
+func TestParseURL(t *testing.T) {
+	whole := "https://a.example" + path + "?" + query
+	for _, raw := range []string{whole, whole + " ", "\t" + whole + "\r\n"} {
+		u, err := client.ParseURL(raw)
+		if err != nil || u.URL != whole || u.ID != onetime.Fingerprint(path, query) || "/"+u.Key != path {
+			t.Errorf("%q: %+v, %v", raw, u, err)
+		}
+	}
+	for _, tt := range []struct{ raw, want string }{
+		{"", "want http:// or https://"},
+		{"x", "want http:// or https://"},
+		{path + "?" + query, "want http:// or https://"},
+		{"://" + query, "want http:// or https://"},
+		{whole + "#x", "want http:// or https://"},
+		{"https://me@a.example" + path + "?" + query, "want http:// or https://"},
+		{"https://a.example" + path, "it was cut short (quote it"},
+		{"https://a.example" + path + "?" + strings.SplitN(query, "&", 2)[0], "it was cut short (quote it"},
+		{whole[:len(whole)-1], "it was cut short (quote it"},
+		{"https://a.example/x?" + query, "path does not begin with /uploads/"},
+		{"https://a.example/%75ploads" + path[8:] + "?" + query, "path does not begin with /uploads/"},
+		{whole[:60] + "\n" + whole[60:], "there is a space or a line break in it"},
+		{strings.ReplaceAll(whole, "&", "&amp;"), "its & were written &amp; as in HTML"},
+		{url.QueryEscape(whole), "it was percent-encoded once more"},
+		{"https://a.example" + path + "?" + url.QueryEscape(query), "it was percent-encoded once more"},
+		{strings.ReplaceAll(whole, "%2F", "/"), "its %2F were decoded to /"},
+		{whole + "0", "X-Amz-Signature is not 64"},
+		{whole + "&x=y", "not in the form that mint makes"},
+		{strings.Replace(whole, "eu-west-1", "eu/west-1", 1), "decoded to /"},
+		{strings.Replace(whole, "host&x-id=PutObject", "x-id=PutObject&host", 1), "not in the form that mint makes"},
+	} {
+		_, err := client.ParseURL(tt.raw)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "not a URL as oncegate makes it: ") {
+			t.Errorf("%q: %v, want %q", tt.raw, err, tt.want)
+		} else if strings.Contains(err.Error(), secret[:20]) || strings.Contains(err.Error(), "a.example") {
+			t.Errorf("the error repeats the URL: %v", err)
 		}
 	}
 }

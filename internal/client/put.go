@@ -180,11 +180,11 @@ func (b *body) broken(err error, size int64, begun bool) error {
 	e := &UploadError{Sent: b.sent}
 	switch {
 	case b.err != nil:
-		e.Fate, e.Err = Spent, b.err
+		e.Fate, e.Err = Broken, b.err
 	case !begun:
 		e.Fate, e.Err = Good, fmt.Errorf("no connection: %w", Plain(err))
-	case b.sent < size:
-		e.Fate, e.Err = Spent, fmt.Errorf("the upload broke off after %d of %d bytes: %w", b.sent, size, Plain(err))
+	case b.sent < size: // perhaps a refusal got lost with the connection
+		e.Fate, e.Err = Broken, fmt.Errorf("the upload broke off after %d of %d bytes: %w", b.sent, size, Plain(err))
 	default:
 		e.Fate, e.Err = Unknown, fmt.Errorf("the answer got lost: %w", Plain(err))
 	}

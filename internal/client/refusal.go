@@ -21,7 +21,8 @@ type Fate string
 // The fates there are.
 const (
 	Good    Fate = "good"    // nothing was spent
-	Spent   Fate = "spent"   // and nothing is stored
+	Spent   Fate = "spent"   // it is spent, and nothing is stored
+	Broken  Fate = "broken"  // it may be spent; nothing is stored
 	Unknown Fate = "unknown" // it may be spent, and the body stored
 	Useless Fate = "useless" // it was no good before: used, revoked, expired or never minted
 )
@@ -32,29 +33,34 @@ type Refusal struct {
 	Reason  onetime.Reason // x-oncegate-reason; "" where S3, CloudFront or a web ACL answered
 	Message string         // one sentence or a few words, safe to print
 	after   time.Duration
+	s3      string // S3's error code; "" where S3 did not answer
 }
 
 func (r *Refusal) Error() string { return r.Message }
 
-// Fate is what an upload's refusal says of the URL.
+// Fate is what an upload's refusal says of the URL. Good and Spent are claims; where
+// the answer does not prove one, it is Broken or Unknown.
 func (r *Refusal) Fate() Fate {
 	switch r.Reason {
 	case onetime.Used, onetime.Revoked, onetime.Expired, onetime.Unknown:
 		return Useless
-	case onetime.ClaimUnknown, onetime.Internal:
-		return Unknown
+	case onetime.Method, onetime.Path, onetime.LengthRequired, onetime.TooLarge, onetime.TooSmall, onetime.Type, onetime.Header, onetime.IndexUnavailable:
+		return Good
 	case "":
-		// The gate puts its reason on every refusal, so this one let the PUT through.
-		// But CloudFront itself answers 5xx too, before and after it.
-		if r.Status >= 400 && r.Status < 500 {
+		switch {
+		case r.Status < 400 || r.Status >= 500:
+			return Unknown
+		// The gate puts its reason on every refusal, so where S3 answers it has let
+		// the PUT through. But S3 does not know the key of a URL that went past it.
+		case r.s3 != "" && r.s3 != "InvalidAccessKeyId":
 			return Spent
 		}
-		return Unknown
+		return Broken // CloudFront and web ACLs refuse before the gate, and after it
 	}
-	return Good
+	return Unknown
 }
 
-// again tells a refusal after which the same request may succeed.
+// again reports whether this is a refusal after which the same request may succeed.
 func (r *Refusal) again() bool {
 	return r.Reason == onetime.IndexUnavailable || r.Reason == onetime.KeysUnavailable
 }
@@ -74,7 +80,8 @@ func refusalOf(response *http.Response, body []byte) *Refusal {
 	case json.Unmarshal(body, &j) == nil && j.Message != "":
 		r.Message = strings.TrimSuffix(text(j.Message, 400), ".")
 	case code != nil:
-		r.Message = fmt.Sprintf("S3 answered %d %s", r.Status, code[1])
+		r.s3 = string(code[1])
+		r.Message = fmt.Sprintf("S3 answered %d %s", r.Status, r.s3)
 	case r.Reason != "":
 		r.Message = fmt.Sprintf("the deployment answered %d %s", r.Status, r.Reason)
 	case r.Status/100 == 3:
