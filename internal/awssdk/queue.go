@@ -3,11 +3,13 @@ package awssdk
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
@@ -40,6 +42,27 @@ func (q *Queues) Postpone(ctx context.Context, queueARN, receipt string, d time.
 func (q *Queues) Replay(ctx context.Context, deadARN string) error {
 	_, err := q.client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &deadARN})
 	return answered("StartMessageMoveTask", err)
+}
+
+// Waiting counts the messages of a queue that nobody has been handed, as far as SQS
+// knows: a message that came in the last minute may be missing. Action:
+// sqs:GetQueueAttributes.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+func (q *Queues) Waiting(ctx context.Context, queueARN string) (int, error) {
+	url, err := queueURL(queueARN)
+	if err != nil {
+		return 0, err
+	}
+	const name = types.QueueAttributeNameApproximateNumberOfMessages
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		return 0, answered("GetQueueAttributes", err)
+	}
+	n, err := strconv.Atoi(out.Attributes[string(name)])
+	if err != nil {
+		return 0, fmt.Errorf("GetQueueAttributes: no number of messages in the answer")
+	}
+	return n, nil
 }
 
 // ARN finds the ARN of a queue by its name. Action: sqs:GetQueueUrl.

@@ -17,15 +17,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
-	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/iam"
 )
 
-// Caller is a principal with one set of its credentials.
+// Caller is a role with one set of its temporary credentials.
 type Caller struct {
-	ARN string
-	sigv4.Credentials
-	Policies []iam.Policy
+	ARN                                string
+	AccessKey, SecretKey, SessionToken string
+	Policies                           []iam.Policy
 }
 
 // Refusal is an answer of AWS's that is an error: its HTTP status, its type such as
@@ -62,7 +61,7 @@ func Authenticate(callers []Caller, r *http.Request, body []byte, service, regio
 		return refused("InvalidSignatureException", fmt.Sprintf("the scope is %s, not %s", scope, want))
 	}
 	for _, c := range callers {
-		if c.AccessKeyID != key {
+		if c.AccessKey != key {
 			continue
 		}
 		if subtle.ConstantTimeCompare([]byte(c.SessionToken), []byte(r.Header.Get("X-Amz-Security-Token"))) != 1 {
@@ -107,7 +106,7 @@ func sign(c Caller, r *http.Request, signed []string, body []byte, service, regi
 		}
 	}
 	sum := sha256.Sum256(body)
-	keys := aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
+	keys := aws.Credentials{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey, SessionToken: c.SessionToken}
 	if err := v4.NewSigner().SignHTTP(r.Context(), keys, again, hex.EncodeToString(sum[:]), service, region, at); err != nil {
 		return "", err
 	}

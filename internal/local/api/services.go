@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,6 +66,7 @@ var operations = map[string]struct {
 	"AmazonSSM.GetParameter":            {"ssm", (*Services).getParameter},
 	"AmazonSQS.GetQueueUrl":             {"sqs", (*Services).getQueueURL},
 	"AmazonSQS.ChangeMessageVisibility": {"sqs", (*Services).changeVisibility},
+	"AmazonSQS.GetQueueAttributes":      {"sqs", (*Services).getAttributes},
 	"AmazonSQS.StartMessageMoveTask":    {"sqs", (*Services).startMove},
 }
 
@@ -237,6 +239,26 @@ func (s *Services) changeVisibility(who Caller, body []byte) (any, error) {
 		return nil, &Refusal{http.StatusBadRequest, "com.amazonaws.sqs#ReceiptHandleIsInvalid", "no message was handed out with it"}
 	}
 	return struct{}{}, nil
+}
+
+// getAttributes knows one attribute: how many messages there are.
+func (s *Services) getAttributes(who Caller, body []byte) (any, error) {
+	var in struct {
+		QueueURL       string `json:"QueueUrl"`
+		AttributeNames []string
+	}
+	if err := decode(body, &in); err != nil {
+		return nil, err
+	}
+	q, err := s.queue(who, "sqs:GetQueueAttributes", func(q Queue) bool { return q.URL == in.QueueURL })
+	if err != nil {
+		return nil, err
+	}
+	const count = "ApproximateNumberOfMessages"
+	if !slices.Equal(in.AttributeNames, []string{count}) {
+		return nil, &Refusal{http.StatusBadRequest, "com.amazonaws.sqs#InvalidAttributeName", "only " + count + " is known here"}
+	}
+	return map[string]any{"Attributes": map[string]string{count: strconv.Itoa(q.Len())}}, nil
 }
 
 // startMove moves the messages of a queue of dead ones back at once.
