@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
-	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -51,7 +50,7 @@ func TestCommandLineSynthesizesOffline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, problem := range check.Deployment(deployment, settings) {
+	for _, problem := range deployment.Check(settings) {
 		t.Error(problem)
 	}
 }

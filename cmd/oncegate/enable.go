@@ -9,7 +9,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const enableHelp = `oncegate enable URL|id [flags]
+const enableHelp = `oncegate enable URL|id|uploads/<uuid> [flags]
 
 Makes a spent URL good for one more upload, until its time is over: one that was
 revoked, or whose upload broke off. Enable it when that upload is over; one still
@@ -39,12 +39,12 @@ type enabledJSON struct {
 	Spent    onetime.Reason `json:"spent,omitempty"`
 }
 
-func runEnable(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	f := newTargetFlags("enable")
+func runEnable(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := newTargetFlags("enable", stderr)
 	var options onetime.EnableOptions
 	f.fs.BoolVar(&options.Replace, "replace", false, "")
 	f.fs.StringVar(&options.Claim, "claim", "", "")
-	operator, target, err := f.open(args)
+	operator, target, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ oncegate key revoke LABEL|ID|KEY [flags]
 Looks after the keys that may mint where config.json says "auth": "api-key".
 Clients send one as x-api-key.
 
-create prints the key, this once: the bucket holds no more than its SHA-256. The
+create prints the key, and only then: the bucket holds no more than its SHA-256. The
 label tells people whose key it is; it stands in the entry of each URL that the
 key makes, and in the log. list shows all keys, never the keys themselves. revoke
 takes the label, the beginning of the id (8 digits or more) or the key, and names
@@ -34,9 +34,9 @@ the ids where that leaves a choice. 30 seconds later the key mints nowhere.
     --config PATH  settings of the deployment (config.json)
     --json         print one JSON object for each key
 
-It talks straight to the bucket, as oncegate status does. The role needs
-s3:GetObject and s3:PutObject on keys/*, s3:ListBucketVersions, s3:ListBucket.
-
+The role needs s3:GetObject and s3:PutObject on keys/*, s3:ListBucketVersions,
+s3:ListBucket.
+` + siteHelp + `
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
 Example: oncegate key create --label "photo app, staging"
@@ -79,7 +79,11 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 			return usagef(fs, "--%w", err)
 		}
 	}
-	client, _, conf, err := openClient(*configPath)
+	s, err := findSite(*configPath, "", "")
+	if err != nil {
+		return err
+	}
+	client, err := s.open(stderr)
 	if err != nil {
 		return err
 	}
@@ -87,8 +91,8 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	switch verb {
 	case "create":
 		err = store.create(ctx, *label, stdout, stderr)
-		if err == nil && conf != nil && conf.Auth.Kind != config.AuthAPIKey {
-			fmt.Fprintf(stderr, "note: the settings say \"auth\": %q; keys are asked for with \"api-key\"\n", conf.Auth.Kind)
+		if err == nil && s.conf != nil && s.conf.Auth.Kind != config.AuthAPIKey {
+			fmt.Fprintf(stderr, "oncegate: note: the settings say \"auth\": %q; keys are asked for with \"api-key\"\n", s.conf.Auth.Kind)
 		}
 	case "list":
 		err = store.list(ctx, *asJSON, stdout)
@@ -114,7 +118,7 @@ func (s keyStore) create(ctx context.Context, label string, stdout, stderr io.Wr
 	tries := 0
 	err = again(ctx, func() error {
 		tries++
-		return s.index.CreateKey(ctx, keyLimit, string(id), record.Marshal())
+		return s.index.CreateKey(ctx, requestLimit, string(id), record.Marshal())
 	})
 	// A record of this very key can only be ours: an answer got lost.
 	if tries > 1 && errors.Is(err, onetime.ErrExists) {
@@ -123,7 +127,7 @@ func (s keyStore) create(ctx context.Context, label string, stdout, stderr io.Wr
 	if err != nil {
 		return fmt.Errorf("the key was not made: %w", err)
 	}
-	fmt.Fprintf(stderr, "key %s (%s); it is shown this once:\n", id.Short(), label)
+	fmt.Fprintf(stderr, "oncegate: key %s (%s); it is shown only now:\n", id.Short(), label)
 	_, err = fmt.Fprintln(stdout, key)
 	return err
 }
@@ -164,7 +168,7 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 	}
 	k.Revoked = time.Now().UTC().Truncate(time.Second)
 	// The same again is the same, so an answer that got lost does no harm.
-	if err := again(ctx, func() error { return s.index.ReplaceKey(ctx, keyLimit, string(k.ID), k.Marshal()) }); err != nil {
+	if err := again(ctx, func() error { return s.index.ReplaceKey(ctx, requestLimit, string(k.ID), k.Marshal()) }); err != nil {
 		return fmt.Errorf("key %s (%s) may not be revoked, run it again: %w", k.ID.Short(), k.Label, err)
 	}
 	_, err = fmt.Fprintf(stdout, "key %s (%s) is revoked; in %.0f seconds it mints nowhere\n", k.ID.Short(), k.Label, apikey.KnownLife.Seconds())
@@ -187,7 +191,7 @@ func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 	}
 	var found []keyRecord
 	for _, k := range all {
-		if k.Label == which || len(which) >= 8 && strings.HasPrefix(string(k.ID), which) {
+		if k.Label == which || len(which) >= leastDigits && strings.HasPrefix(string(k.ID), which) {
 			found = append(found, k)
 		}
 	}
@@ -195,6 +199,8 @@ func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 		found = live
 	}
 	switch {
+	case len(found) == 0 && which != "" && len(which) < leastDigits && strings.Trim(which, "0123456789abcdef") == "":
+		return keyRecord{}, fmt.Errorf("there is no key with the label %q, and an id needs at least %d digits (see oncegate key list)", which, leastDigits)
 	case len(found) == 0:
 		return keyRecord{}, fmt.Errorf("there is no key %.64q (see oncegate key list)", which)
 	case len(found) > 1 && found[0].Revoked.IsZero():
@@ -207,13 +213,10 @@ func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 	return found[0], nil
 }
 
-// keyLimit bounds one request.
-const keyLimit = 10 * time.Second
-
 // all reads the records of all keys, oldest first.
 func (s keyStore) all(ctx context.Context) ([]keyRecord, error) {
 	var ids []string
-	if err := again(ctx, func() (err error) { ids, err = s.index.ListKeys(ctx, keyLimit); return err }); err != nil {
+	if err := again(ctx, func() (err error) { ids, err = s.index.ListKeys(ctx, requestLimit); return err }); err != nil {
 		return nil, fmt.Errorf("list the keys: %w", err)
 	}
 	records, errs := make([]keyRecord, len(ids)), make([]error, len(ids))
@@ -224,7 +227,7 @@ func (s keyStore) all(ctx context.Context) ([]keyRecord, error) {
 		done.Go(func() {
 			defer func() { <-slots }()
 			var body []byte
-			errs[i] = again(ctx, func() (err error) { body, err = s.index.ReadKey(ctx, keyLimit, id); return err })
+			errs[i] = again(ctx, func() (err error) { body, err = s.index.ReadKey(ctx, requestLimit, id); return err })
 			if errs[i] != nil {
 				return
 			}

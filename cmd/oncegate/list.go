@@ -15,25 +15,32 @@ import (
 
 const listHelp = `oncegate list [flags]
 
-Lists the URLs that the bucket knows, a line each in the order of their ids: id,
-state, when it was minted, object, label. It streams: what is there is printed at once,
-and any number of URLs fits into memory. Valid entries are kept for 8 days.
+Lists the URLs that the bucket knows, a line each: id, state, when it was minted,
+object, by which key or token, label. The order is that of the ids, which is not one
+of time: S3 lists so, and any number of URLs fits into memory, each printed as soon as
+it is read. --latest is in the order of time. Valid entries are kept for 8 days.
 
     --state STATE  only minted, used, revoked or expired
     --label LABEL  only what was minted with this label
+    --by NAME      only what this key's label or this token's sub minted
     --since WHEN   only what was minted since: 90m, 36h, 7d, 2026-03-01, or
                    2026-03-01T12:00:00Z
+    --latest N     only the last N of them, newest first, 1 to 10000; printed at the
+                   end
     --brief        leave out what takes a request of its own for each URL
     --config PATH  settings of the deployment (config.json)
     --json         print a JSON object on each line
 
 The role needs s3:ListBucket, and s3:GetObject on signatures/*.
 ` + operateHelp + `
-Example: oncegate list --state used --since 24h
+Example: oncegate list --state used --since 24h --latest 20
 `
 
 // errIncomplete says that some URLs are missing from a list.
 var errIncomplete = errors.New("not all URLs could be read")
+
+// mostLatest bounds what --latest holds in memory.
+const mostLatest = 10_000
 
 func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := newFlags("list")
@@ -41,6 +48,8 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	state := fs.String("state", "", "")
 	since := fs.String("since", "", "")
 	label := fs.String("label", "", "")
+	by := fs.String("by", "", "")
+	newest := fs.Int("latest", 0, "")
 	brief := fs.Bool("brief", false, "")
 	asJSON := fs.Bool("json", false, "")
 	if err := parse(fs, args); err != nil {
@@ -48,34 +57,58 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	filter := onetime.Filter{State: onetime.State(*state), Label: *label, Brief: *brief}
 	states := []onetime.State{"", onetime.StateMinted, onetime.StateUsed, onetime.StateRevoked, onetime.StateExpired}
-	if !slices.Contains(states, filter.State) {
-		return usagef(fs, "--state is %q: allowed are minted, used, revoked and expired", *state)
-	}
 	var err error
-	if filter.Since, err = sinceTime(*since, time.Now()); err != nil {
+	switch filter.Since, err = sinceTime(*since, time.Now()); {
+	case err != nil:
 		return usagef(fs, "%w", err)
+	case !slices.Contains(states, filter.State):
+		return usagef(fs, "--state is %q: allowed are minted, used, revoked and expired", *state)
+	case *newest < 0 || *newest > mostLatest:
+		return usagef(fs, "--latest is %d: allowed is 1 to %d", *newest, mostLatest)
+	case *brief && (*by != "" || *newest > 0):
+		return usagef(fs, "--by and --latest need what --brief leaves out")
 	}
-	operator, _, err := openBucket(*configPath)
+	s, err := findSite(*configPath, "", "")
 	if err != nil {
 		return err
 	}
+	client, err := s.open(stderr)
+	if err != nil {
+		return err
+	}
+	show := func(status onetime.Status) error {
+		if *asJSON {
+			return writeJSON(stdout, statusOf(status))
+		}
+		return writeRow(stdout, statusOf(status))
+	}
+	if !*asJSON {
+		if _, err := fmt.Fprintf(stdout, rowFormat, "ID", "STATE", "MINTED", "OBJECT", "BY", "LABEL"); err != nil {
+			return err
+		}
+	}
+	last := latest{most: *newest}
 	incomplete := false
-	for status, err := range operator.List(ctx, filter) {
-		if err != nil && status.ID != "" {
+	for status, err := range s.operator(client).List(ctx, filter) {
+		switch {
+		case err != nil && status.ID != "":
 			fmt.Fprintf(stderr, "oncegate: %v\n", err)
 			incomplete = true
 			continue
+		case err != nil:
+			return err
+		case *by != "" && (status.Entry == nil || status.Entry.By != *by):
+			continue
+		case last.most > 0:
+			last.add(status)
+			continue
 		}
-		if err != nil {
+		if err := show(status); err != nil {
 			return err
 		}
-		s := statusOf(status)
-		if *asJSON {
-			err = writeJSON(stdout, s)
-		} else {
-			_, err = fmt.Fprintf(stdout, "%s  %-7s  %-20s  %-44s  %s\n", s.ID, s.State, shownTime(s.Created), orDash(s.Key), orDash(s.Label))
-		}
-		if err != nil {
+	}
+	for _, status := range last.rows {
+		if err := show(status); err != nil {
 			return err
 		}
 	}
@@ -83,6 +116,38 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return errIncomplete
 	}
 	return nil
+}
+
+// rowFormat is a line of the list. An id has 64 digits, an object's key 44.
+const rowFormat = "%-64s  %-7s  %-20s  %-44s  %-16s  %s\n"
+
+func writeRow(w io.Writer, s statusJSON) error {
+	_, err := fmt.Fprintf(w, rowFormat, s.ID, s.State, shownTime(s.Created), orDash(s.Key), orDash(printable(s.By)), orDash(s.Label))
+	return err
+}
+
+// latest holds the rows that were minted last, newest first. Rows whose time of minting
+// nobody knows any more are the oldest.
+type latest struct {
+	rows []onetime.Status
+	most int
+}
+
+func (l *latest) add(s onetime.Status) {
+	i, _ := slices.BinarySearchFunc(l.rows, s, func(a, b onetime.Status) int { return minted(b).Compare(minted(a)) })
+	if i == l.most {
+		return
+	}
+	l.rows = slices.Insert(l.rows, i, s)
+	l.rows = l.rows[:min(len(l.rows), l.most)]
+}
+
+// minted is when a URL was minted, or zero.
+func minted(s onetime.Status) time.Time {
+	if s.Entry == nil {
+		return time.Time{}
+	}
+	return s.Entry.Created
 }
 
 func orDash(s string) string {

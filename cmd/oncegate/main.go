@@ -1,18 +1,26 @@
 // Command oncegate runs oncegate on one machine and looks after a deployment.
 //
-//	oncegate dev      run CloudFront, Lambda and S3 on this machine
+// Verbs for whoever uploads, with a deployment's URL:
+//
 //	oncegate url      ask a deployment for URLs
 //	oncegate put      upload files
+//	oncegate scenario try what happens to a client's uploads
+//	oncegate verify   hold a deployment to its promises
+//
+// For its operator, with AWS credentials for the bucket:
+//
 //	oncegate status   say what became of a URL
 //	oncegate list     list the URLs that the bucket knows
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
-//	oncegate replay   hand out again what acceptance has given up
-//	oncegate verify   hold a deployment to the README's promises
-//	oncegate scenario try what happens to a client's uploads
-//	oncegate simulate say which runtime is faster and cheaper where
 //	oncegate key      make, list and revoke the keys that may mint
+//	oncegate replay   hand out again what acceptance has given up
+//
+// Without credentials:
+//
+//	oncegate dev      run CloudFront, Lambda and S3 on this machine
 //	oncegate config   print the settings in force
+//	oncegate simulate say which runtime is faster and cheaper where
 //	oncegate version  print the version
 //
 // Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for
@@ -27,7 +35,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -41,6 +48,9 @@ func main() {
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "oncegate: %v\n", err)
+		if h, ok := errors.AsType[*hintError](err); ok {
+			fmt.Fprintf(os.Stderr, "oncegate: hint: %s\n", h.hint)
+		}
 		os.Exit(exitStatus(err))
 	}
 }
@@ -50,6 +60,14 @@ type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
+
+// hintError is an error with what may be done about it, for a line of its own.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e *hintError) Unwrap() error { return e.error }
 
 // usagef is an error in the arguments of a verb.
 func usagef(fs *flag.FlagSet, format string, args ...any) error {
@@ -76,24 +94,35 @@ func exitStatus(err error) int {
 // verb is one thing that the program can do.
 type verb struct {
 	name, summary, help string
+	group               *group
 	run                 func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
+// group is the verbs that need the same credentials.
+type group struct{ title string }
+
+var (
+	uploader = &group{"Uploading, with a deployment's URL (and a key or token, where its settings ask for one):"}
+	operator = &group{"Looking after a deployment, with AWS credentials for its bucket:"}
+	alone    = &group{"On this machine, without credentials:"}
+	groups   = []*group{uploader, operator, alone}
+)
+
 var verbs = []verb{
-	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, runDev},
-	{"url", "ask a deployment for one-time upload URLs", urlHelp, runURL},
-	{"put", "upload files", putHelp, runPut},
-	{"status", "say what became of a URL", statusHelp, runStatus},
-	{"list", "list the URLs that the bucket knows", listHelp, runList},
-	{"revoke", "take a URL back", revokeHelp, runRevoke},
-	{"enable", "make a spent URL good for one more upload", enableHelp, runEnable},
-	{"replay", "hand out again what acceptance has given up", replayHelp, runReplay},
-	{"verify", "hold a deployment to the README's promises", verifyHelp, runVerify},
-	{"scenario", "try what happens to a client's uploads", scenarioHelp, runScenario},
-	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, runSimulate},
-	{"key", "make, list and revoke the keys that may mint", keyHelp, runKey},
-	{"config", "print the settings in force", configHelp, runConfig},
-	{"version", "print the version", versionHelp, runVersion},
+	{"url", "ask a deployment for one-time upload URLs", urlHelp, uploader, runURL},
+	{"put", "upload files", putHelp, uploader, runPut},
+	{"scenario", "try what happens to a client's uploads", scenarioHelp, uploader, runScenario},
+	{"verify", "hold a deployment to its promises", verifyHelp, uploader, runVerify},
+	{"status", "say what became of a URL", statusHelp, operator, runStatus},
+	{"list", "list the URLs that the bucket knows", listHelp, operator, runList},
+	{"revoke", "take a URL back", revokeHelp, operator, runRevoke},
+	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
+	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
+	{"replay", "hand out again what acceptance has given up", replayHelp, operator, runReplay},
+	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, alone, runDev},
+	{"config", "print the settings in force", configHelp, alone, runConfig},
+	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, alone, runSimulate},
+	{"version", "print the version", versionHelp, alone, runVersion},
 }
 
 // run does what args say. What was asked for goes to stdout, the rest to stderr.
@@ -111,7 +140,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	err = v.run(ctx, args, stdout, stderr)
-	if errors.Is(err, flag.ErrHelp) {
+	if _, ok := errors.AsType[helpError](err); ok {
 		_, err = io.WriteString(stdout, v.help)
 	}
 	return err
@@ -127,64 +156,36 @@ func runHelp(args []string, stdout io.Writer) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("oncegate hands out upload URLs that work once.\n\n")
-	for _, v := range verbs {
-		fmt.Fprintf(&b, "    oncegate %-9s %s\n", v.name, v.summary)
+	b.WriteString("oncegate hands out upload URLs that work once.\n")
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%s\n\n", g.title)
+		for _, v := range verbs {
+			if v.group == g {
+				fmt.Fprintf(&b, "    oncegate %-9s %s\n", v.name, v.summary)
+			}
+		}
 	}
-	b.WriteString(`    oncegate help VERB says more
+	b.WriteString(`
+oncegate help VERB says more, with an example. First steps: oncegate dev, then in a
+second terminal: . build/dev/env; oncegate put photo.jpg
 
 Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for what
 was asked, and nothing was changed.
-
-Example: oncegate dev --port 8081
 `)
 	_, err := io.WriteString(stdout, b.String())
 	return err
 }
 
 func find(name string) (verb, error) {
-	var names []string
+	names := []string{"help"}
 	for _, v := range verbs {
 		if v.name == name {
 			return v, nil
 		}
 		names = append(names, v.name)
 	}
-	return verb{}, usageError{fmt.Errorf("unknown verb %q: there are %s, help", name, strings.Join(names, ", "))}
-}
-
-// newFlags is a flag set that leaves all talking to its caller.
-func newFlags(name string) *flag.FlagSet {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	return fs
-}
-
-// parse reads flags that take nothing after them.
-func parse(fs *flag.FlagSet, args []string) error {
-	words, err := parseWords(fs, args)
-	if err == nil && len(words) > 0 {
-		err = usagef(fs, "unexpected argument %q", words[0])
+	if meant := nearest(name, names); meant != "" {
+		return verb{}, usageError{fmt.Errorf("unknown verb %q, did you mean %s", name, meant)}
 	}
-	return err
-}
-
-// parseWords reads flags and returns what is none, which may stand before, among and
-// behind them. After -- nothing is a flag.
-func parseWords(fs *flag.FlagSet, args []string) (words []string, err error) {
-	var rest []string
-	if i := slices.Index(args, "--"); i >= 0 {
-		args, rest = args[:i], args[i+1:]
-	}
-	for {
-		switch err := fs.Parse(args); {
-		case errors.Is(err, flag.ErrHelp):
-			return nil, err
-		case err != nil:
-			return nil, usagef(fs, "%w", err)
-		case fs.NArg() == 0:
-			return append(words, rest...), nil
-		}
-		words, args = append(words, fs.Arg(0)), fs.Args()[1:]
-	}
+	return verb{}, usageError{fmt.Errorf("unknown verb %q: there are %s", name, strings.Join(names, ", "))}
 }

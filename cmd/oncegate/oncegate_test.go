@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,19 +20,23 @@ import (
 
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/onetime"
 )
 
 const root = "../.."
 
+// runVerb runs the program. It may say on standard error where it acts, and no more.
 func runVerb(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
 	var out, errs strings.Builder
 	err = run(t.Context(), args, &out, &errs)
-	if errs.Len() > 0 {
-		t.Errorf("%v: stderr %q", args, errs.String())
+	if rest := siteLine.ReplaceAllString(errs.String(), ""); rest != "" {
+		t.Errorf("%v: stderr %q", args, rest)
 	}
 	return out.String(), err
 }
+
+var siteLine = regexp.MustCompile(`(?m)^oncegate: bucket \S+ in \S+(; queue \S+)? at \S+\n`)
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"help"}, {"-h"}, {"--help"}} {
@@ -81,8 +87,9 @@ func TestConfigPrintsAllSettings(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &fields); err != nil {
 		t.Fatal(err)
 	}
-	if len(fields) != len(config.Fields()) {
-		t.Errorf("prints %d fields of %d", len(fields), len(config.Fields()))
+	_, err = config.Parse([]byte(`{"bucket":"a-bucket","?":1}`))
+	if _, all, _ := strings.Cut(err.Error(), "allowed are "); len(fields) != len(strings.Split(all, ", ")) {
+		t.Errorf("prints %d fields of %s", len(fields), all)
 	}
 	want, err := config.Parse([]byte(text))
 	if err != nil {
@@ -118,8 +125,14 @@ func TestErrorsNameTheFix(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"deploy"}, `unknown verb "deploy": there are dev`},
+		{[]string{"deploy"}, `unknown verb "deploy": there are help, url`},
 		{[]string{"help", "deploy"}, `unknown verb "deploy"`},
+		{[]string{"lst"}, `unknown verb "lst", did you mean list`},
+		{[]string{"url", "--maxBytes", "1"}, "unknown flag --maxBytes, did you mean --max-bytes (see oncegate help url)"},
+		{[]string{"list", "--labl=x"}, "unknown flag --labl, did you mean --label"},
+		{[]string{"put", "--content-type", "x"}, "unknown flag --content-type: there are --distribution, --expires"},
+		{[]string{"version", "--json"}, "unknown flag --json: there are none"},
+		{[]string{"put", "--url"}, "--url needs a value"},
 		{[]string{"version", "x"}, `unexpected argument "x" (see oncegate help version)`},
 		{[]string{"dev", "--colour"}, "see oncegate help dev"},
 		{[]string{"config", "--config", "/nonexistent.json"}, "/nonexistent.json"},
@@ -394,5 +407,44 @@ mint: the invocation failed request=r: why
 `
 	if b.String() != want {
 		t.Errorf("got\n%s, want\n%s", b.String(), want)
+	}
+}
+
+// TestLatest: the rows that were minted last, newest first, in whatever order they come.
+func TestLatest(t *testing.T) {
+	row := func(id string, minute int) onetime.Status {
+		if minute == 0 {
+			return onetime.Status{ID: onetime.ID(id)}
+		}
+		return onetime.Status{ID: onetime.ID(id), Entry: &onetime.ValidEntry{Created: time.Unix(int64(minute)*60, 0)}}
+	}
+	l := latest{most: 3}
+	for i, minute := range []int{4, 0, 9, 1, 7, 7, 2} {
+		l.add(row(strconv.Itoa(i), minute))
+	}
+	var got []string
+	for _, s := range l.rows {
+		got = append(got, string(s.ID))
+	}
+	if want := "2 5 4"; strings.Join(got, " ") != want && strings.Join(got, " ") != "2 4 5" {
+		t.Errorf("%v, want %s", got, want)
+	}
+	one := latest{most: 1}
+	one.add(row("a", 1))
+	one.add(row("b", 0))
+	if len(one.rows) != 1 || one.rows[0].ID != "a" {
+		t.Errorf("%v, want a", one.rows)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"max-bytes", "min-bytes", "label", "key-file", "since"}
+	for given, want := range map[string]string{
+		"maxBytes": "max-bytes", "max_bytes": "max-bytes", "MAX-BYTES": "max-bytes", "max": "max-bytes", "minByte": "min-bytes",
+		"lable": "", "labl": "label", "labels": "label", "sinc": "since", "x": "", "": "", "colour": "",
+	} {
+		if got := nearest(given, names); got != want {
+			t.Errorf("%q: %q, want %q", given, got, want)
+		}
 	}
 }

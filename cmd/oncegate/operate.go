@@ -1,100 +1,59 @@
 package main
 
 import (
-	"crypto/rand"
+	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
-	"oncegate/edge/setup"
-	"oncegate/internal/config"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3sdk"
 )
 
-// What the verbs of an operator have in common: status, list, revoke, enable.
-
-// operateHelp ends the help of each of them.
-const operateHelp = `
-It talks straight to the bucket of config.json (or of $ONCEGATE_BUCKET), with the
-credentials in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, at
-AWS_ENDPOINT_URL_S3 where that is set. For a profile of the AWS CLI:
-eval "$(aws configure export-credentials --format env)". For make dev: . build/dev/env
-
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 the URL is not in a state for it
-and nothing was changed.
-`
+// What the verbs have in common that are about one URL: status, revoke, enable.
 
 // targetFlags are the flags of a verb that is about one URL.
 type targetFlags struct {
 	fs     *flag.FlagSet
 	config *string
 	json   *bool
+	stderr io.Writer
 }
 
-func newTargetFlags(name string) targetFlags {
+func newTargetFlags(name string, stderr io.Writer) targetFlags {
 	fs := newFlags(name)
-	return targetFlags{fs, fs.String("config", "", ""), fs.Bool("json", false, "")}
+	return targetFlags{fs, fs.String("config", "", ""), fs.Bool("json", false, ""), stderr}
 }
 
-// open reads the arguments, a URL or fingerprint before, among or behind the flags,
-// and finds the bucket. No error of it repeats the URL: whoever reads the error
+// open reads the arguments, a URL or id before, among or behind the flags, and finds
+// the bucket and the URL in it. No error of it repeats a URL: whoever reads the error
 // could use it.
-func (f targetFlags) open(args []string) (*onetime.Operator, onetime.Target, error) {
+func (f targetFlags) open(ctx context.Context, args []string) (*onetime.Operator, onetime.Target, error) {
 	found, err := parseWords(f.fs, args)
 	if err != nil {
 		return nil, onetime.Target{}, err
 	}
 	if len(found) != 1 {
-		return nil, onetime.Target{}, usagef(f.fs, "%d URLs or fingerprints given, want one", len(found))
+		return nil, onetime.Target{}, usagef(f.fs, "%d URLs or ids given, want one", len(found))
 	}
-	operator, region, err := openBucket(*f.config)
+	s, err := findSite(*f.config, "", "")
 	if err != nil {
 		return nil, onetime.Target{}, err
 	}
-	target, err := onetime.ParseTarget(found[0], region)
+	named, err := parseName(f.fs, found[0], s.region)
 	if err != nil {
-		return nil, onetime.Target{}, usagef(f.fs, "%w (quote it: a shell takes & and ? for its own)", err)
+		return nil, onetime.Target{}, err
 	}
-	return operator, target, nil
-}
-
-// openBucket finds the bucket and the credentials for it.
-func openBucket(configPath string) (*onetime.Operator, string, error) {
-	client, region, conf, err := openClient(configPath)
+	client, err := s.open(f.stderr)
 	if err != nil {
-		return nil, "", err
+		return nil, onetime.Target{}, err
 	}
-	return &onetime.Operator{
-		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: conf != nil && conf.Acceptance.On,
-	}, region, nil
-}
-
-// openClient is openBucket for what is not about URLs. The settings are nil where
-// there are none.
-func openClient(configPath string) (*s3sdk.Client, string, *config.Config, error) {
-	conf, err := verifyConfig(configPath)
-	if err != nil {
-		return nil, "", nil, err
-	}
-	bucket, region := bucketOf(conf, "", "")
-	switch {
-	case bucket == "" && conf != nil:
-		return nil, "", nil, conf.Deployable()
-	case bucket == "":
-		return nil, "", nil, errors.New("there is no config.json here: name it with --config, or the bucket in ONCEGATE_BUCKET")
-	}
-	provider := environment()
-	if provider == nil {
-		return nil, "", nil, errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)")
-	}
-	return s3sdk.New(bucket, region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider), region, conf, nil
+	operator := s.operator(client)
+	target, err := named.find(ctx, f.fs, operator, client)
+	return operator, target, err
 }
 
 // statusJSON is a URL as status and list print it. Times are RFC 3339, UTC.

@@ -2,65 +2,79 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"oncegate/internal/awssdk"
-	"oncegate/internal/config"
 )
 
 const replayHelp = `oncegate replay accept|webhook [flags]
 
 Hands out again what acceptance or its webhook has given up: the messages in the
-queue of dead ones go back to where they came from. SQS moves them by itself, which
-can take a while. Mend what failed first; the function's log says what it was.
+dead-letter queue go back to where they came from. SQS moves them by itself, which can
+take a while. Fix the cause first; the function's log names it.
 
     --config PATH  settings of the deployment (config.json)
 
 The role needs sqs:GetQueueUrl, sqs:StartMessageMoveTask, sqs:ReceiveMessage,
 sqs:DeleteMessage and sqs:GetQueueAttributes on <name>-accept-dead or
-<name>-webhook-dead, and sqs:SendMessage on the queue without -dead. Credentials are
-AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; for make dev:
-. build/dev/env
+<name>-webhook-dead, and sqs:SendMessage on the queue without -dead.
 
+The queues are those of the bucket's settings, at AWS_ENDPOINT_URL_SQS where that is
+set.
+` + siteHelp + `
 Example: oncegate replay accept
 `
 
-func runReplay(ctx context.Context, args []string, stdout, _ io.Writer) error {
+func runReplay(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := newFlags("replay")
-	path := fs.String("config", "config.json", "")
-	var job string
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		job, args = args[0], args[1:]
-	}
-	if err := parse(fs, args); err != nil {
-		return err
-	}
-	if job != "accept" && job != "webhook" {
-		return usagef(fs, "%q given, want accept or webhook", job)
-	}
-	conf, err := config.Load(*path)
+	path := fs.String("config", "", "")
+	words, err := parseWords(fs, args)
 	if err != nil {
 		return err
 	}
-	if !conf.Acceptance.On || job == "webhook" && conf.Acceptance.Webhook.URL == "" {
-		return fmt.Errorf("%s has no %s: there is nothing to replay", *path, map[string]string{"accept": "acceptance", "webhook": "webhook"}[job])
+	if len(words) != 1 || words[0] != "accept" && words[0] != "webhook" {
+		return usagef(fs, "want what to replay: accept or webhook")
 	}
-	provider := environment()
-	if provider == nil {
-		return errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)")
+	job := words[0]
+	s, err := findSite(*path, "", "")
+	switch {
+	case err != nil:
+		return err
+	case s.missing != nil:
+		return s.missing
+	case s.conf == nil:
+		return fmt.Errorf("the settings of the bucket %s are not known, which name the queues: name them with --config", s.bucket)
+	case !s.conf.Acceptance.On || job == "webhook" && s.conf.Acceptance.Webhook.URL == "":
+		return fmt.Errorf("%s has no %s: there is nothing to replay", s.path, map[string]string{"accept": "acceptance", "webhook": "webhook"}[job])
 	}
-	queues := awssdk.NewQueues(awssdk.Options{Region: conf.Region, Endpoint: os.Getenv("AWS_ENDPOINT_URL_SQS"), Credentials: provider})
-	name := conf.Deploy.FunctionName(job) + "-dead"
-	arn, err := queues.ARN(ctx, conf.Region, name)
-	if err == nil {
-		err = queues.Replay(ctx, arn)
-	}
+	provider, err := environment()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "the messages of %s are handed out again\n", name)
+	endpoint := os.Getenv("AWS_ENDPOINT_URL_SQS")
+	queues := awssdk.NewQueues(awssdk.Options{Region: s.region, Endpoint: endpoint, Credentials: provider})
+	name := s.conf.Deploy.FunctionName(job) + "-dead"
+	if endpoint == "" {
+		endpoint = "https://sqs." + s.region + ".amazonaws.com"
+	}
+	fmt.Fprintf(stderr, "oncegate: bucket %s in %s; queue %s at %s\n", s.bucket, s.region, name, redacted(endpoint))
+	arn, err := queues.ARN(ctx, s.region, name)
+	if err != nil {
+		return err
+	}
+	waiting, err := queues.Waiting(ctx, arn)
+	if err != nil {
+		return err
+	}
+	if waiting == 0 {
+		_, err = fmt.Fprintf(stdout, "%s has no messages: nothing to hand out again (SQS may count with a minute's delay)\n", name)
+		return err
+	}
+	if err := queues.Replay(ctx, arn); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "messages of %s that are handed out again: %d\n", name, waiting)
 	return err
 }

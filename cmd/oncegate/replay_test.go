@@ -56,15 +56,20 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	out, err := runVerb(t, "replay", "accept", "--config", settings)
-	if err != nil || out != "the messages of oncegate-accept-dead are handed out again\n" {
+	if err != nil || out != "messages of oncegate-accept-dead that are handed out again: 1\n" {
 		t.Fatalf("%q, %v", out, err)
 	}
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if len(st.Services.Events()) > 0 && dead.Len() == 0 {
-			return
+			break
 		}
 		if time.Now().After(end) {
 			t.Fatalf("never accepted; dead %v", dead.Bodies())
 		}
+	}
+	// Once more there is nothing to do, and it says so.
+	out, err = runVerb(t, "replay", "accept", "--config", settings)
+	if err != nil || !strings.HasPrefix(out, "oncegate-accept-dead has no messages: nothing to hand out again") {
+		t.Errorf("%q, %v", out, err)
 	}
 }

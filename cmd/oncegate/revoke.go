@@ -8,7 +8,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const revokeHelp = `oncegate revoke URL|id [flags]
+const revokeHelp = `oncegate revoke URL|id|uploads/<uuid> [flags]
 
 Takes a URL back: no upload with it is let through from then on. When an upload
 comes at the same moment, S3 decides, and exactly one of the two wins. A URL that
@@ -29,9 +29,9 @@ type revokedJSON struct {
 	Now   bool          `json:"now"` // false: it was revoked before
 }
 
-func runRevoke(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	f := newTargetFlags("revoke")
-	operator, target, err := f.open(args)
+func runRevoke(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := newTargetFlags("revoke", stderr)
+	operator, target, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script, the manual of the verbs, on the whole chain:
 // real Node behind HTTP, a real S3 server. Besides what testscript brings there is
 //
-//	mint NAME [QUERY]   GET /url, with this query; $NAME is the URL, $NAME_ID its fingerprint, $NAME_KEY its object,
-//	                    $NAME_QUERY its query
+//	mint NAME [QUERY]   GET /url, with this query; $NAME is the URL, $NAME_ID its id, $NAME_ID12 the first 12
+//	                    digits of it, $NAME_KEY its object, $NAME_QUERY its query
 //	upload URL BODY     PUT the body
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
@@ -95,6 +95,9 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 				m := testbed.ParseMinted(t, strings.TrimSpace(a.Body))
 				ts.Setenv(args[0], m.URL)
 				ts.Setenv(args[0]+"_ID", string(m.ID))
+				for _, digits := range []int{7, 8, 12} {
+					ts.Setenv(args[0]+"_ID"+strconv.Itoa(digits), string(m.ID)[:digits])
+				}
 				ts.Setenv(args[0]+"_KEY", m.Key)
 				_, query, _ := strings.Cut(m.URL, "?")
 				ts.Setenv(args[0]+"_QUERY", query)

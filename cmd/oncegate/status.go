@@ -5,15 +5,20 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"oncegate/internal/onetime"
 )
 
-const statusHelp = `oncegate status URL|id [flags]
+const statusHelp = `oncegate status URL|id|uploads/<uuid> [flags]
 
-Says what became of a URL: minted, used, revoked, expired or unknown; and whether
-its object is stored. id is the URL's fingerprint, the SHA-256 of its path and
-query; the host does not matter. Nothing is changed, and the URL not printed.
+Says what became of a URL: minted, used, revoked, expired or unknown; whether its
+object is stored; and what may be done next. Nothing is changed, and the URL is not
+printed.
+
+id is the SHA-256 of the URL's path and query; the host does not matter. The first 8
+digits are enough, or the 12 of id= in the functions' log. uploads/<uuid>, the object,
+names its URL too; without acceptance that reads all entries of the bucket.
 
     minted   good for one upload
     used     spent by an upload, whether or not it arrived
@@ -29,9 +34,9 @@ The role needs s3:GetObject on signatures/* and uploads/*, s3:ListBucket.
 Example: oncegate status "$URL"
 `
 
-func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	f := newTargetFlags("status")
-	operator, target, err := f.open(args)
+func runStatus(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := newTargetFlags("status", stderr)
+	operator, target, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -42,11 +47,13 @@ func runStatus(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if *f.json {
 		return writeJSON(stdout, statusOf(status))
 	}
-	_, err = io.WriteString(stdout, statusText(status))
+	_, err = io.WriteString(stdout, statusText(status, nextStep(status, *f.config, time.Now())))
 	return err
 }
 
-func statusText(status onetime.Status) string {
+// statusText is a URL for people: a line for each thing that is known, and what to do
+// next, if anything.
+func statusText(status onetime.Status, next string) string {
 	s := statusOf(status)
 	var b strings.Builder
 	line := func(name, value string) {
@@ -62,6 +69,7 @@ func statusText(status onetime.Status) string {
 		line("name", s.Name)
 		line("label", s.Label)
 		line("by", printable(s.By))
+		line("limits", limitsText(status.Entry.Limits))
 	}
 	if s.Spent != nil {
 		if s.Spent.At != nil {
@@ -81,5 +89,39 @@ func statusText(status onetime.Status) string {
 	case s.Key != "":
 		line("stored", "no")
 	}
+	line("next", next)
 	return b.String()
+}
+
+// limitsText names the limits as /url does.
+func limitsText(l onetime.Limits) string {
+	var all []string
+	for _, limit := range []struct {
+		name  string
+		value any
+	}{{"minBytes", l.MinBytes}, {"maxBytes", l.MaxBytes}, {"type", l.Type}, {"sha256", l.SHA256}} {
+		if limit.value != int64(0) && limit.value != "" {
+			all = append(all, fmt.Sprintf("%s %v", limit.name, limit.value))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// nextStep is what may be done about a URL that was to upload and did not: a command,
+// and when it makes sense. "" where there is nothing to do.
+func nextStep(s onetime.Status, configPath string, now time.Time) string {
+	if s.Object != nil || s.State == onetime.StateMinted || s.State == onetime.StateUnknown {
+		return ""
+	}
+	if s.Entry == nil || !now.Before(s.Entry.Expires) {
+		return "oncegate url (its time is over: only a new URL helps)"
+	}
+	enable := "oncegate enable " + string(s.ID)
+	if configPath != "" {
+		enable += " --config " + configPath
+	}
+	if s.State == onetime.StateUsed {
+		return enable + " (once no upload is under way: good for one more)"
+	}
+	return enable + " (good for one upload again)"
 }

@@ -136,18 +136,23 @@ func refusedOptions(fs *flag.FlagSet, err error) error {
 // mintDirect does on this machine what the deployment's mint does at the edge, and
 // returns the same JSON.
 func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, options url.Values, stderr io.Writer) ([]byte, error) {
-	if _, err := client.New(base, client.Credential{}); err != nil {
+	d, err := client.New(base, client.Credential{})
+	if err != nil {
 		return nil, usagef(fs, "%w", err)
 	}
-	s3, _, conf, err := openClient(configPath)
+	s, err := findSite(configPath, "", "")
 	if err != nil {
 		return nil, err
 	}
-	if conf == nil {
-		return nil, errors.New("there is no config.json here, whose bounds would hold: name it with --config")
+	if s.bucket != "" && s.conf == nil {
+		return nil, fmt.Errorf("the settings of the bucket %s are not known, whose bounds would hold: name them with --config", s.bucket)
 	}
-	scheme, host, _ := strings.Cut(strings.TrimSuffix(base, "/"), "://")
-	functions := setup.New(*conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
+	s3, err := s.open(stderr)
+	if err != nil {
+		return nil, err
+	}
+	scheme, host, _ := strings.Cut(d.URL(), "://")
+	functions := setup.New(*s.conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
 		// Why there is no URL is for this terminal.
 		var l struct{ Level, Reason, Error string }
 		if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
@@ -159,7 +164,7 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 	cf := &event.Records[0].CF
 	cf.Config.EventType = edge.EventViewerRequest
 	cf.Request = edge.Request{Method: "GET", URI: "/url", Querystring: options.Encode(), Headers: edge.Headers{
-		"host": {{Value: strings.ToLower(host)}}, "accept": {{Value: "application/json"}},
+		"host": {{Value: host}}, "accept": {{Value: "application/json"}},
 	}}
 	response := functions.Decide(ctx, edge.MintFunction, event, time.Now().Add(30*time.Second)).Response
 	if response.Status == "200" {

@@ -6,16 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"oncegate/internal/client"
-	"oncegate/internal/config"
 	"oncegate/internal/verify"
 )
 
@@ -46,7 +40,7 @@ Example: oncegate verify https://d111111abcdef8.cloudfront.net --json
 // errFailed says that the report holds a line that failed.
 var errFailed = errors.New("the deployment does not keep every promise")
 
-func runVerify(ctx context.Context, args []string, stdout, _ io.Writer) error {
+func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := newFlags("verify")
 	configPath := fs.String("config", "", "")
 	bucket := fs.String("bucket", "", "")
@@ -68,19 +62,26 @@ func runVerify(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.New(url, credential); err != nil {
+	d, err := client.New(url, credential)
+	if err != nil {
 		return usagef(fs, "%w", err)
 	}
-	conf, err := verifyConfig(*configPath)
+	s, err := findSite(*configPath, *bucket, *region)
 	if err != nil {
 		return err
 	}
 	o := verify.Options{
-		URL: url, Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
-		Endpoint: os.Getenv("AWS_ENDPOINT_URL_S3"), Credentials: environment(),
+		URL: d.URL(), Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
+		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region,
 	}
-	o.Bucket, o.Region = bucketOf(conf, *bucket, *region)
-	if conf != nil {
+	// Without them the lines about the bucket are skipped, and say so.
+	if provider, err := environment(); err == nil {
+		o.Credentials = provider
+		if s.bucket != "" {
+			fmt.Fprintf(stderr, "oncegate: %v\n", s)
+		}
+	}
+	if conf := s.conf; conf != nil {
 		o.Expires, o.WriteOnce, o.SHA256 = conf.Expires, conf.WriteOnce, conf.SHA256
 		o.OwnerAPI = &conf.OwnerAPI
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
@@ -112,54 +113,4 @@ func runVerify(ctx context.Context, args []string, stdout, _ io.Writer) error {
 		err = errFailed
 	}
 	return err
-}
-
-// verifyConfig reads the settings. Without --config they need not be there: a
-// deployment can be verified from anywhere.
-func verifyConfig(path string) (*config.Config, error) {
-	explicit := path != ""
-	if !explicit {
-		path = "config.json"
-	}
-	c, err := config.Load(path)
-	if !explicit && errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &c, nil
-}
-
-// bucketOf decides which bucket is behind the deployment: the flags, then the
-// environment that make dev writes, then the settings. The placeholder of the
-// settings is a bucket on this machine only.
-func bucketOf(conf *config.Config, bucket, region string) (string, string) {
-	if bucket == "" {
-		bucket = os.Getenv("ONCEGATE_BUCKET")
-	}
-	if conf != nil && (bucket == "" || bucket == conf.Bucket) {
-		if conf.Deployable() != nil && os.Getenv("AWS_ENDPOINT_URL_S3") == "" {
-			return "", ""
-		}
-		bucket = conf.Bucket
-		if region == "" {
-			region = conf.Region
-		}
-	}
-	for _, other := range []string{os.Getenv("AWS_REGION"), config.DefaultRegion} {
-		if region == "" {
-			region = other
-		}
-	}
-	return bucket, region
-}
-
-// environment is the credentials in the standard variables, or nil.
-func environment() aws.CredentialsProvider {
-	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
-	if id == "" || secret == "" {
-		return nil
-	}
-	return credentials.NewStaticCredentialsProvider(id, secret, os.Getenv("AWS_SESSION_TOKEN"))
 }

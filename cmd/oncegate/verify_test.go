@@ -17,7 +17,7 @@ import (
 func clearAWS(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
-		"AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "ONCEGATE_BUCKET", "ONCEGATE_URL", "ONCEGATE_KEY", "ONCEGATE_TOKEN",
+		"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "ONCEGATE_BUCKET", "ONCEGATE_URL", "ONCEGATE_KEY", "ONCEGATE_TOKEN",
 	} {
 		t.Setenv(name, "")
 	}
@@ -56,50 +56,6 @@ func TestVerify(t *testing.T) {
 	if l := report.Lines[0]; report.OK || l.ID != "mint" || l.Result != verify.Fail || !strings.Contains(l.Expected, "1m0s") {
 		t.Errorf("ok %v, first line %+v", report.OK, l)
 	}
-}
-
-// TestVerifyBucket: which bucket a deployment has, and when that is not known.
-func TestVerifyBucket(t *testing.T) {
-	clearAWS(t)
-	dir := t.TempDir()
-	t.Chdir(dir)
-	write := func(text string) {
-		if err := os.WriteFile("config.json", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got := func(bucket, region string) string {
-		t.Helper()
-		c, err := verifyConfig("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, r := bucketOf(c, bucket, region)
-		return b + " " + r
-	}
-	check := func(got, want string) {
-		t.Helper()
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	check(got("a-bucket", ""), "a-bucket us-east-1")
-	check(got("a-bucket", "eu-west-1"), "a-bucket eu-west-1")
-	write(`{"bucket":"its-bucket","region":"eu-central-1"}`)
-	check(got("", ""), "its-bucket eu-central-1")
-	check(got("", "eu-west-1"), "its-bucket eu-west-1")
-	check(got("a-bucket", ""), "a-bucket us-east-1")
-	t.Setenv("AWS_REGION", "eu-west-3")
-	check(got("", ""), "its-bucket eu-central-1")
-	check(got("a-bucket", ""), "a-bucket eu-west-3")
-	t.Setenv("ONCEGATE_BUCKET", "dev-bucket")
-	check(got("", ""), "dev-bucket eu-west-3")
-	t.Setenv("ONCEGATE_BUCKET", "")
-	// The placeholder is a bucket of somebody else's unless S3 is on this machine.
-	write(`{"bucket":"oncegate-placeholder"}`)
-	check(got("", ""), " ")
-	t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9000")
-	check(got("", ""), "oncegate-placeholder us-east-1")
 }
 
 func TestVerifyArguments(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	"oncegate/edge"
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
-	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 )
@@ -267,12 +266,12 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems := check.Deployment(d, plain.conf)
+	problems := d.Check(plain.conf)
 	if len(problems) != 3 {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {
-		if p.Promise != "associations" {
+		if p.Check != "associations" {
 			t.Error(p)
 		}
 	}

@@ -19,7 +19,6 @@ import (
 
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
-	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -94,7 +93,9 @@ func artifact(dir, settings string) string {
 func stub(dir, settings string) string {
 	standIn(dir, settings, "index.mjs")
 	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
-		asks, err := json.Marshal(conf.Stub())
+		asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
+			"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
+		}})
 		must(err)
 		must(os.WriteFile(filepath.Join(dir, "settings.json"), asks, 0o644))
 	}
@@ -129,7 +130,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
 	for _, v := range []variant{plain, full, regional, accepting} {
-		for _, p := range check.Deployment(read(t, v), v.conf) {
+		for _, p := range read(t, v).Check(v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
 	}
@@ -254,7 +255,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
 		functions := maps.Clone(d.Functions)
-		maps.Copy(functions, d.Regional)
+		maps.Copy(functions, d.Natives)
 		for _, name := range slices.Sorted(maps.Keys(functions)) {
 			role := functions[name].Role
 			fmt.Fprintf(&b, "\nfunction %s\n", name)
@@ -329,7 +330,7 @@ func TestRegionalAndAccepting(t *testing.T) {
 	var err error
 	v.conf, err = config.Load(settings)
 	must(err)
-	for _, p := range check.Deployment(read(t, v), v.conf) {
+	for _, p := range read(t, v).Check(v.conf) {
 		t.Error(p)
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"oncegate/internal/cfn"
-	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/queue"
@@ -51,7 +50,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		return nil, err
 	}
 	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
-	keys := map[string]sigv4.Credentials{} // by role
+	keys := map[string]cloudfront.Credentials{} // by role
 	arns := []string{"${AWS::AccountId}", cloudfront.Account}
 	for _, role := range d.Roles {
 		arns = append(arns, "${"+role.ID+".Arn}", cloudfront.RoleARN(role))
@@ -73,7 +72,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		}
 		r := s3server.NewRole(cloudfront.RoleARN(role), policies...)
 		store.Roles = append(store.Roles, r)
-		keys[r.ARN] = r.Credentials
+		keys[r.ARN] = cloudfront.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
 	}
 	for i, f := range edge.Distribution.Functions {
 		edge.Distribution.Functions[i].Credentials = keys[f.Role]
@@ -101,7 +100,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
-	if len(d.Regional) > 0 {
+	if len(d.Natives) > 0 {
 		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
@@ -122,7 +121,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 func putCORS(ctx context.Context, url string, o s3server.Options, rules []cfn.CorsRule) error {
 	client := s3.New(s3.Options{
 		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider(o.Operator.AccessKeyID, o.Operator.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
 	})
 	if len(rules) == 0 {
 		if _, err := client.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &o.Bucket}); err != nil {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"oncegate/internal/lean/sigv4"
 )
 
 // Distribution describes all that the local edge plays: a CloudFront
@@ -87,7 +85,7 @@ type Function struct {
 	MemoryMB  int           // resident, of the whole process; enforced on Linux
 	// Role is the ARN of the execution role, Credentials are what it has.
 	Role        string
-	Credentials sigv4.Credentials
+	Credentials Credentials
 }
 
 // The values of Function.Runtime.
@@ -95,6 +93,12 @@ const (
 	Node22 = "nodejs22.x"
 	Node24 = "nodejs24.x"
 )
+
+// Credentials are the AWS credentials in a function's environment.
+type Credentials struct {
+	AccessKeyID, SecretAccessKey string
+	SessionToken                 string // empty for none
+}
 
 // Origin is the S3 bucket behind the distribution.
 type Origin struct {

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"oncegate/internal/lean/sigv4"
 )
 
 const (
@@ -36,7 +34,7 @@ func defaults(t *testing.T) Distribution {
 	function := func(name, handler string) Function {
 		return Function{
 			Name: name, Handler: handler, Runtime: Node22, Timeout: 5 * time.Second, MemoryMB: 128,
-			Credentials: sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
+			Credentials: Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
 		}
 	}
 	return Distribution{

@@ -25,8 +25,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"oncegate/internal/lean/sigv4"
 )
 
 // ErrClosed is the answer of a function that is closed.
@@ -43,7 +41,7 @@ type Function struct {
 	Directory string // the unpacked zip; the program in it is called bootstrap
 	// Environment are the function's own variables.
 	Environment map[string]string
-	Credentials sigv4.Credentials // the temporary ones of the function's role
+	Credentials Credentials
 	MemoryMB    int
 	Timeout     time.Duration
 	// Concurrency bounds the processes. Beyond it invocations wait in line, where
@@ -51,6 +49,11 @@ type Function struct {
 	Concurrency int
 	// Log gets what the function prints, line by line, and how its processes end.
 	Log *slog.Logger
+}
+
+// Credentials are the temporary ones of the function's role.
+type Credentials struct {
+	AccessKeyID, SecretAccessKey, SessionToken string
 }
 
 // Result is what an invocation answers. FunctionError is "" or "Unhandled", with

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"oncegate/edge/setup"
+	"oncegate/internal/config"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3sdk"
+	"oncegate/internal/s3wire"
+)
+
+// Where the verbs of an operator act: status, list, revoke, enable, key, replay,
+// url --direct, and verify for what it looks at in the bucket.
+
+// siteHelp is in the help of each of them.
+const siteHelp = `
+The bucket is the one that --config names, else $ONCEGATE_BUCKET,
+else the one of config.json here. Where --config and $ONCEGATE_BUCKET name two
+buckets, nothing is done. The bucket and the endpoint are said on standard error
+first. The credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+AWS_SESSION_TOKEN; the endpoint is AWS_ENDPOINT_URL_S3 where that is set. For a
+profile of the AWS CLI: eval "$(aws configure export-credentials --format env)".
+For make dev: . build/dev/env
+`
+
+// operateHelp ends the help of those that are about URLs.
+const operateHelp = siteHelp + `
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 the URL is not in a state for it
+and nothing was changed.
+`
+
+// site is a bucket, and where it is.
+type site struct {
+	bucket string // "" where it is not known
+	region string
+	// endpoint is where S3 is, "" for AWS.
+	endpoint string
+	// conf is the settings of this very bucket, nil where they are not known. path is
+	// the file they came from.
+	conf *config.Config
+	path string
+	// missing says why there is no bucket.
+	missing error
+}
+
+// findSite decides which bucket is meant. A bucket and a region on the command line come
+// first, then the settings that --config names. $ONCEGATE_BUCKET, which make dev writes
+// to a file for the shell, comes before a config.json that nobody has named: then the
+// settings are those of another bucket, and none are known. An environment that
+// contradicts --config is refused, for the endpoint and the credentials come from that
+// environment too.
+func findSite(configPath, bucket, region string) (site, error) {
+	conf, path, err := readSettings(configPath)
+	if err != nil {
+		return site{}, err
+	}
+	fromEnv := os.Getenv("ONCEGATE_BUCKET")
+	s := site{bucket: bucket, region: region, endpoint: os.Getenv("AWS_ENDPOINT_URL_S3"), conf: conf, path: path}
+	switch {
+	case bucket != "":
+	case configPath != "" && fromEnv != "" && fromEnv != conf.Bucket:
+		return site{}, &hintError{
+			fmt.Errorf("--config %s names the bucket %s, and ONCEGATE_BUCKET names %s: nothing was done", path, conf.Bucket, fromEnv),
+			"unset ONCEGATE_BUCKET AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL_SQS and set the credentials of " + conf.Bucket + ", or leave --config out",
+		}
+	case fromEnv != "":
+		s.bucket = fromEnv
+		if conf != nil && conf.Bucket != fromEnv {
+			s.conf, s.path = nil, ""
+		}
+	}
+	if conf != nil && (s.bucket == "" || s.bucket == conf.Bucket) {
+		// The placeholder is a bucket of somebody else's unless S3 is on this machine.
+		if err := conf.Deployable(); err != nil && s.endpoint == "" {
+			s.bucket, s.missing = "", &hintError{err, "for the bucket of make dev: . build/dev/env"}
+			return s, nil
+		}
+		s.bucket = conf.Bucket
+		if s.region == "" {
+			s.region = conf.Region
+		}
+	}
+	if s.bucket == "" {
+		s.missing = errors.New("there is no config.json here: name it with --config, or the bucket in ONCEGATE_BUCKET")
+	}
+	for _, other := range []string{os.Getenv("AWS_REGION"), config.DefaultRegion} {
+		if s.region == "" {
+			s.region = other
+		}
+	}
+	return s, nil
+}
+
+// readSettings reads the settings and says from which file. Without --config they need
+// not be there.
+func readSettings(path string) (*config.Config, string, error) {
+	explicit := path != ""
+	if !explicit {
+		path = "config.json"
+	}
+	c, err := config.Load(path)
+	if !explicit && errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return &c, path, nil
+}
+
+// String says which bucket it is, and where.
+func (s site) String() string {
+	endpoint := "https://" + s3wire.ProductionHost(s.bucket, s.region)
+	if s.endpoint != "" {
+		endpoint = redacted(s.endpoint)
+	}
+	return "bucket " + s.bucket + " in " + s.region + " at " + endpoint
+}
+
+// redacted is an endpoint as it may be shown.
+func redacted(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "an endpoint that is not a URL"
+	}
+	return u.Redacted()
+}
+
+// open is the client for the bucket. It says first where it will act.
+func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
+	if s.bucket == "" {
+		return nil, s.missing
+	}
+	provider, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(stderr, "oncegate: %v\n", s)
+	return s3sdk.New(s.bucket, s.region, s.endpoint, provider), nil
+}
+
+// operator looks after the URLs of the bucket.
+func (s site) operator(client *s3sdk.Client) *onetime.Operator {
+	return &onetime.Operator{
+		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf != nil && s.conf.Acceptance.On,
+	}
+}
+
+// errNoCredentials says that the environment has none.
+var errNoCredentials = &hintError{
+	errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"),
+	"for the bucket of make dev: . build/dev/env",
+}
+
+// environment is the credentials in the standard variables.
+func environment() (aws.CredentialsProvider, error) {
+	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+	if id == "" || secret == "" {
+		return nil, errNoCredentials
+	}
+	return credentials.NewStaticCredentialsProvider(id, secret, os.Getenv("AWS_SESSION_TOKEN")), nil
+}
