@@ -51,9 +51,9 @@ build: $(NPM) $(CLI) $(EDGE) $(NATIVES) ## make bin/oncegate and build/edge, the
 
 # The packages whose tests run the whole chain, in real time: at the edge a function has
 # five seconds. They have the machine for themselves, one after the other.
-CHAINS := ./cmd/oncegate ./internal/evidence/attack ./internal/evidence/e2e ./internal/verify
+CHAINS := ./cmd/oncegate ./internal/evidence/attack ./internal/evidence/e2e ./internal/evidence/examples ./internal/verify
 .PHONY: test
-test: build regional accept tools $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+test: build regional accept tools examples $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -timeout 40m $$($(GO) list ./... | grep -vxF "$$(printf 'oncegate/%s\n' $(CHAINS:./%=%))")
 	$(GO) test $(RACE) -p 1 -parallel 16 -timeout 40m $(CHAINS)
@@ -102,6 +102,16 @@ soak: build tools $(TEMPLATES) ## load for SOAK (now 10m), slow clients, broken 
 fuzz: $(NPM) ## every fuzz target, FUZZTIME each (now 10s)
 	$(GO) run ./internal/evidence/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
 
+# So does the page that uploads through Uppy.
+EXAMPLES_NPM := examples/uppy/node_modules/.package-lock.json
+$(EXAMPLES_NPM): examples/uppy/package.json examples/uppy/package-lock.json examples/uppy/.npmrc
+	@echo "fetching Uppy for the examples (npm ci)"
+	@npm ci --prefix examples/uppy --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: examples
+examples: $(EXAMPLES_NPM) ## fetch what the examples need
+
 # The benchmark's peers come from npm as well, in a folder of their own.
 BENCH_NPM := bench/node_modules/.package-lock.json
 $(BENCH_NPM): bench/package.json bench/package-lock.json .npmrc
@@ -141,7 +151,7 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, go mod verify
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
 	    echo "govulncheck: its database could not be reached, so nothing was checked for known vulnerabilities"; \
 	  else echo "$$out"; exit 1; fi
-	@for dir in . bench; do \
+	@for dir in . bench examples/uppy; do \
 	  if out=$$(cd "$$dir" && npm audit --package-lock-only --audit-level=high --fetch-retries=0 2>&1); then echo "npm audit in $$dir: nothing known"; \
 	  elif grep -qE 'audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN|TIMEDOUT|CONNRESET)|network' <<<"$$out"; then \
 	    echo "npm audit in $$dir: its data could not be reached, so nothing was checked for known vulnerabilities"; \
