@@ -102,7 +102,14 @@ soak: build tools $(TEMPLATES) ## load for SOAK (now 10m), slow clients, broken 
 fuzz: $(NPM) ## every fuzz target, FUZZTIME each (now 10s)
 	$(GO) run ./internal/evidence/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
 
-# So does the page that uploads through Uppy.
+# The benchmark's peers come from npm, in a folder of their own.
+BENCH_NPM := bench/node_modules/.package-lock.json
+$(BENCH_NPM): bench/package.json bench/package-lock.json .npmrc
+	@echo "fetching what the benchmark compares with (npm ci)"
+	@npm ci --prefix bench --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The page that uploads through Uppy takes it from npm, in a folder of its own as well.
 EXAMPLES_NPM := examples/uppy/node_modules/.package-lock.json
 $(EXAMPLES_NPM): examples/uppy/package.json examples/uppy/package-lock.json examples/uppy/.npmrc
 	@echo "fetching Uppy for the examples (npm ci)"
@@ -111,13 +118,6 @@ $(EXAMPLES_NPM): examples/uppy/package.json examples/uppy/package-lock.json exam
 
 .PHONY: examples
 examples: $(EXAMPLES_NPM) ## fetch what the examples need
-
-# The benchmark's peers come from npm as well, in a folder of their own.
-BENCH_NPM := bench/node_modules/.package-lock.json
-$(BENCH_NPM): bench/package.json bench/package-lock.json .npmrc
-	@echo "fetching what the benchmark compares with (npm ci)"
-	@npm ci --prefix bench --no-audit --no-fund --loglevel=error
-	@touch $@
 
 .PHONY: bench-regional
 .PHONY: bench bench-quick bench-profile bench-index
