@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -50,7 +51,7 @@ func TestCommandLineSynthesizesOffline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, problem := range deployment.Check(settings) {
+	for _, problem := range check.Deployment(deployment, settings) {
 		t.Error(problem)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"oncegate/internal/layout"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/onetime"
 )
@@ -34,7 +35,7 @@ func startReal(binary, dir, bucket string) (*real, error) {
 	defer cancel()
 	s, err := s3server.Start(ctx, s3server.Options{
 		Binary: binary, Dir: dir, Bucket: bucket, Region: "us-east-1",
-		AccessKey: accessKey, SecretKey: secretKey, Addr: "127.0.0.1:0",
+		Operator: sigv4.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, Addr: "127.0.0.1:0",
 	})
 	if err != nil {
 		return nil, err

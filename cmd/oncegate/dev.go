@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 	"oncegate/internal/local"
 	"oncegate/internal/local/cloudfront"
@@ -125,8 +126,7 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	defer cancel()
 	aws, err := local.Start(starting, deployment, s3server.Options{
 		Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
-		AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
-		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
+		Operator: keys, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
 	}, cloudfront.Options{
 		Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
 		Addr:           net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
@@ -207,7 +207,7 @@ func readTemplates(o devOptions) (*cfn.Deployment, config.Config, error) {
 			return nil, conf, fmt.Errorf("%s was synthesized with other settings than %s: run `make %s CONFIG=%s`", o.template, o.config, devTemplates, o.config)
 		}
 	}
-	if problems := d.Check(conf); len(problems) > 0 {
+	if problems := check.Deployment(d, conf); len(problems) > 0 {
 		lines := make([]string, len(problems))
 		for i, p := range problems {
 			lines[i] = p.String()

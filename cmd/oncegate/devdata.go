@@ -12,12 +12,12 @@ import (
 	"strings"
 
 	"oncegate/internal/config"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local"
-	"oncegate/internal/local/cloudfront"
 )
 
 // localCredentials are those of the local bucket: made once, then kept with it.
-func localCredentials(data string) (cloudfront.Credentials, error) {
+func localCredentials(data string) (sigv4.Credentials, error) {
 	type file struct {
 		AccessKeyID     string `json:"accessKeyId"`
 		SecretAccessKey string `json:"secretAccessKey"`
@@ -29,20 +29,20 @@ func localCredentials(data string) (cloudfront.Credentials, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		f = file{"LOCAL" + rand.Text()[:15], secret()}
 		if text, err = json.Marshal(f); err != nil {
-			return cloudfront.Credentials{}, err
+			return sigv4.Credentials{}, err
 		}
 		if err := writePrivate(path, text); err != nil {
-			return cloudfront.Credentials{}, err
+			return sigv4.Credentials{}, err
 		}
 	case err != nil:
-		return cloudfront.Credentials{}, err
+		return sigv4.Credentials{}, err
 	default:
 		// What the file holds is not for an error message.
 		if json.Unmarshal(text, &f) != nil || f.AccessKeyID == "" || f.SecretAccessKey == "" {
-			return cloudfront.Credentials{}, fmt.Errorf("%s cannot be read as credentials: remove %s, and with it the local bucket", path, data)
+			return sigv4.Credentials{}, fmt.Errorf("%s cannot be read as credentials: remove %s, and with it the local bucket", path, data)
 		}
 	}
-	return cloudfront.Credentials{AccessKeyID: f.AccessKeyID, SecretAccessKey: f.SecretAccessKey}, nil
+	return sigv4.Credentials{AccessKeyID: f.AccessKeyID, SecretAccessKey: f.SecretAccessKey}, nil
 }
 
 // localParameters are those of the local Systems Manager: the key of the webhook's
@@ -69,7 +69,7 @@ func secret() string {
 }
 
 // writeEnv writes the file that a shell reads to reach the bucket.
-func writeEnv(data, host string, play *local.AWS, conf config.Config, keys cloudfront.Credentials, parameters map[string]string) (string, error) {
+func writeEnv(data, host string, play *local.AWS, conf config.Config, keys sigv4.Credentials, parameters map[string]string) (string, error) {
 	var b strings.Builder
 	variables := [][2]string{
 		{"ONCEGATE_URL", "http://" + host},

@@ -87,9 +87,8 @@ func TestConfigPrintsAllSettings(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &fields); err != nil {
 		t.Fatal(err)
 	}
-	_, err = config.Parse([]byte(`{"bucket":"a-bucket","?":1}`))
-	if _, all, _ := strings.Cut(err.Error(), "allowed are "); len(fields) != len(strings.Split(all, ", ")) {
-		t.Errorf("prints %d fields of %s", len(fields), all)
+	if len(fields) != len(config.Fields()) {
+		t.Errorf("prints %d fields of %d", len(fields), len(config.Fields()))
 	}
 	want, err := config.Parse([]byte(text))
 	if err != nil {

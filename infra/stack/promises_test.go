@@ -16,6 +16,7 @@ import (
 	"oncegate/edge"
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 )
@@ -266,12 +267,12 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	problems := d.Check(plain.conf)
+	problems := check.Deployment(d, plain.conf)
 	if len(problems) != 3 {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {
-		if p.Check != "associations" {
+		if p.Promise != "associations" {
 			t.Error(p)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
@@ -93,9 +94,7 @@ func artifact(dir, settings string) string {
 func stub(dir, settings string) string {
 	standIn(dir, settings, "index.mjs")
 	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
-		asks, err := json.Marshal(cfn.Settings{Region: conf.Region, Functions: map[string]string{
-			"mint": conf.Deploy.RegionalName("mint"), "gate": conf.Deploy.RegionalName("gate"),
-		}})
+		asks, err := json.Marshal(conf.Stub())
 		must(err)
 		must(os.WriteFile(filepath.Join(dir, "settings.json"), asks, 0o644))
 	}
@@ -130,7 +129,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
 	for _, v := range []variant{plain, full, regional, accepting} {
-		for _, p := range read(t, v).Check(v.conf) {
+		for _, p := range check.Deployment(read(t, v), v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
 	}
@@ -255,7 +254,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
 		functions := maps.Clone(d.Functions)
-		maps.Copy(functions, d.Natives)
+		maps.Copy(functions, d.Regional)
 		for _, name := range slices.Sorted(maps.Keys(functions)) {
 			role := functions[name].Role
 			fmt.Fprintf(&b, "\nfunction %s\n", name)
@@ -330,7 +329,7 @@ func TestRegionalAndAccepting(t *testing.T) {
 	var err error
 	v.conf, err = config.Load(settings)
 	must(err)
-	for _, p := range read(t, v).Check(v.conf) {
+	for _, p := range check.Deployment(read(t, v), v.conf) {
 		t.Error(p)
 	}
 }

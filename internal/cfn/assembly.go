@@ -1,11 +1,11 @@
-// Package cfn reads what the CDK synthesizes (cdk.out: a manifest, templates,
-// assets) into plain Go values, and says what is wrong with a deployment.
+// Package cfn reads what the CDK synthesizes (cdk.out: a manifest, templates and
+// assets) into plain Go values. It needs no CDK. Package check looks at what was read.
 //
-// It needs no CDK. The values have CloudFormation's own names:
+// The values have CloudFormation's own names:
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html.
 // Reading is strict: a resource type, a property or an intrinsic function that this
-// package does not know is an error that names it, so that nothing in a template is
-// passed over in silence.
+// package does not know is an error that names it. Nothing in a template is ignored
+// silently.
 package cfn
 
 import (

@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// object is a JSON object of a template.
+type object = map[string]any
+
 // TestNoResourceWaitsForItself: CloudFormation refuses a template whose resources
 // depend on one another in a circle, as bucket and queue would if the queue's policy
 // named the bucket by reference.

@@ -12,7 +12,7 @@ import (
 type Deployment struct {
 	Bucket       Bucket
 	Functions    map[string]*Function // at the edge, by function name
-	Natives      map[string]*Function // Go programs in the bucket's Region, by function name
+	Regional     map[string]*Function // in the bucket's Region, by function name
 	Queues       map[string]*Queue    // by ARN
 	Rules        []Rule               // of the event bus
 	Roles        map[string]*Role     // by logical id
@@ -44,7 +44,7 @@ func Read(dir string) (*Deployment, error) {
 	}
 	d := &Deployment{
 		Functions:               map[string]*Function{},
-		Natives:                 map[string]*Function{},
+		Regional:                map[string]*Function{},
 		Queues:                  map[string]*Queue{},
 		Roles:                   map[string]*Role{},
 		OriginRequestPolicies:   map[string]OriginRequestPolicy{},
@@ -111,8 +111,8 @@ func (r *reader) read(s stack, id string) error {
 			return err
 		}
 		f.Directory = s.assets[f.Code.S3Key]
-		if f.Runtime == NativeRuntime {
-			r.Natives[f.FunctionName] = f
+		if f.Runtime == RegionalRuntime {
+			r.Regional[f.FunctionName] = f
 		} else {
 			r.Functions[f.FunctionName] = f
 		}
@@ -172,7 +172,7 @@ func (r *reader) read(s stack, id string) error {
 		}
 		r.Distribution = Distribution{ID: id, DistributionConfig: p.DistributionConfig}
 	case "AWS::CloudFront::OriginAccessControl":
-		// Harmless as long as no origin names it, which Check looks at.
+		// Harmless as long as no origin names it, which package check looks at.
 		var p struct{ OriginAccessControlConfig OriginAccessControl }
 		if err := s.decode(id, &p); err != nil {
 			return err
@@ -209,7 +209,7 @@ func (r *reader) link() error {
 	if !found {
 		return errors.New("no bucket has the name that output BucketName says")
 	}
-	for _, f := range slices.Concat(slices.Collect(maps.Values(r.Functions)), slices.Collect(maps.Values(r.Natives))) {
+	for _, f := range slices.Concat(slices.Collect(maps.Values(r.Functions)), slices.Collect(maps.Values(r.Regional))) {
 		id := strings.TrimSuffix(strings.TrimPrefix(f.FunctionProperties.Role, "${"), ".Arn}")
 		if f.Role = r.Roles[id]; f.Role == nil {
 			return fmt.Errorf("function %s has role %q, which is no role of the templates", f.FunctionName, f.FunctionProperties.Role)
@@ -222,7 +222,7 @@ func (r *reader) link() error {
 		q.Policy = r.queuePolicies[q.URL]
 	}
 	for _, e := range r.sources {
-		f := r.Natives[e.FunctionName]
+		f := r.Regional[e.FunctionName]
 		if f == nil || r.Queues[e.EventSourceArn] == nil {
 			return fmt.Errorf("event source %q of function %q: want a queue and a regional function of the templates", e.EventSourceArn, e.FunctionName)
 		}

@@ -134,8 +134,8 @@ type Function struct {
 	Sources   []EventSource
 }
 
-// NativeRuntime is the one of functions that are programs of their own.
-const NativeRuntime = "provided.al2023"
+// RegionalRuntime is the Lambda runtime of the regional functions, which are Go programs.
+const RegionalRuntime = "provided.al2023"
 
 // FunctionProperties are those of AWS::Lambda::Function.
 type FunctionProperties struct {
@@ -235,6 +235,10 @@ func (c *DistributionConfig) Behaviors() []*Behavior {
 	}
 	return append(all, &c.DefaultCacheBehavior)
 }
+
+// CachingDisabled is the id of the managed cache policy of that name:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
+const CachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 
 // Behavior is a cache behavior; the default one has no PathPattern.
 type Behavior struct {

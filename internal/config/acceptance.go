@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -30,12 +29,48 @@ type Webhook struct {
 // Local tells that the webhook is on this machine, by plain http.
 func (w Webhook) Local() bool { return strings.HasPrefix(w.URL, "http://") }
 
-const acceptanceRule = `allowed are false, true and {"removeAfterDays": 8 to 3650, "webhook": {"url": "https://…", "secret": "/parameter/name"}}, each field optional`
+const maxRemoveAfterDays = 3650
 
-// MarshalJSON writes Acceptance as config.json has it.
-func (a Acceptance) MarshalJSON() ([]byte, error) {
+// acceptanceKind is the setting acceptance.
+type acceptanceKind struct{}
+
+func (acceptanceKind) read(c *Config, value strictjson.Value) (string, bool) {
+	c.Acceptance = Acceptance{}
+	if on, ok := value.Bool(); ok && !on {
+		return "", true
+	} else if !ok && value.Kind != strictjson.Object {
+		return "", false
+	}
+	c.Acceptance = Acceptance{On: true, RemoveAfterDays: KeepValidDays}
+	if name, ok := value.Twice(); ok {
+		return fmt.Sprintf("%q is given twice: ", name), false
+	}
+	for _, f := range value.Members {
+		switch f.Name {
+		case "removeAfterDays":
+			n, ok := f.Int()
+			if !ok || n < int64(KeepValidDays) || n > maxRemoveAfterDays {
+				return "removeAfterDays is " + shown(f.Value) + ": ", false
+			}
+			c.Acceptance.RemoveAfterDays = int(n)
+		case "webhook":
+			why, ok := readMembers(f.Value,
+				member{"url", validURL, &c.Acceptance.Webhook.URL},
+				member{"secret", validParameter, &c.Acceptance.Webhook.Secret})
+			if !ok {
+				return "webhook: " + why, false
+			}
+		default:
+			return fmt.Sprintf("unknown field %q: ", f.Name), false
+		}
+	}
+	return "", true
+}
+
+func (acceptanceKind) print(c Config) []byte {
+	a := c.Acceptance
 	if !a.On {
-		return []byte("false"), nil
+		return []byte("false")
 	}
 	return strictjson.Marshal(func(w *strictjson.Writer) {
 		w.Int("removeAfterDays", int64(a.RemoveAfterDays))
@@ -45,75 +80,10 @@ func (a Acceptance) MarshalJSON() ([]byte, error) {
 				w.String("secret", a.Webhook.Secret)
 			})
 		}
-	}), nil
-}
-
-func setAcceptance(c *Config, raw strictjson.Value) error {
-	on := Acceptance{On: true, RemoveAfterDays: KeepValidDays}
-	if yes, ok := raw.Bool(); ok {
-		c.Acceptance = Acceptance{}
-		if yes {
-			c.Acceptance = on
-		}
-		return nil
-	}
-	if raw.Kind != strictjson.Object || len(twice(raw)) > 0 {
-		return fmt.Errorf("is %s: %s", shown(raw), acceptanceRule)
-	}
-	for _, f := range raw.Members {
-		var err error
-		switch f.Name {
-		case "removeAfterDays":
-			n, ok := f.Int()
-			if !ok || n < int64(KeepValidDays) || n > 3650 {
-				err = fmt.Errorf("is %s", shown(f.Value))
-			}
-			on.RemoveAfterDays = int(n)
-		case "webhook":
-			on.Webhook, err = parseWebhook(f.Value)
-		default:
-			err = errors.New("is unknown")
-		}
-		if err != nil {
-			return fmt.Errorf("is %s: %s %w: %s", shown(raw), f.Name, err, acceptanceRule)
-		}
-	}
-	c.Acceptance = on
-	return nil
-}
-
-func parseWebhook(raw strictjson.Value) (w Webhook, err error) {
-	if raw.Kind != strictjson.Object || len(twice(raw)) > 0 {
-		return w, fmt.Errorf("is %s", shown(raw))
-	}
-	for _, f := range raw.Members {
-		s, ok := f.Text()
-		switch f.Name {
-		case "url":
-			w.URL, ok = s, ok && validKeysURL(s)
-		case "secret":
-			w.Secret, ok = s, ok && validParameter(s)
-		default:
-			return w, fmt.Errorf("has unknown field %q", f.Name)
-		}
-		if !ok {
-			return w, fmt.Errorf("%s is %s", f.Name, shown(f.Value))
-		}
-	}
-	if w.URL == "" || w.Secret == "" {
-		return w, errors.New("wants url and secret")
-	}
-	return w, nil
-}
-
-// validParameter accepts full names of SSM parameters:
-// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-func validParameter(s string) bool {
-	if len(s) < 2 || len(s) > 512 || s[0] != '/' || strings.HasSuffix(s, "/") || strings.Contains(s, "//") || strings.Count(s, "/") > 15 {
-		return false
-	}
-	first := strings.ToLower(strings.Split(s, "/")[1])
-	return !strings.HasPrefix(first, "aws") && !strings.HasPrefix(first, "ssm") && only(s, func(c byte) bool {
-		return lower(c) || digit(c) || c >= 'A' && c <= 'Z' || strings.IndexByte("/_.-", c) >= 0
 	})
+}
+
+func (acceptanceKind) allowed() string {
+	return fmt.Sprintf(`false, true or {"removeAfterDays": %d to %d, "webhook": {"url": "https://…", "secret": "/parameter/name"}}, each field optional`,
+		KeepValidDays, maxRemoveAfterDays)
 }

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -21,12 +20,8 @@ func TestAcceptance(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", in, c.Acceptance, err)
 			continue
 		}
-		text, err := json.Marshal(c.Acceptance)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again, err := config.Parse([]byte(`{"bucket": "abc", "acceptance": ` + string(text) + `}`)); err != nil || again.Acceptance != want {
-			t.Errorf("%s: printed as %s, read as %+v, %v", in, text, again.Acceptance, err)
+		if again, err := config.Parse(c.JSON()); err != nil || again.Acceptance != want {
+			t.Errorf("%s: printed as %s, read as %+v, %v", in, c.JSON(), again.Acceptance, err)
 		}
 		if err := c.Deployable(); (err != nil) != c.Acceptance.Webhook.Local() {
 			t.Errorf("%s: deployable: %v", in, err)
@@ -34,20 +29,21 @@ func TestAcceptance(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`null`: "is null", `"yes"`: `is "yes"`, `1`: "is 1", `[]`: "is []",
-		`{"days":8}`: "days is unknown",
-		`{"removeAfterDays":8,"removeAfterDays":9}`:               "allowed are",
-		`{"removeAfterDays":7}`:                                   "removeAfterDays is 7",
-		`{"removeAfterDays":3651}`:                                "removeAfterDays is 3651",
-		`{"removeAfterDays":"8"}`:                                 `removeAfterDays is "8"`,
-		`{"removeAfterDays":null}`:                                "removeAfterDays is null",
-		`{"webhook":null}`:                                        "webhook is null",
-		`{"webhook":{}}`:                                          "webhook wants url and secret",
-		`{"webhook":{"url":"https://h"}}`:                         "webhook wants url and secret",
-		`{"webhook":{"url":"http://h","secret":"/s"}}`:            "url is",
-		`{"webhook":{"url":"https://h","secret":"s"}}`:            `secret is "s"`,
-		`{"webhook":{"url":"https://h","secret":"/a b"}}`:         "secret is",
-		`{"webhook":{"url":"https://h","secret":"/aws/x"}}`:       "secret is",
-		`{"webhook":{"url":"https://h","secret":"/s","key":"x"}}`: `unknown field "key"`,
+		`{"days":8}`: `unknown field "days"`,
+		`{"removeAfterDays":8,"removeAfterDays":9}`:                  `"removeAfterDays" is given twice`,
+		`{"removeAfterDays":7}`:                                      "removeAfterDays is 7",
+		`{"removeAfterDays":3651}`:                                   "removeAfterDays is 3651",
+		`{"removeAfterDays":"8"}`:                                    `removeAfterDays is "8"`,
+		`{"removeAfterDays":null}`:                                   "removeAfterDays is null",
+		`{"webhook":null}`:                                           "webhook: it is not an object",
+		`{"webhook":{}}`:                                             "webhook: url is missing",
+		`{"webhook":{"url":"https://h"}}`:                            "webhook: secret is missing",
+		`{"webhook":{"url":"http://h","secret":"/s"}}`:               "url is",
+		`{"webhook":{"url":"http://localhost:81/in","secret":"/s"}}`: "for this machine write http://127.0.0.1",
+		`{"webhook":{"url":"https://h","secret":"s"}}`:               `secret is "s"`,
+		`{"webhook":{"url":"https://h","secret":"/a b"}}`:            "secret is",
+		`{"webhook":{"url":"https://h","secret":"/aws/x"}}`:          "secret is",
+		`{"webhook":{"url":"https://h","secret":"/s","key":"x"}}`:    `unknown field "key"`,
 	} {
 		c, err := config.Parse([]byte(`{"bucket": "abc", "acceptance": ` + in + `}`))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "acceptance is") {

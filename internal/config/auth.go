@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"oncegate/internal/lean/strictjson"
@@ -23,103 +21,46 @@ const (
 
 // JWT says which tokens hold.
 type JWT struct {
-	Issuer   string `json:"issuer"`   // iss, byte for byte
-	Audience string `json:"audience"` // is, or is one of, aud
-	JWKS     string `json:"jwks"`     // URL of the issuer's keys
+	Issuer   string // iss, byte for byte
+	Audience string // is, or is one of, aud
+	JWKS     string // URL of the issuer's keys
 }
 
 // Local tells that the keys come by plain http, from this machine. The real edge
 // must refuse that.
 func (j JWT) Local() bool { return strings.HasPrefix(j.JWKS, "http://") }
 
-// MarshalJSON writes Auth as config.json has it.
-func (a Auth) MarshalJSON() ([]byte, error) {
-	if a.Kind != AuthJWT {
-		return strictjson.AppendString(nil, a.Kind), nil
+// authKind is the setting auth.
+type authKind struct{}
+
+func (authKind) read(c *Config, value strictjson.Value) (string, bool) {
+	if s, ok := value.Text(); ok {
+		c.Auth = Auth{Kind: s}
+		return "", s == AuthNone || s == AuthAPIKey
+	}
+	if value.Kind != strictjson.Object || len(value.Members) != 1 || value.Members[0].Name != AuthJWT {
+		return "", false
+	}
+	c.Auth = Auth{Kind: AuthJWT}
+	return readMembers(value.Members[0].Value,
+		member{"issuer", validClaim, &c.Auth.JWT.Issuer},
+		member{"audience", validClaim, &c.Auth.JWT.Audience},
+		member{"jwks", validURL, &c.Auth.JWT.JWKS})
+}
+
+func (authKind) print(c Config) []byte {
+	if c.Auth.Kind != AuthJWT {
+		return strictjson.AppendString(nil, c.Auth.Kind)
 	}
 	return strictjson.Marshal(func(w *strictjson.Writer) {
 		w.Object(AuthJWT, func(w *strictjson.Writer) {
-			w.String("issuer", a.JWT.Issuer)
-			w.String("audience", a.JWT.Audience)
-			w.String("jwks", a.JWT.JWKS)
+			w.String("issuer", c.Auth.JWT.Issuer)
+			w.String("audience", c.Auth.JWT.Audience)
+			w.String("jwks", c.Auth.JWT.JWKS)
 		})
-	}), nil
+	})
 }
 
-const authRule = `allowed are "none", "api-key" and {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…"}}`
-
-func setAuth(c *Config, raw strictjson.Value) error {
-	if s, ok := raw.Text(); ok {
-		if s != AuthNone && s != AuthAPIKey {
-			return fmt.Errorf("is %s: %s", shown(raw), authRule)
-		}
-		c.Auth = Auth{Kind: s}
-		return nil
-	}
-	if raw.Kind != strictjson.Object || len(raw.Members) != 1 || raw.Members[0].Name != AuthJWT {
-		return fmt.Errorf("is %s: %s", shown(raw), authRule)
-	}
-	j, err := parseJWT(raw.Members[0].Value)
-	if err != nil {
-		return fmt.Errorf("is %s: jwt: %w: %s", shown(raw), err, authRule)
-	}
-	c.Auth = Auth{AuthJWT, j}
-	return nil
-}
-
-func parseJWT(raw strictjson.Value) (j JWT, err error) {
-	if raw.Kind != strictjson.Object {
-		return j, errors.New("want an object")
-	}
-	if problems := twice(raw); len(problems) > 0 {
-		return j, errors.New(problems[0])
-	}
-	for _, f := range raw.Members {
-		s, ok := f.Text()
-		switch f.Name {
-		case "issuer":
-			j.Issuer, ok = s, ok && validClaim(s)
-		case "audience":
-			j.Audience, ok = s, ok && validClaim(s)
-		case "jwks":
-			j.JWKS, ok = s, ok && validKeysURL(s)
-		default:
-			return j, fmt.Errorf("unknown field %q", f.Name)
-		}
-		if !ok {
-			return j, fmt.Errorf("%s is %s", f.Name, shown(f.Value))
-		}
-	}
-	if j.Issuer == "" || j.Audience == "" || j.JWKS == "" {
-		return j, errors.New("want issuer, audience and jwks")
-	}
-	return j, nil
-}
-
-// validClaim accepts what is compared byte for byte: visible ASCII.
-func validClaim(s string) bool {
-	return s != "" && len(s) <= 255 && only(s, func(c byte) bool { return c > ' ' && c < 0x7f })
-}
-
-// validKeysURL accepts https, and http from this very machine, which Deployable and
-// the real edge refuse.
-func validKeysURL(s string) bool {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok || !validClaim(s) || strings.ContainsAny(s, "\"#<>\\^`{|}") {
-		return false
-	}
-	authority := rest
-	if end := strings.IndexAny(rest, "/?"); end >= 0 {
-		authority = rest[:end]
-	}
-	host, port, hasPort := strings.Cut(authority, ":")
-	if host == "" || !only(host, hostCharacter) || hasPort && (port == "" || len(port) > 5 || !only(port, digit)) {
-		return false
-	}
-	return scheme == "https" || scheme == "http" && host == "127.0.0.1"
-}
-
-// hostCharacter is one of a host name or an address.
-func hostCharacter(c byte) bool {
-	return lower(c) || c >= 'A' && c <= 'Z' || digit(c) || c == '-' || c == '.'
+func (authKind) allowed() string {
+	return `"none", "api-key" or {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…"}}`
 }

@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -24,12 +23,8 @@ func TestAuth(t *testing.T) {
 			continue
 		}
 		// What is printed can be read again.
-		text, err := json.Marshal(c.Auth)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again, err := config.Parse([]byte(`{"bucket": "abc", "auth": ` + string(text) + `}`)); err != nil || again.Auth != want {
-			t.Errorf("%s: printed as %s, read as %+v, %v", in, text, again.Auth, err)
+		if again, err := config.Parse(c.JSON()); err != nil || again.Auth != want {
+			t.Errorf("%s: printed as %s, read as %+v, %v", in, c.JSON(), again.Auth, err)
 		}
 		if err := c.Deployable(); (err != nil) != c.Auth.JWT.Local() {
 			t.Errorf("%s: deployable: %v", in, err)
@@ -37,15 +32,15 @@ func TestAuth(t *testing.T) {
 	}
 	const i, a, k = `"issuer":"i"`, `"audience":"a"`, `"jwks":"https://i/k"`
 	for in, want := range map[string]string{
-		`null`: "auth is null", `true`: "allowed are", `["none"]`: "allowed are", `""`: "allowed are", `"None"`: "allowed are", `"jwt"`: "allowed are", `"apikey"`: "allowed are",
-		`{}`: "allowed are", `{"jwt":{},"x":1}`: "allowed are", `{"JWT":{` + i + `,` + a + `,` + k + `}}`: "allowed are",
-		`{"jwt":{` + i + `,` + a + `,` + k + `},"jwt":{}}`: "allowed are",
-		`{"jwt":null}`:                                                "want an object",
-		`{"jwt":"x"}`:                                                 "want an object",
-		`{"jwt":{}}`:                                                  "want issuer, audience and jwks",
-		`{"jwt":{` + i + `,` + a + `}}`:                               "want issuer, audience and jwks",
-		`{"jwt":{` + a + `,` + k + `}}`:                               "want issuer, audience and jwks",
-		`{"jwt":{` + i + `,` + k + `}}`:                               "want issuer, audience and jwks",
+		`null`: "auth is null", `true`: "allowed is", `["none"]`: "allowed is", `""`: "allowed is", `"None"`: "allowed is", `"jwt"`: "allowed is", `"apikey"`: "allowed is",
+		`{}`: "allowed is", `{"jwt":{},"x":1}`: "allowed is", `{"JWT":{` + i + `,` + a + `,` + k + `}}`: "allowed is",
+		`{"jwt":{` + i + `,` + a + `,` + k + `},"jwt":{}}`: "allowed is",
+		`{"jwt":null}`:                                                "not an object",
+		`{"jwt":"x"}`:                                                 "not an object",
+		`{"jwt":{}}`:                                                  "issuer is missing",
+		`{"jwt":{` + i + `,` + a + `}}`:                               "jwks is missing",
+		`{"jwt":{` + a + `,` + k + `}}`:                               "issuer is missing",
+		`{"jwt":{` + i + `,` + k + `}}`:                               "audience is missing",
 		`{"jwt":{` + i + `,` + i + `,` + k + `}}`:                     `"issuer" is given twice`,
 		`{"jwt":{` + i + `,` + a + `,` + k + `,"leeway":1}}`:          `unknown field "leeway"`,
 		`{"jwt":{"issuer":"",` + a + `,` + k + `}}`:                   `issuer is ""`,
@@ -56,7 +51,7 @@ func TestAuth(t *testing.T) {
 		`{"jwt":{` + i + `,` + a + `,"jwks":"HTTPS://i/k"}}`:          `jwks is`,
 		`{"jwt":{` + i + `,` + a + `,"jwks":"http://127.0.0.1.x/k"}}`: `jwks is`,
 		`{"jwt":{` + i + `,` + a + `,"jwks":"http://127.0.0.1@x/k"}}`: `jwks is`,
-		`{"jwt":{` + i + `,` + a + `,"jwks":"http://localhost/k"}}`:   `jwks is`,
+		`{"jwt":{` + i + `,` + a + `,"jwks":"http://localhost/k"}}`:   `write http://127.0.0.1`,
 		`{"jwt":{` + i + `,` + a + `,"jwks":"https://u:p@i/k"}}`:      `jwks is`,
 		`{"jwt":{` + i + `,` + a + `,"jwks":"https:///k"}}`:           `jwks is`,
 		`{"jwt":{` + i + `,` + a + `,"jwks":"https://i:/k"}}`:         `jwks is`,

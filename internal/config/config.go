@@ -5,42 +5,7 @@
 // The package is also compiled for js/wasm and runs beside the edge functions,
 // so it needs nothing but the standard library and does no I/O except in Load.
 //
-//	field           allowed                                       default
-//	bucket          name of a general purpose bucket, no dots     required
-//	region          a Region code such as us-east-1               us-east-1
-//	expires         whole seconds from 1 to 604800                900
-//	firstVersion    "conditional" or "listed"                     conditional
-//	allowedOrigins  list of scheme://host[:port], or ["*"] alone  []
-//	writeOnce       true or false                                 false
-//	maxExpires      seconds, expires to 604800                    86400, or expires
-//	maxBytes        bytes, 1 to 5368709120                        5368709120
-//	maxCount        URLs in one answer, 1 to 10                   10
-//	sha256          true or false                                 false
-//	auth            "none", "api-key" or {"jwt": {"issuer": "…",  none
-//	                "audience": "…", "jwks": "https://…"}}
-//	ownerApi        true, with auth, or false                     false
-//	acceptance      false, true or {"removeAfterDays": 8 to 3650, false
-//	                "webhook": {"url": "https://…",
-//	                "secret": "/parameter/name"}}
-//
-// The rest is about the deployment (type Deploy):
-//
-//	name             1 to 40 of a-z, 0-9, hyphen                  oncegate
-//	runtime          "edge" or "regional"                         edge
-//	regionalMemory   MB, 128 to 10240                             256
-//	memory           MB, 128 to 10240                             128
-//	timeout          seconds, 1 to 30                             5
-//	nodeRuntime      nodejs22.x or nodejs24.x                     nodejs22.x
-//	keepExpiredDays  days, 9 to 3650                              30
-//	keepUploadsDays  days, 0 (for ever) to 36500                  0
-//	domain           host name, with certificateArn               none
-//	certificateArn   of an ACM certificate in us-east-1           none
-//	priceClass       PriceClass_100, PriceClass_200 or _All       PriceClass_All
-//	waf              true or false                                false
-//	wafRate          requests for /url per address in 5 minutes   300
-//	accessLogs       true or false                                false
-//	alarmEmail       an e-mail address                            none
-//	alarmRefusals    403 answers in 5 minutes that are an alarm   100
+// The settings are the table in fields.go; docs/configuration.md explains each.
 package config
 
 import (
@@ -49,7 +14,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"oncegate/internal/lean/strictjson"
 )
@@ -101,20 +65,20 @@ const (
 	Listed = "listed"
 )
 
-// Defaults, and the limits of expires: S3 refuses to look at a presigned URL
-// that claims to live longer than seven days.
+// Limits that others go by as well.
 const (
-	DefaultRegion  = "us-east-1"
-	DefaultExpires = 15 * time.Minute
-	// defaultMaxExpires gives way to a longer expires.
-	defaultMaxExpires = 24 * time.Hour
+	// MaxExpires is the longest life of a URL: S3 refuses a presigned URL that claims
+	// to live longer than seven days.
+	MaxExpires = 7 * 24 * time.Hour
 	// MaxUpload is what one PUT to S3 can hold.
 	MaxUpload = 5 << 30
 	// MaxMaxCount keeps an answer of mint far below the 40 KB that CloudFront
 	// allows a viewer-request function.
 	MaxMaxCount = 10
-	MaxExpires  = 7 * 24 * time.Hour
 )
+
+// DefaultRegion is the bucket's Region where config.json names none.
+const DefaultRegion = "us-east-1"
 
 // PlaceholderBucket is the bucket of the checked-in config.json: good enough for
 // one machine, where nobody else can own the name, and for nothing else.
@@ -138,61 +102,68 @@ func Load(path string) (Config, error) {
 
 // Parse reads one config.json. It reports every wrong field, not only the first.
 func Parse(data []byte) (Config, error) {
-	const want = "want one JSON object, {\"bucket\": \"…\"}"
-	document, err := strictjson.Parse(string(data))
-	switch {
-	case errors.Is(err, strictjson.ErrEmpty):
-		return Config{}, errors.New("document is empty: " + want)
-	case errors.Is(err, strictjson.ErrMore):
-		return Config{}, errors.New("something follows the closing brace: " + want)
-	case err != nil:
+	document, err := parseObject(string(data))
+	if err != nil {
 		return Config{}, err
-	case document.Kind != strictjson.Object:
-		return Config{}, errors.New("document is not an object: " + want)
+	}
+	var c Config
+	for _, f := range fields {
+		f.setDefault(&c)
 	}
 	problems := twice(document)
-	c := Config{
-		Region:         DefaultRegion,
-		Expires:        DefaultExpires,
-		FirstVersion:   Conditional,
-		AllowedOrigins: []string{},
-		MaxBytes:       MaxUpload,
-		MaxCount:       MaxMaxCount,
-		Auth:           Auth{Kind: AuthNone},
-		Deploy:         defaultDeploy(),
-	}
-	for _, f := range document.Members {
-		set, ok := setters[f.Name]
+	unknown := false
+	for _, m := range document.Members {
+		f, ok := field(m.Name)
 		if !ok {
-			set, ok = deploySetters[f.Name]
-		}
-		if !ok {
-			problems = append(problems, fmt.Sprintf("unknown field %q: allowed are %s", f.Name, fieldNames))
+			problems = append(problems, unknownField(m.Name))
+			unknown = true
 			continue
 		}
-		if err := set(&c, f.Value); err != nil {
-			problems = append(problems, f.Name+" "+err.Error())
+		if why, ok := f.kind.read(&c, m.Value); !ok {
+			problems = append(problems, fmt.Sprintf("%s is %s: %sallowed is %s", f.Name, shown(m.Value), why, f.Allowed()))
 		}
 	}
-	if document.Get("bucket").Kind == strictjson.Absent {
-		problems = append(problems, "bucket is missing: "+bucketRule)
+	given := func(name string) bool { return document.Get(name).Kind != strictjson.Absent }
+	if !given("bucket") {
+		problems = append(problems, "bucket is missing: allowed is "+bucketRule)
 	}
 	switch {
-	case c.MaxExpires == 0:
-		c.MaxExpires = max(defaultMaxExpires, c.Expires)
+	case !given("maxExpires"):
+		c.MaxExpires = max(c.MaxExpires, c.Expires)
 	case c.MaxExpires < c.Expires:
 		problems = append(problems, "maxExpires is shorter than expires: allowed is at least as long")
 	}
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
-		problems = append(problems, `ownerApi is true and auth "none": whoever mints has no name to own a URL by; allowed is false, or another auth`)
+		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)
 	}
 	if err := c.Deploy.check(); err != nil && len(problems) == 0 {
 		problems = append(problems, err.Error())
+	}
+	if unknown {
+		problems = append(problems, "allowed fields are "+strings.Join(names(), ", "))
 	}
 	if len(problems) > 0 {
 		return Config{}, errors.New(strings.Join(problems, "; "))
 	}
 	return c, nil
+}
+
+// JSON prints the settings as config.json has them, one on a line, in the order of
+// Fields. Every default is filled in; what is not set, and has no default, is left out.
+func (c Config) JSON() []byte {
+	b := []byte("{")
+	for _, f := range fields {
+		value := f.kind.print(c)
+		if len(value) == 0 {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(b, "\n  "...)
+		b = append(append(strictjson.AppendString(b, f.Name), ": "...), value...)
+	}
+	return append(b, "\n}\n"...)
 }
 
 // Deployable refuses settings that only work on one machine.
@@ -207,110 +178,4 @@ func (c Config) Deployable() error {
 		return fmt.Errorf("%w: set \"bucket\" in config.json to a name of your own (%s)", ErrPlaceholder, bucketRule)
 	}
 	return nil
-}
-
-const fieldNames = "bucket, region, expires, firstVersion, allowedOrigins, writeOnce, " +
-	"maxExpires, maxBytes, maxCount, sha256, auth, ownerApi, acceptance, name, runtime, regionalMemory, memory, timeout, " +
-	"nodeRuntime, keepExpiredDays, keepUploadsDays, domain, certificateArn, priceClass, waf, wafRate, accessLogs, " +
-	"alarmEmail, alarmRefusals"
-
-// setters checks and stores one field each. Their errors continue the sentence
-// that begins with the field's name.
-var setters = map[string]func(*Config, strictjson.Value) error{
-	"bucket": func(c *Config, raw strictjson.Value) error {
-		s, ok := raw.Text()
-		if !ok || !validBucket(s) {
-			return fmt.Errorf("is %s: %s", shown(raw), bucketRule)
-		}
-		c.Bucket = s
-		return nil
-	},
-	"region": func(c *Config, raw strictjson.Value) error {
-		s, ok := raw.Text()
-		if !ok || !validRegion(s) {
-			return fmt.Errorf("is %s: allowed is a Region code such as us-east-1", shown(raw))
-		}
-		c.Region = s
-		return nil
-	},
-	"expires":    seconds(func(c *Config) *time.Duration { return &c.Expires }),
-	"maxExpires": seconds(func(c *Config) *time.Duration { return &c.MaxExpires }),
-	"maxBytes": func(c *Config, raw strictjson.Value) error {
-		bytes, ok := raw.Int()
-		if !ok || bytes < 1 || bytes > MaxUpload {
-			return fmt.Errorf("is %s: allowed are bytes from 1 to %d", shown(raw), int64(MaxUpload))
-		}
-		c.MaxBytes = bytes
-		return nil
-	},
-	"maxCount":   whole(1, MaxMaxCount, "URLs", func(c *Config) *int { return &c.MaxCount }),
-	"sha256":     boolean(func(c *Config) *bool { return &c.SHA256 }),
-	"auth":       setAuth,
-	"ownerApi":   boolean(func(c *Config) *bool { return &c.OwnerAPI }),
-	"acceptance": setAcceptance,
-	"firstVersion": func(c *Config, raw strictjson.Value) error {
-		s, ok := raw.Text()
-		if !ok || s != Conditional && s != Listed {
-			return fmt.Errorf("is %s: allowed are %q and %q", shown(raw), Conditional, Listed)
-		}
-		c.FirstVersion = s
-		return nil
-	},
-	"allowedOrigins": func(c *Config, raw strictjson.Value) error {
-		if raw.Kind != strictjson.Array {
-			return fmt.Errorf("is %s: %s", shown(raw), originsRule)
-		}
-		origins := make([]string, 0, len(raw.Members))
-		seen := map[string]bool{}
-		for _, item := range raw.Members {
-			s, ok := item.Text()
-			if !ok || s != "*" && !validOrigin(s) {
-				return fmt.Errorf("has %s: %s", shown(item.Value), originsRule)
-			}
-			if seen[s] {
-				return fmt.Errorf("has %q twice", s)
-			}
-			seen[s] = true
-			origins = append(origins, s)
-		}
-		if seen["*"] && len(origins) > 1 {
-			return fmt.Errorf("has \"*\" beside other origins: %s", originsRule)
-		}
-		c.AllowedOrigins = origins
-		return nil
-	},
-	"writeOnce": boolean(func(c *Config) *bool { return &c.WriteOnce }),
-}
-
-func seconds(of func(*Config) *time.Duration) func(*Config, strictjson.Value) error {
-	return func(c *Config, raw strictjson.Value) error {
-		n, ok := raw.Int()
-		limit := int64(MaxExpires / time.Second)
-		if !ok || n < 1 || n > limit {
-			return fmt.Errorf("is %s: allowed are whole seconds from 1 to %d", shown(raw), limit)
-		}
-		*of(c) = time.Duration(n) * time.Second
-		return nil
-	}
-}
-
-// twice says which fields of an object are given more than once.
-func twice(object strictjson.Value) (problems []string) {
-	seen := map[string]bool{}
-	for _, f := range object.Members {
-		if seen[f.Name] {
-			problems = append(problems, fmt.Sprintf("field %q is given twice", f.Name))
-		}
-		seen[f.Name] = true
-	}
-	return problems
-}
-
-// shown is raw, short enough for one line.
-func shown(raw strictjson.Value) string {
-	s := raw.Compact()
-	if utf8.RuneCountInString(s) > 80 {
-		return string([]rune(s)[:80]) + "…"
-	}
-	return s
 }

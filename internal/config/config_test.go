@@ -70,13 +70,16 @@ func TestParseRefuses(t *testing.T) {
 		{"white space", " \n", []string{"document is empty"}},
 		{"not an object", `[]`, []string{"not an object"}},
 		{"null", `null`, []string{"not an object"}},
-		{"half", `{` + b, []string{"not valid JSON"}},
-		{"missing comma", `{` + b + ` "region": "us-east-1"}`, []string{"not valid JSON"}},
-		{"trailing comma", `{` + b + `,}`, []string{"not valid JSON"}},
-		{"comment", `{` + b + `} // mine`, []string{"follows the closing brace"}},
-		{"two documents", `{` + b + `}{}`, []string{"follows the closing brace"}},
-		{"unknown field", `{` + b + `, "buckt": 1}`, []string{`unknown field "buckt"`, "bucket, region, expires, firstVersion, allowedOrigins, writeOnce"}},
-		{"field in another case", `{` + b + `, "Region": "us-east-1"}`, []string{`unknown field "Region"`}},
+		{"half", `{` + b, []string{"not valid JSON at line 1, column 17: unexpected end"}},
+		{"missing comma", "{" + b + "\n\"region\": \"us-east-1\"}", []string{"line 2, column 1", "comma", "missing"}},
+		{"trailing comma", "{\"bucket\": \"äbc\",\n}", []string{"not valid JSON at line 1, column 17: trailing comma"}},
+		{"comment", "{\n  // mine\n  " + b + `}`, []string{"line 2, column 3", "comments are not allowed"}},
+		{"comment behind", `{` + b + `} # mine`, []string{"line 1, column 19", "comments are not allowed"}},
+		{"single quotes", `{'bucket': "abc"}`, []string{"line 1, column 2", "double quotes"}},
+		{"name without quotes", `{bucket: "abc"}`, []string{"line 1, column 2", "double quotes"}},
+		{"two documents", `{` + b + `}{}`, []string{"line 1, column 18", "something follows"}},
+		{"unknown field", `{` + b + `, "buckt": 1}`, []string{`unknown field "buckt" (did you mean "bucket"?)`, "allowed fields are bucket, region, expires"}},
+		{"field in another case", `{` + b + `, "Region": "us-east-1"}`, []string{`unknown field "Region" (did you mean "region"?)`}},
 		{"field twice", `{` + b + `, ` + b + `}`, []string{`field "bucket" is given twice`}},
 		{"no bucket", `{}`, []string{"bucket is missing", "3 to 63"}},
 		{"bucket null", `{"bucket": null}`, []string{"bucket is null"}},
@@ -110,11 +113,11 @@ func TestParseRefuses(t *testing.T) {
 		{"expires exponent", `{` + b + `, "expires": 9e2}`, []string{"expires is 9e2"}},
 		{"expires text", `{` + b + `, "expires": "900"}`, []string{`expires is "900"`}},
 		{"expires null", `{` + b + `, "expires": null}`, []string{"expires is null"}},
-		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" and "listed"`}},
+		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" or "listed"`}},
 		{"firstVersion null", `{` + b + `, "firstVersion": null}`, []string{"firstVersion is null"}},
 		{"origins not a list", `{` + b + `, "allowedOrigins": "*"}`, []string{`allowedOrigins is "*"`, "list"}},
 		{"origins null", `{` + b + `, "allowedOrigins": null}`, []string{"allowedOrigins is null"}},
-		{"origins null item", `{` + b + `, "allowedOrigins": [null]}`, []string{"allowedOrigins has null"}},
+		{"origins null item", `{` + b + `, "allowedOrigins": [null]}`, []string{"it has null"}},
 		{"origins star and more", `{` + b + `, "allowedOrigins": ["*", "https://a"]}`, []string{`"*" beside`}},
 		{"origins twice", `{` + b + `, "allowedOrigins": ["https://a", "https://a"]}`, []string{"twice"}},
 		{"origin path", `{` + b + `, "allowedOrigins": ["https://a/"]}`, []string{`has "https://a/"`}},
@@ -127,7 +130,7 @@ func TestParseRefuses(t *testing.T) {
 		{"origin port empty", `{` + b + `, "allowedOrigins": ["https://a:"]}`, []string{"scheme://host"}},
 		{"origin wildcard label", `{` + b + `, "allowedOrigins": ["https://*.a"]}`, []string{"scheme://host"}},
 		{"origin line break", `{` + b + `, "allowedOrigins": ["https://a\r\nx"]}`, []string{"scheme://host"}},
-		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"`}},
+		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"; allowed fields are`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := config.Parse([]byte(tt.in))
@@ -166,15 +169,15 @@ func TestLoadNamesTheFile(t *testing.T) {
 	}
 }
 
-func TestCheckedInFileIsForOneMachineOnly(t *testing.T) {
-	c, err := config.Load("../../config.json")
+func TestPlaceholderIsForOneMachineOnly(t *testing.T) {
+	c, err := config.Parse([]byte(`{"bucket": "` + config.PlaceholderBucket + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Deployable(); !errors.Is(err, config.ErrPlaceholder) {
-		t.Errorf("the checked-in bucket %q would be deployed: %v", c.Bucket, err)
+		t.Errorf("the placeholder would be deployed: %v", err)
 	}
-	c.Bucket = "somebody-elses"
+	c.Bucket = "a-chosen-one"
 	if err := c.Deployable(); err != nil {
 		t.Errorf("a chosen bucket is refused: %v", err)
 	}

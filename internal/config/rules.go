@@ -3,9 +3,10 @@ package config
 import "strings"
 
 const (
-	bucketRule = "allowed are 3 to 63 of a-z, 0-9 and hyphen, a letter or digit at both ends, " +
+	bucketRule = "3 to 63 of a-z, 0-9 and hyphen, a letter or digit at both ends, " +
 		"none of the prefixes and suffixes that S3 reserves"
-	originsRule = `allowed is a list of origins as browsers send them, lower-case "scheme://host[:port]", or ["*"] alone`
+	nameRule        = "1 to 40 of a-z, 0-9 and hyphen, beginning with a letter and not ending with a hyphen"
+	certificateRule = "the ARN of an ACM certificate in us-east-1, arn:aws:acm:us-east-1:<account>:certificate/<id>"
 )
 
 // What S3 keeps for itself in the names of general purpose buckets:
@@ -95,6 +96,63 @@ func validOrigin(s string) bool {
 		return false
 	}
 	return !(scheme == "http" && p == "80" || scheme == "https" && p == "443")
+}
+
+func validName(s string) bool { return len(s) <= 40 && label(s) && lower(s[0]) }
+
+func validDomain(s string) bool { return len(s) <= 253 && strings.Contains(s, ".") && labels(s) }
+
+// validCertificate accepts certificates of us-east-1 only, as CloudFront does:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cnames-and-https-requirements.html
+func validCertificate(s string) bool {
+	rest, ok := strings.CutPrefix(s, "arn:aws:acm:us-east-1:")
+	account, id, cut := strings.Cut(rest, ":certificate/")
+	return ok && cut && len(account) == 12 && only(account, digit) && label(id)
+}
+
+func validEmail(s string) bool {
+	user, host, ok := strings.Cut(s, "@")
+	return ok && user != "" && !strings.ContainsAny(user, " \t\r\n\"<>") && strings.Contains(host, ".") && only(host, hostCharacter)
+}
+
+// validClaim accepts what is compared byte for byte: visible ASCII.
+func validClaim(s string) bool {
+	return s != "" && len(s) <= 255 && only(s, func(c byte) bool { return c > ' ' && c < 0x7f })
+}
+
+// validURL accepts https, and http from this very machine, which Deployable and
+// the real edge refuse.
+func validURL(s string) bool {
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || !validClaim(s) || strings.ContainsAny(s, "\"#<>\\^`{|}") {
+		return false
+	}
+	authority := rest
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		authority = rest[:end]
+	}
+	host, port, hasPort := strings.Cut(authority, ":")
+	if host == "" || !only(host, hostCharacter) || hasPort && (port == "" || len(port) > 5 || !only(port, digit)) {
+		return false
+	}
+	return scheme == "https" || scheme == "http" && host == "127.0.0.1"
+}
+
+// hostCharacter is one of a host name or an address.
+func hostCharacter(c byte) bool {
+	return lower(c) || c >= 'A' && c <= 'Z' || digit(c) || c == '-' || c == '.'
+}
+
+// validParameter accepts full names of SSM parameters:
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+func validParameter(s string) bool {
+	if len(s) < 2 || len(s) > 512 || s[0] != '/' || strings.HasSuffix(s, "/") || strings.Contains(s, "//") || strings.Count(s, "/") > 15 {
+		return false
+	}
+	first := strings.ToLower(strings.Split(s, "/")[1])
+	return !strings.HasPrefix(first, "aws") && !strings.HasPrefix(first, "ssm") && only(s, func(c byte) bool {
+		return lower(c) || digit(c) || c >= 'A' && c <= 'Z' || strings.IndexByte("/_.-", c) >= 0
+	})
 }
 
 // labels says whether every dot-separated part of s is a DNS label.

@@ -274,9 +274,9 @@ func (j *jobs) start(functions map[string]*lambda.Lambda) {
 	var ctx context.Context
 	ctx, j.stop = context.WithCancel(context.Background())
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
-		for _, e := range j.d.Natives[name].Sources {
+		for _, e := range j.d.Regional[name].Sources {
 			source := &queue.Source{
-				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Natives[name].Region, BatchSize: e.BatchSize, Pollers: pollers,
+				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Regional[name].Region, BatchSize: e.BatchSize, Pollers: pollers,
 				ItemFailures: slices.Contains(e.FunctionResponseTypes, "ReportBatchItemFailures"), Log: j.log,
 			}
 			j.follow.Go(func() { source.Follow(ctx) })

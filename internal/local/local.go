@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/queue"
@@ -50,7 +51,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		return nil, err
 	}
 	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
-	keys := map[string]cloudfront.Credentials{} // by role
+	keys := map[string]sigv4.Credentials{} // by role
 	arns := []string{"${AWS::AccountId}", cloudfront.Account}
 	for _, role := range d.Roles {
 		arns = append(arns, "${"+role.ID+".Arn}", cloudfront.RoleARN(role))
@@ -72,7 +73,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		}
 		r := s3server.NewRole(cloudfront.RoleARN(role), policies...)
 		store.Roles = append(store.Roles, r)
-		keys[r.ARN] = cloudfront.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+		keys[r.ARN] = r.Credentials
 	}
 	for i, f := range edge.Distribution.Functions {
 		edge.Distribution.Functions[i].Credentials = keys[f.Role]
@@ -100,7 +101,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
-	if len(d.Natives) > 0 {
+	if len(d.Regional) > 0 {
 		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
@@ -121,7 +122,7 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 func putCORS(ctx context.Context, url string, o s3server.Options, rules []cfn.CorsRule) error {
 	client := s3.New(s3.Options{
 		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(o.Operator.AccessKeyID, o.Operator.SecretAccessKey, ""),
 	})
 	if len(rules) == 0 {
 		if _, err := client.DeleteBucketCors(ctx, &s3.DeleteBucketCorsInput{Bucket: &o.Bucket}); err != nil {

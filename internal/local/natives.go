@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/iam"
@@ -38,9 +39,9 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 		log = slog.New(slog.DiscardHandler)
 	}
 	functions := &api.Lambda{Region: d.Bucket.Region, Account: cloudfront.Account, Functions: map[string]*lambda.Lambda{}, Log: log}
-	keys := map[string]lambda.Credentials{} // by role
+	keys := map[string]sigv4.Credentials{} // by role
 	for _, r := range roles {
-		caller := api.Caller{ARN: r.ARN, AccessKey: r.AccessKey, SecretKey: r.SecretKey, SessionToken: r.SessionToken}
+		caller := api.Caller{ARN: r.ARN, Credentials: r.Credentials}
 		for _, document := range r.Policies {
 			// The keys are those of requests to S3; no request to Lambda has any.
 			p, err := iam.ParseIdentity("policy of "+r.ARN, document, s3server.ConditionKeys)
@@ -50,7 +51,7 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 			caller.Policies = append(caller.Policies, p)
 		}
 		functions.Callers = append(functions.Callers, caller)
-		keys[r.ARN] = lambda.Credentials{AccessKeyID: r.AccessKey, SecretAccessKey: r.SecretKey, SessionToken: r.SessionToken}
+		keys[r.ARN] = r.Credentials
 	}
 	services, err := j.services(append(slices.Clone(functions.Callers), operator))
 	if err != nil {
@@ -61,8 +62,8 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 		return nil, fmt.Errorf("local lambda: %w", err)
 	}
 	n := &natives{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
-	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
-		f := d.Natives[name]
+	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
+		f := d.Regional[name]
 		environment := map[string]string{
 			"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http",
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
@@ -99,15 +100,10 @@ func (n *natives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.Lambda.ServeHTTP(w, r)
 }
 
-// operator is who has the local bucket's own credentials: he may do everything.
+// operator is the caller with the local bucket's own credentials, who may do everything.
 func operator(o s3server.Options) api.Caller {
-	all, err := iam.ParseIdentity("administrator policy",
-		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
-	if err != nil {
-		panic(err) // it is above
-	}
 	return api.Caller{
-		ARN: "arn:aws:iam::" + cloudfront.Account + ":user/operator", AccessKey: o.AccessKey, SecretKey: o.SecretKey, Policies: []iam.Policy{all},
+		ARN: "arn:aws:iam::" + cloudfront.Account + ":user/operator", Credentials: o.Operator, Policies: []iam.Policy{iam.Administrator()},
 	}
 }
 

@@ -43,12 +43,12 @@ func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
 // operator looks after the stack's bucket, as the account's administrator or with
 // the credentials of a role.
 func operator(st *testbed.Stack, as ...s3server.Role) *onetime.Operator {
-	who := s3server.Role{AccessKey: s3servertest.AccessKey, SecretKey: s3servertest.SecretKey}
+	who := s3server.Role{Credentials: s3servertest.Operator}
 	if len(as) > 0 {
 		who = as[0]
 	}
 	client := s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
-		credentials.NewStaticCredentialsProvider(who.AccessKey, who.SecretKey, who.SessionToken))
+		credentials.NewStaticCredentialsProvider(who.AccessKeyID, who.SecretAccessKey, who.SessionToken))
 	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: onetimetest.NewEntropy(rand.Uint64())}
 }
 

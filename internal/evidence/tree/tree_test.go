@@ -189,15 +189,24 @@ var inner = map[string]struct {
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/config": {
-		[]string{"oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
 		"the settings file is read by everything and so may depend on next to nothing",
 	},
 	"internal/layout": {nil, "the deployment and the rule both read where things lie"},
+	"internal/cfn": {
+		nil,
+		"reading templates takes no knowledge of what they should say",
+	},
+	"internal/cfn/check": {
+		[]string{"oncegate/internal/cfn", "oncegate/internal/config"},
+		"the promises are held to the settings alone; what plays or proves a deployment comes after",
+	},
 	"internal/lean/sigv4": {
 		[]string{"oncegate/internal/lean/digest"},
 		"it is linked into the wasm; that it signs as the SDK does is for its tests to say",
 	},
 	"internal/lean/strictjson": {nil, "it is linked into the wasm and used by the rule"},
+	"internal/lean/nearest":    {nil, "it is linked into the wasm"},
 	"internal/lean/digest":     {nil, "it is linked into the wasm and used by the rule"},
 	"internal/lean/urlquery":   {nil, "it is linked into the wasm"},
 }
@@ -322,6 +331,7 @@ var inTestsOnly = map[string]string{
 	"testing/...":                                   "test code does not belong into a program that is shipped",
 	"net/http/httptest":                             "test code does not belong into a program that is shipped",
 	"oncegate/internal/onetime/onetimetest":         "it is for tests",
+	"oncegate/internal/cfn/cfntest":                 "it is for tests",
 	"oncegate/internal/evidence/testbed":            "it is for tests",
 	"oncegate/internal/local/s3server/s3servertest": "it is for tests",
 }

@@ -17,7 +17,9 @@ import (
 	"oncegate/internal/lean/digest"
 )
 
-// Credentials are whose signature it is. SessionToken is empty for those that last.
+// Credentials are the AWS credentials of one principal. SessionToken is empty where
+// they do not expire. Printed or logged in any format they show the access key alone,
+// but not at the edge, which prints none.
 type Credentials struct {
 	AccessKeyID, SecretAccessKey, SessionToken string
 }

@@ -56,7 +56,21 @@ var (
 	ErrMore  = errors.New("something follows the JSON value")
 )
 
-// Parse reads a document of one value.
+// SyntaxError says where a document stops being JSON, and why.
+type SyntaxError struct {
+	At  int // the byte that cannot stand there; the document's length if more is missing
+	Err error
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("not valid JSON near byte %d: %v", e.At, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// Parse reads a document of one value. Its errors are ErrEmpty and *SyntaxError, whose
+// reason is ErrMore where the value is complete.
 func Parse(document string) (Value, error) {
 	p := parser{text: document, open: make([]Member, 0, 16)}
 	p.space()
@@ -65,10 +79,10 @@ func Parse(document string) (Value, error) {
 	}
 	v, err := p.value(0)
 	if err != nil {
-		return Value{}, fmt.Errorf("not valid JSON near byte %d: %w", p.at, err)
+		return Value{}, &SyntaxError{p.at, err}
 	}
 	if p.space(); p.at != len(p.text) {
-		return Value{}, ErrMore
+		return Value{}, &SyntaxError{p.at, ErrMore}
 	}
 	return v, nil
 }

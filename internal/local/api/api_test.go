@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/iam"
 	"oncegate/internal/local/lambda"
@@ -28,8 +29,8 @@ func caller(t *testing.T) api.Caller {
 		t.Fatal(err)
 	}
 	return api.Caller{
-		ARN: "arn:aws:iam::111122223333:role/stub", AccessKey: keys.AccessKeyID, SecretKey: keys.SecretAccessKey,
-		SessionToken: keys.SessionToken, Policies: []iam.Policy{policy},
+		ARN: "arn:aws:iam::111122223333:role/stub", Policies: []iam.Policy{policy},
+		Credentials: sigv4.Credentials{AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey, SessionToken: keys.SessionToken},
 	}
 }
 

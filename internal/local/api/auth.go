@@ -17,14 +17,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/iam"
 )
 
-// Caller is a role with one set of its temporary credentials.
+// Caller is a principal with one set of its credentials.
 type Caller struct {
-	ARN                                string
-	AccessKey, SecretKey, SessionToken string
-	Policies                           []iam.Policy
+	ARN string
+	sigv4.Credentials
+	Policies []iam.Policy
 }
 
 // Refusal is an answer of AWS's that is an error: its HTTP status, its type such as
@@ -61,7 +62,7 @@ func Authenticate(callers []Caller, r *http.Request, body []byte, service, regio
 		return refused("InvalidSignatureException", fmt.Sprintf("the scope is %s, not %s", scope, want))
 	}
 	for _, c := range callers {
-		if c.AccessKey != key {
+		if c.AccessKeyID != key {
 			continue
 		}
 		if subtle.ConstantTimeCompare([]byte(c.SessionToken), []byte(r.Header.Get("X-Amz-Security-Token"))) != 1 {
@@ -106,7 +107,7 @@ func sign(c Caller, r *http.Request, signed []string, body []byte, service, regi
 		}
 	}
 	sum := sha256.Sum256(body)
-	keys := aws.Credentials{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey, SessionToken: c.SessionToken}
+	keys := aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}
 	if err := v4.NewSigner().SignHTTP(r.Context(), keys, again, hex.EncodeToString(sum[:]), service, region, at); err != nil {
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"oncegate/internal/acceptance"
 	"oncegate/internal/awssdk"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/iam"
 	"oncegate/internal/local/s3server"
@@ -48,8 +49,11 @@ func TestBus(t *testing.T) {
 			var ruled []byte
 			s := &api.Services{
 				Region: "eu-west-1", Account: "111122223333", Log: slog.New(slog.NewTextHandler(&log, nil)), Lines: &lines,
-				Callers: []api.Caller{{ARN: "arn:aws:iam::111122223333:role/accept", AccessKey: "ASIAX", SecretKey: "made-up", SessionToken: "token", Policies: []iam.Policy{policy(t, tt.policy)}}},
-				Rule:    func(event []byte) { ruled = event },
+				Callers: []api.Caller{{
+					ARN: "arn:aws:iam::111122223333:role/accept", Policies: []iam.Policy{policy(t, tt.policy)},
+					Credentials: sigv4.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
+				}},
+				Rule: func(event []byte) { ruled = event },
 			}
 			s.SetIntercept(func(string) api.Fault { return api.Fault{Status: tt.status} })
 			server := httptest.NewServer(s)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 // Distribution describes all that the local edge plays: a CloudFront
@@ -85,7 +87,7 @@ type Function struct {
 	MemoryMB  int           // resident, of the whole process; enforced on Linux
 	// Role is the ARN of the execution role, Credentials are what it has.
 	Role        string
-	Credentials Credentials
+	Credentials sigv4.Credentials
 }
 
 // The values of Function.Runtime.
@@ -93,12 +95,6 @@ const (
 	Node22 = "nodejs22.x"
 	Node24 = "nodejs24.x"
 )
-
-// Credentials are the AWS credentials in a function's environment.
-type Credentials struct {
-	AccessKeyID, SecretAccessKey string
-	SessionToken                 string // empty for none
-}
 
 // Origin is the S3 bucket behind the distribution.
 type Origin struct {

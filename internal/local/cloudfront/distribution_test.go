@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 const (
@@ -34,7 +36,7 @@ func defaults(t *testing.T) Distribution {
 	function := func(name, handler string) Function {
 		return Function{
 			Name: name, Handler: handler, Runtime: Node22, Timeout: 5 * time.Second, MemoryMB: 128,
-			Credentials: Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
+			Credentials: sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
 		}
 	}
 	return Distribution{

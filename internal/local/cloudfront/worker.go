@@ -80,7 +80,7 @@ func startWorker(node string, fn Function, env []string, log *slog.Logger) (*wor
 	cmd := exec.Command(node, append(heap(fn.MemoryMB), "--input-type=module", "--eval", workerScript, "--", fn.Handler)...)
 	cmd.Dir, cmd.Env = fn.Directory, env
 	cmd.ExtraFiles = []*os.File{theirEvents, theirAnswer}
-	if w.process, err = process.Start(cmd, log); err != nil {
+	if w.process, err = process.Start(cmd, func(line string) { log.Info(line) }); err != nil {
 		events.Close()
 		answer.Close()
 		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)

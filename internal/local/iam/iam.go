@@ -57,6 +57,13 @@ type statement struct {
 	conditions []condition
 }
 
+// Administrator is the policy of a principal that may do everything.
+func Administrator() Policy {
+	return Policy{name: "administrator policy", statements: []statement{{
+		name: "statement 1", anyone: true, actions: []string{"*"}, resources: []pattern{nil},
+	}}}
+}
+
 // Decide decides the request by the identity-based policies of its principal and the resource's own.
 // The reason names the statement that decided.
 func Decide(r Request, policies ...Policy) (d Decision, reason string) {

@@ -76,7 +76,7 @@ func startContainer(fn Function, env []string) (*container, error) {
 	cmd := exec.Command(filepath.Join(fn.Directory, Bootstrap))
 	cmd.Dir = fn.Directory
 	cmd.Env = append(env[:len(env):len(env)], runtimeAPI+"="+ln.Addr().String())
-	if c.process, err = process.Start(cmd, fn.Log); err != nil {
+	if c.process, err = process.Start(cmd, func(line string) { fn.Log.Info(line) }); err != nil {
 		c.server.Close()
 		<-served
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 // ErrClosed is the answer of a function that is closed.
@@ -41,7 +43,7 @@ type Function struct {
 	Directory string // the unpacked zip; the program in it is called bootstrap
 	// Environment are the function's own variables.
 	Environment map[string]string
-	Credentials Credentials
+	Credentials sigv4.Credentials // the temporary ones of the function's role
 	MemoryMB    int
 	Timeout     time.Duration
 	// Concurrency bounds the processes. Beyond it invocations wait in line, where
@@ -49,11 +51,6 @@ type Function struct {
 	Concurrency int
 	// Log gets what the function prints, line by line, and how its processes end.
 	Log *slog.Logger
-}
-
-// Credentials are the temporary ones of the function's role.
-type Credentials struct {
-	AccessKeyID, SecretAccessKey, SessionToken string
 }
 
 // Result is what an invocation answers. FunctionError is "" or "Unhandled", with

@@ -23,6 +23,7 @@ import (
 	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/lambda"
 )
 
@@ -113,7 +114,7 @@ func function(t *testing.T) (lambda.Function, *log) {
 	out := &log{}
 	return lambda.Function{
 		Name: "fn", ARN: "arn:aws:lambda:eu-west-1:111122223333:function:fn", Region: "eu-west-1", Directory: dir,
-		Credentials: lambda.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
+		Credentials: sigv4.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
 		MemoryMB:    1024, Timeout: 20 * time.Second, Concurrency: 2,
 		Log: slog.New(slog.NewTextHandler(out, nil)),
 	}, out
@@ -334,7 +335,7 @@ func TestNewRefuses(t *testing.T) {
 	for what, change := range map[string]func(*lambda.Function){
 		"Name":                   func(f *lambda.Function) { f.Name = "" },
 		"Timeout":                func(f *lambda.Function) { f.Timeout = 0 },
-		"Credentials":            func(f *lambda.Function) { f.Credentials = lambda.Credentials{} },
+		"Credentials":            func(f *lambda.Function) { f.Credentials = sigv4.Credentials{} },
 		"no such file":           func(f *lambda.Function) { f.Directory = t.TempDir() },
 		"AWS_REGION is reserved": func(f *lambda.Function) { f.Environment = map[string]string{"AWS_REGION": "x"} },
 	} {

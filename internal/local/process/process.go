@@ -1,14 +1,14 @@
-// Package process runs child processes that end when this one does, however it
-// ends, and whose output becomes lines of the log. The containers of the local
-// Lambdas are such processes.
+// Package process runs child processes. A child ends when this process does, however
+// that ends, and what the child prints arrives line by line. The S3 server and the
+// containers of functions are such children.
 package process
 
 import (
 	"bytes"
-	"log/slog"
 	"os/exec"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -19,10 +19,11 @@ type Process struct {
 	kill func()
 }
 
-// Start runs the command. What it prints goes to log, line by line.
-func Start(cmd *exec.Cmd, log *slog.Logger) (*Process, error) {
+// Start runs the command. print gets each line of its output that is not blank, one
+// call after the other; the last call returns before Done is closed.
+func Start(cmd *exec.Cmd, print func(line string)) (*Process, error) {
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	out := &lines{log: log}
+	out := &lines{print: print}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = attributes()
 	cmd.WaitDelay = time.Second
@@ -53,24 +54,35 @@ func Start(cmd *exec.Cmd, log *slog.Logger) (*Process, error) {
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done is closed when the process has ended and all it printed is in the log.
+// Done is closed when the process has ended and all its output was handed over.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// State says how the process ended, such as "exit status 1" or "signal: killed".
-// Only for after Done.
+// State says how the process ended, such as "exit status 1" or "signal: killed". It
+// may be called after Done alone.
 func (p *Process) State() string { return p.cmd.ProcessState.String() }
 
 // Kill ends the process and waits until it is gone.
 func (p *Process) Kill() { p.kill() }
 
+// Stop asks the process to end, kills it when that takes longer than patience, and
+// waits until it is gone.
+func (p *Process) Stop(patience time.Duration) {
+	p.cmd.Process.Signal(syscall.SIGTERM) // fails only when it is gone already
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.kill()
+	}
+}
+
 // longestLine bounds what is kept of a line that does not end.
 const longestLine = 64 << 10
 
-// lines logs what is written to it, line by line.
+// lines hands on what is written to it, line by line.
 type lines struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	rest []byte
+	print func(line string)
+	mu    sync.Mutex
+	rest  []byte
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -78,27 +90,24 @@ func (l *lines) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.rest = append(l.rest, p...)
 	for {
-		i := bytes.IndexByte(l.rest, '\n')
-		if i < 0 && len(l.rest) > longestLine {
-			i = len(l.rest) - 1
-		}
-		if i < 0 {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole && len(line) <= longestLine {
 			return len(p), nil
 		}
-		l.print(l.rest[:i])
-		l.rest = l.rest[i+1:]
+		l.hand(line)
+		l.rest = rest
 	}
 }
 
 func (l *lines) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.print(l.rest)
+	l.hand(l.rest)
 	l.rest = nil
 }
 
-func (l *lines) print(line []byte) {
+func (l *lines) hand(line []byte) {
 	if line = bytes.TrimRight(line, " \r\n"); len(line) > 0 {
-		l.log.Info(string(line))
+		l.print(string(line))
 	}
 }

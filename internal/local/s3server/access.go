@@ -15,22 +15,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/iam"
 )
 
 // Role is a role with one set of its temporary credentials.
 type Role struct {
-	ARN                                string // such as arn:aws:iam::111122223333:role/name
-	AccessKey, SecretKey, SessionToken string
-	Policies                           []json.RawMessage // the role's identity-based policies
+	ARN string // such as arn:aws:iam::111122223333:role/name
+	sigv4.Credentials
+	Policies []json.RawMessage // the role's identity-based policies
 }
 
 // NewRole makes a role with fresh credentials of the form that Lambda hands out.
 func NewRole(arn string, policies ...json.RawMessage) Role {
-	return Role{
-		ARN: arn, AccessKey: "ASIA" + rand.Text()[:16], SecretKey: rand.Text() + rand.Text(),
-		SessionToken: rand.Text() + rand.Text() + rand.Text(), Policies: policies,
-	}
+	return Role{ARN: arn, Policies: policies, Credentials: sigv4.Credentials{
+		AccessKeyID: "ASIA" + rand.Text()[:16], SecretAccessKey: rand.Text() + rand.Text(),
+		SessionToken: rand.Text() + rand.Text() + rand.Text(),
+	}}
 }
 
 // ConditionKeys are the keys that policies may use in conditions; another one is an error at the start.
@@ -62,8 +63,9 @@ type access struct {
 
 // identity is one principal with one set of credentials.
 type identity struct {
-	arn, secret, token string
-	policies           []iam.Policy // its own and the bucket's
+	arn string
+	sigv4.Credentials
+	policies []iam.Policy // its own and the bucket's
 }
 
 // call is one request on its way through versitygw.
@@ -95,10 +97,10 @@ func newAccess(o Options) (*access, error) {
 			return nil, fmt.Errorf("local s3: role %q is not the ARN of a role", r.ARN)
 		}
 		account = parts[4]
-		if r.AccessKey == "" || r.SecretKey == "" {
+		if r.AccessKeyID == "" || r.SecretAccessKey == "" {
 			return nil, fmt.Errorf("local s3: role %s has no credentials", r.ARN)
 		}
-		who := identity{arn: r.ARN, secret: r.SecretKey, token: r.SessionToken}
+		who := identity{arn: r.ARN, Credentials: r.Credentials}
 		for i, document := range r.Policies {
 			p, err := iam.ParseIdentity(fmt.Sprintf("policy %d of %s", i+1, r.ARN), document, ConditionKeys)
 			if err != nil {
@@ -107,18 +109,13 @@ func newAccess(o Options) (*access, error) {
 			who.policies = append(who.policies, p)
 		}
 		who.policies = append(who.policies, bucket)
-		if _, taken := a.identities[r.AccessKey]; taken || r.AccessKey == o.AccessKey {
+		if _, taken := a.identities[r.AccessKeyID]; taken || r.AccessKeyID == o.Operator.AccessKeyID {
 			return nil, fmt.Errorf("local s3: role %s has another's access key", r.ARN)
 		}
-		a.identities[r.AccessKey] = who
+		a.identities[r.AccessKeyID] = who
 	}
-	all, err := iam.ParseIdentity("administrator policy",
-		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`), nil)
-	if err != nil {
-		return nil, err
-	}
-	a.identities[o.AccessKey] = identity{
-		arn: "arn:aws:iam::" + account + ":user/operator", secret: o.SecretKey, policies: []iam.Policy{all, bucket},
+	a.identities[o.Operator.AccessKeyID] = identity{
+		arn: "arn:aws:iam::" + account + ":user/operator", Credentials: o.Operator, policies: []iam.Policy{iam.Administrator(), bucket},
 	}
 	return a, nil
 }
@@ -132,10 +129,10 @@ var (
 // answers InvalidAccessKeyId; a token that is another's or somebody's who has none is an InvalidToken.
 func (a *access) identify(key, token string) (identity, error) {
 	who, ok := a.identities[key]
-	if !ok || token == "" && who.token != "" {
+	if !ok || token == "" && who.SessionToken != "" {
 		return who, errNoIdentity
 	}
-	if subtle.ConstantTimeCompare([]byte(token), []byte(who.token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(token), []byte(who.SessionToken)) != 1 {
 		return who, errBadToken
 	}
 	return who, nil

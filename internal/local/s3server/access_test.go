@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/iam"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
@@ -146,10 +147,10 @@ func TestPresignedByRole(t *testing.T) {
 func TestAuthenticationFirst(t *testing.T) {
 	mint, gate := mintRole(), gateRole()
 	permanent := gate
-	permanent.ARN, permanent.AccessKey, permanent.SessionToken = "arn:aws:iam::111122223333:role/permanent", "PERMANENTKEY", ""
+	permanent.ARN, permanent.AccessKeyID, permanent.SessionToken = "arn:aws:iam::111122223333:role/permanent", "PERMANENTKEY", ""
 	s := guarded(t, []s3server.Role{mint, gate, permanent})
 	as := func(change func(*s3server.Role)) s3server.Role { r := gate; change(&r); return r }
-	operator := s3server.Role{AccessKey: s3servertest.AccessKey, SecretKey: s3servertest.SecretKey}
+	operator := s3server.Role{Credentials: s3servertest.Operator}
 	withToken := operator
 	withToken.SessionToken = gate.SessionToken
 	tests := []struct {
@@ -160,13 +161,13 @@ func TestAuthenticationFirst(t *testing.T) {
 	}{
 		{"right", gate, 200, ""},
 		{"right without token", permanent, 200, ""},
-		{"wrong secret", as(func(r *s3server.Role) { r.SecretKey = "wrong" }), 403, "SignatureDoesNotMatch"},
-		{"another's secret", as(func(r *s3server.Role) { r.SecretKey = mint.SecretKey }), 403, "SignatureDoesNotMatch"},
+		{"wrong secret", as(func(r *s3server.Role) { r.SecretAccessKey = "wrong" }), 403, "SignatureDoesNotMatch"},
+		{"another's secret", as(func(r *s3server.Role) { r.SecretAccessKey = mint.SecretAccessKey }), 403, "SignatureDoesNotMatch"},
 		{"no token", as(func(r *s3server.Role) { r.SessionToken = "" }), 403, "InvalidAccessKeyId"},
 		{"wrong token", as(func(r *s3server.Role) { r.SessionToken += "x" }), 400, "InvalidToken"},
 		{"another's token", as(func(r *s3server.Role) { r.SessionToken = mint.SessionToken }), 400, "InvalidToken"},
 		{"operator with a token", withToken, 400, "InvalidToken"},
-		{"unknown key", as(func(r *s3server.Role) { r.AccessKey = "ASIAUNKNOWN" }), 403, "InvalidAccessKeyId"},
+		{"unknown key", as(func(r *s3server.Role) { r.AccessKeyID = "ASIAUNKNOWN" }), 403, "InvalidAccessKeyId"},
 	}
 	for _, tt := range tests {
 		for _, key := range []string{"uploads/k", "signatures/valid/k"} { // one that gate may write, one that it may not
@@ -244,7 +245,7 @@ func TestAbsentWithoutListBucket(t *testing.T) {
 	if !strings.Contains(log.String(), want) {
 		t.Errorf("the log does not say\n%s\nbut\n%s", want, log.String())
 	}
-	for _, secret := range []string{gate.SecretKey, gate.SessionToken, "X-Amz-Signature"} {
+	for _, secret := range []string{gate.SecretAccessKey, gate.SessionToken, "X-Amz-Signature"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log has a secret:\n%s", log.String())
 		}
@@ -350,9 +351,11 @@ func TestPolicyErrors(t *testing.T) {
 		"bucket policy: statement 1: cannot play condition key aws:SourceVpce": func(o *s3server.Options) {
 			o.BucketPolicy = policy(`{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}}`)
 		},
-		"has another's access key":             func(o *s3server.Options) { o.Roles = []s3server.Role{gate, gate} },
-		`role "gate" is not the ARN of a role`: func(o *s3server.Options) { o.Roles = []s3server.Role{{ARN: "gate", AccessKey: "A", SecretKey: "S"}} },
-		"has no credentials":                   func(o *s3server.Options) { o.Roles = []s3server.Role{{ARN: gate.ARN}} },
+		"has another's access key": func(o *s3server.Options) { o.Roles = []s3server.Role{gate, gate} },
+		`role "gate" is not the ARN of a role`: func(o *s3server.Options) {
+			o.Roles = []s3server.Role{{ARN: "gate", Credentials: sigv4.Credentials{AccessKeyID: "A", SecretAccessKey: "S"}}}
+		},
+		"has no credentials": func(o *s3server.Options) { o.Roles = []s3server.Role{{ARN: gate.ARN}} },
 	} {
 		p := o
 		change(&p)

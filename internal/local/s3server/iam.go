@@ -83,7 +83,7 @@ func (s *iamService) deriveKey(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	key := []byte("AWS4" + who.secret)
+	key := []byte("AWS4" + who.SecretAccessKey)
 	for _, part := range []string{q.Date, q.Region, q.Service, "aws4_request"} {
 		h := hmac.New(sha256.New, key)
 		h.Write([]byte(part))

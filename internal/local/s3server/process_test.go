@@ -23,6 +23,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 // options repeats those of s3servertest, which cannot be imported from inside the package.
@@ -30,11 +32,11 @@ func options(t testing.TB) Options {
 	t.Helper()
 	bin := os.Getenv("ONCEGATE_VERSITYGW")
 	if bin == "" {
-		bin = filepath.Join("..", "..", "build", "tools", "versitygw")
+		bin = filepath.Join("..", "..", "..", "build", "tools", "versitygw")
 	}
 	return Options{
 		Binary: bin, Dir: t.TempDir(), Bucket: "oncegate-test", Region: "us-east-1",
-		AccessKey: "ONCEGATETESTKEY", SecretKey: "oncegate-test-secret", Addr: "127.0.0.1:0",
+		Operator: sigv4.Credentials{AccessKeyID: "ONCEGATETESTKEY", SecretAccessKey: "oncegate-test-secret"}, Addr: "127.0.0.1:0",
 	}
 }
 
@@ -61,12 +63,12 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := s.child.cmd.Process.Pid
+	pid := s.child.PID()
 	if !alive(pid) {
 		t.Fatal("no child")
 	}
 	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if runtime.GOOS == "linux" && (err != nil || strings.Contains(string(args), s.o.SecretKey)) {
+	if runtime.GOOS == "linux" && (err != nil || strings.Contains(string(args), s.o.Operator.SecretAccessKey)) {
 		t.Errorf("the child's command line: %q %v", args, err)
 	}
 	if err := s.Close(); err != nil {
@@ -88,14 +90,14 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 // The child dies with a parent that is killed. The parent is this test binary, run again.
 func TestParentKilled(t *testing.T) {
-	if os.Getenv("LOCALS3_PARENT") != "" {
+	if os.Getenv("ONCEGATE_TEST_PARENT") != "" {
 		o := options(t)
-		o.Dir = os.Getenv("LOCALS3_PARENT")
+		o.Dir = os.Getenv("ONCEGATE_TEST_PARENT")
 		s, err := Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("child %d\n", s.child.cmd.Process.Pid)
+		fmt.Printf("child %d\n", s.child.PID())
 		select {}
 	}
 	if runtime.GOOS != "linux" {
@@ -103,7 +105,7 @@ func TestParentKilled(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestParentKilled$", "-test.timeout=60s")
 	dir := t.TempDir() // what the killed parent cannot remove goes with the test
-	cmd.Env = append(os.Environ(), "LOCALS3_PARENT="+dir, "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), "ONCEGATE_TEST_PARENT="+dir, "TMPDIR="+dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func TestPastTheProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	keys := aws.Credentials{AccessKeyID: role.AccessKey, SecretAccessKey: role.SecretKey, SessionToken: role.SessionToken}
+	keys := aws.Credentials{AccessKeyID: role.AccessKeyID, SecretAccessKey: role.SecretAccessKey, SessionToken: role.SessionToken}
 	for host, want := range map[string]int{strings.TrimPrefix(s.URL(), "http://"): 200, s.addr.Load().(string): 403} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+host+"/"+o.Bucket+"/k", strings.NewReader("x"))
 		if err != nil {
@@ -169,7 +171,7 @@ func (s *sized) Read(p []byte) (int, error) {
 func TestBigBodyStreams(t *testing.T) {
 	const size = 64 << 20
 	n := int64(size)
-	if mb, err := strconv.Atoi(os.Getenv("LOCALS3_BODY_MIB")); err == nil {
+	if mb, err := strconv.Atoi(os.Getenv("ONCEGATE_BODY_MIB")); err == nil {
 		n = int64(mb) << 20
 	}
 	s, err := Start(t.Context(), options(t))
@@ -219,9 +221,9 @@ func send(t testing.TB, s *Server, method, secret string, n int64) *http.Respons
 	r.ContentLength = n
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	if secret == "" {
-		secret = s.o.SecretKey
+		secret = s.o.Operator.SecretAccessKey
 	}
-	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: s.o.AccessKey, SecretAccessKey: secret},
+	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: s.o.Operator.AccessKeyID, SecretAccessKey: secret},
 		r, "UNSIGNED-PAYLOAD", "s3", s.o.Region, time.Now())
 	if err != nil {
 		t.Fatal(err)

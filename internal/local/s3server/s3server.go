@@ -51,6 +51,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"oncegate/internal/lean/sigv4"
 )
 
 // ErrNoBinary says that the S3 server's program is not there.
@@ -58,11 +60,11 @@ var ErrNoBinary = errors.New("versitygw not found")
 
 // Options says what to run and where. The fields up to Addr are needed.
 type Options struct {
-	Binary               string // path of versitygw
-	Dir                  string // data: objects, versions and accounts; survives restarts
-	Bucket, Region       string // the one bucket, created with versioning enabled
-	AccessKey, SecretKey string // the operator: may do everything that BucketPolicy does not deny
-	Addr                 string // where the proxy listens, such as 127.0.0.1:9000; port 0 picks a free one
+	Binary         string            // path of versitygw
+	Dir            string            // data: objects, versions and accounts; survives restarts
+	Bucket, Region string            // the one bucket, created with versioning enabled
+	Operator       sigv4.Credentials // may do everything that BucketPolicy does not deny
+	Addr           string            // where the proxy listens, such as 127.0.0.1:9000; port 0 picks a free one
 
 	// Roles may do what their policies and BucketPolicy allow, with their own credentials.
 	Roles []Role
@@ -160,7 +162,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 func (o Options) check() error {
 	for _, f := range []struct{ name, value string }{
 		{"Binary", o.Binary}, {"Dir", o.Dir}, {"Bucket", o.Bucket}, {"Region", o.Region},
-		{"AccessKey", o.AccessKey}, {"SecretKey", o.SecretKey}, {"Addr", o.Addr},
+		{"Operator.AccessKeyID", o.Operator.AccessKeyID}, {"Operator.SecretAccessKey", o.Operator.SecretAccessKey}, {"Addr", o.Addr},
 	} {
 		if f.value == "" {
 			return fmt.Errorf("local s3: option %s is missing", f.name)
@@ -275,8 +277,8 @@ func (s *Server) runOnce(ctx context.Context, objects, versions string) error {
 			}
 		}
 		select {
-		case <-c.done:
-			last := c.out.lastLine()
+		case <-c.Done():
+			last := c.lastLine()
 			if strings.Contains(last, syscall.EADDRINUSE.Error()) {
 				return fmt.Errorf("the s3 server cannot start: %w", errPortTaken)
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 )
@@ -56,7 +57,7 @@ func get(t testing.TB, c *s3.Client, key string) string {
 // presign makes a query-signed URL for the production host, dated at, with the given headers signed too.
 func presign(t testing.TB, method, key, access, secret string, at time.Time, header ...string) string {
 	t.Helper()
-	return presignAs(t, s3server.Role{AccessKey: access, SecretKey: secret}, method, key, at, header...)
+	return presignAs(t, s3server.Role{Credentials: sigv4.Credentials{AccessKeyID: access, SecretAccessKey: secret}}, method, key, at, header...)
 }
 
 func presignAs(t testing.TB, by s3server.Role, method, key string, at time.Time, header ...string) string {
@@ -69,7 +70,7 @@ func presignAs(t testing.TB, by s3server.Role, method, key string, at time.Time,
 		r.Header.Set(header[i], header[i+1])
 	}
 	u, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
-		aws.Credentials{AccessKeyID: by.AccessKey, SecretAccessKey: by.SecretKey, SessionToken: by.SessionToken},
+		aws.Credentials{AccessKeyID: by.AccessKeyID, SecretAccessKey: by.SecretAccessKey, SessionToken: by.SessionToken},
 		r, "UNSIGNED-PAYLOAD", "s3", s3servertest.Region, at)
 	if err != nil {
 		t.Fatal(err)
@@ -394,8 +395,8 @@ func TestStartErrors(t *testing.T) {
 		t.Errorf("bad bucket name: %v", err)
 	}
 	bad = o
-	bad.AccessKey = ""
-	if _, err = s3server.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "AccessKey") {
+	bad.Operator.AccessKeyID = ""
+	if _, err = s3server.Start(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "AccessKeyID") {
 		t.Errorf("no access key: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/s3server"
 )
 
@@ -25,6 +26,9 @@ const (
 	SecretKey = "oncegate-test-secret"
 	Host      = Bucket + ".s3." + Region + ".amazonaws.com" // the production host name
 )
+
+// Operator are the credentials of a test server's operator.
+var Operator = sigv4.Credentials{AccessKeyID: AccessKey, SecretAccessKey: SecretKey}
 
 // New starts a server that is closed when the test ends. The given functions may change its options first.
 func New(t testing.TB, change ...func(*s3server.Options)) *s3server.Server {
@@ -48,7 +52,7 @@ func Options(t testing.TB) s3server.Options {
 	t.Helper()
 	return s3server.Options{
 		Binary: Binary(t), Dir: t.TempDir(), Bucket: Bucket, Region: Region,
-		AccessKey: AccessKey, SecretKey: SecretKey, Addr: "127.0.0.1:0",
+		Operator: Operator, Addr: "127.0.0.1:0",
 	}
 }
 
@@ -77,13 +81,13 @@ func Binary(t testing.TB) string {
 
 // Client is an SDK client of the server that speaks path style and never retries.
 func Client(s *s3server.Server) *s3.Client {
-	return ClientAs(s, s3server.Role{AccessKey: AccessKey, SecretKey: SecretKey})
+	return ClientAs(s, s3server.Role{Credentials: Operator})
 }
 
 // ClientAs is Client with a role's credentials.
 func ClientAs(s *s3server.Server, r s3server.Role) *s3.Client {
 	return s3.New(s3.Options{
 		Region: Region, BaseEndpoint: aws.String(s.URL()), UsePathStyle: true, Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKey, r.SecretKey, r.SessionToken),
+		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
 	})
 }

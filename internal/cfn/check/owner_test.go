@@ -1,33 +1,35 @@
-package cfn_test
+package check_test
 
-import "testing"
+import (
+	"testing"
+
+	"oncegate/internal/cfn/cfntest"
+)
 
 // TestCheckOwnerAPI: with ownerApi the mint's role has exactly what it takes to tell
 // of URLs and to take them back, and without it nothing of that.
 func TestCheckOwnerAPI(t *testing.T) {
 	for _, tt := range []damaged{
-		{"the mint cannot read what owners ask for", "full", func(t templates) { without(roleStatements(t, "MintRole"), "ReadURLs") },
+		{"the mint cannot read what owners ask for", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "ReadURLs") },
 			"permissions: full-mint lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/signatures/valid/*"},
-		{"the mint cannot revoke", "full", func(t templates) { without(roleStatements(t, "MintRole"), "RevokeURLs") },
+		{"the mint cannot revoke", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "RevokeURLs") },
 			"permissions: full-mint lacks: Allow s3:PutObject on arn:aws:s3:::full-uploads/signatures/expired/*"},
-		{"the mint reads URLs though nobody may own them", "plain", func(t templates) {
-			document := roleStatements(t, "MintRole")
-			document["Statement"] = append(document["Statement"].([]any), object{
+		{"the mint reads URLs though nobody may own them", "plain", func(t *templates) {
+			cfntest.With(t.RolePolicy("Mint"), object{
 				"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::plain-uploads/signatures/valid/*",
 			})
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:GetObject on arn:aws:s3:::plain-uploads/signatures/valid/*"},
-		{"the mint revokes though nobody may own URLs", "plain", func(t templates) {
-			document := roleStatements(t, "MintRole")
-			document["Statement"] = append(document["Statement"].([]any), object{
+		{"the mint revokes though nobody may own URLs", "plain", func(t *templates) {
+			cfntest.With(t.RolePolicy("Mint"), object{
 				"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::plain-uploads/signatures/expired/*",
 			})
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/*"},
-		{"pages of owners cannot revoke", "full", func(t templates) {
-			cors := properties(t.edge, "AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object)["CorsConfig"].(object)
+		{"pages of owners cannot revoke", "full", func(t *templates) {
+			cors := t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object)["CorsConfig"].(object)
 			cors["AccessControlAllowMethods"] = object{"Items": []any{"GET", "HEAD", "POST", "PUT"}}
 		}, "response headers: the default behavior does not let pages send DELETE"},
-		{"pages may send what nothing answers", "full", func(t templates) {
-			cors := properties(t.edge, "AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object)["CorsConfig"].(object)
+		{"pages may send what nothing answers", "full", func(t *templates) {
+			cors := t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object)["CorsConfig"].(object)
 			cors["AccessControlAllowMethods"] = object{"Items": []any{"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}}
 		}, "response headers: the default behavior lets pages send PATCH, which they must not"},
 	} {

@@ -1,10 +1,11 @@
-package cfn
+package check
 
 import (
 	"fmt"
 	"maps"
 	"slices"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 )
 
@@ -59,7 +60,7 @@ func jobNamed(conf config.Config, name string) bool {
 
 // checkAcceptance: with acceptance on there are exactly the functions and queues of
 // its jobs, and without it none.
-func checkAcceptance(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	queues := map[string]bool{}
 	for _, j := range jobs(conf) {
 		arn := "arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-" + j.name
@@ -86,7 +87,7 @@ func checkAcceptance(d *Deployment, conf config.Config, broken func(string, ...a
 }
 
 // checkRules: the webhook is told of this bucket's acceptances, and nothing else is.
-func checkRules(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkRules(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := []string{}
 	if conf.Acceptance.Webhook.URL != "" {
 		want = append(want, "ENABLED map[detail:map[bucket:["+conf.Bucket+"]] detail-type:[oncegate.accepted] source:[oncegate]] [arn:aws:sqs:"+
@@ -103,14 +104,14 @@ func checkRules(d *Deployment, conf config.Config, broken func(string, ...any)) 
 	compare(want, got, func(line string) { broken("there is no rule %s", line) }, func(line string) { broken("there is a rule %s", line) })
 }
 
-func checkJob(d *Deployment, conf config.Config, j job, arn string, broken func(string, ...any)) {
+func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken func(string, ...any)) {
 	name := conf.Deploy.Name + "-" + j.name
-	f, queue, dead := d.Natives[name], d.Queues[arn], d.Queues[arn+"-dead"]
+	f, queue, dead := d.Regional[name], d.Queues[arn], d.Queues[arn+"-dead"]
 	if f == nil || queue == nil || dead == nil {
 		broken("function %s, its queue or the one for its dead messages is missing", name)
 		return
 	}
-	f.checkNative(conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
+	checkProgram(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
 		"Allow sqs:ReceiveMessage on "+arn, "Allow sqs:DeleteMessage on "+arn, "Allow sqs:GetQueueAttributes on "+arn), broken)
 	if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn || !slices.Equal(f.Sources[0].FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
 		broken("%s follows %v, want its queue, with failures reported one by one", name, f.Sources)
@@ -121,7 +122,7 @@ func checkJob(d *Deployment, conf config.Config, j job, arn string, broken func(
 	if p := queue.RedrivePolicy; p.DeadLetterTargetArn != dead.ARN || p.MaxReceiveCount < 2 {
 		broken("queue of %s gives up after %d receives, to %q", name, p.MaxReceiveCount, p.DeadLetterTargetArn)
 	}
-	for _, q := range []*Queue{queue, dead} {
+	for _, q := range []*cfn.Queue{queue, dead} {
 		if !q.SqsManagedSseEnabled || q.MessageRetentionPeriod != 14*24*3600 {
 			broken("queue %s is not encrypted, or keeps messages for less than 14 days", q.QueueName)
 		}
@@ -137,7 +138,7 @@ func checkJob(d *Deployment, conf config.Config, j job, arn string, broken func(
 }
 
 // checkRemoval: what was accepted is removed when the settings say so.
-func checkRemoval(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	removed := 0
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
 		if r.Status == "Enabled" && r.Prefix == "uploads/" && onlyAccepted(r) {
@@ -151,15 +152,15 @@ func checkRemoval(d *Deployment, conf config.Config, broken func(string, ...any)
 
 // onlyAccepted tells whether a lifecycle rule touches nothing but uploads that are
 // accepted and announced.
-func onlyAccepted(r LifecycleRule) bool {
+func onlyAccepted(r cfn.LifecycleRule) bool {
 	return len(r.TagFilters) == 1 && r.TagFilters[0].Key == "oncegate" && r.TagFilters[0].Value == "accepted"
 }
 
 // onlyAcceptanceAccepts is the line of the bucket policy that keeps everybody else
 // from writing accepted/.
-func onlyAcceptanceAccepts(d *Deployment, conf config.Config) string {
+func onlyAcceptanceAccepts(d *cfn.Deployment, conf config.Config) string {
 	role := "(no role)"
-	if f := d.Natives[conf.Deploy.Name+"-accept"]; f != nil {
+	if f := d.Regional[conf.Deploy.Name+"-accept"]; f != nil {
 		role = "${" + f.Role.ID + ".Arn}"
 	}
 	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/accepted/* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"

@@ -1,4 +1,4 @@
-package cfn
+package check
 
 import (
 	"encoding/json"
@@ -8,38 +8,32 @@ import (
 	"reflect"
 	"slices"
 
+	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 )
 
-// Settings are what a stub at the edge is packed with: whom it asks.
-type Settings struct {
-	Region    string            `json:"region"`
-	Functions map[string]string `json:"functions"` // mint and gate -> function name
-}
-
 // checkRegional holds the functions beside the bucket to what their stubs expect.
-func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any)) {
+func checkRegional(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := map[string]string{} // function name -> mint or gate
 	if conf.Deploy.Runtime == config.RuntimeRegional {
-		settings := Settings{conf.Region, map[string]string{}}
-		for _, function := range []string{"mint", "gate"} {
-			want[conf.Deploy.RegionalName(function)] = function
-			settings.Functions[function] = conf.Deploy.RegionalName(function)
+		stub := conf.Stub()
+		for function, name := range stub.Functions {
+			want[name] = function
 		}
 		for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
-			var packed Settings
+			var packed config.Stub
 			data, err := os.ReadFile(filepath.Join(d.Functions[name].Directory, "settings.json"))
 			if err == nil {
 				err = json.Unmarshal(data, &packed)
 			}
 			if err != nil {
 				broken("stub %s: %v", name, err)
-			} else if !reflect.DeepEqual(packed, settings) {
-				broken("stub %s asks %v, want %v", name, packed, settings)
+			} else if !reflect.DeepEqual(packed, stub) {
+				broken("stub %s asks %v, want %v", name, packed, stub)
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Natives)) {
+	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
 		if jobNamed(conf, name) {
 			continue // checkAcceptance looks at it
 		}
@@ -49,8 +43,8 @@ func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any
 			broken("there is a function %s, which no setting says", name)
 			continue
 		}
-		d.Natives[name].checkNative(conf, map[string]string{"ONCEGATE_FUNCTION": function}, decisionPermissions(function, conf), broken)
-		if f := d.Natives[name]; f.MemorySize != conf.Deploy.RegionalMemory || f.Timeout != conf.Deploy.Timeout {
+		checkProgram(d.Regional[name], conf, map[string]string{"ONCEGATE_FUNCTION": function}, decisionPermissions(function, conf), broken)
+		if f := d.Regional[name]; f.MemorySize != conf.Deploy.RegionalMemory || f.Timeout != conf.Deploy.Timeout {
 			broken("%s has %d MB, %d s; the settings say %d MB, %d s", name, f.MemorySize, f.Timeout, conf.Deploy.RegionalMemory, conf.Deploy.Timeout)
 		}
 	}
@@ -59,8 +53,8 @@ func checkRegional(d *Deployment, conf config.Config, broken func(string, ...any
 	}
 }
 
-// checkNative holds a Go program on Lambda to what all of them must be.
-func (f *Function) checkNative(conf config.Config, environment map[string]string, permissions []string, broken func(string, ...any)) {
+// checkProgram holds a Go program on Lambda to what all of them must be.
+func checkProgram(f *cfn.Function, conf config.Config, environment map[string]string, permissions []string, broken func(string, ...any)) {
 	name := f.FunctionName
 	if f.Region != conf.Region || f.Handler != "bootstrap" || len(f.Architectures) != 1 {
 		broken("%s is %s for %v in %s, want bootstrap for one architecture in %s", name, f.Handler, f.Architectures, f.Region, conf.Region)

@@ -1,0 +1,70 @@
+package check_test
+
+import (
+	"testing"
+
+	"oncegate/internal/cfn/cfntest"
+)
+
+// TestCheckAcceptance: with acceptance on there is all that it takes, nothing wider,
+// and without it none of that.
+func TestCheckAcceptance(t *testing.T) {
+	role := func(t *templates) object { return t.Bucket.Role("AcceptRole") }
+	queue := func(t *templates) object { return t.Bucket.Properties("AWS::SQS::Queue", "AcceptQueue") }
+	policy := func(t *templates) object {
+		return t.Bucket.Properties("AWS::SQS::QueuePolicy", "AcceptQueue")["PolicyDocument"].(object)
+	}
+	source := func(t *templates) object { return t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "") }
+	const on = "accepting"
+	for _, tt := range []damaged{
+		{"it cannot copy", on, func(t *templates) { cfntest.Without(role(t), "WriteAccepted") },
+			"acceptance: oncegate-accept lacks: Allow s3:PutObject on arn:aws:s3:::accepting-uploads/accepted/*"},
+		{"it writes uploads", on, func(t *templates) {
+			cfntest.Statement(role(t), "WriteAccepted")["Resource"] = []any{"arn:aws:s3:::accepting-uploads/accepted/*", "arn:aws:s3:::accepting-uploads/uploads/*"}
+		}, "acceptance: oncegate-accept has what it does not need: Allow s3:PutObject on arn:aws:s3:::accepting-uploads/uploads/*"},
+		{"it lists the whole bucket's versions", on, func(t *templates) { delete(cfntest.Statement(role(t), "ListVersions"), "Condition") },
+			"acceptance: oncegate-accept lacks: Allow s3:ListBucketVersions on arn:aws:s3:::accepting-uploads if StringLike"},
+		{"it announces anything", on, func(t *templates) { delete(cfntest.Statement(role(t), "Announce"), "Condition") },
+			"acceptance: oncegate-accept lacks: Allow events:PutEvents"},
+		{"the bucket tells nobody", on, func(t *templates) { delete(bucket(t), "NotificationConfiguration") },
+			"acceptance: the bucket tells []"},
+		{"the bucket tells of everything", on, func(t *templates) {
+			delete(bucket(t)["NotificationConfiguration"].(object)["QueueConfigurations"].([]any)[0].(object), "Filter")
+		}, "acceptance: the bucket tells"},
+		{"the bucket may not tell", on, func(t *templates) { cfntest.Without(policy(t), "BucketNotifies") },
+			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
+		{"any bucket may tell", on, func(t *templates) { delete(cfntest.Statement(policy(t), "BucketNotifies"), "Condition") },
+			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
+		{"messages come again too early", on, func(t *templates) { queue(t)["VisibilityTimeout"] = 719 },
+			"acceptance: queue of oncegate-accept hands a message out again after 719 s, want six times the function's 120 s"},
+		{"poison comes for ever", on, func(t *templates) { delete(queue(t), "RedrivePolicy") },
+			"acceptance: queue of oncegate-accept gives up after 0 receives"},
+		{"one failure fails the batch", on, func(t *templates) { delete(source(t), "FunctionResponseTypes") },
+			"acceptance: oncegate-accept follows"},
+		{"anybody may accept", on, func(t *templates) { cfntest.Without(t.BucketPolicy(), "OnlyAcceptanceAccepts") },
+			"bucket policy: does not say: Deny s3:PutObject on arn:aws:s3:::accepting-uploads/accepted/*"},
+		{"uploads go before they are accepted", on, func(t *templates) { delete(rule(t, "accepted-uploads"), "TagFilters") },
+			"lifecycle: rule accepted-uploads removes current objects"},
+		{"accepted uploads go too early", on, func(t *templates) { rule(t, "accepted-uploads")["ExpirationInDays"] = 7 },
+			"lifecycle: accepted uploads are removed after 7 days, the settings say 8"},
+		{"mint does not lead back", on, func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "WriteUploadEntries") },
+			"permissions: oncegate-mint lacks: Allow s3:PutObject on arn:aws:s3:::accepting-uploads/signatures/uploads/*"},
+		{"the webhook cannot read its key", "full", func(t *templates) {
+			cfntest.Without(t.Bucket.Role("WebhookRole"), "ReadSecret")
+		}, "acceptance: full-webhook lacks: Allow ssm:GetParameter on arn:aws:ssm:eu-west-1:${AWS::AccountId}:parameter/oncegate/webhook"},
+		{"the webhook is told of other buckets", "full", func(t *templates) {
+			delete(t.Bucket.Properties("AWS::Events::Rule", "")["EventPattern"].(object), "detail")
+		}, "acceptance: there is"},
+		{"the rule may not send", "full", func(t *templates) {
+			cfntest.Without(t.Bucket.Properties("AWS::SQS::QueuePolicy", "WebhookQueue")["PolicyDocument"].(object), "RuleSends")
+		}, "acceptance: policy of queue full-webhook lacks: Allow sqs:SendMessage"},
+		{"a rule that nobody asks for", on, func(t *templates) {
+			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::Events::Rule", "Properties": object{"State": "ENABLED", "EventPattern": object{}}}
+		}, "acceptance: there is a rule ENABLED"},
+		{"a queue that nobody asks for", "plain", func(t *templates) {
+			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"QueueName": "extra"}}
+		}, "acceptance: queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra is one that the settings do not ask for"},
+	} {
+		t.Run(tt.name, tt.isNamed)
+	}
+}

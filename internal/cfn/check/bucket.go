@@ -1,0 +1,95 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/config"
+)
+
+func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	b := d.Bucket
+	if b.BucketName != conf.Bucket || b.Region != conf.Region {
+		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
+	}
+	if b.VersioningConfiguration.Status != "Enabled" {
+		broken("versioning is not enabled: the first-version rule has nothing to hold on to")
+	}
+	if e := b.BucketEncryption.ServerSideEncryptionConfiguration; len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
+		broken("objects are not encrypted with S3's keys (AES256)")
+	}
+	if p := b.PublicAccessBlockConfiguration; !p.BlockPublicAcls || !p.BlockPublicPolicy || !p.IgnorePublicAcls || !p.RestrictPublicBuckets {
+		broken("public access is not blocked in all four ways")
+	}
+	if o := b.OwnershipControls.Rules; len(o) != 1 || o[0].ObjectOwnership != "BucketOwnerEnforced" {
+		broken("object ownership is not enforced")
+	}
+	if b.DeletionPolicy != "Retain" || b.Policy.DeletionPolicy != "Retain" {
+		broken("bucket and bucket policy are not retained when the stack is deleted")
+	}
+	var origins []string
+	for _, rule := range b.CorsConfiguration.CorsRules {
+		origins = append(origins, rule.AllowedOrigins...)
+		if !slices.Equal(rule.AllowedMethods, []string{"PUT"}) {
+			broken("CORS allows %v, uploads are PUT", rule.AllowedMethods)
+		}
+	}
+	if !slices.Equal(origins, conf.AllowedOrigins) {
+		broken("CORS is for origins %v, the settings say %v", origins, conf.AllowedOrigins)
+	}
+}
+
+func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	longest := int(config.MaxExpires.Hours() / 24)
+	valid, expired, noncurrent := 0, 0, 0
+	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+		if r.Status != "Enabled" {
+			continue
+		}
+		switch {
+		case r.ExpirationInDays == 0:
+		case r.Prefix == "signatures/valid/":
+			valid = r.ExpirationInDays
+		case r.Prefix == "signatures/expired/":
+			expired = r.ExpirationInDays
+		case conf.Acceptance.On && r.Prefix == "signatures/uploads/" && r.ExpirationInDays > longest:
+		case conf.Acceptance.On && r.Prefix == "uploads/" && onlyAccepted(r):
+		case r.Prefix == "uploads/" && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
+		default:
+			broken("rule %s removes current objects under %q after %d days, which no setting says", r.Id, r.Prefix, r.ExpirationInDays)
+		}
+		if n := r.NoncurrentVersionExpiration.NoncurrentDays; n > 0 {
+			noncurrent = n
+			if n <= longest && strings.HasPrefix("signatures/expired/", r.Prefix) {
+				broken("rule %s removes versions of entries after %d days, a URL can live for %d", r.Id, n, longest)
+			}
+		}
+	}
+	checkRemoval(d, conf, broken)
+	switch {
+	case valid == 0 || expired == 0 || noncurrent == 0:
+		broken("valid entries, expired entries or old versions are never removed")
+	case valid <= longest:
+		broken("valid entries are removed after %d days, a URL can live for %d", valid, longest)
+	case expired <= valid:
+		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL comes back to life", expired, valid)
+	}
+}
+
+func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	arn := "arn:aws:s3:::" + conf.Bucket
+	want := []string{
+		"Deny s3:* on " + arn + " if Bool aws:SecureTransport false for AWS *",
+		"Deny s3:* on " + arn + "/* if Bool aws:SecureTransport false for AWS *",
+		"Deny s3:* on " + arn + " if NumericLessThan s3:TlsVersion 1.2 for AWS *",
+		"Deny s3:* on " + arn + "/* if NumericLessThan s3:TlsVersion 1.2 for AWS *",
+		"Deny s3:PutObject on " + arn + "/signatures/expired/* if Null s3:if-none-match true for AWS *",
+		"Deny s3:DeleteObject on " + arn + "/signatures/* for AWS *",
+	}
+	if conf.Acceptance.On {
+		want = append(want, onlyAcceptanceAccepts(d, conf))
+	}
+	compare(want, d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
+		func(line string) { broken("says what it should not: %s", line) })
+}

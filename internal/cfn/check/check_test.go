@@ -1,0 +1,316 @@
+package check_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/cfn/cfntest"
+	"oncegate/internal/cfn/check"
+	"oncegate/internal/config"
+)
+
+// fixtures are templates that the CDK app's tests hold it to.
+const fixtures = "../testdata"
+
+type (
+	object    = cfntest.Object
+	templates = cfntest.Templates
+)
+
+// settings are those that testdata/<name> was synthesized with.
+func settings(t *testing.T, name string) config.Config {
+	t.Helper()
+	found, err := fs.Glob(os.DirFS(fixtures), name+"/asset.*/config.json")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("settings of %s: %v, %v", name, found, err)
+	}
+	c, err := config.Load(filepath.Join(fixtures, found[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// headers changes the list of an origin request policy.
+func headers(t *templates, change func([]any) []any) {
+	config := t.RequestPolicy()["HeadersConfig"].(object)
+	config["Headers"] = change(config["Headers"].([]any))
+}
+
+func forget(header string) func(*templates) {
+	return func(t *templates) {
+		headers(t, func(h []any) []any { return slices.DeleteFunc(h, func(n any) bool { return n == header }) })
+	}
+}
+
+func bucket(t *templates) object { return t.Bucket.Properties("AWS::S3::Bucket", "") }
+
+func rule(t *templates, id string) object {
+	for _, r := range bucket(t)["LifecycleConfiguration"].(object)["Rules"].([]any) {
+		if r := r.(object); r["Id"] == id {
+			return r
+		}
+	}
+	panic("no rule " + id)
+}
+
+func TestTheReviewedTemplatesAreGood(t *testing.T) {
+	for _, name := range []string{"plain", "full", "regional", "accepting"} {
+		d, err := cfn.Read(filepath.Join(fixtures, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range check.Deployment(d, settings(t, name)) {
+			t.Errorf("%s: %v", name, p)
+		}
+	}
+}
+
+// damaged is one broken thing. It must be named, and nothing else.
+type damaged struct {
+	name   string
+	on     string // which testdata
+	damage func(*templates)
+	want   string // begins one of the problems
+}
+
+func (tt damaged) isNamed(t *testing.T) {
+	d, err := cfn.Read(cfntest.Changed(t, filepath.Join(fixtures, tt.on), tt.damage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	promise, _, _ := strings.Cut(tt.want, ":")
+	found := false
+	for _, p := range check.Deployment(d, settings(t, tt.on)) {
+		found = found || strings.HasPrefix(p.String(), tt.want)
+		if p.Promise != promise {
+			t.Errorf("blames something else: %v", p)
+		}
+	}
+	if !found {
+		t.Errorf("nothing begins with %q in %v", tt.want, check.Deployment(d, settings(t, tt.on)))
+	}
+}
+
+func TestCheckNamesWhatIsBroken(t *testing.T) {
+	for _, tt := range []damaged{
+		{"gate may not read expired entries", "plain", func(t *templates) {
+			s := cfntest.Statement(t.RolePolicy("Gate"), "ReadIndex")
+			s["Resource"] = s["Resource"].([]any)[0]
+		}, "permissions: oncegate-gate lacks: Allow s3:GetObject on arn:aws:s3:::plain-uploads/signatures/expired/*"},
+		{"gate may not claim", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "WriteExpiredEntries") },
+			"permissions: oncegate-gate lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/*"},
+		{"gate may not store uploads", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "StoreUploads") },
+			"permissions: oncegate-gate lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/uploads/*"},
+		{"gate may not list", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "TellAbsentEntries") },
+			"permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::plain-uploads"},
+		{"gate may list under a prefix only", "plain", func(t *templates) {
+			cfntest.Statement(t.RolePolicy("Gate"), "TellAbsentEntries")["Condition"] = object{"StringLike": object{"s3:prefix": "signatures/*"}}
+		}, "permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::plain-uploads"},
+		{"gate may not list versions though listed", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "ListVersions") },
+			"permissions: full-gate lacks: Allow s3:ListBucketVersions on arn:aws:s3:::full-uploads"},
+		{"mint may not write valid entries", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "WriteValidEntries") },
+			"permissions: oncegate-mint lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/valid/*"},
+		{"mint may not log", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "Logs") },
+			"permissions: oncegate-mint lacks: Allow logs:CreateLogGroup"},
+		{"mint may write everywhere", "plain", func(t *templates) {
+			cfntest.Statement(t.RolePolicy("Mint"), "WriteValidEntries")["Resource"] = "arn:aws:s3:::plain-uploads/*"
+		}, "permissions: oncegate-mint has what it does not need: Allow s3:PutObject on arn:aws:s3:::plain-uploads/*"},
+		{"gate may delete", "plain", func(t *templates) {
+			s := cfntest.Statement(t.RolePolicy("Gate"), "StoreUploads")
+			s["Action"] = []any{s["Action"], "s3:DeleteObject"}
+		}, "permissions: oncegate-gate has what it does not need: Allow s3:DeleteObject"},
+		{"gate has a managed policy", "plain", func(t *templates) {
+			t.Edge.Properties("AWS::IAM::Role", "Gate")["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/AmazonS3FullAccess"}
+		}, "permissions: oncegate-gate has what it does not need: managed policy arn:aws:iam::aws:policy/AmazonS3FullAccess"},
+		{"edgelambda is not trusted", "plain", func(t *templates) {
+			d := t.Edge.Properties("AWS::IAM::Role", "Gate")["AssumeRolePolicyDocument"].(object)
+			d["Statement"] = d["Statement"].([]any)[:1]
+		}, "permissions: role of oncegate-gate lacks trust: Allow sts:AssumeRole for Service edgelambda.amazonaws.com"},
+
+		{"unconditional claims are taken", "plain", func(t *templates) { cfntest.Without(t.BucketPolicy(), "ClaimsAreConditional") },
+			"bucket policy: does not say: Deny s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/* if Null s3:if-none-match true"},
+		{"the index can be deleted", "plain", func(t *templates) { cfntest.Without(t.BucketPolicy(), "IndexIsNotDeleted") },
+			"bucket policy: does not say: Deny s3:DeleteObject on arn:aws:s3:::plain-uploads/signatures/*"},
+		{"versions cannot be deleted", "plain", func(t *templates) {
+			cfntest.Statement(t.BucketPolicy(), "IndexIsNotDeleted")["Action"] = []any{"s3:DeleteObject", "s3:DeleteObjectVersion"}
+		}, "bucket policy: says what it should not: Deny s3:DeleteObjectVersion"},
+		{"somebody is let in", "plain", func(t *templates) {
+			d := t.BucketPolicy()
+			cfntest.With(d, object{"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::plain-uploads/uploads/*"})
+		}, "bucket policy: says what it should not: Allow s3:PutObject on arn:aws:s3:::plain-uploads/uploads/* for AWS *"},
+		{"plain http is taken", "plain", func(t *templates) {
+			d := t.BucketPolicy()
+			d["Statement"] = d["Statement"].([]any)[1:]
+		}, "bucket policy: does not say: Deny s3:* on arn:aws:s3:::plain-uploads if Bool aws:SecureTransport false"},
+
+		{"no versioning", "plain", func(t *templates) { delete(bucket(t), "VersioningConfiguration") }, "bucket: versioning is not enabled"},
+		{"no encryption", "plain", func(t *templates) { delete(bucket(t), "BucketEncryption") }, "bucket: objects are not encrypted"},
+		{"public access", "plain", func(t *templates) {
+			bucket(t)["PublicAccessBlockConfiguration"].(object)["BlockPublicPolicy"] = false
+		}, "bucket: public access"},
+		{"object ownership", "plain", func(t *templates) { delete(bucket(t), "OwnershipControls") }, "bucket: object ownership"},
+		{"bucket goes with the stack", "plain", func(t *templates) {
+			t.Bucket.Resource("AWS::S3::Bucket", "")["DeletionPolicy"] = "Delete"
+		}, "bucket: bucket and bucket policy are not retained"},
+		{"policy goes with the stack", "plain", func(t *templates) {
+			delete(t.Bucket.Resource("AWS::S3::BucketPolicy", ""), "DeletionPolicy")
+		}, "bucket: bucket and bucket policy are not retained"},
+		{"CORS for another origin", "full", func(t *templates) {
+			bucket(t)["CorsConfiguration"].(object)["CorsRules"].([]any)[0].(object)["AllowedOrigins"] = []any{"*"}
+		}, "bucket: CORS is for origins [*]"},
+
+		{"expired entries go with the valid ones", "full", func(t *templates) { rule(t, "expired-entries")["ExpirationInDays"] = 8 },
+			"lifecycle: expired entries are removed after 8 days, not later than valid ones (8)"},
+		{"valid entries go too early", "plain", func(t *templates) { rule(t, "valid-entries")["ExpirationInDays"] = 7 },
+			"lifecycle: valid entries are removed after 7 days, a URL can live for 7"},
+		{"versions of entries go too early", "plain", func(t *templates) {
+			rule(t, "leftovers")["NoncurrentVersionExpiration"] = object{"NoncurrentDays": 7}
+		}, "lifecycle: rule leftovers removes versions of entries after 7 days"},
+		{"a rule for all objects", "plain", func(t *templates) { delete(rule(t, "expired-entries"), "Prefix") },
+			`lifecycle: rule expired-entries removes current objects under ""`},
+		{"uploads go though kept for ever", "plain", func(t *templates) { rule(t, "valid-entries")["Prefix"] = "uploads/" },
+			`lifecycle: rule valid-entries removes current objects under "uploads/" after 8 days`},
+
+		{"the gate is off", "plain", func(t *templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
+			"associations: the default behavior has 0 Lambda and 0 CloudFront functions, want index.gate alone"},
+		{"the mint is off", "plain", func(t *templates) { delete(t.Behavior(0), "LambdaFunctionAssociations") },
+			"associations: behavior /url has 0 Lambda"},
+		{"mint and gate are swapped", "plain", func(t *templates) {
+			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior(0)["LambdaFunctionAssociations"]
+		}, "associations: the default behavior runs index.mint"},
+		{"the gate sits on the origin side", "plain", func(t *templates) {
+			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["EventType"] = "origin-request"
+		}, "associations: the default behavior runs index.gate on origin-request"},
+		{"the gate gets bodies", "plain", func(t *templates) {
+			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
+		}, "associations: the default behavior includes the body: true, want false"},
+		{"mint gets no bodies", "plain", func(t *templates) {
+			t.Behavior(0)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+		}, "associations: behavior /url includes the body: false, want true"},
+		{"bodies below mint", "plain", func(t *templates) {
+			t.Behavior(1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
+		}, "associations: behavior /url/* includes the body: true, want false"},
+		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior(1)["PathPattern"] = "/uploads/*" },
+			`associations: behavior "/uploads/*" is one that oncegate does not have`},
+
+		{"memory", "plain", func(t *templates) { t.Edge.Properties("AWS::Lambda::Function", "Gate")["MemorySize"] = 512 },
+			"functions: oncegate-gate has 512 MB"},
+		{"environment", "plain", func(t *templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Environment"] = object{"Variables": object{"BUCKET": "x"}}
+		}, "functions: oncegate-gate has environment variables"},
+		{"text logs", "plain", func(t *templates) { delete(t.Edge.Properties("AWS::Lambda::Function", "Mint"), "LoggingConfig") },
+			"functions: oncegate-mint does not log JSON"},
+
+		{"origin access control", "plain", func(t *templates) {
+			t.Edge["Resources"].(object)["OAC"] = object{"Type": "AWS::CloudFront::OriginAccessControl", "Properties": object{}}
+			t.Origin()["OriginAccessControlId"] = object{"Fn::GetAtt": []any{"OAC", "Id"}}
+		}, "origin: an origin access control or identity signs requests that are signed already"},
+		{"origin access identity", "plain", func(t *templates) {
+			t.Origin()["S3OriginConfig"].(object)["OriginAccessIdentity"] = "origin-access-identity/cloudfront/E1"
+		}, "origin: an origin access control or identity"},
+		{"the origin of another region", "full", func(t *templates) {
+			t.Origin()["DomainName"] = "full-uploads.s3.us-east-1.amazonaws.com"
+		}, "origin: is full-uploads.s3.us-east-1.amazonaws.com, uploads are signed for full-uploads.s3.eu-west-1.amazonaws.com"},
+		{"origin headers", "plain", func(t *templates) {
+			t.Origin()["OriginCustomHeaders"] = []any{object{"HeaderName": "x-amz-acl", "HeaderValue": "public-read"}}
+		}, "origin: a path or headers are added"},
+
+		{"the query is not forwarded", "plain", func(t *templates) {
+			t.RequestPolicy()["QueryStringsConfig"] = object{"QueryStringBehavior": "none"}
+		}, `forwarding: the default behavior forwards "none" of the query`},
+		{"content-type is not forwarded", "plain", forget("content-type"), "forwarding: the default behavior does not forward content-type"},
+		{"content-md5 is not forwarded", "plain", forget("content-md5"), "forwarding: the default behavior does not forward content-md5"},
+		{"if-none-match is not forwarded though writeOnce", "full", forget("if-none-match"), "forwarding: the default behavior does not forward if-none-match"},
+		{"if-none-match is forwarded though not writeOnce", "plain", func(t *templates) {
+			headers(t, func(h []any) []any { return append(h, "if-none-match") })
+		}, "forwarding: the default behavior forwards if-none-match, which it must not"},
+		{"the checksum is not forwarded though sha256", "full", forget("x-amz-checksum-sha256"), "forwarding: the default behavior does not forward x-amz-checksum-sha256"},
+		{"the checksum is forwarded though not sha256", "plain", func(t *templates) {
+			headers(t, func(h []any) []any { return append(h, "x-amz-checksum-sha256") })
+		}, "forwarding: the default behavior forwards x-amz-checksum-sha256, which it must not"},
+		{"host is forwarded", "plain", func(t *templates) {
+			headers(t, func(h []any) []any { return append(h, "host") })
+		}, "forwarding: the default behavior forwards host"},
+		{"eleven headers", "full", func(t *templates) {
+			headers(t, func(h []any) []any { return append(h, "x-one") })
+		}, `forwarding: the default behavior forwards headers by "whitelist", 11 of them`},
+		{"all headers", "plain", func(t *templates) { t.RequestPolicy()["HeadersConfig"] = object{"HeaderBehavior": "allViewer"} },
+			`forwarding: the default behavior forwards headers by "allViewer"`},
+		{"cookies", "plain", func(t *templates) { t.RequestPolicy()["CookiesConfig"] = object{"CookieBehavior": "all"} },
+			"forwarding: the default behavior forwards cookies"},
+		{"no origin request policy", "plain", func(t *templates) { delete(t.DefaultBehavior(), "OriginRequestPolicyId") },
+			`forwarding: the default behavior has origin request policy ""`},
+
+		{"caching", "plain", func(t *templates) { t.DefaultBehavior()["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6" },
+			"behaviors: the default behavior caches"},
+		{"plain http", "plain", func(t *templates) { t.Behavior(0)["ViewerProtocolPolicy"] = "redirect-to-https" },
+			"behaviors: behavior /url takes redirect-to-https"},
+		{"no PUT", "plain", func(t *templates) { t.DefaultBehavior()["AllowedMethods"] = []any{"GET", "HEAD"} },
+			"behaviors: the default behavior allows [GET HEAD]"},
+		{"errors are cached", "plain", func(t *templates) { delete(t.Distribution(), "CustomErrorResponses") },
+			"behaviors: error 403 is cached for ten seconds"},
+		{"errors are replaced", "plain", func(t *templates) {
+			r := t.Distribution()["CustomErrorResponses"].([]any)[1].(object)
+			r["ResponseCode"], r["ResponsePagePath"] = 200, "/index.html"
+		}, "behaviors: error 403 is cached or replaced"},
+
+		{"HTTP/1.1 and 2 only", "plain", func(t *templates) { t.Distribution()["HttpVersion"] = "http2" }, "viewer: enabled true, IPv6 true, http2"},
+		{"no IPv6", "plain", func(t *templates) { t.Distribution()["IPV6Enabled"] = false }, "viewer: enabled true, IPv6 false"},
+		{"old TLS", "full", func(t *templates) {
+			t.Distribution()["ViewerCertificate"].(object)["MinimumProtocolVersion"] = "TLSv1"
+		}, "viewer: TLS TLSv1"},
+		{"no certificate", "full", func(t *templates) { delete(t.Distribution(), "ViewerCertificate") }, "viewer: aliases [upload.example.com]"},
+		{"access logs though off", "plain", func(t *templates) {
+			t.Distribution()["Logging"] = object{"Bucket": "logs.s3.amazonaws.com"}
+		}, "viewer: access logs: true"},
+		{"price class", "full", func(t *templates) { t.Distribution()["PriceClass"] = "PriceClass_All" }, "viewer: price class"},
+
+		{"no HSTS", "plain", func(t *templates) {
+			delete(t.ResponsePolicy()["SecurityHeadersConfig"].(object), "StrictTransportSecurity")
+		}, "response headers: the default behavior does not add nosniff and a year of HSTS"},
+		{"no CORS", "full", func(t *templates) { delete(t.ResponsePolicy(), "CorsConfig") }, "response headers: the default behavior adds no CORS"},
+		{"CORS with credentials", "full", func(t *templates) {
+			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlAllowCredentials"] = true
+		}, "response headers: the default behavior lets"},
+		{"etag is not exposed", "full", func(t *templates) {
+			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlExposeHeaders"] = object{"Items": []any{"x-amz-version-id", "x-oncegate-reason", "retry-after"}}
+		}, "response headers: the default behavior does not let pages read etag"},
+
+		{"managed rules on uploads", "full", func(t *templates) {
+			r := t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[3].(object)
+			delete(r["Statement"].(object)["ManagedRuleGroupStatement"].(object), "ScopeDownStatement")
+		}, "web acl: rule AWSManagedRulesCommonRuleSet is not limited to /url"},
+		{"no rate rule", "full", func(t *templates) {
+			p := t.Edge.Properties("AWS::WAFv2::WebACL", "")
+			p["Rules"] = p["Rules"].([]any)[1:]
+		}, "web acl: no rate rule of 500 requests on /url for each address"},
+		{"no rate rule for keys", "full", func(t *templates) {
+			p := t.Edge.Properties("AWS::WAFv2::WebACL", "")
+			p["Rules"] = slices.Delete(p["Rules"].([]any), 1, 2)
+		}, "web acl: a rate rule of 500 requests on /url for each API key: false, the settings say true"},
+		{"a rate rule for another header", "full", func(t *templates) {
+			r := t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[1].(object)
+			key := r["Statement"].(object)["RateBasedStatement"].(object)["CustomKeys"].([]any)[0].(object)
+			key["Header"].(object)["Name"] = "authorization"
+		}, "web acl: a rate rule of 500 requests on /url for each API key: false"},
+		{"a rate rule that answers 403", "full", func(t *templates) {
+			t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)["Action"] = object{"Block": object{}}
+		}, "web acl: rule url-rate does not answer 429 with retry-after"},
+		{"the mint cannot read keys", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "ReadKeys") },
+			"permissions: full-mint lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/keys/*"},
+		{"the mint cannot tell that a key is absent", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "TellAbsent") },
+			"permissions: full-mint lacks: Allow s3:ListBucket on arn:aws:s3:::full-uploads"},
+		{"the mint reads keys that nobody asks for", "plain", func(t *templates) {
+			cfntest.With(t.RolePolicy("Mint"), object{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::plain-uploads/keys/*"})
+		}, "permissions: oncegate-mint has what it does not need: Allow s3:GetObject on arn:aws:s3:::plain-uploads/keys/*"},
+		{"the web ACL is not attached", "full", func(t *templates) { delete(t.Distribution(), "WebACLId") }, "web acl: the distribution has none"},
+	} {
+		t.Run(tt.name, tt.isNamed)
+	}
+}

@@ -1,0 +1,195 @@
+package check
+
+import (
+	"maps"
+	"slices"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/config"
+)
+
+func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	want := map[string]string{"/url": "index.mint", "/url/*": "index.mint", "": "index.gate"}
+	for _, b := range d.Distribution.Behaviors() {
+		handler, known := want[b.PathPattern]
+		delete(want, b.PathPattern)
+		if !known {
+			broken("behavior %q is one that oncegate does not have: it would lead past the gate", b.PathPattern)
+			continue
+		}
+		if len(b.LambdaFunctionAssociations) != 1 || len(b.FunctionAssociations) != 0 {
+			broken("%s has %d Lambda and %d CloudFront functions, want %s alone", shown(b), len(b.LambdaFunctionAssociations), len(b.FunctionAssociations), handler)
+			continue
+		}
+		a := b.LambdaFunctionAssociations[0]
+		if a.Function.Handler != handler || a.EventType != "viewer-request" {
+			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, handler)
+		}
+		// POST /url has its options in the body; a gate that waits for bodies would
+		// not stream them.
+		if want := b.PathPattern == "/url"; a.IncludeBody != want {
+			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want)
+		}
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(want)) {
+		broken("no behavior %q with %s", pattern, want[pattern])
+	}
+}
+
+func shown(b *cfn.Behavior) string {
+	if b.PathPattern == "" {
+		return "the default behavior"
+	}
+	return "behavior " + b.PathPattern
+}
+
+func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if len(d.Distribution.Origins) != 1 {
+		broken("there are %d, want the bucket alone", len(d.Distribution.Origins))
+	}
+	for _, o := range d.Distribution.Origins {
+		if want := conf.Bucket + ".s3." + conf.Region + ".amazonaws.com"; o.DomainName != want {
+			broken("is %s, uploads are signed for %s", o.DomainName, want)
+		}
+		if o.OriginAccessControlId != "" || o.S3OriginConfig == nil || o.S3OriginConfig.OriginAccessIdentity != "" {
+			broken("an origin access control or identity signs requests that are signed already: S3 answers 400 InvalidArgument")
+		}
+		if o.OriginPath != "" || len(o.OriginCustomHeaders) != 0 {
+			broken("a path or headers are added, which no signature covers")
+		}
+	}
+}
+
+// forwardedHeaders are what an origin request policy must list, and all it may.
+func forwardedHeaders(conf config.Config) []string {
+	headers := []string{
+		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
+		"expires", "origin",
+	}
+	if conf.WriteOnce {
+		headers = append(headers, "if-none-match")
+	}
+	if conf.SHA256 {
+		headers = append(headers, "x-amz-checksum-sha256")
+	}
+	return headers
+}
+
+func checkForwarding(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	for _, b := range d.Distribution.Behaviors() {
+		p, ok := d.OriginRequestPolicies[b.OriginRequestPolicyId]
+		if !ok {
+			broken("%s has origin request policy %q, which is none of the templates", shown(b), b.OriginRequestPolicyId)
+			continue
+		}
+		if q := p.QueryStringsConfig; q.QueryStringBehavior != "all" {
+			broken("%s forwards %q of the query: S3 would see no signature", shown(b), q.QueryStringBehavior)
+		}
+		if p.HeadersConfig.HeaderBehavior != "whitelist" || len(p.HeadersConfig.Headers) > 10 {
+			broken("%s forwards headers by %q, %d of them; want a list of ten at most", shown(b), p.HeadersConfig.HeaderBehavior, len(p.HeadersConfig.Headers))
+		}
+		if p.CookiesConfig.CookieBehavior != "none" {
+			broken("%s forwards cookies", shown(b))
+		}
+		compare(forwardedHeaders(conf), p.HeadersConfig.Headers,
+			func(name string) { broken("%s does not forward %s", shown(b), name) },
+			func(name string) { broken("%s forwards %s, which it must not", shown(b), name) })
+	}
+}
+
+func checkBehaviors(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	for _, b := range d.Distribution.Behaviors() {
+		if b.CachePolicyId != cfn.CachingDisabled {
+			broken("%s caches (policy %s)", shown(b), b.CachePolicyId)
+		}
+		if b.ViewerProtocolPolicy != "https-only" {
+			broken("%s takes %s, want https-only", shown(b), b.ViewerProtocolPolicy)
+		}
+		// PUT comes only with all seven methods.
+		if len(b.AllowedMethods) != 7 || !slices.Contains(b.AllowedMethods, "PUT") || !slices.Contains(b.AllowedMethods, "OPTIONS") {
+			broken("%s allows %v, want all seven methods", shown(b), b.AllowedMethods)
+		}
+		if b.Compress {
+			broken("%s compresses answers", shown(b))
+		}
+	}
+	var uncached []int
+	for _, e := range d.Distribution.CustomErrorResponses {
+		if e.ErrorCachingMinTTL != 0 || e.ResponseCode != 0 || e.ResponsePagePath != "" {
+			broken("error %d is cached or replaced", e.ErrorCode)
+		}
+		uncached = append(uncached, e.ErrorCode)
+	}
+	for _, code := range []int{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504} {
+		if !slices.Contains(uncached, code) {
+			broken("error %d is cached for ten seconds", code)
+		}
+	}
+}
+
+func checkViewer(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	c := d.Distribution
+	if !c.Enabled || !c.IPV6Enabled || c.HttpVersion != "http2and3" {
+		broken("enabled %v, IPv6 %v, %s; want all of it and http2and3", c.Enabled, c.IPV6Enabled, c.HttpVersion)
+	}
+	if c.PriceClass != conf.Deploy.PriceClass {
+		broken("price class %s, the settings say %s", c.PriceClass, conf.Deploy.PriceClass)
+	}
+	if c.DefaultRootObject != "" {
+		broken("/ is rewritten to %s", c.DefaultRootObject)
+	}
+	if (c.Logging != nil) != conf.Deploy.AccessLogs {
+		broken("access logs: %v, the settings say %v", c.Logging != nil, conf.Deploy.AccessLogs)
+	}
+	v := c.ViewerCertificate
+	if conf.Deploy.Domain == "" {
+		if len(c.Aliases) != 0 || v.AcmCertificateArn != "" {
+			broken("aliases %v with certificate %q, the settings name no domain", c.Aliases, v.AcmCertificateArn)
+		}
+		return
+	}
+	if !slices.Equal(c.Aliases, []string{conf.Deploy.Domain}) || v.AcmCertificateArn != conf.Deploy.CertificateARN {
+		broken("aliases %v with certificate %q, want %s with %s", c.Aliases, v.AcmCertificateArn, conf.Deploy.Domain, conf.Deploy.CertificateARN)
+	}
+	if v.MinimumProtocolVersion != "TLSv1.2_2021" || v.SslSupportMethod != "sni-only" {
+		broken("TLS %s by %s, want TLSv1.2_2021 by sni-only", v.MinimumProtocolVersion, v.SslSupportMethod)
+	}
+}
+
+func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	for _, b := range d.Distribution.Behaviors() {
+		p, ok := d.ResponseHeadersPolicies[b.ResponseHeadersPolicyId]
+		if !ok {
+			broken("%s has response headers policy %q, which is none of the templates", shown(b), b.ResponseHeadersPolicyId)
+			continue
+		}
+		s := p.SecurityHeadersConfig
+		if s.ContentTypeOptions == nil || !s.ContentTypeOptions.Override ||
+			s.StrictTransportSecurity == nil || !s.StrictTransportSecurity.Override || s.StrictTransportSecurity.AccessControlMaxAgeSec < 31536000 {
+			broken("%s does not add nosniff and a year of HSTS", shown(b))
+		}
+		cors := p.CorsConfig
+		if cors == nil {
+			if len(conf.AllowedOrigins) != 0 {
+				broken("%s adds no CORS headers", shown(b))
+			}
+			continue
+		}
+		if !slices.Equal(cors.AccessControlAllowOrigins.Items, conf.AllowedOrigins) || cors.AccessControlAllowCredentials || !cors.OriginOverride {
+			broken("%s lets %v read (credentials %v, override %v), the settings say %v", shown(b), cors.AccessControlAllowOrigins.Items,
+				cors.AccessControlAllowCredentials, cors.OriginOverride, conf.AllowedOrigins)
+		}
+		methods := []string{"GET", "HEAD", "POST", "PUT"}
+		if conf.OwnerAPI {
+			methods = append(methods, "DELETE")
+		}
+		compare(methods, cors.AccessControlAllowMethods.Items,
+			func(name string) { broken("%s does not let pages send %s", shown(b), name) },
+			func(name string) { broken("%s lets pages send %s, which they must not", shown(b), name) })
+		for _, name := range []string{"etag", "x-amz-version-id", "x-oncegate-reason", "retry-after"} {
+			if !slices.Contains(cors.AccessControlExposeHeaders.Items, name) {
+				broken("%s does not let pages read %s", shown(b), name)
+			}
+		}
+	}
+}

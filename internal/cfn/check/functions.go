@@ -1,0 +1,111 @@
+package check
+
+import (
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"oncegate/internal/cfn"
+	"oncegate/internal/config"
+)
+
+func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	handlers := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
+		f := d.Functions[name]
+		handlers[f.Handler] = true
+		if f.Region != "us-east-1" {
+			broken("%s is in %s: Lambda@Edge functions are made in us-east-1", name, f.Region)
+		}
+		if f.MemorySize != conf.Deploy.Memory || f.Timeout != conf.Deploy.Timeout || f.Runtime != conf.Deploy.NodeRuntime {
+			broken("%s has %d MB, %d s, %s; the settings say %d MB, %d s, %s", name, f.MemorySize, f.Timeout, f.Runtime,
+				conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime)
+		}
+		if len(f.Environment.Variables) != 0 {
+			broken("%s has environment variables, which Lambda@Edge refuses", name)
+		}
+		if f.LoggingConfig.LogFormat != "JSON" {
+			broken("%s does not log JSON: refusals would not be counted", name)
+		}
+		packed, err := config.Load(filepath.Join(f.Directory, "config.json"))
+		if err != nil {
+			broken("%s: %v", name, err)
+		} else if !reflect.DeepEqual(packed, conf) {
+			broken("%s was packed with other settings", name)
+		}
+	}
+	if len(handlers) != 2 || !handlers["index.mint"] || !handlers["index.gate"] {
+		broken("handlers are %v, want index.mint and index.gate", handlers)
+	}
+}
+
+// permissions are what each function at the edge needs, and all it may have.
+func permissions(f *cfn.Function, conf config.Config) []string {
+	logs := "arn:aws:logs:*:${AWS::AccountId}:log-group:/aws/lambda/us-east-1." + f.FunctionName + ":*"
+	lines := []string{
+		"Allow logs:CreateLogGroup on " + logs, "Allow logs:CreateLogStream on " + logs, "Allow logs:PutLogEvents on " + logs,
+	}
+	function := strings.TrimPrefix(f.Handler, "index.")
+	if conf.Deploy.Runtime == config.RuntimeRegional {
+		return append(lines, "Allow lambda:InvokeFunction on arn:aws:lambda:"+conf.Region+":${AWS::AccountId}:function:"+conf.Deploy.RegionalName(function))
+	}
+	return append(lines, decisionPermissions(function, conf)...)
+}
+
+// decisionPermissions are what it takes to decide for mint or gate.
+func decisionPermissions(function string, conf config.Config) []string {
+	arn := "arn:aws:s3:::" + conf.Bucket
+	var lines []string
+	if function == "mint" {
+		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
+		if conf.Acceptance.On {
+			lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/uploads/*")
+		}
+		if conf.Auth.Kind == config.AuthAPIKey {
+			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*")
+		}
+		if conf.OwnerAPI {
+			lines = append(lines,
+				"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
+				"Allow s3:GetObject on "+arn+"/uploads/*", "Allow s3:PutObject on "+arn+"/signatures/expired/*")
+		}
+		if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
+			lines = append(lines, "Allow s3:ListBucket on "+arn)
+		}
+		return lines
+	}
+	lines = append(lines,
+		"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
+		"Allow s3:PutObject on "+arn+"/signatures/expired/*", "Allow s3:PutObject on "+arn+"/uploads/*",
+		"Allow s3:ListBucket on "+arn)
+	if conf.FirstVersion == config.Listed {
+		lines = append(lines, "Allow s3:ListBucketVersions on "+arn)
+	}
+	return lines
+}
+
+func checkPermissions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	roles := map[*cfn.Role]bool{}
+	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
+		f := d.Functions[name]
+		if roles[f.Role] {
+			broken("%s shares its role with another function", name)
+		}
+		roles[f.Role] = true
+		compare(permissions(f, conf), f.Role.Permissions(),
+			func(line string) { broken("%s lacks: %s", name, line) },
+			func(line string) { broken("%s has what it does not need: %s", name, line) })
+		compare([]string{"Allow sts:AssumeRole for Service edgelambda.amazonaws.com", "Allow sts:AssumeRole for Service lambda.amazonaws.com"},
+			f.Role.AssumeRolePolicyDocument.Lines(),
+			func(line string) { broken("role of %s lacks trust: %s", name, line) },
+			func(line string) { broken("role of %s trusts too much: %s", name, line) })
+	}
+	for _, f := range d.Regional {
+		roles[f.Role] = true
+	}
+	if len(d.Roles) != len(roles) || len(roles) != len(d.Functions)+len(d.Regional) {
+		broken("%d roles for %d functions", len(d.Roles), len(d.Functions)+len(d.Regional))
+	}
+}

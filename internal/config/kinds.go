@@ -1,0 +1,204 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/internal/lean/strictjson"
+)
+
+// kind is what sort of value a setting has. The linker leaves out the methods that a
+// program never calls, so the edge carries no printing.
+type kind interface {
+	// read checks value and stores it. If it is not allowed, why may say which part of
+	// it is wrong; it then ends in ": ".
+	read(c *Config, value strictjson.Value) (why string, ok bool)
+	// print is the setting in JSON, or nothing if it is not set.
+	print(c Config) []byte
+	// allowed completes "allowed is …".
+	allowed() string
+}
+
+// text is a string that valid accepts; empty means not set.
+type text struct {
+	rule  string
+	valid func(string) bool
+	of    func(*Config) *string
+}
+
+func (k text) read(c *Config, value strictjson.Value) (string, bool) {
+	s, ok := value.Text()
+	if !ok || !k.valid(s) {
+		return "", false
+	}
+	*k.of(c) = s
+	return "", true
+}
+
+func (k text) print(c Config) []byte {
+	if s := *k.of(&c); s != "" {
+		return strictjson.AppendString(nil, s)
+	}
+	return nil
+}
+
+func (k text) allowed() string { return k.rule }
+
+// oneOf is one of a few strings.
+type oneOf struct {
+	of     func(*Config) *string
+	values []string
+}
+
+func (k oneOf) read(c *Config, value strictjson.Value) (string, bool) {
+	s, ok := value.Text()
+	for _, v := range k.values {
+		if ok && s == v {
+			*k.of(c) = v
+			return "", true
+		}
+	}
+	return "", false
+}
+
+func (k oneOf) print(c Config) []byte { return strictjson.AppendString(nil, *k.of(&c)) }
+
+func (k oneOf) allowed() string {
+	last := len(k.values) - 1
+	return `"` + strings.Join(k.values[:last], `", "`) + `" or "` + k.values[last] + `"`
+}
+
+// number is a whole number within bounds, of so much each.
+type number[T int | int64 | time.Duration] struct {
+	least, most, each T
+	unit              string
+	of                func(*Config) *T
+}
+
+func (k number[T]) read(c *Config, value strictjson.Value) (string, bool) {
+	n, ok := value.Int()
+	if !ok || n < int64(k.least) || n > int64(k.most) {
+		return "", false
+	}
+	*k.of(c) = T(n) * k.each
+	return "", true
+}
+
+func (k number[T]) print(c Config) []byte {
+	return strconv.AppendInt(nil, int64(*k.of(&c)/k.each), 10)
+}
+
+func (k number[T]) allowed() string {
+	return fmt.Sprintf("a whole number from %d to %d (%s)", int64(k.least), int64(k.most), k.unit)
+}
+
+// boolean is true or false.
+type boolean func(*Config) *bool
+
+func (of boolean) read(c *Config, value strictjson.Value) (string, bool) {
+	b, ok := value.Bool()
+	if ok {
+		*of(c) = b
+	}
+	return "", ok
+}
+
+func (of boolean) print(c Config) []byte { return strconv.AppendBool(nil, *of(&c)) }
+
+func (of boolean) allowed() string { return "true or false" }
+
+// origins is Config.AllowedOrigins.
+type origins struct{}
+
+func (origins) read(c *Config, value strictjson.Value) (string, bool) {
+	if value.Kind != strictjson.Array {
+		return "", false
+	}
+	all := make([]string, 0, len(value.Members))
+	seen := map[string]bool{}
+	for _, item := range value.Members {
+		s, ok := item.Text()
+		if !ok || s != "*" && !validOrigin(s) {
+			return "it has " + shown(item.Value) + ": ", false
+		}
+		if seen[s] {
+			return fmt.Sprintf("it has %q twice: ", s), false
+		}
+		seen[s] = true
+		all = append(all, s)
+	}
+	if seen["*"] && len(all) > 1 {
+		return `it has "*" beside other origins: `, false
+	}
+	c.AllowedOrigins = all
+	return "", true
+}
+
+func (origins) print(c Config) []byte {
+	b := []byte("[")
+	for i, o := range c.AllowedOrigins {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strictjson.AppendString(b, o)
+	}
+	return append(b, ']')
+}
+
+func (origins) allowed() string {
+	return `a list of origins as browsers send them, lower-case "scheme://host[:port]", or ["*"] alone`
+}
+
+// member is a string of an object, which must be there.
+type member struct {
+	name  string
+	valid func(string) bool
+	to    *string
+}
+
+// readMembers reads an object that has exactly these members. What it says of a value
+// that is not allowed ends in ": ".
+func readMembers(object strictjson.Value, members ...member) (why string, ok bool) {
+	if object.Kind != strictjson.Object {
+		return "it is not an object: ", false
+	}
+	if name, ok := object.Twice(); ok {
+		return fmt.Sprintf("%q is given twice: ", name), false
+	}
+	for _, given := range object.Members {
+		if !isMember(given.Name, members) {
+			return fmt.Sprintf("unknown field %q: ", given.Name), false
+		}
+	}
+	for _, m := range members {
+		value := object.Get(m.name)
+		s, isText := value.Text()
+		switch {
+		case value.Kind == strictjson.Absent:
+			return m.name + " is missing: ", false
+		case !isText || !m.valid(s):
+			return m.name + " is " + shown(value) + ": " + localhostHint(s), false
+		}
+		*m.to = s
+	}
+	return "", true
+}
+
+func isMember(name string, members []member) bool {
+	for _, m := range members {
+		if m.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// localhostHint names the only plain http address that a URL may have.
+func localhostHint(url string) string {
+	if strings.HasPrefix(url, "http://localhost") {
+		return "for this machine write http://127.0.0.1: "
+	}
+	return ""
+}
