@@ -1,14 +1,8 @@
 package verify_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -395,79 +389,4 @@ func TestOrigins(t *testing.T) {
 			check(t, o, c.failed...)
 		})
 	}
-}
-
-// TestReset puts something in front of the edge that resets long uploads instead
-// of letting the client read the refusal.
-func TestReset(t *testing.T) {
-	st := newStack(t)
-	o := options(st)
-	o.LargeBytes = 64 << 10
-	o.URL = tunnel(t, nil, st.Edge.URL(), func(client, edge net.Conn) {
-		if n, _ := io.Copy(edge, io.LimitReader(client, 1<<20)); n == 1<<20 {
-			client.(*net.TCPConn).SetLinger(0)
-			client.Close()
-		}
-	})
-	check(t, o, "early-refusal")
-}
-
-// TestHTTPS is a deployment that speaks TLS but lacks the headers that go with it.
-func TestHTTPS(t *testing.T) {
-	tlsServer := httptest.NewUnstartedServer(nil)
-	tlsServer.StartTLS() // for its certificate
-	defer tlsServer.Close()
-	st := newStack(t,
-		patch("process.env[text(...name)]", "{ ...process.env, ONCEGATE_VIEWER_SCHEME: 'https' }[text(...name)]"),
-		behaviors(func(b *cloudfront.Behavior) { b.ResponseHeaders = cloudfront.ResponseHeadersPolicy{} }))
-	o := options(st)
-	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),
-		func(client, edge net.Conn) { io.Copy(edge, client) })
-	check(t, o, "mint", "gate") // a certificate that nobody vouches for
-	o.RootCAs = x509.NewCertPool()
-	o.RootCAs.AddCert(tlsServer.Certificate())
-	check(t, o, "security-headers")
-}
-
-// tunnel passes connections on to the edge and returns its own URL. upload copies
-// what the client sends.
-func tunnel(t *testing.T, config *tls.Config, to string, upload func(client, edge net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	scheme := "http"
-	if config != nil {
-		ln, scheme = tls.NewListener(ln, config), "https"
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			client, err := ln.Accept()
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != nil {
-				continue
-			}
-			edge, err := net.Dial("tcp", strings.TrimPrefix(to, "http://"))
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go func() {
-				upload(client, edge)
-				// Whoever closes while the other still sends may destroy what is under way.
-				io.Copy(io.Discard, client)
-				client.Close()
-				edge.Close()
-			}()
-			go func() {
-				io.Copy(client, edge)
-				client.(interface{ CloseWrite() error }).CloseWrite()
-			}()
-		}
-	}()
-	return scheme + "://" + ln.Addr().String()
 }
