@@ -44,7 +44,7 @@ func runEnable(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	var options onetime.EnableOptions
 	f.fs.BoolVar(&options.Replace, "replace", false, "")
 	f.fs.StringVar(&options.Claim, "claim", "", "")
-	operator, target, err := f.open(ctx, args)
+	operator, target, s, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,8 @@ func runEnable(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return fmt.Errorf("%w; run it again with --claim %s", err, uncertain.Claim)
 	}
 	switch {
+	case err != nil && options.Replace && s.conf == nil:
+		return &hintError{err, "without the settings of the bucket acceptance counts as on; name them with --config"}
 	case err != nil:
 		return err
 	case *f.json:

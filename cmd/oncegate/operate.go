@@ -31,29 +31,28 @@ func newTargetFlags(name string, stderr io.Writer) targetFlags {
 // open reads the arguments, a URL or id before, among or behind the flags, and finds
 // the bucket and the URL in it. No error of it repeats a URL: whoever reads the error
 // could use it.
-func (f targetFlags) open(ctx context.Context, args []string) (*onetime.Operator, onetime.Target, error) {
+func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operator, target onetime.Target, s site, err error) {
 	found, err := parseWords(f.fs, args)
-	if err != nil {
-		return nil, onetime.Target{}, err
+	if err == nil && len(found) != 1 {
+		err = usagef(f.fs, "%d URLs or ids given, want one", len(found))
 	}
-	if len(found) != 1 {
-		return nil, onetime.Target{}, usagef(f.fs, "%d URLs or ids given, want one", len(found))
-	}
-	s, err := findSite(*f.config, "", "")
 	if err != nil {
-		return nil, onetime.Target{}, err
+		return nil, target, s, err
+	}
+	if s, err = findSite(*f.config, "", ""); err != nil {
+		return nil, target, s, err
 	}
 	named, err := parseName(f.fs, found[0], s.region)
 	if err != nil {
-		return nil, onetime.Target{}, err
+		return nil, target, s, err
 	}
 	client, err := s.open(f.stderr)
 	if err != nil {
-		return nil, onetime.Target{}, err
+		return nil, target, s, err
 	}
-	operator := s.operator(client)
-	target, err := named.find(ctx, f.fs, operator, client)
-	return operator, target, err
+	o = s.operator(client)
+	target, err = named.find(ctx, f.fs, o, client)
+	return o, target, s, err
 }
 
 // statusJSON is a URL as status and list print it. Times are RFC 3339, UTC.

@@ -31,7 +31,7 @@ type revokedJSON struct {
 
 func runRevoke(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := newTargetFlags("revoke", stderr)
-	operator, target, err := f.open(ctx, args)
+	operator, target, _, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}

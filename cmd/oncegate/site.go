@@ -149,10 +149,11 @@ func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
 	return s3sdk.New(s.bucket, s.region, s.endpoint, provider), nil
 }
 
-// operator looks after the URLs of the bucket.
+// operator looks after the URLs of the bucket. Where its settings are not known uploads
+// count as accepted, so that none is replaced that somebody may rely on.
 func (s site) operator(client *s3sdk.Client) *onetime.Operator {
 	return &onetime.Operator{
-		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf != nil && s.conf.Acceptance.On,
+		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf == nil || s.conf.Acceptance.On,
 	}
 }
 

@@ -36,7 +36,7 @@ Example: oncegate status "$URL"
 
 func runStatus(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := newTargetFlags("status", stderr)
-	operator, target, err := f.open(ctx, args)
+	operator, target, _, err := f.open(ctx, args)
 	if err != nil {
 		return err
 	}
