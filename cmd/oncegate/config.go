@@ -9,8 +9,8 @@ import (
 
 const configHelp = `oncegate config [--config config.json]
 
-Checks the settings and prints them with the defaults filled in. A field that is
-unknown, given twice, of the wrong type or out of range is an error.
+Checks the settings and prints them with the defaults filled in. It is an error if a
+field is unknown, given twice, of the wrong type or out of range.
 
     --config PATH  another settings file (config.json)
     --stub         print what the edge needs to know of it with "runtime": "regional"

@@ -16,16 +16,17 @@ import (
 
 // deploymentHelp ends the help of each of them.
 const deploymentHelp = `
-Where no deployment is named, it is the one in $ONCEGATE_URL. For make dev:
+If no deployment is named, it is the one in $ONCEGATE_URL. For make dev:
 . build/dev/env
 
-Where the settings of the deployment ask for a credential ("auth"), it comes from
-a file or from the environment, never from the command line, which others can see:
+If the deployment asks for a credential (the setting "auth"), it comes from a file or
+from the environment. It is never an argument, because others on this machine can see
+arguments:
 
     --key-file PATH    API key; else $ONCEGATE_KEY
     --token-file PATH  bearer token; else $ONCEGATE_TOKEN
 
-PATH may be - for standard input. A credential goes to that deployment alone, and
+PATH may be - for standard input. A credential is sent to that deployment only, and
 over plain http only to this machine.
 `
 

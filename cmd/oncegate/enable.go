@@ -11,16 +11,16 @@ import (
 
 const enableHelp = `oncegate enable URL|id|uploads/<uuid> [flags]
 
-Makes a spent URL good for one more upload, until its time is over: one that was
-revoked, or whose upload broke off. Enable it when that upload is over; one still
-under way is stored whenever it ends. A URL whose object is stored is refused
-unless --replace is given, and always with "acceptance" on; one whose time is over
-cannot be enabled.
+Makes a spent URL good for one more upload, until its time is over: a URL that was
+revoked, or whose upload broke off. Enable it when that upload is over: one that is
+still under way is stored whenever it ends. A URL whose object is stored is refused
+without --replace; with "acceptance" it is always refused. So is a URL whose time is
+over.
 
     --replace      put a delete marker over the stored object first; what was
                    stored stays as an earlier version
-    --claim ID     only while the URL is spent by this claim (see oncegate status):
-                   makes it safe to run again after a failure, whoever has used
+    --claim ID     only if the URL is spent by this claim (see oncegate status); makes
+                   it safe to run again after a failure, even if somebody has used
                    the URL in between
     --config PATH  settings of the deployment (config.json)
     --json         print one JSON object

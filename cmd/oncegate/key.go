@@ -22,17 +22,18 @@ const keyHelp = `oncegate key create --label LABEL [flags]
 oncegate key list [--json] [flags]
 oncegate key revoke LABEL|ID|KEY [flags]
 
-Looks after the keys that may mint where config.json says "auth": "api-key".
-Clients send one as x-api-key.
+Makes, lists and revokes the keys that may mint if config.json says "auth": "api-key".
+Clients send a key as x-api-key.
 
-create prints the key, and only then: the bucket holds no more than its SHA-256. The
-label tells people whose key it is; it stands in the entry of each URL that the
-key makes, and in the log. list shows all keys, never the keys themselves. revoke
-takes the label, the beginning of the id (8 digits or more) or the key, and names
-the ids where that leaves a choice. 30 seconds later the key mints nowhere.
+create prints the key, and it is shown only then: the bucket holds nothing but its
+SHA-256. The label tells people whose key it is; it is in the entry of each URL that the
+key makes, and in the log. list shows all keys, never the keys themselves. revoke takes
+the label, the first digits of the id (8 or more) or the key, and lists the ids if
+several keys fit. A revoked key stops working within 30 seconds.
 
+    --label LABEL  for create: 1 to 64 bytes of printable text
     --config PATH  settings of the deployment (config.json)
-    --json         print one JSON object for each key
+    --json         for list: print one JSON object per key
 
 The role needs s3:GetObject and s3:PutObject on keys/*, s3:ListBucketVersions,
 s3:ListBucket.

@@ -15,21 +15,21 @@ import (
 
 const listHelp = `oncegate list [flags]
 
-Lists the URLs that the bucket knows, a line each: id, state, when it was minted,
-object, by which key or token, label. The order is that of the ids, which is not one
-of time: S3 lists so, and any number of URLs fits into memory, each printed as soon as
-it is read. --latest is in the order of time. Valid entries are kept for 8 days.
+Lists the URLs that the bucket knows, one per line: id, state, when it was minted,
+object, by which key or token, label. The order is that of the ids, not of time: S3
+lists them so, and each is printed as soon as it is read, however many there are. For
+the order of time there is --latest. Valid entries are kept for 8 days.
 
     --state STATE  only minted, used, revoked or expired
-    --label LABEL  only what was minted with this label
-    --by NAME      only what this key's label or this token's sub minted
-    --since WHEN   only what was minted since: 90m, 36h, 7d, 2026-03-01, or
+    --label LABEL  only URLs with this label
+    --by NAME      only URLs minted with the API key of this label, or a token with
+                   this sub
+    --since WHEN   only URLs minted since: 90m, 36h, 7d, 2026-03-01, or
                    2026-03-01T12:00:00Z
-    --latest N     only the last N of them, newest first, 1 to 10000; printed at the
-                   end
-    --brief        leave out what takes a request of its own for each URL
+    --latest N     only the last N, newest first; 1 to 10000; printed at the end
+    --brief        leave out what takes one request per URL
     --config PATH  settings of the deployment (config.json)
-    --json         print a JSON object on each line
+    --json         print one JSON object per line
 
 The role needs s3:ListBucket, and s3:GetObject on signatures/*.
 ` + operateHelp + `

@@ -18,17 +18,16 @@ import (
 
 const putHelp = `oncegate put [flags] FILE...
 
-Uploads files: asks the deployment for a URL for each and puts the file, or puts one
-file with a URL that you have. Prints what S3 stored: object, version, SHA-256 of
-what was sent. It is verified: the ETag must be the MD5 of what was sent; where a
-bucket's ETags are not (KMS), it says "verified no" and why.
+Uploads files. For each file it asks the deployment for a URL; or it uploads one file
+with a URL that you have. It prints what S3 stored: object, version, and the SHA-256 of
+what was sent. It also verifies the upload: the ETag must be the MD5 of what was sent.
+If the bucket's ETags are something else (KMS), it says "verified no" and why.
 
-Nothing is resumed. The gate spends the URL before the body reaches S3, so when an
-upload breaks off nothing is stored and the URL is gone: the file is put again from
-its beginning, with a new URL. A PUT is sent once and never repeated by itself, but
-after the answer that nothing was spent.
+Nothing is resumed. The gate spends the URL before the body reaches S3. So if an upload
+breaks off, nothing is stored, and the file is uploaded again from its beginning, with a
+new URL. A PUT is sent once. It is repeated only after the answer that nothing was spent.
 
-    --url URL            put one file with this URL; - reads it from standard input
+    --url URL            upload one file with this URL; - reads it from standard input
     --distribution URL   the deployment to ask for URLs ($ONCEGATE_URL)
     --type TYPE          Content-Type (by the file's extension; none if unknown)
     --name NAME          file name kept with the object, '' for none (the file's own)
@@ -36,11 +35,11 @@ after the answer that nothing was spent.
                          deployment needs the setting "sha256"
     --expires N          seconds that the URL lives
     --label LABEL        note to the operator, kept in the index
-    --json               print one JSON object for each file
+    --json               print one JSON object per file
 
-Several files go one after the other; where one fails, the others are uploaded all
-the same. A file has to be a regular one of at most 5 GiB; an empty one is an upload
-as well. On a terminal there is a progress bar, on standard error.
+Files are uploaded one after the other. If one fails, the others are uploaded all the
+same. A file must be a regular file of at most 5 GiB; it may be empty. On a terminal
+there is a progress bar, on standard error.
 ` + deploymentHelp + `
 Exit status: 0 all are stored, 1 some are not, 2 wrong usage, 3 the URL of --url was
 no good: used, revoked, expired or unknown.

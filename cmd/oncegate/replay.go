@@ -11,18 +11,16 @@ import (
 
 const replayHelp = `oncegate replay accept|webhook [flags]
 
-Hands out again what acceptance or its webhook has given up: the messages in the
-dead-letter queue go back to where they came from. SQS moves them by itself, which can
-take a while. Fix the cause first; the function's log names it.
+Moves the failed messages of acceptance, or of its webhook, from the dead-letter queue
+back to where they came from. SQS moves them by itself, which can take a while. Fix the
+cause first; the function's log names it.
 
     --config PATH  settings of the deployment (config.json)
 
 The role needs sqs:GetQueueUrl, sqs:StartMessageMoveTask, sqs:ReceiveMessage,
 sqs:DeleteMessage and sqs:GetQueueAttributes on <name>-accept-dead or
-<name>-webhook-dead, and sqs:SendMessage on the queue without -dead.
-
-The queues are those of the bucket's settings, at AWS_ENDPOINT_URL_SQS where that is
-set.
+<name>-webhook-dead, and sqs:SendMessage on the queue without -dead. The queues are at
+AWS_ENDPOINT_URL_SQS, if it is set.
 ` + siteHelp + `
 Example: oncegate replay accept
 `

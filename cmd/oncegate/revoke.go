@@ -10,9 +10,9 @@ import (
 
 const revokeHelp = `oncegate revoke URL|id|uploads/<uuid> [flags]
 
-Takes a URL back: no upload with it is let through from then on. When an upload
-comes at the same moment, S3 decides, and exactly one of the two wins. A URL that
-was revoked before stays so; one that was used cannot be revoked (exit status 3).
+Takes a URL back: from then on no upload with it is let through. If an upload comes at
+the same moment, S3 decides, and exactly one of the two wins. A URL that was revoked
+before stays revoked. One that was used cannot be revoked (exit status 3).
 
     --config PATH  settings of the deployment (config.json)
     --json         print one JSON object

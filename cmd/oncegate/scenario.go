@@ -16,15 +16,15 @@ import (
 
 const scenarioHelp = `oncegate scenario normal|twice|three-times|too-late [flags] [DISTRIBUTION-URL]
 
-Does what a client would, and says of each step what should happen and what did.
+Does what a client would do, and shows for each step what should happen and what did.
 
     normal       one upload with a URL
     twice        a second upload with the same URL
     three-times  a second and a third one
-    too-late     a URL that lives for one second, and an upload when that is over
+    too-late     a URL that lives for one second, and an upload after that
 
-The uploads are a few bytes each. What a run leaves in the bucket is listed at the
-end; nothing is deleted. For all promises, races among them: oncegate verify.
+Each upload is a few bytes. The objects that a run leaves in the bucket are listed at
+the end; nothing is deleted. To check every promise, races included: oncegate verify.
 
     --json         print one JSON object
 ` + deploymentHelp + `

@@ -14,23 +14,23 @@ import (
 
 const simulateHelp = `oncegate simulate [flags]
 
-Says which runtime answers faster and costs less, for a bucket's Region and where
-the viewers are: plays uploads with published round trips between AWS Regions, the
-times that S3 and Lambda are said to take, and measured CPU times. A model, not a
+Shows which runtime answers faster and costs less, for a bucket's Region and where the
+viewers are. It plays uploads with published round trips between AWS Regions, the times
+that S3 and Lambda are said to take, and measured CPU times. It is a model, not a
 measurement: the differences mean more than the figures.
 
     --bucket REGION    where the bucket is (us-east-1)
     --viewers LIST     Regions near the viewers, with weights
                        (us-east-1=40,eu-west-1=40,ap-northeast-1=20)
-    --per-hour N       uploads in an hour, from everywhere together (100)
+    --per-hour N       uploads per hour, from everywhere together (100)
     --uploads N        how many are played, 1 to 1000000 (20000)
     --edge-memory MB   memory of the functions at the edge (128)
     --seed N           repeats a run (1)
     --json             print one JSON object
 
-The waits are the viewer's for the two functions, without his way to CloudFront and
-without the upload itself, which are the same in both. USD are what Lambda and
-Lambda@Edge cost for a million uploads.
+The waits are the viewer's for the two functions. The way to CloudFront and the upload
+itself are left out: they are the same in both. USD is what Lambda and Lambda@Edge cost
+for a million uploads.
 
 Example: oncegate simulate --bucket eu-west-1 --viewers us-east-1=1,eu-west-1=3
 `

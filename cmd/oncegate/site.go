@@ -24,13 +24,14 @@ import (
 
 // siteHelp is in the help of each of them.
 const siteHelp = `
-The bucket is the one that --config names, else $ONCEGATE_BUCKET,
-else the one of config.json here. Where --config and $ONCEGATE_BUCKET name two
-buckets, nothing is done. The bucket and the endpoint are said on standard error
-first. The credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-AWS_SESSION_TOKEN; the endpoint is AWS_ENDPOINT_URL_S3 where that is set. For a
-profile of the AWS CLI: eval "$(aws configure export-credentials --format env)".
-For make dev: . build/dev/env
+The bucket is the one that --config names. Without --config it is the one in
+$ONCEGATE_BUCKET, else the one of config.json in this folder. If --config and
+$ONCEGATE_BUCKET name different buckets, nothing is done. The bucket and its endpoint
+are printed first, on standard error.
+
+Credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The
+endpoint is AWS_ENDPOINT_URL_S3, if it is set. For a profile of the AWS CLI:
+eval "$(aws configure export-credentials --format env)". For make dev: . build/dev/env
 `
 
 // operateHelp ends the help of those that are about URLs.

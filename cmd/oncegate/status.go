@@ -12,18 +12,17 @@ import (
 
 const statusHelp = `oncegate status URL|id|uploads/<uuid> [flags]
 
-Says what became of a URL: minted, used, revoked, expired or unknown; whether its
-object is stored; and what may be done next. Nothing is changed, and the URL is not
-printed.
+Shows what became of a URL, whether its object is stored, and the next step if there is
+one. Nothing is changed, and the URL is not printed.
 
-id is the SHA-256 of the URL's path and query; the host does not matter. The first 8
-digits are enough, or the 12 of id= in the functions' log. uploads/<uuid>, the object,
-names its URL too; without acceptance that reads all entries of the bucket.
+id is the SHA-256 of the URL's path and query; the host does not matter. Its first 8
+digits are enough; the functions' log shows 12. uploads/<uuid> is the URL's object;
+without acceptance this reads all entries of the bucket.
 
     minted   good for one upload
     used     spent by an upload, whether or not it arrived
     revoked  taken back before an upload came
-    expired  its time went by, and no upload came
+    expired  its time is over, and no upload came
     unknown  not minted here, or so long ago that its entries are gone
 
     --config PATH  settings of the deployment (config.json)

@@ -21,23 +21,23 @@ import (
 
 const urlHelp = `oncegate url [flags] [DISTRIBUTION-URL]
 
-Asks a deployment for one-time upload URLs and prints them, one a line. Options that
-are left out are not sent; the deployment has the last word on all of them.
+Asks a deployment for one-time upload URLs and prints them, one per line. Options that
+are omitted are not sent. The deployment decides about all of them.
 
     --expires N      seconds that the URL lives
     --max-bytes N    largest upload that it takes
     --min-bytes N    smallest upload that it takes
     --type TYPE      one MIME type, image/jpeg, or all of a kind, image/*
-    --sha256 SUM     of the body, 64 hex digits or base64
+    --sha256 SUM     of the file, 64 hex digits or base64
     --name NAME      original file name, kept with the object
     --label LABEL    note to the operator, kept in the index
-    --count N        so many equal URLs
+    --count N        this many equal URLs
     --json           print the JSON that the deployment sends
-    --direct         make the URL here and write its entry straight into the bucket,
-                     with the credentials in AWS_*, as oncegate status does: for an
-                     operator, without a request to the deployment and its auth. The
-                     bounds of the settings hold; the URL is one of DISTRIBUTION-URL.
-                     The role needs s3:PutObject on signatures/valid/*
+    --direct         make the URL here, for DISTRIBUTION-URL, and write its entry into
+                     the bucket: for operators, without a request to the deployment.
+                     The bounds of the settings hold. Bucket and credentials are those
+                     of oncegate status; the role needs s3:PutObject on
+                     signatures/valid/*, with acceptance also on signatures/uploads/*
     --config PATH    settings for --direct (config.json)
 ` + deploymentHelp + `
 Example: oncegate url --max-bytes 1000000 --type 'image/*' https://d111111abcdef8.cloudfront.net

@@ -15,14 +15,14 @@ import (
 
 const verifyHelp = `oncegate verify [flags] [DISTRIBUTION-URL]
 
-Holds a deployment to every promise of the README, from outside: one line for
-each, ok, FAIL or skipped. It makes some thirty URLs, spends most of them, and says
-how many objects it leaves; --json names them.
+Checks every promise of a deployment from outside, and prints one line for each: ok,
+FAIL or skipped. It makes some thirty URLs and spends most of them. It counts the
+objects that it leaves; --json names them.
 
-The promises about the bucket are checked with the credentials in AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, at AWS_ENDPOINT_URL_S3 where that is
-set. For a profile of the AWS CLI: eval "$(aws configure export-credentials --format env)".
-For make dev: . build/dev/env
+It also looks into the bucket, if there are credentials in AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The endpoint is AWS_ENDPOINT_URL_S3, if it
+is set. For a profile of the AWS CLI:
+eval "$(aws configure export-credentials --format env)". For make dev: . build/dev/env
 
     --config PATH     settings of the deployment (config.json, if there is one)
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
