@@ -18,11 +18,13 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"oncegate/internal/acceptance"
@@ -59,35 +61,10 @@ func names(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// newWebhook makes the job that posts.
-func newWebhook(conf config.Config, options func(service string) awssdk.Options) func(*slog.Logger) job {
-	queues := awssdk.NewQueues(options("SQS"))
-	sender := &webhook.Sender{
-		URL: conf.Acceptance.Webhook.URL, Now: time.Now,
-		Secret: func(ctx context.Context) (string, error) {
-			return awssdk.Parameter(ctx, options("SSM"), conf.Acceptance.Webhook.Secret)
-		},
-	}
-	return func(log *slog.Logger) job {
-		sender.Log = log // one invocation at a time
-		return func(ctx context.Context, messages []events.SQSMessage) []string {
-			var all []webhook.Message
-			for _, m := range messages {
-				receives, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"]) // 0 waits as long as 1
-				all = append(all, webhook.Message{ID: m.MessageId, Body: m.Body, Receipt: m.ReceiptHandle, Receives: receives})
-				sender.Postpone = func(ctx context.Context, receipt string, d time.Duration) error {
-					return queues.Postpone(ctx, m.EventSourceARN, receipt, d)
-				}
-			}
-			return sender.Handle(ctx, all)
-		}
-	}
-}
-
 type handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
-// job follows messages and returns the ids of those that have failed.
-type job func(ctx context.Context, messages []events.SQSMessage) (failed []string)
+// follow does what a message asks for and reports whether it is done.
+type follow func(ctx context.Context, log *slog.Logger, m events.SQSMessage) bool
 
 func newHandler(log *slog.Logger) (handler, error) {
 	conf, err := config.Load(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), "config.json"))
@@ -98,36 +75,11 @@ func newHandler(log *slog.Logger) (handler, error) {
 	options := func(service string) awssdk.Options {
 		return awssdk.Options{Region: conf.Region, Endpoint: os.Getenv("AWS_ENDPOINT_URL_" + service), Credentials: provider}
 	}
-	var run func(log *slog.Logger) job
-	switch name := os.Getenv("ONCEGATE_JOB"); name {
-	case "accept":
-		acceptor := &acceptance.Acceptor{
-			Bucket: conf.Bucket,
-			Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
-			Bus:    awssdk.NewBus(options("EVENTBRIDGE")),
-		}
-		run = func(log *slog.Logger) job {
-			worker := &acceptance.Worker{Acceptor: acceptor, Log: log}
-			return func(ctx context.Context, messages []events.SQSMessage) []string {
-				var all []acceptance.Message
-				for _, m := range messages {
-					all = append(all, acceptance.Message{ID: m.MessageId, Body: m.Body, Receives: m.Attributes["ApproximateReceiveCount"]})
-				}
-				return worker.Handle(ctx, all)
-			}
-		}
-	case "webhook":
-		if conf.Acceptance.Webhook.URL == "" {
-			return nil, errors.New("the settings have no webhook")
-		}
-		if endpoint := os.Getenv("AWS_ENDPOINT_URL_SQS"); conf.Acceptance.Webhook.Local() && endpoint == "" {
-			return nil, errors.New("the webhook is not https, which is for the local Lambda alone")
-		}
-		run = newWebhook(conf, options)
-	default:
-		return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed are accept and webhook", name)
+	job, err := newJob(os.Getenv("ONCEGATE_JOB"), conf, provider, options)
+	if err != nil {
+		return nil, err
 	}
-	return func(ctx context.Context, event events.SQSEvent) (response events.SQSEventResponse, err error) {
+	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 		if deadline, ok := ctx.Deadline(); ok {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
@@ -137,11 +89,66 @@ func newHandler(log *slog.Logger) (handler, error) {
 		if lc, ok := lambdacontext.FromContext(ctx); ok {
 			log = log.With("request", cmp.Or(lc.AwsRequestID, "none"))
 		}
-		// Never null: Lambda takes an answer without the list for a full success.
-		response.BatchItemFailures = []events.SQSBatchItemFailure{}
-		for _, id := range run(log)(ctx, event.Records) {
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
-		}
-		return response, nil
+		return events.SQSEventResponse{BatchItemFailures: failures(ctx, log, event.Records, job)}, nil
 	}, nil
+}
+
+// newJob is what the function is there for.
+func newJob(name string, conf config.Config, provider aws.CredentialsProvider, options func(service string) awssdk.Options) (follow, error) {
+	switch name {
+	case "accept":
+		acceptor := &acceptance.Acceptor{
+			Bucket: conf.Bucket,
+			Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
+			Bus:    awssdk.NewBus(options("EVENTBRIDGE")),
+		}
+		return func(ctx context.Context, log *slog.Logger, m events.SQSMessage) bool {
+			return acceptor.Follow(ctx, log, m.Body)
+		}, nil
+	case "webhook":
+		if conf.Acceptance.Webhook.URL == "" {
+			return nil, errors.New("the settings have no webhook")
+		}
+		if endpoint := os.Getenv("AWS_ENDPOINT_URL_SQS"); conf.Acceptance.Webhook.Local() && endpoint == "" {
+			return nil, errors.New("the webhook is not https, which is for the local Lambda alone")
+		}
+		sender := &webhook.Sender{
+			URL: conf.Acceptance.Webhook.URL, Now: time.Now,
+			Secret: func(ctx context.Context) (string, error) {
+				return awssdk.Parameter(ctx, options("SSM"), conf.Acceptance.Webhook.Secret)
+			},
+			Postpone: awssdk.NewQueues(options("SQS")).Postpone,
+		}
+		return func(ctx context.Context, log *slog.Logger, m events.SQSMessage) bool {
+			return sender.Follow(ctx, log, webhook.Message{Body: m.Body, Queue: m.EventSourceARN, Receipt: m.ReceiptHandle, Receives: receives(m)})
+		}, nil
+	}
+	return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed are accept and webhook", name)
+}
+
+// receives is how often the message has been handed out. It is 0 if SQS does not say.
+func receives(m events.SQSMessage) int {
+	n, _ := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	return n
+}
+
+// failures follows all messages at the same time and names those that must be handed
+// out again. It is never nil: Lambda takes an answer without the list for a full
+// success.
+func failures(ctx context.Context, log *slog.Logger, messages []events.SQSMessage, job follow) []events.SQSBatchItemFailure {
+	done := make([]bool, len(messages))
+	var work sync.WaitGroup
+	for i, m := range messages {
+		work.Go(func() {
+			done[i] = job(ctx, log.With("message_id", m.MessageId, "receives", receives(m)), m)
+		})
+	}
+	work.Wait()
+	failed := []events.SQSBatchItemFailure{}
+	for i, m := range messages {
+		if !done[i] {
+			failed = append(failed, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+		}
+	}
+	return failed
 }

@@ -64,10 +64,14 @@ func Backoff(tries int) time.Duration {
 // ErrGarbage says that a message is no event of an acceptance.
 var ErrGarbage = errors.New("not an event of an acceptance")
 
-// Message is one message of the queue.
+// Message is one message of a queue.
 type Message struct {
-	ID, Body, Receipt string
-	Receives          int
+	Body string
+	// Queue and Receipt are what Postpone needs: the queue's ARN, and the receipt that
+	// the message was handed out with.
+	Queue, Receipt string
+	// Receives is how often the message has been handed out.
+	Receives int
 }
 
 // Sender posts to one URL.
@@ -76,9 +80,8 @@ type Sender struct {
 	// Secret finds the key of the signatures.
 	Secret func(ctx context.Context) (string, error)
 	// Postpone has the queue hand a message out again after d and not before.
-	Postpone func(ctx context.Context, receipt string, d time.Duration) error
+	Postpone func(ctx context.Context, queue, receipt string, d time.Duration) error
 	Now      func() time.Time
-	Log      *slog.Logger
 
 	mu     sync.Mutex
 	secret string
@@ -91,26 +94,9 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Handle posts all messages at the same time and returns the ids of those that must
-// be handed out again.
-func (s *Sender) Handle(ctx context.Context, messages []Message) (failed []string) {
-	failures := make([]bool, len(messages))
-	var work sync.WaitGroup
-	for i, m := range messages {
-		work.Go(func() { failures[i] = !s.follow(ctx, m) })
-	}
-	work.Wait()
-	for i, m := range messages {
-		if failures[i] {
-			failed = append(failed, m.ID)
-		}
-	}
-	return failed
-}
-
-// follow tells whether the message has arrived.
-func (s *Sender) follow(ctx context.Context, m Message) bool {
-	log := s.Log.With("message_id", m.ID, "receives", m.Receives)
+// Follow posts the announcement of a message, and reports whether it has arrived. If
+// not, the message must be handed out again.
+func (s *Sender) Follow(ctx context.Context, log *slog.Logger, m Message) bool {
 	version, status, err := s.post(ctx, m)
 	log = log.With("version", version, "status", status)
 	if err == nil {
@@ -121,7 +107,7 @@ func (s *Sender) follow(ctx context.Context, m Message) bool {
 	if errors.Is(err, ErrGarbage) {
 		return false
 	}
-	if err := s.Postpone(ctx, m.Receipt, Backoff(m.Receives)); err != nil {
+	if err := s.Postpone(ctx, m.Queue, m.Receipt, Backoff(m.Receives)); err != nil {
 		log.Warn("not postponed: it is tried again when the queue's own time is over", "err", err)
 	}
 	return false

@@ -63,24 +63,30 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	io.WriteString(w, "nothing that anybody reads")
 }
 
-func sender(t *testing.T, statuses ...int) (*webhook.Sender, *receiver, *[]time.Duration, *bytes.Buffer) {
+func sender(t *testing.T, statuses ...int) (*webhook.Sender, *receiver, *[]time.Duration) {
 	r := &receiver{t: t, statuses: statuses}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	var postponed []time.Duration
-	var log bytes.Buffer
 	return &webhook.Sender{
-		URL: server.URL + "/in", Now: time.Now, Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		URL: server.URL + "/in", Now: time.Now,
 		Secret: func(context.Context) (string, error) { return secret, nil },
-		Postpone: func(_ context.Context, receipt string, d time.Duration) error {
-			if receipt != "receipt" {
-				t.Errorf("receipt %q", receipt)
+		Postpone: func(_ context.Context, queue, receipt string, d time.Duration) error {
+			if queue != "queue" || receipt != "receipt" {
+				t.Errorf("queue %q, receipt %q", queue, receipt)
 			}
 			postponed = append(postponed, d)
 			return nil
 		},
-	}, r, &postponed, &log
+	}, r, &postponed
 }
+
+// message is the announcement, handed out so many times.
+func message(receives int) webhook.Message {
+	return webhook.Message{Body: event, Queue: "queue", Receipt: "receipt", Receives: receives}
+}
+
+var nowhere = slog.New(slog.DiscardHandler)
 
 func TestPost(t *testing.T) {
 	for _, tt := range []struct {
@@ -92,35 +98,36 @@ func TestPost(t *testing.T) {
 		{301, false, []time.Duration{time.Minute}}, {302, false, []time.Duration{time.Minute}}, {307, false, []time.Duration{time.Minute}},
 		{400, false, []time.Duration{time.Minute}}, {404, false, []time.Duration{time.Minute}}, {503, false, []time.Duration{time.Minute}},
 	} {
-		s, r, postponed, log := sender(t, tt.status)
-		failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 2}})
-		if (failed == nil) != tt.ok || !slices.Equal(*postponed, tt.postponed) {
-			t.Errorf("%d: failed %v, postponed %v", tt.status, failed, *postponed)
+		s, r, postponed := sender(t, tt.status)
+		var log bytes.Buffer
+		arrived := s.Follow(t.Context(), slog.New(slog.NewJSONHandler(&log, nil)), message(2))
+		if arrived != tt.ok || !slices.Equal(*postponed, tt.postponed) {
+			t.Errorf("%d: arrived %v, postponed %v", tt.status, arrived, *postponed)
 		}
 		if len(r.bodies) != 1 || r.bodies[0] != `{"key":"uploads/x","version":"v1","size":5}` || r.elsewhere {
 			t.Errorf("%d: posted %v, followed %v", tt.status, r.bodies, r.elsewhere)
 		}
 		if strings.Contains(log.String(), secret) || strings.Contains(log.String(), "v1=") || strings.Contains(log.String(), "nothing that") {
-			t.Errorf("the log tells too much: %s", log)
+			t.Errorf("the log tells too much: %s", &log)
 		}
 	}
 }
 
 func TestNoReceiver(t *testing.T) {
-	s, _, postponed, _ := sender(t)
+	s, _, postponed := sender(t)
 	s.URL = "http://127.0.0.1:1/in"
-	if failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 1}}); len(failed) != 1 || len(*postponed) != 1 {
-		t.Errorf("failed %v, postponed %v", failed, *postponed)
+	if s.Follow(t.Context(), nowhere, message(1)) || len(*postponed) != 1 {
+		t.Errorf("arrived, or postponed %v", *postponed)
 	}
 }
 
 func TestGarbage(t *testing.T) {
-	s, r, postponed, _ := sender(t)
+	s, r, postponed := sender(t)
 	for _, body := range []string{
 		"", "garbage", "{}", "null", strings.Replace(event, "oncegate.accepted", "other", 1), strings.Replace(event, `"source":"oncegate"`, `"source":"x"`, 1),
 		strings.Replace(event, `"version":"v1",`, "", 1),
 	} {
-		if failed := s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: body, Receives: 1}}); len(failed) != 1 {
+		if s.Follow(t.Context(), nowhere, webhook.Message{Body: body, Receives: 1}) {
 			t.Errorf("%s: posted", body)
 		}
 	}
@@ -131,15 +138,13 @@ func TestGarbage(t *testing.T) {
 
 // The key is asked for once in a while, and without one nothing is posted.
 func TestSecret(t *testing.T) {
-	s, r, _, _ := sender(t)
+	s, r, _ := sender(t)
 	now := time.Now()
 	s.Now = func() time.Time { return now }
 	asked := 0
 	answer, err := secret, error(nil)
 	s.Secret = func(context.Context) (string, error) { asked++; return answer, err }
-	post := func() bool {
-		return s.Handle(t.Context(), []webhook.Message{{ID: "1", Body: event, Receipt: "receipt", Receives: 1}}) == nil
-	}
+	post := func() bool { return s.Follow(t.Context(), nowhere, message(1)) }
 	for range 2 {
 		if !post() || asked != 1 {
 			t.Errorf("asked %d times", asked)

@@ -52,41 +52,37 @@ func FuzzParseMessage(f *testing.F) {
 	})
 }
 
-// What fails is handed out again, and it alone; a late version is reported.
-func TestWorker(t *testing.T) {
+// A message is done when all of its uploads are; a late version is reported.
+func TestFollow(t *testing.T) {
 	w := newWorld(t, true)
 	first, late := w.upload("content"), w.upload("another")
-	var log bytes.Buffer
+	var lines bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&lines, nil))
 	v := &view{world: w}
-	worker := &acceptance.Worker{
-		Acceptor: &acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v},
-		Log:      slog.New(slog.NewJSONHandler(&log, nil)),
-	}
-	failed := func(bodies ...string) []string {
-		var messages []acceptance.Message
-		for i, body := range bodies {
-			messages = append(messages, acceptance.Message{ID: fmt.Sprint(i), Body: body})
-		}
-		return worker.Handle(t.Context(), messages)
-	}
-	if got := failed(notification(bucket, key, first)); got != nil {
-		t.Errorf("failed: %v", got)
+	acceptor := &acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v}
+	if !acceptor.Follow(t.Context(), log, notification(bucket, key, first)) {
+		t.Error("an upload is not done")
 	}
 	w.want(first)
-	if strings.Contains(log.String(), acceptance.LateMessage) {
-		t.Errorf("nothing was late: %s", &log)
+	if strings.Contains(lines.String(), acceptance.LateMessage) {
+		t.Errorf("nothing was late: %s", &lines)
 	}
-	if got, want := failed(notification(bucket, key, late)), []string(nil); !slices.Equal(got, want) {
-		t.Errorf("failed: %v", got)
+	if !acceptor.Follow(t.Context(), log, notification(bucket, key, late)) {
+		t.Error("a late version is not done")
 	}
-	if line := `"level":"WARN","msg":"late version"`; strings.Count(log.String(), line) != 1 || !strings.Contains(log.String(), `"version":"`+late+`","first":"`+first+`"`) {
-		t.Errorf("the log does not say that %s is late: %s", late, &log)
+	if line := `"level":"WARN","msg":"late version"`; strings.Count(lines.String(), line) != 1 || !strings.Contains(lines.String(), `"version":"`+late+`","first":"`+first+`"`) {
+		t.Errorf("the log does not say that %s is late: %s", late, &lines)
 	}
-	if got, want := failed("garbage", testEvent, notification("another", key, first), notification(bucket, "accepted/x", "v")), []string{"0", "2", "3"}; !slices.Equal(got, want) {
-		t.Errorf("failed: %v, want %v", got, want)
+	if !acceptor.Follow(t.Context(), log, testEvent) {
+		t.Error("the test event is not done")
+	}
+	for _, body := range []string{"garbage", notification("another", key, first), notification(bucket, "accepted/x", "v")} {
+		if acceptor.Follow(t.Context(), log, body) {
+			t.Errorf("done: %s", body)
+		}
 	}
 	v.step = func(string) fault { return lost }
-	if got := failed(notification(bucket, key, first)); !slices.Equal(got, []string{"0"}) {
-		t.Errorf("failed: %v", got)
+	if acceptor.Follow(t.Context(), log, notification(bucket, key, first)) {
+		t.Error("done without an answer of S3")
 	}
 }

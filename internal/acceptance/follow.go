@@ -1,0 +1,37 @@
+package acceptance
+
+import (
+	"context"
+	"log/slog"
+)
+
+// LateMessage is the message of the log line for a late version. The deployment's
+// metric filter counts it.
+const LateMessage = "late version"
+
+// Follow accepts the uploads that the body of a queue's message is about, and reports
+// whether all of it is done. If not, the message must be handed out again. That goes
+// for a message that can never succeed as well: the queue gives it up after a few
+// tries, and an alarm says so.
+func (a *Acceptor) Follow(ctx context.Context, log *slog.Logger, body string) bool {
+	hints, err := ParseMessage(body)
+	if err != nil {
+		log.Error("not followed", "err", err)
+		return false
+	}
+	done := true
+	for _, hint := range hints {
+		log := log.With("key", hint.Key, "version", hint.Version)
+		result, err := a.Accept(ctx, hint)
+		if result.Late {
+			log.Warn(LateMessage, "first", result.First)
+		}
+		if err != nil {
+			log.Error("not accepted", "err", err)
+			done = false
+			continue
+		}
+		log.Info("followed", "outcome", result.Outcome, "first", result.First)
+	}
+	return done
+}
