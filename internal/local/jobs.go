@@ -270,7 +270,7 @@ func (j *jobs) services(callers []api.Caller) (*api.Services, error) {
 }
 
 // start has the functions follow their queues.
-func (j *jobs) start(functions map[string]*lambda.Lambda) {
+func (j *jobs) start(functions map[string]*lambda.Function) {
 	var ctx context.Context
 	ctx, j.stop = context.WithCancel(context.Background())
 	for _, name := range slices.Sorted(maps.Keys(functions)) {

@@ -38,7 +38,7 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	functions := &api.Lambda{Region: d.Bucket.Region, Account: cloudfront.Account, Functions: map[string]*lambda.Lambda{}, Log: log}
+	functions := &api.Lambda{Region: d.Bucket.Region, Account: cloudfront.Account, Functions: map[string]*lambda.Function{}, Log: log}
 	keys := map[string]sigv4.Credentials{} // by role
 	for _, r := range roles {
 		caller := api.Caller{ARN: r.ARN, Credentials: r.Credentials}
@@ -69,7 +69,7 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
 		}
 		maps.Copy(environment, f.Environment.Variables)
-		fn, err := lambda.New(lambda.Function{
+		fn, err := lambda.New(lambda.Options{
 			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, cloudfront.Account, name), Region: f.Region,
 			Directory: f.Directory, Environment: environment, Credentials: keys[cloudfront.RoleARN(f.Role)], MemoryMB: f.MemorySize,
 			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Log: log,
@@ -107,17 +107,16 @@ func operator(o s3server.Options) api.Caller {
 	}
 }
 
-func (n *natives) closeFunctions() error {
-	var errs []error
+func (n *natives) closeFunctions() {
 	for _, f := range n.Lambda.Functions {
-		errs = append(errs, f.Close())
+		f.Close()
 	}
-	return errors.Join(errs...)
 }
 
 // close ends the API and all processes.
 func (n *natives) close() error {
 	err := n.server.Close()
 	<-n.served
-	return errors.Join(err, n.closeFunctions())
+	n.closeFunctions()
+	return err
 }

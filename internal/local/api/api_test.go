@@ -40,7 +40,7 @@ func caller(t *testing.T) api.Caller {
 func TestWhoMayInvoke(t *testing.T) {
 	api := &api.Lambda{
 		Region: "eu-west-1", Account: "111122223333", Callers: []api.Caller{caller(t)},
-		Functions: map[string]*lambda.Lambda{}, Log: slog.New(slog.DiscardHandler),
+		Functions: map[string]*lambda.Function{}, Log: slog.New(slog.DiscardHandler),
 	}
 	server := httptest.NewServer(api)
 	defer server.Close()

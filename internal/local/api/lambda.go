@@ -30,7 +30,7 @@ type Fault struct {
 type Lambda struct {
 	Region, Account string
 	Callers         []Caller
-	Functions       map[string]*lambda.Lambda // by name
+	Functions       map[string]*lambda.Function // by name
 	Log             *slog.Logger
 
 	intercept atomic.Pointer[func(function string) Fault]

@@ -64,13 +64,13 @@ type Options struct {
 
 // Server is a running local edge.
 type Server struct {
-	d     Distribution
-	log   *slog.Logger
-	s3    string // host:port
-	url   string
-	loose bool // Options.LenientHeaders
-	pools map[string]*pool
-	http  *http.Server
+	d         Distribution
+	log       *slog.Logger
+	s3        string // host:port
+	url       string
+	loose     bool // Options.LenientHeaders
+	functions map[string]*function
+	http      *http.Server
 
 	ctx      context.Context // ends with Close; every forwarded request hangs on it
 	cancel   context.CancelFunc
@@ -122,17 +122,17 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("listen on %s: %w", o.Addr, err)
 	}
 	s := &Server{
-		d:      o.Distribution,
-		log:    o.Log,
-		s3:     s3,
-		url:    "http://" + ln.Addr().String(),
-		loose:  o.LenientHeaders,
-		pools:  map[string]*pool{},
-		served: make(chan struct{}),
+		d:         o.Distribution,
+		log:       o.Log,
+		s3:        s3,
+		url:       "http://" + ln.Addr().String(),
+		loose:     o.LenientHeaders,
+		functions: map[string]*function{},
+		served:    make(chan struct{}),
 	}
 	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
 	for _, fn := range o.Distribution.Functions {
-		s.pools[fn.Name] = newPool(fn, o.Distribution.EdgeRegion, o.S3, o.Environment, nodes[fn.Runtime], limit, o.Log)
+		s.functions[fn.Name] = newFunction(fn, o.Distribution.EdgeRegion, o.S3, o.Environment, nodes[fn.Runtime], limit, o.Log)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.http = &http.Server{
@@ -158,8 +158,8 @@ func (s *Server) URL() string { return s.url }
 // Workers lists the process ids of the workers of all functions, frozen or not.
 func (s *Server) Workers() []int {
 	var pids []int
-	for _, p := range s.pools {
-		pids = append(pids, p.pids()...)
+	for _, f := range s.functions {
+		pids = append(pids, f.containers.PIDs()...)
 	}
 	return pids
 }
@@ -174,8 +174,8 @@ func (s *Server) Close() error {
 		s.closing = true
 		s.mu.Unlock()
 		s.cancel()
-		for _, p := range s.pools {
-			p.close()
+		for _, f := range s.functions {
+			f.containers.Close()
 		}
 		s.requests.Wait()
 	})

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oncegate/edge"
+	"oncegate/internal/local/container"
 	"oncegate/internal/local/process"
 )
 
@@ -366,10 +367,10 @@ func TestFailuresOfTheFunction(t *testing.T) {
 		{"throws at once", `export const gate = () => { throw new Error('broken on purpose') }`, 503, xCacheExecution, "broken on purpose"},
 		{"throws no error", `export const gate = async () => { throw 'text' }`, 503, xCacheExecution, "thrown: text"},
 		{"unhandled rejection", `export const gate = async () => { Promise.reject(new Error('lost')); await new Promise(() => {}) }`, 503, xCacheExecution, "lost"},
-		{"exits", `export const gate = async () => process.exit(0)`, 503, xCacheExecution, errExited.Error()},
-		{"aborts", `export const gate = async () => process.abort()`, 503, xCacheExecution, errExited.Error()},
-		{"never ends", `export const gate = async () => new Promise(() => {})`, 503, xCacheExecution, errTimeout.Error()},
-		{"spins", `export const gate = async () => { for (;;); }`, 503, xCacheExecution, errTimeout.Error()},
+		{"exits", `export const gate = async () => process.exit(0)`, 503, xCacheExecution, container.ErrExited.Error()},
+		{"aborts", `export const gate = async () => process.abort()`, 503, xCacheExecution, container.ErrExited.Error()},
+		{"never ends", `export const gate = async () => new Promise(() => {})`, 503, xCacheExecution, container.ErrTimeout.Error()},
+		{"spins", `export const gate = async () => { for (;;); }`, 503, xCacheExecution, container.ErrTimeout.Error()},
 		{"not loadable", `throw new Error('cannot load')`, 503, xCacheExecution, "cannot load"},
 		{"syntax error", `export const gate = (`, 503, xCacheExecution, "SyntaxError"},
 		{"exits while loading", `console.error('last words'); process.exit(3)`, 503, xCacheExecution, "last words"},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"oncegate/internal/local/container"
 )
 
 // What CloudFront says of itself in x-cache.
@@ -72,9 +74,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	began := time.Now()
-	result, err := s.pools[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
+	result, err := s.functions[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
 	if err != nil {
-		if r.Context().Err() == nil && !errors.Is(err, errClosed) {
+		if r.Context().Err() == nil && !errors.Is(err, container.ErrClosed) {
 			s.log.Error("the invocation failed", "function", b.ViewerRequest, "request", id, "err", err)
 		}
 		page(http.StatusServiceUnavailable, xCacheExecution,

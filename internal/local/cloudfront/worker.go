@@ -10,32 +10,24 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"time"
 
 	"oncegate/edge"
+	"oncegate/internal/local/container"
 	"oncegate/internal/local/process"
 )
 
 //go:embed worker.mjs
 var workerScript string
 
-// What can go wrong with an invocation. All of them are CloudFront's 503.
-var (
-	errInit     = errors.New("the function could not be loaded")
-	errThrown   = errors.New("the function threw")
-	errTimeout  = errors.New("the function timed out")
-	errExited   = errors.New("the function's process ended")
-	errMemory   = errors.New("the function ran out of memory")
-	errNotGiven = errors.New("the worker was gone before it got the event")
-)
+// errThrown is an error of the function's own. CloudFront answers 503 to it, as to those
+// of package container.
+var errThrown = errors.New("the function threw")
 
-const (
-	// initTimeout is Lambda's bound on a function's init phase.
-	initTimeout = 10 * time.Second
-	// maxResult bounds one line of a worker: what Lambda allows for a synchronous result.
-	maxResult = 6 << 20
-)
+// maxResult bounds one line of a worker: what Lambda allows for a synchronous result.
+const maxResult = 6 << 20
 
 // worker is one Node process that has loaded one function: a Lambda container.
 // It takes one invocation at a time.
@@ -46,6 +38,8 @@ type worker struct {
 	lines   *bufio.Reader // over answer
 	kill    func()
 }
+
+var _ container.Container[invocation, json.RawMessage] = (*worker)(nil)
 
 // invocation is one line to a worker.
 type invocation struct {
@@ -63,7 +57,7 @@ type lambdaContext struct {
 }
 
 // startWorker starts a process, which gets env and nothing else of this
-// process's. It can be used once ready has returned.
+// process's.
 func startWorker(node string, fn Function, env []string, log *slog.Logger) (*worker, error) {
 	theirEvents, events, err := os.Pipe()
 	if err != nil {
@@ -83,7 +77,7 @@ func startWorker(node string, fn Function, env []string, log *slog.Logger) (*wor
 	if w.process, err = process.Start(cmd, func(line string) { log.Info(line) }); err != nil {
 		events.Close()
 		answer.Close()
-		return nil, fmt.Errorf("%w: start %s: %w", errInit, node, err)
+		return nil, fmt.Errorf("start %s: %w", node, err)
 	}
 	w.kill = sync.OnceFunc(func() {
 		w.process.Kill()
@@ -93,33 +87,36 @@ func startWorker(node string, fn Function, env []string, log *slog.Logger) (*wor
 	return w, nil
 }
 
-// ready waits until the function is loaded.
-func (w *worker) ready() error {
-	if _, err := w.read(time.Now().Add(initTimeout)); err != nil {
-		return fmt.Errorf("%w: %w", errInit, err)
+// heap are the limits that Lambda's own start script gives Node: a tenth of the
+// memory setting for young objects, the rest for old ones.
+func heap(memoryMB int) []string {
+	young := memoryMB / 10
+	return []string{
+		"--max-semi-space-size=" + strconv.Itoa(young/2),
+		"--max-old-space-size=" + strconv.Itoa(memoryMB-young),
 	}
-	return nil
 }
 
-func (w *worker) pid() int { return w.process.PID() }
+func (w *worker) Process() *process.Process { return w.process }
+func (w *worker) Kill()                     { w.kill() }
 
-// invoke hands the event over and waits for the result. After an error the
-// worker is of no more use.
-func (w *worker) invoke(in invocation, deadline time.Time) (json.RawMessage, error) {
+func (w *worker) Ready(deadline time.Time) error {
+	_, err := w.read(deadline)
+	return err
+}
+
+func (w *worker) Invoke(in invocation, deadline time.Time) (json.RawMessage, error) {
 	in.Deadline = deadline.UnixMilli()
 	data, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := w.process.Thaw(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
-	}
 	w.events.SetWriteDeadline(deadline)
 	if _, err := w.events.Write(append(data, '\n')); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, errTimeout
+		return nil, container.ErrTimeout
 	} else if err != nil {
 		// Half a line is no event: the process cannot have begun.
-		return nil, fmt.Errorf("%w: %w", errNotGiven, err)
+		return nil, fmt.Errorf("%w: %w", container.ErrNotGiven, err)
 	}
 	return w.read(deadline)
 }
@@ -132,11 +129,11 @@ func (w *worker) read(deadline time.Time) (json.RawMessage, error) {
 		data = append(data, part...)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, errTimeout
+			return nil, container.ErrTimeout
 		case errors.Is(err, bufio.ErrBufferFull) && len(data) <= maxResult:
 			continue
 		case errors.Is(err, io.EOF):
-			return nil, errExited
+			return nil, container.ErrExited
 		case err != nil:
 			return nil, fmt.Errorf("read the result of the function: %w", err)
 		}

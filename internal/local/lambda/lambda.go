@@ -1,11 +1,9 @@
-// Package lambda plays AWS Lambda for native programs: it runs the bootstrap
-// of an OS-only runtime and hands invocations to it by the Lambda Runtime API.
+// Package lambda plays AWS Lambda for regional functions: it runs the bootstrap of an
+// OS-only runtime and hands invocations to it by the Lambda Runtime API.
 //
-// Each process has a Runtime API of its own on 127.0.0.1, takes one invocation at a
-// time, is frozen in between, and is killed when an invocation runs over the
-// function's time or its memory. A process that ends fails the invocation that it
-// had; the next one starts another process. What is played, and what the answers
-// look like:
+// Each process has a Runtime API of its own on 127.0.0.1. A process that ends, or that
+// takes more than the function's time or memory, fails the invocation that it had; the
+// next one starts another process. What the answers look like:
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 package lambda
@@ -17,26 +15,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/local/container"
 )
-
-// ErrClosed is the answer of a function that is closed.
-var ErrClosed = errors.New("the local lambda is closed")
 
 // Bootstrap is the program that an OS-only runtime starts.
 const Bootstrap = "bootstrap"
 
-// Function says what to run. All but Environment and Log is needed.
-type Function struct {
+// Options say what to run. All but Environment and Log are needed.
+type Options struct {
 	Name      string
 	ARN       string
 	Region    string
@@ -46,8 +37,7 @@ type Function struct {
 	Credentials sigv4.Credentials // the temporary ones of the function's role
 	MemoryMB    int
 	Timeout     time.Duration
-	// Concurrency bounds the processes. Beyond it invocations wait in line, where
-	// Lambda would throttle or start one more container.
+	// Concurrency bounds the processes. Beyond it invocations wait in line.
 	Concurrency int
 	// Log gets what the function prints, line by line, and how its processes end.
 	Log *slog.Logger
@@ -60,148 +50,105 @@ type Result struct {
 	FunctionError string
 }
 
-// Lambda is a function that can be invoked.
-type Lambda struct {
-	fn    Function
-	env   []string
-	slots chan struct{} // one taken for each invocation in progress
-
-	closing chan struct{}
-
-	mu     sync.Mutex
-	idle   []*container // the one used last is last
-	all    map[*container]bool
-	closed bool
+// Function is a function that can be invoked.
+type Function struct {
+	o          Options
+	containers *container.Pool[invocation, Result]
 }
 
 // New makes a function ready. Its processes start when invocations ask for them.
-func New(fn Function) (*Lambda, error) {
+func New(o Options) (*Function, error) {
 	for _, f := range []struct {
 		name string
 		ok   bool
 	}{
-		{"Name", fn.Name != ""}, {"ARN", fn.ARN != ""}, {"Region", fn.Region != ""}, {"Directory", fn.Directory != ""},
-		{"Credentials", fn.Credentials.AccessKeyID != "" && fn.Credentials.SecretAccessKey != ""},
-		{"MemoryMB", fn.MemoryMB > 0}, {"Timeout", fn.Timeout > 0}, {"Concurrency", fn.Concurrency > 0},
+		{"Name", o.Name != ""}, {"ARN", o.ARN != ""}, {"Region", o.Region != ""}, {"Directory", o.Directory != ""},
+		{"Credentials", o.Credentials.AccessKeyID != "" && o.Credentials.SecretAccessKey != ""},
+		{"MemoryMB", o.MemoryMB > 0}, {"Timeout", o.Timeout > 0}, {"Concurrency", o.Concurrency > 0},
 	} {
 		if !f.ok {
-			return nil, fmt.Errorf("local lambda %s: %s is missing", fn.Name, f.name)
+			return nil, fmt.Errorf("regional function %s: %s is missing", o.Name, f.name)
 		}
 	}
-	dir, err := filepath.Abs(fn.Directory)
+	dir, err := filepath.Abs(o.Directory)
 	if err != nil {
 		return nil, err
 	}
-	fn.Directory = dir
+	o.Directory = dir
 	if info, err := os.Stat(filepath.Join(dir, Bootstrap)); err != nil {
-		return nil, fmt.Errorf("local lambda %s: %w", fn.Name, err)
+		return nil, fmt.Errorf("regional function %s: %w", o.Name, err)
 	} else if info.Mode()&0o111 == 0 {
-		return nil, fmt.Errorf("local lambda %s: %s is not executable", fn.Name, filepath.Join(dir, Bootstrap))
+		return nil, fmt.Errorf("regional function %s: %s is not executable", o.Name, filepath.Join(dir, Bootstrap))
 	}
-	if fn.Log == nil {
-		fn.Log = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	fn.Log = fn.Log.With("function", fn.Name)
-	env, err := environment(fn)
+	o.Log = o.Log.With("function", o.Name)
+	env, err := environment(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Lambda{
-		fn: fn, env: env, slots: make(chan struct{}, fn.Concurrency), closing: make(chan struct{}), all: map[*container]bool{},
-	}, nil
+	return &Function{o, container.New(container.Options[invocation, Result]{
+		Start: func() (container.Container[invocation, Result], error) { return startSandbox(o, env) },
+		Limit: o.Concurrency, Timeout: o.Timeout, MemoryMB: o.MemoryMB, Log: o.Log,
+	})}, nil
 }
 
-// environment is what Lambda gives a function of an OS-only runtime: nothing of
-// this process's own, and no AWS_EXECUTION_ENV.
-// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-func environment(fn Function) ([]string, error) {
-	env := map[string]string{
-		"_HANDLER":                        Bootstrap,
-		"AWS_ACCESS_KEY_ID":               fn.Credentials.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY":           fn.Credentials.SecretAccessKey,
-		"AWS_DEFAULT_REGION":              fn.Region,
-		"AWS_REGION":                      fn.Region,
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(fn.MemoryMB),
-		"AWS_LAMBDA_FUNCTION_NAME":        fn.Name,
-		"AWS_LAMBDA_FUNCTION_VERSION":     "$LATEST",
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
-		"AWS_LAMBDA_LOG_FORMAT":           "JSON",
-		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + fn.Name,
-		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
-		"LAMBDA_TASK_ROOT":                fn.Directory,
-		"LANG":                            "en_US.UTF-8",
-		"PATH":                            "/usr/local/bin:/usr/bin:/bin:/opt/bin",
-		"TZ":                              ":UTC",
-	}
-	if t := fn.Credentials.SessionToken; t != "" {
-		env["AWS_SESSION_TOKEN"] = t
-	}
-	for name, value := range fn.Environment {
+// environment is what Lambda gives a function of an OS-only runtime, which has no
+// AWS_EXECUTION_ENV, and the function's own variables.
+func environment(o Options) ([]string, error) {
+	env := container.Function{
+		Name: o.Name, Version: "$LATEST", Handler: Bootstrap, Region: o.Region, Directory: o.Directory,
+		MemoryMB: o.MemoryMB, Credentials: o.Credentials,
+	}.Environment()
+	env["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+	env["PATH"] += ":/opt/bin"
+	for name, value := range o.Environment {
 		if _, reserved := env[name]; reserved || name == runtimeAPI {
-			return nil, fmt.Errorf("local lambda %s: environment variable %s is reserved", fn.Name, name)
+			return nil, fmt.Errorf("regional function %s: environment variable %s is reserved", o.Name, name)
 		}
 		env[name] = value
 	}
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		list = append(list, name+"="+env[name])
-	}
-	return list, nil
+	return container.List(env), nil
 }
 
 // Invoke runs the function once and waits for its answer, as RequestResponse does.
-// The context bounds the wait for a free process alone: an invocation that has
-// begun goes on without its caller, as in Lambda. An error means that the function
-// did not run.
-func (l *Lambda) Invoke(ctx context.Context, payload []byte) (Result, error) {
+// The context bounds the wait for a free process alone. An error means that the function
+// did not run; after Close it is container.ErrClosed.
+func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 	if !json.Valid(payload) {
 		return Result{}, errors.New("the payload is not JSON")
 	}
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return Result{}, fmt.Errorf("wait for a free process: %w", ctx.Err())
-	case <-l.closing:
-		return Result{}, ErrClosed
-	}
-	defer func() { <-l.slots }()
-
 	id := requestID()
-	for {
-		c, fresh, err := l.take()
-		if err != nil && l.isClosed() {
-			return Result{}, ErrClosed
-		}
-		if err != nil {
-			l.fn.Log.Error("the function did not start", "err", err)
-			return failure("Runtime.ExitError", fmt.Sprintf("RequestId: %s Error: %v", id, err)), nil
-		}
-		result, err := c.invoke(invocation{
-			id: id, payload: payload, arn: l.fn.ARN, deadline: time.Now().Add(l.fn.Timeout),
-		}, l.fn.Timeout)
-		// A container that died in its sleep never saw the invocation: take another.
-		if errors.Is(err, errNotGiven) && !fresh {
-			l.drop(c)
-			continue
-		}
-		if err == nil {
-			err = c.checkMemory()
-		}
-		if err != nil {
-			l.drop(c)
-			if l.isClosed() {
-				return Result{}, ErrClosed
-			}
-			l.fn.Log.Error("the invocation failed", "request", id, "err", err)
-			var f *fault
-			if !errors.As(err, &f) {
-				f = &fault{"Runtime.Unknown", err.Error()}
-			}
-			return failure(f.kind, fmt.Sprintf("RequestId: %s Error: %s", id, f.text)), nil
-		}
-		l.put(c)
-		return result, nil
+	result, err := f.containers.Invoke(ctx, invocation{id: id, payload: payload, arn: f.o.ARN})
+	if err == nil || errors.Is(err, container.ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return result, err
 	}
+	f.o.Log.Error("the invocation failed", "request", id, "err", err)
+	kind := "Runtime.Unknown"
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			kind = k.kind
+			break
+		}
+	}
+	message := err.Error()
+	if kind == "Sandbox.Timedout" {
+		message = fmt.Sprintf("Task timed out after %.2f seconds", f.o.Timeout.Seconds())
+	}
+	return failure(kind, fmt.Sprintf("RequestId: %s Error: %s", id, message)), nil
+}
+
+// kinds are Lambda's names for what can go wrong; the first one counts.
+var kinds = []struct {
+	err  error
+	kind string
+}{
+	{container.ErrInit, "Runtime.ExitError"},
+	{container.ErrExited, "Runtime.ExitError"},
+	{errNoAnswer, "Runtime.ExitError"},
+	{container.ErrTimeout, "Sandbox.Timedout"},
+	{container.ErrMemory, "Runtime.OutOfMemory"},
 }
 
 // requestID has the form of Lambda's.
@@ -223,95 +170,9 @@ func failure(kind, text string) Result {
 
 const unhandled = "Unhandled"
 
-// take finds the idle container that was used last, or starts a new one.
-func (l *Lambda) take() (_ *container, fresh bool, _ error) {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil, false, ErrClosed
-	}
-	if n := len(l.idle); n > 0 {
-		c := l.idle[n-1]
-		l.idle = l.idle[:n-1]
-		l.mu.Unlock()
-		return c, false, nil
-	}
-	l.mu.Unlock()
-	c, err := startContainer(l.fn, l.env)
-	if err != nil {
-		return nil, false, err
-	}
-	l.mu.Lock()
-	closed := l.closed
-	l.all[c] = true // from here on Close finds it
-	l.mu.Unlock()
-	go func() {
-		<-c.process.Done()
-		l.drop(c)
-	}()
-	if closed {
-		l.drop(c)
-		return nil, false, ErrClosed
-	}
-	if err := c.ready(); err != nil {
-		l.drop(c)
-		return nil, false, err
-	}
-	return c, true, nil
-}
-
-// put keeps the container for the next invocation.
-func (l *Lambda) put(c *container) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all[c] && !l.closed {
-		l.idle = append(l.idle, c)
-	}
-}
-
-// drop kills the container and forgets it.
-func (l *Lambda) drop(c *container) {
-	c.kill()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.all, c)
-	l.idle = slices.DeleteFunc(l.idle, func(other *container) bool { return other == c })
-}
-
-func (l *Lambda) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
 // PIDs are the processes that there are now, for tests and for measuring.
-func (l *Lambda) PIDs() []int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var pids []int
-	for c := range l.all {
-		pids = append(pids, c.process.PID())
-	}
-	return pids
-}
+func (f *Function) PIDs() []int { return f.containers.PIDs() }
 
 // Close kills all processes and waits until they are gone. Invocations in progress
-// end with ErrClosed.
-func (l *Lambda) Close() error {
-	l.mu.Lock()
-	if !l.closed {
-		l.closed = true
-		close(l.closing)
-	}
-	containers := slices.Collect(maps.Keys(l.all))
-	l.mu.Unlock()
-	for _, c := range containers {
-		c.kill()
-	}
-	return nil
-}
-
-// fault is why an invocation has no answer of the function.
-type fault struct{ kind, text string }
-
-func (f *fault) Error() string { return strings.ToLower(f.kind) + ": " + f.text }
+// end with container.ErrClosed.
+func (f *Function) Close() { f.containers.Close() }

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/local/container"
 	"oncegate/internal/local/lambda"
 )
 
@@ -101,7 +102,7 @@ func (l *log) String() string {
 	return l.b.String()
 }
 
-func function(t *testing.T) (lambda.Function, *log) {
+func function(t *testing.T) (lambda.Options, *log) {
 	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()
@@ -112,7 +113,7 @@ func function(t *testing.T) (lambda.Function, *log) {
 		t.Fatal(err)
 	}
 	out := &log{}
-	return lambda.Function{
+	return lambda.Options{
 		Name: "fn", ARN: "arn:aws:lambda:eu-west-1:111122223333:function:fn", Region: "eu-west-1", Directory: dir,
 		Credentials: sigv4.Credentials{AccessKeyID: "ASIAX", SecretAccessKey: "made-up", SessionToken: "token"},
 		MemoryMB:    1024, Timeout: 20 * time.Second, Concurrency: 2,
@@ -120,7 +121,7 @@ func function(t *testing.T) (lambda.Function, *log) {
 	}, out
 }
 
-func start(t *testing.T, fn lambda.Function) *lambda.Lambda {
+func start(t *testing.T, fn lambda.Options) *lambda.Function {
 	t.Helper()
 	l, err := lambda.New(fn)
 	if err != nil {
@@ -130,7 +131,7 @@ func start(t *testing.T, fn lambda.Function) *lambda.Lambda {
 	return l
 }
 
-func invoke(t *testing.T, l *lambda.Lambda, in order) lambda.Result {
+func invoke(t *testing.T, l *lambda.Function, in order) lambda.Result {
 	t.Helper()
 	payload, err := json.Marshal(in)
 	if err != nil {
@@ -319,25 +320,25 @@ func TestClose(t *testing.T) {
 	until(t, "a process", func() bool { return len(l.PIDs()) == 1 })
 	pid := l.PIDs()[0]
 	l.Close()
-	if err := <-done; !errors.Is(err, lambda.ErrClosed) {
+	if err := <-done; !errors.Is(err, container.ErrClosed) {
 		t.Errorf("the invocation under way ended with %v", err)
 	}
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("process %d is still there: %v", pid, err)
 	}
-	if _, err := l.Invoke(t.Context(), []byte("{}")); !errors.Is(err, lambda.ErrClosed) {
+	if _, err := l.Invoke(t.Context(), []byte("{}")); !errors.Is(err, container.ErrClosed) {
 		t.Errorf("invoked after Close: %v", err)
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
 	good, _ := function(t)
-	for what, change := range map[string]func(*lambda.Function){
-		"Name":                   func(f *lambda.Function) { f.Name = "" },
-		"Timeout":                func(f *lambda.Function) { f.Timeout = 0 },
-		"Credentials":            func(f *lambda.Function) { f.Credentials = sigv4.Credentials{} },
-		"no such file":           func(f *lambda.Function) { f.Directory = t.TempDir() },
-		"AWS_REGION is reserved": func(f *lambda.Function) { f.Environment = map[string]string{"AWS_REGION": "x"} },
+	for what, change := range map[string]func(*lambda.Options){
+		"Name":                   func(f *lambda.Options) { f.Name = "" },
+		"Timeout":                func(f *lambda.Options) { f.Timeout = 0 },
+		"Credentials":            func(f *lambda.Options) { f.Credentials = sigv4.Credentials{} },
+		"no such file":           func(f *lambda.Options) { f.Directory = t.TempDir() },
+		"AWS_REGION is reserved": func(f *lambda.Options) { f.Environment = map[string]string{"AWS_REGION": "x"} },
 	} {
 		fn := good
 		change(&fn)

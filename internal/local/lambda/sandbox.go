@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"oncegate/internal/local/container"
 	"oncegate/internal/local/process"
 )
 
@@ -21,19 +22,16 @@ const (
 	// runtimeAPI names the variable that says where the Runtime API is.
 	runtimeAPI = "AWS_LAMBDA_RUNTIME_API"
 	version    = "/2018-06-01"
-	// initTimeout is Lambda's bound on the init phase.
-	initTimeout = 10 * time.Second
 	// maxPayload is Lambda's bound on a synchronous answer.
 	maxPayload = 6 << 20
 )
 
-// errNotGiven says that the process was gone before it got the invocation.
-var errNotGiven = errors.New("the process was gone before it got the invocation")
+// errNoAnswer is an error of the function's own.
+var errNoAnswer = errors.New("the function asked for the next invocation and never answered this one")
 
-// container is one process of the function with its Runtime API. Its invocations
-// come one after the other.
-type container struct {
-	fn      Function
+// sandbox is one process of the function with its Runtime API. Its invocations come one
+// after the other.
+type sandbox struct {
 	process *process.Process
 	server  *http.Server
 	kill    func()
@@ -47,6 +45,8 @@ type container struct {
 	current string // id of the invocation that may be answered
 }
 
+var _ container.Container[invocation, Result] = (*sandbox)(nil)
+
 // invocation is one event on its way to the process.
 type invocation struct {
 	id, arn  string
@@ -54,29 +54,29 @@ type invocation struct {
 	deadline time.Time
 }
 
-func startContainer(fn Function, env []string) (*container, error) {
+func startSandbox(o Options, env []string) (*sandbox, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	c := &container{
-		fn: fn, waiting: make(chan struct{}, 1), work: make(chan invocation), answers: make(chan Result, 1), inits: make(chan string, 1),
+	c := &sandbox{
+		waiting: make(chan struct{}, 1), work: make(chan invocation), answers: make(chan Result, 1), inits: make(chan string, 1),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+version+"/runtime/invocation/next", c.next)
 	mux.HandleFunc("POST "+version+"/runtime/invocation/{id}/response", c.response)
 	mux.HandleFunc("POST "+version+"/runtime/invocation/{id}/error", c.response)
 	mux.HandleFunc("POST "+version+"/runtime/init/error", c.initError)
-	c.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(fn.Log.Handler(), slog.LevelDebug)}
+	c.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		c.server.Serve(ln) // ends with Close
 	}()
-	cmd := exec.Command(filepath.Join(fn.Directory, Bootstrap))
-	cmd.Dir = fn.Directory
+	cmd := exec.Command(filepath.Join(o.Directory, Bootstrap))
+	cmd.Dir = o.Directory
 	cmd.Env = append(env[:len(env):len(env)], runtimeAPI+"="+ln.Addr().String())
-	if c.process, err = process.Start(cmd, func(line string) { fn.Log.Info(line) }); err != nil {
+	if c.process, err = process.Start(cmd, func(line string) { o.Log.Info(line) }); err != nil {
 		c.server.Close()
 		<-served
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
@@ -89,40 +89,39 @@ func startContainer(fn Function, env []string) (*container, error) {
 	return c, nil
 }
 
-// ready waits until the process asks for its first invocation.
-func (c *container) ready() error {
-	timeout := time.NewTimer(initTimeout)
+func (c *sandbox) Process() *process.Process { return c.process }
+func (c *sandbox) Kill()                     { c.kill() }
+
+// Ready waits until the process asks for its first invocation.
+func (c *sandbox) Ready(deadline time.Time) error {
+	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
 	select {
 	case <-c.waiting:
-		c.freeze()
 		return nil
 	case text := <-c.inits:
 		return fmt.Errorf("the init phase failed: %s", text)
 	case <-c.process.Done():
 		return fmt.Errorf("the process ended in the init phase: %s", c.process.State())
 	case <-timeout.C:
-		return fmt.Errorf("the init phase took longer than %v", initTimeout)
+		return errors.New("the init phase took too long")
 	}
 }
 
-// invoke hands the invocation to the process that waits for one. It returns when
-// the process has answered and waits again. After an error the container is of no
-// more use.
-func (c *container) invoke(in invocation, limit time.Duration) (Result, error) {
-	timeout := time.NewTimer(time.Until(in.deadline))
+// Invoke hands the invocation to the process that waits for one. It returns when the
+// process has answered and waits again.
+func (c *sandbox) Invoke(in invocation, deadline time.Time) (Result, error) {
+	in.deadline = deadline
+	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
-	if err := c.process.Thaw(); err != nil {
-		return Result{}, errNotGiven
-	}
 	c.expect(in.id)
 	defer c.expect("")
 	select {
 	case c.work <- in:
 	case <-c.process.Done():
-		return Result{}, errNotGiven
+		return Result{}, container.ErrNotGiven
 	case <-timeout.C:
-		return Result{}, errNotGiven
+		return Result{}, container.ErrNotGiven
 	}
 	var result *Result
 	for {
@@ -130,60 +129,38 @@ func (c *container) invoke(in invocation, limit time.Duration) (Result, error) {
 		case r := <-c.answers:
 			result = &r
 		case <-c.waiting:
-			if result == nil {
-				select {
-				case r := <-c.answers: // posted before it asked for more
-					result = &r
-				default:
-					return Result{}, &fault{"Runtime.ExitError", "the function asked for the next invocation and never answered this one"}
-				}
-			}
-			c.freeze()
-			return *result, nil
+			// What it has posted before it asked for more counts.
+			return c.last(result, errNoAnswer)
 		case <-c.process.Done():
-			return c.last(result, &fault{"Runtime.ExitError", "the process ended: " + c.process.State()})
+			return c.last(result, fmt.Errorf("%w: %s", container.ErrExited, c.process.State()))
 		case <-timeout.C:
-			return c.last(result, &fault{"Sandbox.Timedout", fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())})
+			defer c.kill() // one that has answered and does not ask for more is of no more use
+			return c.last(result, container.ErrTimeout)
 		}
 	}
 }
 
-// last is the result of an invocation whose process will not ask for another one:
-// what it has posted counts.
-func (c *container) last(result *Result, f *fault) (Result, error) {
-	if result == nil {
-		select {
-		case r := <-c.answers:
-			result = &r
-		default:
-			return Result{}, f
-		}
+// last is the result that the process has posted, or else err.
+func (c *sandbox) last(result *Result, err error) (Result, error) {
+	if result != nil {
+		return *result, nil
 	}
-	c.kill()
-	return *result, nil
+	select {
+	case r := <-c.answers:
+		return r, nil
+	default:
+		return Result{}, err
+	}
 }
 
-func (c *container) expect(id string) {
+func (c *sandbox) expect(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current = id
 }
 
-// freeze stops the process until its next invocation. A process that cannot be
-// frozen is gone, which the next invocation notices.
-func (c *container) freeze() { c.process.Freeze() }
-
-// checkMemory refuses a process that ever had more resident memory than the function
-// may have; Lambda would have killed it then. One that is gone is not looked at.
-func (c *container) checkMemory() error {
-	if peak, known := process.PeakMemoryMB(c.process.PID()); known && peak > c.fn.MemoryMB {
-		return &fault{"Runtime.OutOfMemory", fmt.Sprintf("the process had %d MB, the function has %d", peak, c.fn.MemoryMB)}
-	}
-	return nil
-}
-
 // next blocks until there is an invocation. The process is frozen meanwhile.
-func (c *container) next(w http.ResponseWriter, r *http.Request) {
+func (c *sandbox) next(w http.ResponseWriter, r *http.Request) {
 	select {
 	case c.waiting <- struct{}{}:
 	default:
@@ -205,7 +182,7 @@ func (c *container) next(w http.ResponseWriter, r *http.Request) {
 
 // response takes what the function answers, its error included: an error has the
 // object that describes it for a body.
-func (c *container) response(w http.ResponseWriter, r *http.Request) {
+func (c *sandbox) response(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer has more than 6 MB")
@@ -233,7 +210,7 @@ func (c *container) response(w http.ResponseWriter, r *http.Request) {
 	accepted(w)
 }
 
-func (c *container) initError(w http.ResponseWriter, r *http.Request) {
+func (c *sandbox) initError(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
 	if err != nil {
 		return
