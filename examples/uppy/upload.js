@@ -10,7 +10,7 @@ const uppy = new Uppy({ autoProceed: true }).use(AwsS3, {
   generateObjectKey: (file) => file.id, // all that signRequest is told about the file
   async signRequest({ key }) {
     const { name, size } = uppy.getFile(key);
-    sent.set(key, { most: 0, last: 0 });
+    sent.set(key, 0);
     const options = new URLSearchParams({ name, maxBytes: Math.max(size, 1) });
     const answer = await fetch(`${ONCEGATE}/url?${options}`, { headers: { accept: 'application/json' } });
     const minted = await answer.json();
@@ -24,14 +24,12 @@ const uppy = new Uppy({ autoProceed: true }).use(AwsS3, {
 // first try has spent it, so the repeat is refused as "used", whether or not the first
 // was stored. S3 stores a file only when it has all of it. So a file of which much was
 // never sent may be sent again with a new URL; of any other the page cannot know, and
-// asks. Progress lags a tenth of a second behind what was sent: LAG is for that. And a
-// browser reports all as sent when it gets an answer: such a last report does not count.
+// asks. Progress lags a tenth of a second behind what was sent: LAG is for that.
 const LAG = 8 << 20;
-const sent = new Map(); // by file, of all tries with its present URL: most, but for the last report; last report
+const sent = new Map(); // by file: the most that any try with its present URL has sent
 
 uppy.on('upload-progress', (file, { bytesUploaded }) => {
-  const { most, last } = sent.get(file.id);
-  sent.set(file.id, { most: Math.max(most, last), last: bytesUploaded });
+  sent.set(file.id, Math.max(sent.get(file.id), bytesUploaded));
   say(file, `${Math.floor((100 * bytesUploaded) / Math.max(file.size, 1))} %`);
 });
 
@@ -43,10 +41,8 @@ uppy.on('upload-error', (file, error) => {
   const { reason, message } = refusal(error);
   const broken = error.code === 'NETWORK' || error.status >= 500 || ['used', 'expired'].includes(reason);
   if (!broken) return say(file, `Not stored. ${message} `, 'Try again');
-  const { most, last } = sent.get(file.id);
-  const reached = error.status ? most : Math.max(most, last);
   const n = tries.get(file.id) ?? 0;
-  if (file.size - reached > LAG && n < 5) {
+  if (file.size - sent.get(file.id) > LAG && n < 5) {
     tries.set(file.id, n + 1);
     say(file, 'The connection broke. Again with a new URL …');
     setTimeout(() => uppy.retryUpload(file.id), 500 * 2 ** n);
