@@ -1,24 +1,24 @@
-// Package acceptance decides which version of an upload counts, the first one that
-// its key ever had, copies it to accepted/ and says so on an event bus.
+// Package acceptance decides which version of an upload counts: the first one that
+// its key ever had. It copies that version to accepted/ and announces it on an event
+// bus.
 //
-// It is driven by hints that something was stored under a key. Hints come late,
-// twice and in any order; nothing is believed of them but the key, and everything
-// is decided by what S3 says now:
+// It follows hints that something was stored under a key. Hints come late, twice and
+// in any order. Only their key is used; the decision depends on what S3 says now:
 //
-//   - accepted/<name> exists: its metadata oncegate-version names the version that
-//     was accepted. That is decided, for ever.
-//   - accepted/<name> is hidden by a delete marker: it was accepted and then
-//     consumed. Its own first version says which; nothing is made again.
-//   - otherwise the first version is the last of the list of versions that is no
-//     delete marker. Lists are in S3's order; times, which have whole seconds, are
-//     never compared.
+//   - If accepted/<name> exists, its metadata oncegate-version names the version that
+//     was accepted. That never changes.
+//   - If accepted/<name> is hidden by a delete marker, it was accepted and then
+//     consumed. Its own first version names the version; nothing is made again.
+//   - Otherwise the first version is the last one in the list of versions that is not
+//     a delete marker. Lists are in S3's order. Times are never compared: they have
+//     whole seconds.
 //
-// Then, in this order: the copy, the event, the tag oncegate=accepted on the
-// version that was copied. Whatever breaks off before the tag is done again from
-// the beginning by the next delivery; with the tag all is done. Copying twice is
-// harmless since both copies are of the same version. The event may come twice.
+// Then come, in this order, the copy, the event, and the tag oncegate=accepted on the
+// version that was copied. If anything fails before the tag, the next delivery starts
+// again from the beginning; after the tag all is done. Copying twice is harmless,
+// because both copies are of the same version. The event may come twice.
 //
-// Any other version under the key is late: it is left where it is and reported.
+// Any other version under the key is late: it stays where it is and is reported.
 package acceptance
 
 import (
@@ -32,14 +32,14 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// What objects are marked with.
+// Marks on objects.
 const (
-	// VersionMetadata is the user metadata of an accepted object that names the
-	// version of the upload it was copied from.
+	// VersionMetadata is the user metadata of an accepted object: the version of the
+	// upload that it was copied from.
 	VersionMetadata = "oncegate-version"
 
-	// Tag and TagValue mark the version of an upload for which everything is done.
-	// The bucket's lifecycle removes what has it.
+	// Tag and TagValue mark a version of an upload for which everything is done. The
+	// bucket's lifecycle removes such versions.
 	Tag      = "oncegate"
 	TagValue = "accepted"
 )
@@ -48,39 +48,40 @@ const (
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 const MaxBytes = 5 << 30
 
-// Store is the bucket. Each method is one S3 operation, with whatever repeats and
-// pages it needs; reads see every write that was answered before they began. Any
-// error but those that a method names is a fault: it is not known what holds.
+// Store is the bucket. Each method is one S3 operation, with the repeats and pages that
+// it needs. A read sees every write that was answered before it began. An error that
+// the method does not name is a fault: the outcome is unknown.
 type Store interface {
-	// HeadAccepted looks at the object. ErrAbsent: there is none as far as the
-	// current version tells. ErrConsumed: it is hidden by a delete marker.
+	// HeadAccepted describes the current version of an accepted object. ErrAbsent:
+	// there is none. ErrConsumed: it is hidden by a delete marker.
 	HeadAccepted(ctx context.Context, key string) (Object, error)
 
-	// ListVersions lists the versions of exactly this key, an upload or an accepted
-	// object, all pages, in S3's order: newest first. Delete markers are left out.
+	// ListVersions lists all versions of exactly this key, an upload or an accepted
+	// object, in S3's order, newest first. Delete markers are left out.
 	ListVersions(ctx context.Context, key string) ([]Version, error)
 
-	// HeadVersion looks at one version of either, or returns ErrAbsent.
+	// HeadVersion describes one version of an upload or an accepted object, or returns
+	// ErrAbsent.
 	HeadVersion(ctx context.Context, key, version string) (Object, error)
 
-	// Tags are those of one version of an upload. ErrAbsent: the version is gone.
+	// Tags returns the tags of one version of an upload. ErrAbsent: it is gone.
 	Tags(ctx context.Context, key, version string) (map[string]string, error)
 
 	// SetTags replaces the tags of one version of an upload. ErrAbsent: it is gone.
 	SetTags(ctx context.Context, key, version string, tags map[string]string) error
 
-	// Copy makes the accepted object out of one version of the upload, with its
-	// content, headers, metadata and checksum, and oncegate-version besides, and
-	// returns the copy's version id. It asks S3 to do so only while there is none;
-	// a server may ignore that. ErrExists: there is one. ErrAbsent: the source is
-	// gone. ErrConflict: S3 could not decide, nothing was written.
+	// Copy copies one version of an upload to the accepted object: content, headers,
+	// metadata and checksum, and oncegate-version besides. It returns the copy's
+	// version. It asks S3 to copy only if there is no accepted object, which a server
+	// may ignore. ErrExists: there is one. ErrAbsent: the source is gone. ErrConflict:
+	// S3 could not decide, and nothing was written.
 	Copy(ctx context.Context, source Object, to string) (version string, err error)
 
 	// ReadUpload returns the body of the upload entry, or ErrAbsent.
 	ReadUpload(ctx context.Context, key string) ([]byte, error)
 }
 
-// The definite answers of a Store besides success.
+// The definite answers of a Store, besides success.
 var (
 	ErrAbsent   = errors.New("absent")
 	ErrConsumed = errors.New("hidden by a delete marker")
@@ -94,7 +95,7 @@ type Version struct {
 	Size int64
 }
 
-// Object is one version of an object, as a HEAD tells it.
+// Object is one version of an object, as HEAD describes it.
 type Object struct {
 	Key, Version string
 	Size         int64
@@ -105,16 +106,16 @@ type Object struct {
 	Headers      map[string]string // what S3 keeps with the content, by lower-case name: content-type and the like
 }
 
-// Bus is where acceptances are announced. An announcement without an error has been
-// taken over; after an error it may have been.
+// Bus is where acceptances are announced. Without an error the event was taken; with
+// an error it may have been.
 type Bus interface {
 	Announce(ctx context.Context, e Event) error
 }
 
-// Event says that an upload was accepted. It is announced at least once: whoever
-// receives it tells repeats by Version.
+// Event is the announcement that an upload was accepted. It is made at least once; a
+// receiver recognizes repeats by Version.
 type Event struct {
-	ID       onetime.ID `json:"id,omitempty"`     // fingerprint of the URL; none for an upload past oncegate
+	ID       onetime.ID `json:"id,omitempty"`     // fingerprint of the URL; empty if the upload did not come through oncegate
 	Bucket   string     `json:"bucket"`           //
 	Key      string     `json:"key"`              // of the upload
 	Accepted string     `json:"accepted"`         // key of the copy
@@ -128,15 +129,15 @@ type Event struct {
 	At       time.Time  `json:"at"` // when it was accepted
 }
 
-// Hint is that a version may have been stored under a key.
+// Hint is a notice that a version may have been stored under a key.
 type Hint struct {
 	Bucket, Key, Version string
 }
 
-// Outcome is what came of a hint.
+// Outcome is the result of following a hint.
 type Outcome string
 
-// Every outcome there is.
+// All outcomes.
 const (
 	Accepted Outcome = "accepted" // copied, announced and tagged by this call
 	Finished Outcome = "finished" // was copied before; announced and tagged by this call
@@ -151,12 +152,12 @@ type Result struct {
 	Late    bool
 }
 
-// ErrForeign says that no hint of this kind can ever be followed: another bucket,
-// or a key that is no upload's.
+// ErrForeign is the error for a hint that can never be followed: it names another
+// bucket, or a key that is not an upload's.
 var ErrForeign = errors.New("not an upload of this bucket")
 
-// ErrTooLarge says that an upload is larger than one copy can be. The gate lets none
-// through; somebody has written it with other credentials.
+// ErrTooLarge is the error for an upload that is larger than one copy can be. The gate
+// lets no such upload through; somebody wrote it with other credentials.
 var ErrTooLarge = errors.New("more than the 5 GiB that one copy can have")
 
 // Acceptor accepts the uploads of one bucket. Its methods may be called
@@ -167,8 +168,8 @@ type Acceptor struct {
 	Bus    Bus
 }
 
-// Accept does what is to do for the upload that the hint is about. After an error
-// it must be called again.
+// Accept does what is left to do for the upload of the hint. After an error it must be
+// called again.
 func (a *Acceptor) Accept(ctx context.Context, hint Hint) (Result, error) {
 	if hint.Bucket != a.Bucket {
 		return Result{}, fmt.Errorf("%w: bucket %q", ErrForeign, hint.Bucket)
@@ -178,7 +179,7 @@ func (a *Acceptor) Accept(ctx context.Context, hint Hint) (Result, error) {
 		return Result{}, fmt.Errorf("%w: %w", ErrForeign, err)
 	}
 	result, err := a.accept(ctx, key)
-	// What is late is known as soon as the first version is, whatever came after.
+	// Known as soon as the first version is, even if accept failed later.
 	result.Late = result.First != "" && hint.Version != "" && hint.Version != result.First
 	return result, err
 }
@@ -217,8 +218,8 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 	case err != nil:
 		return result, fmt.Errorf("read tags of %s, version %s: %w", key, first, err)
 	case tags[Tag] == TagValue:
-		// Without an accepted object as well: it was consumed so long ago that
-		// lifecycle has removed its delete marker.
+		// Also if there is no accepted object: it was consumed so long ago that lifecycle
+		// has removed its delete marker.
 		return result, nil
 	}
 	source, err := a.Store.HeadVersion(ctx, key, first)
@@ -231,8 +232,8 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 			return Result{First: first}, err
 		}
 		if won := copied.Metadata[VersionMetadata]; won != first {
-			// Two calls saw two lists, and the other one's copy came first. That is
-			// decided; the next delivery does the rest.
+			// Two calls saw two lists, and the other call's copy came first. That is
+			// final; the next delivery does the rest.
 			return Result{First: won}, fmt.Errorf("%s: version %s was accepted meanwhile", key, won)
 		}
 		result.Outcome = Accepted
@@ -252,10 +253,9 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 	return result, nil
 }
 
-// accepted looks at the accepted object, which must be one that was made here. Of
-// one that was consumed it finds the first version, if that is there still: what
-// came later under its key was made by a call that had looked before it was
-// consumed. ErrAbsent: nothing was accepted.
+// accepted describes the accepted object, which must have been made here. If it was
+// consumed, that is its first version, if it still exists: a later one was made by a
+// call that had looked before the object was consumed. ErrAbsent: nothing was accepted.
 func (a *Acceptor) accepted(ctx context.Context, to string) (Object, error) {
 	object, err := a.Store.HeadAccepted(ctx, to)
 	if errors.Is(err, ErrConsumed) {
@@ -265,7 +265,7 @@ func (a *Acceptor) accepted(ctx context.Context, to string) (Object, error) {
 		}
 		object, err = a.Store.HeadVersion(ctx, to, versions[len(versions)-1].ID)
 		if errors.Is(err, ErrAbsent) {
-			return Object{}, nil // lifecycle has come between
+			return Object{}, nil // lifecycle has removed it meanwhile
 		} else if err != nil {
 			return Object{}, err
 		}
@@ -278,7 +278,7 @@ func (a *Acceptor) accepted(ctx context.Context, to string) (Object, error) {
 	return object, nil
 }
 
-// copy makes the accepted object and looks at what has come of it.
+// copy makes the accepted object and checks it.
 func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, error) {
 	_, err := a.Store.Copy(ctx, source, to)
 	if err != nil && !errors.Is(err, ErrExists) {
@@ -291,7 +291,7 @@ func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, 
 	if copied.Metadata[VersionMetadata] != source.Version {
 		return copied, nil
 	}
-	// The ETag of a multipart upload tells its parts, and the copy has none.
+	// The ETag of a multipart upload depends on its parts, and the copy has none.
 	sameTag := copied.ETag == source.ETag || strings.Contains(source.ETag, "-")
 	sameSum := source.SHA256 == "" || copied.SHA256 == source.SHA256
 	if copied.Size != source.Size || !sameTag || !sameSum {
@@ -300,7 +300,7 @@ func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, 
 	return copied, nil
 }
 
-// announce puts the event together.
+// announce builds the event and announces it.
 func (a *Acceptor) announce(ctx context.Context, source, copied Object) error {
 	e := Event{
 		Bucket: a.Bucket, Key: source.Key, Accepted: copied.Key, Version: source.Version,
@@ -308,7 +308,7 @@ func (a *Acceptor) announce(ctx context.Context, source, copied Object) error {
 	}
 	body, err := a.Store.ReadUpload(ctx, source.Key)
 	switch {
-	case errors.Is(err, ErrAbsent): // written past oncegate
+	case errors.Is(err, ErrAbsent): // not uploaded through oncegate
 	case err != nil:
 		return fmt.Errorf("read the upload entry: %w", err)
 	default:

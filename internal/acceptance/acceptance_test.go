@@ -40,7 +40,7 @@ func TestOneUpload(t *testing.T) {
 		if got, want := strings.Join(ops, " "), "HeadAccepted ListVersions Tags HeadVersion Copy HeadAccepted ReadUpload Announce SetTags"; got != want {
 			t.Errorf("operations %s, want %s", got, want)
 		}
-		// Four more times: looked up, and nothing else.
+		// Four more times: it is looked up, and nothing else.
 		for range 4 {
 			v := &view{world: w}
 			if r, err := v.accept(first); err != nil || r != (acceptance.Result{Outcome: acceptance.Done, First: first}) || v.ops != 2 {
@@ -53,8 +53,8 @@ func TestOneUpload(t *testing.T) {
 	})
 }
 
-// Whatever order the events of several versions come in, the first is accepted and
-// every other is late.
+// In whatever order the events of several versions come, the first version is accepted
+// and every other one is late.
 func TestOrders(t *testing.T) {
 	each(t, func(t *testing.T, _ *world) {
 		for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 1, 2, 1, 0, 0}, {2}, {0}} {
@@ -122,7 +122,7 @@ func TestConsumed(t *testing.T) {
 	})
 }
 
-// What lists accepted/ may consume before the event is out. The event comes all the same.
+// A consumer that lists accepted/ may consume before the event. The event still comes.
 func TestConsumedBeforeItWasAnnounced(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		first := w.upload("content")
@@ -208,7 +208,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// spoilt is a copy that is not what it should be.
+// spoilt is a Store whose copies are wrong.
 type spoilt struct {
 	*view
 	spoil func(*acceptance.Object)
@@ -259,7 +259,7 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// Nothing is announced of an entry that makes no sense.
+// A malformed upload entry is an error, and nothing is announced.
 func TestBadUploadEntry(t *testing.T) {
 	w := newWorld(t, true)
 	w.put(layout.UploadEntry(key), version{content: `{"version":2}`})
@@ -268,7 +268,7 @@ func TestBadUploadEntry(t *testing.T) {
 	}
 }
 
-// Of two copies under what was consumed the older one tells which version counts.
+// If a consumed object has two copies, the older one names the version that counts.
 func TestConsumedTwice(t *testing.T) {
 	w := newWorld(t, false)
 	first := w.upload("content")
@@ -282,8 +282,8 @@ func TestConsumedTwice(t *testing.T) {
 	}
 }
 
-// A crash before each operation, one with its answer lost, one that was never
-// carried out: the next delivery puts all right.
+// After a crash before each operation, a lost answer, or an operation that was never
+// carried out, the next delivery completes the work.
 func TestEveryFault(t *testing.T) {
 	each(t, func(t *testing.T, w0 *world) {
 		for _, what := range []string{"crash", "lost", "silent"} {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// ErrGarbage says that a message is no notification of S3's. It will never be one.
+// ErrGarbage is the error for a message that is not a notification of S3.
 var ErrGarbage = errors.New("not an event notification of S3")
 
-// ParseMessage reads what S3 puts on a queue: a notification with records of what
-// was stored, or the test event that S3 sends when notifications are set up, which
-// has no hints.
+// ParseMessage reads a message that S3 put on a queue: a notification with a record for
+// each stored version, or the test event that S3 sends when notifications are set up,
+// which has no hints.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 func ParseMessage(body string) ([]Hint, error) {
 	var m struct {

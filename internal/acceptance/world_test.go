@@ -65,7 +65,7 @@ func (w *world) upload(content string) string {
 	return w.put(key, version{content: content, metadata: map[string]string{"of": content}})
 }
 
-// consume hides the accepted object, as whoever is done with it does.
+// consume hides the accepted object, as a consumer does.
 func (w *world) consume() {
 	if v := w.objects[to]; len(v) > 0 && !v[0].marker {
 		w.put(to, version{marker: true})
@@ -82,8 +82,8 @@ func (w *world) find(key, id string) *version {
 	return nil
 }
 
-// want holds everything to the rule: accepted/ has the content of first and nothing
-// else, first was announced and is tagged, and nothing else is either.
+// want checks the rule: accepted/ has the content of first only, and first only was
+// announced and is tagged.
 func (w *world) want(first string) {
 	w.t.Helper()
 	copies := 0
@@ -117,10 +117,10 @@ func (w *world) want(first string) {
 	}
 }
 
-// errCrash unwinds a call whose process is no more.
+// errCrash unwinds a call whose process has crashed.
 var errCrash = errors.New("crash")
 
-// fault is what becomes of one operation.
+// fault is what happens to one operation.
 type fault int
 
 const (
@@ -129,8 +129,8 @@ const (
 	silent       // it was carried out, the answer got lost
 )
 
-// view is the world as one call of Accept sees it. step, if set, is asked before
-// each operation and says what becomes of it; it may let others go first.
+// view is the world as one call of Accept sees it. step, if set, is called before each
+// operation and returns what happens to it; it may let other calls go first.
 type view struct {
 	*world
 	step func(op string) fault
@@ -268,8 +268,8 @@ type call struct {
 	err    error
 }
 
-// start begins to follow a hint and stops before the first operation. faults, if
-// set, says what becomes of each.
+// start begins to follow a hint and stops before the first operation. faults, if set,
+// is what happens to each operation.
 func (w *world) start(version string, faults func(op string) fault) *call {
 	c := &call{view: &view{world: w}}
 	var seq iter.Seq[string] = func(yield func(string) bool) {

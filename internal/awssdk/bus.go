@@ -1,6 +1,6 @@
-// Package awssdk is what regional functions and the command line ask of AWS besides
-// S3, made with the AWS SDK: events for EventBridge, messages of SQS, parameters of
-// Systems Manager.
+// Package awssdk makes requests to AWS services other than S3 with the AWS SDK: events
+// for EventBridge, messages of SQS, parameters of Systems Manager. Regional functions
+// and the command line use it.
 package awssdk
 
 import (
@@ -18,13 +18,13 @@ import (
 	"oncegate/internal/acceptance"
 )
 
-// What rules match oncegate's events by.
+// Source and detail type of oncegate's events, which rules match.
 const (
 	EventSource  = "oncegate"
 	AcceptedType = "oncegate.accepted"
 )
 
-// Options are where a service is, and who asks. Endpoint is "" for AWS.
+// Options are where a service is, and the credentials to use. Endpoint is "" for AWS.
 type Options struct {
 	Region, Endpoint string
 	Credentials      aws.CredentialsProvider
@@ -37,14 +37,14 @@ func (o Options) endpoint() *string {
 	return &o.Endpoint
 }
 
-// retryer repeats what AWS throttles or does not answer; all that is asked here may
-// be done twice.
+// retryer repeats requests that AWS throttles or does not answer. All requests of this
+// package may be made twice.
 func retryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second })
 }
 
-// answered is nil, or the error in a few words: the SDK's own text goes over several
-// lines of request ids.
+// answered shortens an error of the SDK, whose own text has several lines of request
+// ids. It returns nil for nil.
 func answered(op string, err error) error {
 	if err == nil {
 		return nil
@@ -71,8 +71,8 @@ func NewBus(o Options) *Bus {
 	})}
 }
 
-// Announce implements acceptance.Bus. PutEvents answers 200 also when it has not
-// taken an event: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+// Announce implements acceptance.Bus. PutEvents also answers 200 if it did not take the
+// event: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 func (b *Bus) Announce(ctx context.Context, e acceptance.Event) error {
 	detail, err := json.Marshal(e)
 	if err != nil {

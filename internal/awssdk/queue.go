@@ -16,13 +16,13 @@ import (
 // Queues are the account's queues in one Region.
 type Queues struct{ client *sqs.Client }
 
-// NewQueues returns those in the Region of the options.
+// NewQueues returns the queues in the Region of the options.
 func NewQueues(o Options) *Queues {
 	return &Queues{sqs.New(sqs.Options{Region: o.Region, BaseEndpoint: o.endpoint(), Credentials: o.Credentials, Retryer: retryer()})}
 }
 
-// Postpone has the queue hand a message out again after d and not before. SQS takes
-// 12 hours at most. Action: sqs:ChangeMessageVisibility.
+// Postpone makes the queue hand a message out again after d, and not before. SQS allows
+// at most 12 hours. Action: sqs:ChangeMessageVisibility.
 func (q *Queues) Postpone(ctx context.Context, queueARN, receipt string, d time.Duration) error {
 	url, err := queueURL(queueARN)
 	if err != nil {
@@ -34,10 +34,10 @@ func (q *Queues) Postpone(ctx context.Context, queueARN, receipt string, d time.
 	return answered("ChangeMessageVisibility", err)
 }
 
-// Replay begins to move the messages of a queue of dead ones back to where they came
-// from; SQS goes on by itself. Actions: sqs:StartMessageMoveTask,
-// sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it,
-// sqs:SendMessage on the queue they go to.
+// Replay starts moving the messages of a dead-letter queue back to the queue that they
+// came from. SQS continues on its own. Actions: sqs:StartMessageMoveTask,
+// sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on the dead-letter
+// queue, sqs:SendMessage on the other.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
 func (q *Queues) Replay(ctx context.Context, deadARN string) error {
 	_, err := q.client.StartMessageMoveTask(ctx, &sqs.StartMessageMoveTaskInput{SourceArn: &deadARN})
@@ -65,7 +65,7 @@ func (q *Queues) Waiting(ctx context.Context, queueARN string) (int, error) {
 	return n, nil
 }
 
-// ARN finds the ARN of a queue by its name. Action: sqs:GetQueueUrl.
+// ARN returns the ARN of the queue with this name. Action: sqs:GetQueueUrl.
 func (q *Queues) ARN(ctx context.Context, region, name string) (string, error) {
 	out, err := q.client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	if err != nil {
@@ -86,8 +86,8 @@ func queueURL(arn string) (string, error) {
 	return "https://sqs." + parts[3] + ".amazonaws.com/" + parts[4] + "/" + parts[5], nil
 }
 
-// Parameter is the value of a SecureString of Systems Manager. Action:
-// ssm:GetParameter, and kms:Decrypt if it has a key of your own.
+// Parameter returns the value of a SecureString of Systems Manager. Actions:
+// ssm:GetParameter, and kms:Decrypt if it is encrypted with a KMS key of your own.
 func Parameter(ctx context.Context, o Options, name string) (string, error) {
 	client := ssm.New(ssm.Options{Region: o.Region, BaseEndpoint: o.endpoint(), Credentials: o.Credentials, Retryer: retryer()})
 	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})

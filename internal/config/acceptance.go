@@ -7,26 +7,26 @@ import (
 	"oncegate/internal/lean/strictjson"
 )
 
-// Acceptance says whether the first version of every upload is copied to
-// accepted/, and what follows. The zero value is off.
+// Acceptance is whether the first version of every upload is copied to accepted/, and
+// what follows. The zero value is off.
 type Acceptance struct {
 	On bool
-	// RemoveAfterDays is how long the accepted version stays under uploads/ as
-	// well: longer than a URL can live, so that enable still finds it.
+	// RemoveAfterDays is how long the accepted version stays under uploads/. It is
+	// longer than a URL can live, so that enable still finds the upload.
 	RemoveAfterDays int
-	// Webhook is told of every acceptance; none when its URL is empty.
+	// Webhook gets every acceptance. Without a URL there is none.
 	Webhook Webhook
 }
 
-// Webhook is where acceptances are posted to. Secret names the SSM parameter that
-// holds the key of the signatures; the key itself is never in the settings, which
-// are packed beside the edge code.
+// Webhook is where acceptances are posted. Secret is the name of the SSM parameter
+// with the key of the signatures. The key itself is never in the settings, which are
+// packed beside the edge code.
 type Webhook struct {
 	URL    string
 	Secret string
 }
 
-// Local tells that the webhook is on this machine, by plain http.
+// Local reports whether the webhook is on this machine, by plain http.
 func (w Webhook) Local() bool { return strings.HasPrefix(w.URL, "http://") }
 
 const maxRemoveAfterDays = 3650

@@ -15,18 +15,18 @@ type Auth struct {
 // The values of Auth.Kind.
 const (
 	AuthNone   = "none"    // anybody
-	AuthAPIKey = "api-key" // who brings a key of oncegate's own
-	AuthJWT    = "jwt"     // who brings a token of the issuer
+	AuthAPIKey = "api-key" // clients with an API key of oncegate
+	AuthJWT    = "jwt"     // clients with a token of the issuer
 )
 
-// JWT says which tokens hold.
+// JWT is which tokens are accepted.
 type JWT struct {
 	Issuer   string // iss, byte for byte
 	Audience string // is, or is one of, aud
 	JWKS     string // URL of the issuer's keys
 }
 
-// Local tells that the keys come by plain http, from this machine. The real edge
+// Local reports whether the keys come by plain http from this machine. The real edge
 // must refuse that.
 func (j JWT) Local() bool { return strings.HasPrefix(j.JWKS, "http://") }
 

@@ -1,11 +1,10 @@
 // Package config reads config.json, the one settings file of a deployment, strictly.
 //
-// A setting that is misspelt, given twice, of the wrong type or out of range is
-// an error that names the field and what it allows, never a silent default.
-// The package is also compiled for js/wasm and runs beside the edge functions,
-// so it needs nothing but the standard library and does no I/O except in Load.
+// A field that is unknown, given twice, of the wrong type or out of range is an error
+// that names it and what is allowed, never a silent default. The package is part of
+// the edge's wasm, so it stays small, and only Load does any I/O.
 //
-// The settings are the table in fields.go; docs/configuration.md explains each.
+// The settings are the table in fields.go. docs/configuration.md explains each.
 package config
 
 import (
@@ -18,42 +17,42 @@ import (
 	"oncegate/internal/lean/strictjson"
 )
 
-// Config is what config.json says, defaults filled in. Only Parse and Load make
-// one, so a Config in hand is valid.
+// Config is the settings with every default filled in. Only Parse and Load make one,
+// so a Config is valid.
 type Config struct {
 	// Bucket holds the uploads and the signature index.
 	Bucket string
-	// Region is where the bucket is, not where a function happens to run.
+	// Region is the bucket's, not the one that a function happens to run in.
 	Region string
-	// Expires is how long a minted URL lives: whole seconds.
+	// Expires is how long a URL lives, in whole seconds, if its request does not say.
 	Expires time.Duration
 	// FirstVersion says how the gate proves that its claim is the first version
 	// of the expired entry: Conditional or Listed.
 	FirstVersion string
-	// AllowedOrigins are the web origins whose pages may read the answers; a
-	// single "*" stands for every origin.
+	// AllowedOrigins are the web origins whose pages may read the answers. A single
+	// "*" is every origin.
 	AllowedOrigins []string
-	// WriteOnce makes S3 itself keep every upload's key write-once: the gate signs
-	// If-None-Match and CloudFront forwards it.
+	// WriteOnce has S3 itself refuse to replace an upload: the gate signs If-None-Match,
+	// and CloudFront forwards it.
 	WriteOnce bool
-	// MaxExpires is the longest life that may be asked of mint: whole seconds, at
-	// least Expires.
+	// MaxExpires is the longest life that a request may ask for, in whole seconds. It
+	// is at least Expires.
 	MaxExpires time.Duration
 	// MaxBytes is the largest upload that any URL takes.
 	MaxBytes int64
-	// MaxCount is how many URLs may be asked for at once.
+	// MaxCount is how many URLs one request may ask for.
 	MaxCount int
-	// SHA256 lets mint be asked for the body's SHA-256; the distribution then
-	// forwards x-amz-checksum-sha256, which the gate sets and signs.
+	// SHA256 allows URLs that take one SHA-256 only. The gate signs
+	// x-amz-checksum-sha256, and CloudFront forwards it.
 	SHA256 bool
 	// Auth is who may mint.
 	Auth Auth
-	// OwnerAPI lets who minted a URL ask what became of it and take it back, over
-	// HTTP. Only with Auth: it goes by who minted.
+	// OwnerAPI lets the owner of a URL ask for its state and revoke it over HTTP. It
+	// needs Auth: without a credential a URL has no owner.
 	OwnerAPI bool
-	// Acceptance is what becomes of uploads once they are stored.
+	// Acceptance is what happens to uploads once they are stored.
 	Acceptance Acceptance
-	// Deploy is the shape of the deployment around the edge functions.
+	// Deploy is the deployment around the functions.
 	Deploy Deploy
 }
 
@@ -65,7 +64,7 @@ const (
 	Listed = "listed"
 )
 
-// Limits that others go by as well.
+// Limits that other packages use as well.
 const (
 	// MaxExpires is the longest life of a URL: S3 refuses a presigned URL that claims
 	// to live longer than seven days.
@@ -80,14 +79,14 @@ const (
 // DefaultRegion is the bucket's Region where config.json names none.
 const DefaultRegion = "us-east-1"
 
-// PlaceholderBucket is the bucket of the checked-in config.json: good enough for
-// one machine, where nobody else can own the name, and for nothing else.
+// PlaceholderBucket is the bucket of the config.json in the repository. It works on
+// one machine, where nobody else can own the name, and is never deployed.
 const PlaceholderBucket = "oncegate-placeholder"
 
-// ErrPlaceholder says that the bucket name was never chosen.
+// ErrPlaceholder is the error for a bucket name that was never chosen.
 var ErrPlaceholder = errors.New("bucket is still the placeholder " + PlaceholderBucket)
 
-// Load reads the file at path; its errors begin with the path.
+// Load reads the file at path. An error names the path.
 func Load(path string) (Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -100,7 +99,7 @@ func Load(path string) (Config, error) {
 	return c, nil
 }
 
-// Parse reads one config.json. It reports every wrong field, not only the first.
+// Parse reads the text of a config.json. Its error names every wrong field.
 func Parse(data []byte) (Config, error) {
 	document, err := parseObject(string(data))
 	if err != nil {
@@ -148,8 +147,8 @@ func Parse(data []byte) (Config, error) {
 	return c, nil
 }
 
-// JSON prints the settings as config.json has them, one on a line, in the order of
-// Fields. Every default is filled in; what is not set, and has no default, is left out.
+// JSON returns the settings as a config.json, one per line, in the order of Fields.
+// Fields without value and default are left out.
 func (c Config) JSON() []byte {
 	b := []byte("{")
 	for _, f := range fields {
@@ -166,7 +165,7 @@ func (c Config) JSON() []byte {
 	return append(b, "\n}\n"...)
 }
 
-// Deployable refuses settings that only work on one machine.
+// Deployable returns an error if the settings only work on one machine.
 func (c Config) Deployable() error {
 	if c.Auth.JWT.Local() {
 		return fmt.Errorf("auth.jwt.jwks is %s: anybody between could put keys of their own in; allowed is https", c.Auth.JWT.JWKS)

@@ -2,39 +2,38 @@ package config
 
 import "errors"
 
-// Deploy is what only the CDK app and the local edge act on: the shape of the
-// deployment around the edge functions.
+// Deploy is the deployment around the functions. Only the CDK app and the local edge
+// use it.
 type Deploy struct {
-	// Name begins the names of everything that the deployment makes, but not the
-	// bucket's.
+	// Name is the first part of every name in the deployment, except the bucket's.
 	Name string
 	// Runtime is where the functions decide: RuntimeEdge or RuntimeRegional.
 	Runtime string
-	// RegionalMemory of each function beside the bucket, MB, with RuntimeRegional.
+	// RegionalMemory is that of each regional function, in MB.
 	RegionalMemory int
-	// Memory of each edge function, MB.
+	// Memory is that of each edge function, in MB.
 	Memory int
-	// Timeout of each edge function, seconds.
+	// Timeout is that of each function, in seconds.
 	Timeout int
-	// NodeRuntime of the edge functions: Node22 or Node24.
+	// NodeRuntime is that of the edge functions: Node22 or Node24.
 	NodeRuntime string
 	// KeepExpiredDays is how long expired entries stay in the index.
 	KeepExpiredDays int
-	// KeepUploadsDays is how long uploads stay in the bucket; 0 is for ever.
+	// KeepUploadsDays is how long uploads stay in the bucket. 0 is for ever.
 	KeepUploadsDays int
-	// Domain is the distribution's own name beside the one that CloudFront gives
-	// it, or empty; CertificateARN is set exactly when Domain is.
+	// Domain is a host name of the distribution besides CloudFront's, or empty.
+	// CertificateARN is set exactly when Domain is.
 	Domain, CertificateARN string
-	// PriceClass limits the edge locations, in CloudFront's words.
+	// PriceClass is CloudFront's name for a set of edge locations.
 	PriceClass string
-	// WAF puts a web ACL in front of /url; WAFRate is how many requests for /url
-	// it allows one address in five minutes.
+	// WAF puts a web ACL in front of /url. WAFRate is how many requests in five minutes
+	// it allows one address.
 	WAF     bool
 	WAFRate int
-	// AccessLogs switches CloudFront's logs on. They hold URLs not yet spent.
+	// AccessLogs turns CloudFront's logs on. They hold URLs that are not spent yet.
 	AccessLogs bool
-	// AlarmEmail receives the alarms, or is empty; AlarmRefusals is how many 403
-	// answers in five minutes are one.
+	// AlarmEmail receives the alarms, or is empty. AlarmRefusals is how many 403
+	// answers in five minutes raise one.
 	AlarmEmail    string
 	AlarmRefusals int
 }
@@ -43,7 +42,7 @@ type Deploy struct {
 const (
 	// RuntimeEdge decides in Lambda@Edge, where the viewer is.
 	RuntimeEdge = "edge"
-	// RuntimeRegional decides in Lambda where the bucket is; what runs at the edge
+	// RuntimeRegional decides in Lambda in the bucket's Region. What runs at the edge
 	// only asks.
 	RuntimeRegional = "regional"
 )
@@ -55,18 +54,18 @@ const (
 )
 
 // KeepValidDays is how long valid entries stay in the index: a day more than the
-// longest life of a URL. Expired entries stay longer than that, or a spent URL
-// could come back to life.
+// longest life of a URL. Expired entries must stay longer, or a spent URL would be
+// good again.
 const KeepValidDays = int(MaxExpires/(24*3600e9)) + 1
 
-// FunctionName is what Lambda calls a function at the edge, mint or gate.
+// FunctionName is Lambda's name for an edge function, mint or gate.
 func (d Deploy) FunctionName(function string) string { return d.Name + "-" + function }
 
-// RegionalName is what Lambda calls the function beside the bucket that decides for
-// mint or gate, with RuntimeRegional.
+// RegionalName is Lambda's name for the regional function that decides for mint or
+// gate.
 func (d Deploy) RegionalName(function string) string { return d.Name + "-regional-" + function }
 
-// check is about fields that go together.
+// check returns an error if fields do not go together.
 func (d Deploy) check() error {
 	if (d.Domain == "") != (d.CertificateARN == "") {
 		return errors.New("domain and certificateArn go together: set both or neither")

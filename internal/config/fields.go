@@ -32,8 +32,7 @@ const (
 	deployment = true
 )
 
-// fields is all that there is to know about each setting. Rules about two settings at
-// once are in Parse.
+// fields defines every setting. Rules about two settings at once are in Parse.
 var fields = []Field{
 	{"bucket", ``, functions, text{bucketRule, validBucket, func(c *Config) *string { return &c.Bucket }}},
 	{"region", `"` + DefaultRegion + `"`, functions, text{"a Region code such as us-east-1", validRegion, func(c *Config) *string { return &c.Region }}},
@@ -85,7 +84,8 @@ func names() []string {
 	return all
 }
 
-// unknownField says that there is no such field, and which one may be meant.
+// unknownField is the error for a field that does not exist. It suggests the nearest
+// one.
 func unknownField(name string) string {
 	problem := fmt.Sprintf("unknown field %q", name)
 	if meant := nearest.Name(name, names()); meant != "" {

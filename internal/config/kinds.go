@@ -9,19 +9,19 @@ import (
 	"oncegate/internal/lean/strictjson"
 )
 
-// kind is what sort of value a setting has. The linker leaves out the methods that a
-// program never calls, so the edge carries no printing.
+// kind is the type of a setting's value. The linker drops the methods that a program
+// never calls, so the edge has no printing.
 type kind interface {
-	// read checks value and stores it. If it is not allowed, why may say which part of
-	// it is wrong; it then ends in ": ".
+	// read checks value and stores it in c. If value is not allowed, why may name the
+	// part that is wrong; it then ends in ": ".
 	read(c *Config, value strictjson.Value) (why string, ok bool)
-	// print is the setting in JSON, or nothing if it is not set.
+	// print returns the setting in JSON, or nothing if it is not set.
 	print(c Config) []byte
 	// allowed completes "allowed is …".
 	allowed() string
 }
 
-// text is a string that valid accepts; empty means not set.
+// text is a string that valid accepts. Empty means not set.
 type text struct {
 	rule  string
 	valid func(string) bool
@@ -70,7 +70,7 @@ func (k oneOf) allowed() string {
 	return `"` + strings.Join(k.values[:last], `", "`) + `" or "` + k.values[last] + `"`
 }
 
-// number is a whole number within bounds, of so much each.
+// number is a whole number from least to most. The stored value is each times it.
 type number[T int | int64 | time.Duration] struct {
 	least, most, each T
 	unit              string
@@ -151,15 +151,15 @@ func (origins) allowed() string {
 	return `a list of origins as browsers send them, lower-case "scheme://host[:port]", or ["*"] alone`
 }
 
-// member is a string of an object, which must be there.
+// member is a required string of an object.
 type member struct {
 	name  string
 	valid func(string) bool
 	to    *string
 }
 
-// readMembers reads an object that has exactly these members. What it says of a value
-// that is not allowed ends in ": ".
+// readMembers reads an object that must have exactly these members. Its results are
+// those of kind.read.
 func readMembers(object strictjson.Value, members ...member) (why string, ok bool) {
 	if object.Kind != strictjson.Object {
 		return "it is not an object: ", false
@@ -195,7 +195,7 @@ func isMember(name string, members []member) bool {
 	return false
 }
 
-// localhostHint names the only plain http address that a URL may have.
+// localhostHint suggests the only address that a plain http URL may have.
 func localhostHint(url string) string {
 	if strings.HasPrefix(url, "http://localhost") {
 		return "for this machine write http://127.0.0.1: "

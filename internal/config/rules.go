@@ -9,18 +9,18 @@ const (
 	certificateRule = "the ARN of an ACM certificate in us-east-1, arn:aws:acm:us-east-1:<account>:certificate/<id>"
 )
 
-// What S3 keeps for itself in the names of general purpose buckets:
+// What S3 reserves in the names of general purpose buckets:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html.
-// "-an" is for buckets in an account's own namespace, which are created in
-// another way than this project does.
+// "-an" is for buckets in an account's own namespace, which are not created the way
+// this project creates a bucket.
 var (
 	reservedPrefixes = []string{"xn--", "sthree-", "amzn-s3-demo-"}
 	reservedSuffixes = []string{"-s3alias", "--ol-s3", "--x-s3", "--table-s3", "-an"}
 )
 
-// validBucket is stricter than S3 in one thing: no dots. A name with dots cannot
-// be a label of <bucket>.s3.<region>.amazonaws.com under Amazon's certificate,
-// so signers fall back to a host that the CloudFront origin does not have.
+// validBucket takes what S3 takes, except dots. Amazon's certificate does not cover
+// <bucket>.s3.<region>.amazonaws.com if the name has a dot, so signers fall back to
+// another host than the CloudFront origin's.
 func validBucket(s string) bool {
 	if len(s) < 3 || len(s) > 63 || !label(s) {
 		return false
@@ -38,7 +38,7 @@ func validBucket(s string) bool {
 	return true
 }
 
-// validRegion looks at the shape alone (us-east-1, us-gov-west-1): new Regions
+// validRegion checks the shape only (us-east-1, us-gov-west-1), because new Regions
 // appear more often than new releases of this project.
 func validRegion(s string) bool {
 	parts := strings.Split(s, "-")
@@ -54,9 +54,9 @@ func validRegion(s string) bool {
 	return parts[last] != "" && len(parts[last]) <= 2 && only(parts[last], digit)
 }
 
-// validOrigin accepts the serialised origin of RFC 6454, section 6.2, as browsers
-// put it into the Origin header: they lower-case it and leave out default ports,
-// so any other spelling would match nothing.
+// validOrigin accepts an origin as browsers send it in the Origin header (RFC 6454,
+// section 6.2): in lower case, without a default port. Any other spelling would never
+// match.
 func validOrigin(s string) bool {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || scheme == "" || !lower(scheme[0]) || !only(scheme, func(c byte) bool {
@@ -115,13 +115,13 @@ func validEmail(s string) bool {
 	return ok && user != "" && !strings.ContainsAny(user, " \t\r\n\"<>") && strings.Contains(host, ".") && only(host, hostCharacter)
 }
 
-// validClaim accepts what is compared byte for byte: visible ASCII.
+// validClaim accepts visible ASCII, because claims are compared byte for byte.
 func validClaim(s string) bool {
 	return s != "" && len(s) <= 255 && only(s, func(c byte) bool { return c > ' ' && c < 0x7f })
 }
 
-// validURL accepts https, and http from this very machine, which Deployable and
-// the real edge refuse.
+// validURL accepts https, and http on this machine, which Deployable and the real edge
+// refuse.
 func validURL(s string) bool {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok || !validClaim(s) || strings.ContainsAny(s, "\"#<>\\^`{|}") {
@@ -138,7 +138,7 @@ func validURL(s string) bool {
 	return scheme == "https" || scheme == "http" && host == "127.0.0.1"
 }
 
-// hostCharacter is one of a host name or an address.
+// hostCharacter reports whether c may be part of a host name or an address.
 func hostCharacter(c byte) bool {
 	return lower(c) || c >= 'A' && c <= 'Z' || digit(c) || c == '-' || c == '.'
 }
@@ -155,7 +155,7 @@ func validParameter(s string) bool {
 	})
 }
 
-// labels says whether every dot-separated part of s is a DNS label.
+// labels reports whether every dot-separated part of s is a DNS label.
 func labels(s string) bool {
 	for _, l := range strings.Split(s, ".") {
 		if len(l) > 63 || !label(l) {
@@ -165,7 +165,7 @@ func labels(s string) bool {
 	return true
 }
 
-// label says whether s is a lower-case DNS label: letters, digits and hyphens,
+// label reports whether s is a lower-case DNS label: letters, digits and hyphens,
 // no hyphen at either end.
 func label(s string) bool {
 	return s != "" && s[0] != '-' && s[len(s)-1] != '-' && only(s, func(c byte) bool {

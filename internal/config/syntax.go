@@ -25,8 +25,8 @@ func parseObject(text string) (strictjson.Value, error) {
 	return document, nil
 }
 
-// syntaxError says where the document stops being JSON as an editor counts, and what
-// people mean who write that.
+// syntaxError names the line and column, as an editor counts them, and the usual
+// mistakes.
 func syntaxError(text string, err *strictjson.SyntaxError) error {
 	before, rest := text[:err.At], text[err.At:]
 	read := strings.TrimRight(before, " \t\r\n")
@@ -49,7 +49,7 @@ func syntaxError(text string, err *strictjson.SyntaxError) error {
 	return fmt.Errorf("not valid JSON at line %d, column %d: %s", strings.Count(before, "\n")+1, utf8.RuneCountInString(before[line:])+1, why)
 }
 
-// twice says which fields of an object are given more than once.
+// twice names the fields of an object that are given more than once.
 func twice(object strictjson.Value) (problems []string) {
 	seen := map[string]bool{}
 	for _, f := range object.Members {
@@ -61,7 +61,7 @@ func twice(object strictjson.Value) (problems []string) {
 	return problems
 }
 
-// shown is raw, short enough for one line.
+// shown returns the value on one short line.
 func shown(raw strictjson.Value) string {
 	s := raw.Compact()
 	if utf8.RuneCountInString(s) > 80 {

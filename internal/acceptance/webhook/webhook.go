@@ -1,14 +1,13 @@
-// Package webhook posts acceptances to a URL, signed, and follows a queue of them
-// until each has arrived: at least once, and in no order.
+// Package webhook posts acceptances to a URL, signed, at least once and in any order.
 //
-// What is posted is the detail of the event oncegate.accepted, with
+// The body is the detail of the event oncegate.accepted. The headers are
 //
 //	x-oncegate-delivery    the upload's version id, the same for every try
 //	x-oncegate-timestamp   Unix seconds of this try
 //	x-oncegate-signature   v1=<hex HMAC-SHA256 of timestamp + "." + body>
 //
-// Only a status of 200 to 299 counts as arrived. Redirects are not followed: what
-// was configured is where it goes.
+// A post has arrived if the status is 200 to 299. Redirects are not followed, so that
+// posts go to the configured URL only.
 package webhook
 
 import (
@@ -33,15 +32,15 @@ const (
 	timestampHeader = "x-oncegate-timestamp"
 	signatureHeader = "x-oncegate-signature"
 
-	// limit is for one try, the answer included.
+	// limit is the time for one try, the answer included.
 	limit = 10 * time.Second
-	// leastSecret is the shortest key of a signature, in bytes: 128 bits, if random.
+	// leastSecret is the least length of a key in bytes: 128 bits, if it is random.
 	leastSecret = 16
-	// keepSecret is how long a key is used before it is asked for again.
+	// keepSecret is how long a key is used before it is read again.
 	keepSecret = 5 * time.Minute
 )
 
-// Sign is the signature header for a body posted at this time.
+// Sign returns the signature header for a body posted at this time.
 func Sign(secret string, at time.Time, body []byte) string {
 	h := hmac.New(sha256.New, []byte(secret))
 	h.Write([]byte(strconv.FormatInt(at.Unix(), 10) + "."))
@@ -49,8 +48,8 @@ func Sign(secret string, at time.Time, body []byte) string {
 	return "v1=" + hex.EncodeToString(h.Sum(nil))
 }
 
-// Backoff is how long to wait after so many tries: half a minute, then twice as long
-// each time, an hour at most.
+// Backoff returns how long to wait after so many tries: half a minute, then twice as
+// long each time, at most an hour.
 func Backoff(tries int) time.Duration {
 	d := 30 * time.Second
 	for range tries - 1 {
@@ -61,7 +60,7 @@ func Backoff(tries int) time.Duration {
 	return d
 }
 
-// ErrGarbage says that a message is no event of an acceptance.
+// ErrGarbage is the error for a message that is not the event of an acceptance.
 var ErrGarbage = errors.New("not an event of an acceptance")
 
 // Message is one message of a queue.
@@ -74,12 +73,12 @@ type Message struct {
 	Receives int
 }
 
-// Sender posts to one URL.
+// Sender posts to one URL. Its methods may be called concurrently.
 type Sender struct {
 	URL string
-	// Secret finds the key of the signatures.
+	// Secret reads the key of the signatures.
 	Secret func(ctx context.Context) (string, error)
-	// Postpone has the queue hand a message out again after d and not before.
+	// Postpone makes the queue hand a message out again after d, and not before.
 	Postpone func(ctx context.Context, queue, receipt string, d time.Duration) error
 	Now      func() time.Time
 
@@ -88,7 +87,7 @@ type Sender struct {
 	read   time.Time
 }
 
-// client goes to the URL that was configured, by no proxy and no redirect.
+// client uses no proxy and follows no redirect: it goes to the configured URL only.
 var client = &http.Client{
 	Transport:     &http.Transport{TLSHandshakeTimeout: limit, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -147,15 +146,15 @@ func (s *Sender) post(ctx context.Context, m Message) (version string, status in
 		return detail.Version, 0, err
 	}
 	defer res.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be kept
+	io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be reused
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return detail.Version, res.StatusCode, errors.New("the receiver does not answer 2xx")
 	}
 	return detail.Version, res.StatusCode, nil
 }
 
-// key is the secret, asked for anew from time to time. One that cannot be had is an
-// error also where an older one is known: it may have been changed since it leaked.
+// key returns the secret, read again after keepSecret. If it cannot be read, that is an
+// error even if an older one is known: it may have been changed because it leaked.
 func (s *Sender) key(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,6 +28,6 @@ var acceptanceMutants = []mutant{
 	{accepts, "the first is late", "hint.Version != result.First", "true", false},
 	{accepts, "any bucket", "if hint.Bucket != a.Bucket {", "if false {", false},
 	{accepts, "any key", "\tif err != nil {\n\t\treturn Result{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", "\tif false {\n\t\treturn Result{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", false},
-	{accepts, "an upload without an entry is given up", "case errors.Is(err, ErrAbsent): // written past oncegate", "case false:", false},
+	{accepts, "an upload without an entry is given up", "case errors.Is(err, ErrAbsent): // not uploaded through oncegate", "case false:", false},
 	{accepts, "an entry that makes no sense passes", "ParseUploadEntry(body)\n\t\tif err != nil {", "ParseUploadEntry(body)\n\t\tif false {", false},
 }
