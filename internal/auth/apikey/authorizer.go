@@ -61,7 +61,7 @@ func (a *Authorizer) Challenge(onetime.Reason) string { return `ApiKey realm="on
 func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
 	values := headers.Values(header)
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+		return "", &onetime.Refusal{Reason: onetime.CredentialMissing, Detail: "a credential is needed here; send an API key in the header " + header}
 	}
 	if len(values) > 1 {
 		return "", invalid(errors.New("more than one key"))
@@ -120,7 +120,7 @@ func (a *Authorizer) refuse(id ID, now time.Time, cause error) error {
 }
 
 func invalid(cause error) error {
-	return &onetime.Refusal{Reason: onetime.CredentialInvalid, Err: cause}
+	return &onetime.Refusal{Reason: onetime.CredentialInvalid, Detail: "the API key in the header " + header + " is not valid here", Err: cause}
 }
 
 // cache holds what was read, for life, of at most maxCached keys.

@@ -14,6 +14,12 @@ import (
 	"oncegate/internal/onetime/onetimetest"
 )
 
+// details are all that a client is told.
+var details = map[onetime.Reason]string{
+	onetime.CredentialMissing: "a credential is needed here; send an API key in the header x-api-key",
+	onetime.CredentialInvalid: "the API key in the header x-api-key is not valid here",
+}
+
 // headers are those of a request, by lower-case name.
 type headers map[string][]string
 
@@ -127,8 +133,8 @@ func TestAuthorize(t *testing.T) {
 			if err != nil && (strings.Contains(err.Error(), key[4:]) || strings.Contains(err.Error(), strange[4:])) {
 				t.Errorf("the error holds a key: %v", err)
 			}
-			if refusal, ok := errors.AsType[*onetime.Refusal](err); ok && refusal.Detail != "" {
-				t.Errorf("the client is told %q", refusal.Detail)
+			if refusal, ok := errors.AsType[*onetime.Refusal](err); ok && refusal.Detail != details[refusal.Reason] {
+				t.Errorf("the client is told %q, want %q whatever the cause", refusal.Detail, details[refusal.Reason])
 			}
 		})
 	}

@@ -80,7 +80,7 @@ func (a *Authorizer) Challenge(reason onetime.Reason) string {
 func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
 	values := headers.Values(header)
 	if len(values) == 0 {
-		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+		return "", missing()
 	}
 	if len(values) > 1 {
 		return "", invalid(errors.New("more than one authorization header"))
@@ -88,7 +88,7 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 	scheme, token, _ := strings.Cut(values[0], " ")
 	// The scheme is read without regard to case: RFC 9110, 11.1.
 	if token = strings.TrimLeft(token, " "); token == "" || !strings.EqualFold(scheme, "bearer") {
-		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+		return "", missing()
 	}
 	if len(token) > maxTokenBytes || strings.Trim(token, tokenAlphabet) != "" {
 		return "", invalid(errors.New("not a token"))
@@ -160,6 +160,10 @@ func plainSubject(s string) bool {
 	return true
 }
 
+func missing() error {
+	return &onetime.Refusal{Reason: onetime.CredentialMissing, Detail: "a credential is needed here; send a token in the header Authorization: Bearer <token>"}
+}
+
 func invalid(cause error) error {
-	return &onetime.Refusal{Reason: onetime.CredentialInvalid, Err: cause}
+	return &onetime.Refusal{Reason: onetime.CredentialInvalid, Detail: "the token in the header Authorization is not valid here", Err: cause}
 }

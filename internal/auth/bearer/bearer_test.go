@@ -127,6 +127,12 @@ func respelt(token string) string {
 	return token[:end] + string(digits[strings.IndexByte(digits, token[end])+1])
 }
 
+// details are all that a client is told.
+var details = map[onetime.Reason]string{
+	onetime.CredentialMissing: "a credential is needed here; send a token in the header Authorization: Bearer <token>",
+	onetime.CredentialInvalid: "the token in the header Authorization is not valid here",
+}
+
 // nothingOf holds the error to the promise that the log gets no part of a token.
 func nothingOf(t *testing.T, token string, err error) {
 	t.Helper()
@@ -138,8 +144,8 @@ func nothingOf(t *testing.T, token string, err error) {
 			t.Errorf("the error holds a part of the token: %v", err)
 		}
 	}
-	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok && refusal.Detail != "" {
-		t.Errorf("the client is told %q", refusal.Detail)
+	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok && refusal.Detail != details[refusal.Reason] {
+		t.Errorf("the client is told %q, want %q whatever the cause", refusal.Detail, details[refusal.Reason])
 	}
 }
 
