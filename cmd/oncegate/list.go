@@ -78,9 +78,9 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	show := func(status onetime.Status) error {
 		if *asJSON {
-			return writeJSON(stdout, statusOf(status))
+			return writeStatus(stdout, status)
 		}
-		return writeRow(stdout, statusOf(status))
+		return writeRow(stdout, status)
 	}
 	if !*asJSON {
 		if _, err := fmt.Fprintf(stdout, rowFormat, "ID", "STATE", "MINTED", "OBJECT", "BY", "LABEL"); err != nil {
@@ -121,8 +121,12 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 // rowFormat is a line of the list. An id has 64 digits, an object's key 44.
 const rowFormat = "%-64s  %-7s  %-20s  %-44s  %-16s  %s\n"
 
-func writeRow(w io.Writer, s statusJSON) error {
-	_, err := fmt.Fprintf(w, rowFormat, s.ID, s.State, shownTime(s.Created), orDash(s.Key), orDash(printable(s.By)), orDash(s.Label))
+func writeRow(w io.Writer, s onetime.Status) error {
+	var entry onetime.ValidEntry
+	if s.Entry != nil {
+		entry = *s.Entry
+	}
+	_, err := fmt.Fprintf(w, rowFormat, s.ID, s.State, shownTime(entry.Created), orDash(s.Key), orDash(printable(entry.By)), orDash(entry.Label))
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
 )
 
@@ -55,68 +56,18 @@ func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operat
 	return o, target, s, err
 }
 
-// statusJSON is a URL as status and list print it. Times are RFC 3339, UTC.
-type statusJSON struct {
-	ID      onetime.ID    `json:"id"`
-	State   onetime.State `json:"state"`
-	Key     string        `json:"key,omitempty"`
-	Created *time.Time    `json:"created,omitempty"`
-	Expires *time.Time    `json:"expires,omitempty"`
-	// What was asked for when it was minted, and by which credential.
-	Name   string          `json:"name,omitempty"`
-	Label  string          `json:"label,omitempty"`
-	By     string          `json:"by,omitempty"`
-	Limits *onetime.Limits `json:"limits,omitempty"`
-	Spent  *spentJSON      `json:"spent,omitempty"`
-	Object *objectJSON     `json:"object,omitempty"` // status only: what is stored
+// writeStatus prints a URL as one JSON object, as status and list do.
+func writeStatus(w io.Writer, s onetime.Status) error {
+	_, err := w.Write(append(strictjson.Marshal(s.WriteAll), '\n'))
+	return err
 }
 
-type spentJSON struct {
-	At      *time.Time `json:"at,omitempty"`
-	Request string     `json:"request,omitempty"`
-	Claim   string     `json:"claim,omitempty"`
-}
-
-type objectJSON struct {
-	Size    int64     `json:"size"`
-	ETag    string    `json:"etag"`
-	Version string    `json:"version,omitempty"`
-	SHA256  string    `json:"sha256,omitempty"`
-	Stored  time.Time `json:"stored"`
-}
-
-func statusOf(s onetime.Status) statusJSON {
-	out := statusJSON{ID: s.ID, State: s.State, Key: s.Key}
-	if e := s.Entry; e != nil {
-		out.Created, out.Expires = moment(e.Created), moment(e.Expires)
-		out.Name, out.Label, out.By = e.Name, e.Label, e.By
-		if e.Limits != (onetime.Limits{}) {
-			out.Limits = &e.Limits
-		}
-	}
-	if spent := s.Spent; spent != nil {
-		out.Spent = &spentJSON{moment(spent.At), spent.Request, spent.Claim}
-	}
-	if o := s.Object; o != nil {
-		out.Object = &objectJSON{o.Size, o.ETag, o.Version, o.SHA256, *moment(o.Modified)}
-	}
-	return out
-}
-
-// moment is a time with whole seconds in UTC, or nil for none.
-func moment(t time.Time) *time.Time {
+// shownTime is a time with whole seconds in UTC, or a dash for none.
+func shownTime(t time.Time) string {
 	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}
-
-func shownTime(t *time.Time) string {
-	if t == nil {
 		return "-"
 	}
-	return t.Format(time.RFC3339)
+	return t.UTC().Format(time.RFC3339)
 }
 
 // printable quotes what a terminal might take for more than text: names from a

@@ -44,7 +44,7 @@ func runStatus(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return err
 	}
 	if *f.json {
-		return writeJSON(stdout, statusOf(status))
+		return writeStatus(stdout, status)
 	}
 	_, err = io.WriteString(stdout, statusText(status, nextStep(status, *f.config, time.Now())))
 	return err
@@ -52,8 +52,7 @@ func runStatus(ctx context.Context, args []string, stdout, stderr io.Writer) err
 
 // statusText is a URL for people: a line for each thing that is known, and what to do
 // next, if anything.
-func statusText(status onetime.Status, next string) string {
-	s := statusOf(status)
+func statusText(s onetime.Status, next string) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -62,16 +61,16 @@ func statusText(status onetime.Status, next string) string {
 	}
 	line("state", string(s.State))
 	line("id", string(s.ID))
-	if s.Created != nil {
-		line("created", shownTime(s.Created))
-		line("expires", shownTime(s.Expires))
-		line("name", s.Name)
-		line("label", s.Label)
-		line("by", printable(s.By))
-		line("limits", limitsText(status.Entry.Limits))
+	if e := s.Entry; e != nil {
+		line("created", shownTime(e.Created))
+		line("expires", shownTime(e.Expires))
+		line("name", e.Name)
+		line("label", e.Label)
+		line("by", printable(e.By))
+		line("limits", limitsText(e.Limits))
 	}
 	if s.Spent != nil {
-		if s.Spent.At != nil {
+		if !s.Spent.At.IsZero() {
 			line(string(s.State), shownTime(s.Spent.At))
 		}
 		line("request", s.Spent.Request)
@@ -80,7 +79,7 @@ func statusText(status onetime.Status, next string) string {
 	line("object", s.Key)
 	switch o := s.Object; {
 	case o != nil:
-		line("stored", shownTime(&o.Stored))
+		line("stored", shownTime(o.Modified))
 		line("size", fmt.Sprint(o.Size))
 		line("etag", strings.Trim(o.ETag, `"`))
 		line("version", o.Version)

@@ -62,7 +62,7 @@ func (r *Refusal) Fate() Fate {
 
 // again reports whether this is a refusal after which the same request may succeed.
 func (r *Refusal) again() bool {
-	return r.Reason == onetime.IndexUnavailable || r.Reason == onetime.KeysUnavailable
+	return r.Reason.Again()
 }
 
 var s3Code = regexp.MustCompile(`<Code>(\w{1,64})</Code>`)

@@ -58,14 +58,13 @@ type Pass struct {
 // never passes without a claim of its own that is known to have succeeded; at most
 // one claim of a URL ever does. deadline is when the decision must be ready.
 func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, error) {
-	key, length, err := put.check(g.Region, g.Clock.Now())
-	if err != nil {
-		return Pass{}, err
+	var pass Pass
+	url, length, err := put.check(g.Region, g.Clock.Now())
+	if err == nil {
+		pass, err = g.spend(ctx, url.ID, url.Key, length, put, deadline)
 	}
-	id := Fingerprint(put.Path, put.Query)
-	pass, err := g.spend(ctx, id, key, length, put, deadline)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		refusal.ID = id
+		refusal.ID = url.ID
 		if put.Attempt.Repeated && refusal.Reason == IndexUnavailable {
 			refusal.Reason = ClaimUnknown // this try spent nothing; the one before may have
 		}

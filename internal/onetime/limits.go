@@ -61,8 +61,11 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 		return nil
 	}
 	given := headers.Values("content-type")
-	if len(given) == 0 && !strings.HasSuffix(l.Type, "/*") {
-		return nil // the gate sets the one type there is
+	if len(given) == 0 {
+		if !strings.HasSuffix(l.Type, "/*") {
+			return nil // the gate sets the one type there is
+		}
+		return &Refusal{Reason: Type, Detail: "send the header content-type with a type that fits " + l.Type + "; none was sent"}
 	}
 	if len(given) == 1 {
 		essence, parameters, _ := strings.Cut(given[0], ";")
@@ -75,7 +78,7 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 			return nil
 		}
 	}
-	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + l.Type}
+	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + l.Type + ", and another was sent"}
 }
 
 // validType accepts type/subtype in lower case, both tokens of RFC 6838, 4.2,

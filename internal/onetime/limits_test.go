@@ -204,16 +204,18 @@ func TestUploadLimits(t *testing.T) {
 			onetime.TooSmall, "this URL takes at least 5 bytes", []headers{length(4)}},
 		{onetime.Limits{Type: "image/png"},
 			[]headers{kind("image/png"), length(5), kind("IMAGE/PNG"), kind(" image/png "), kind("image/png; charset=binary"), kind("image/png ;x"), kind("image/png;")},
-			onetime.Type, "this URL takes one content-type, image/png",
+			onetime.Type, "this URL takes one content-type, image/png, and another was sent",
 			[]headers{
 				kind(""), kind("image/jpeg"), kind("image/pngx"), kind("image/pn"), kind("image/*"), kind("*/*"), kind("image"), kind("text/html"),
 				kind("image/png", "image/png"), kind("image/png", "text/html"), kind("image/png, text/html"), kind("image/png;x, text/html"),
 				kind(`image/png;x="a", text/html`), kind("image /png"), kind("text/html; image/png"), kind("image/png\x00"),
 			}},
+		{onetime.Limits{Type: "image/*"}, []headers{kind("image/png")},
+			onetime.Type, "send the header content-type with a type that fits image/*; none was sent", []headers{length(5)}},
 		{onetime.Limits{Type: "image/*"}, []headers{kind("image/png"), kind("Image/SVG+XML; charset=utf-8")},
-			onetime.Type, "this URL takes one content-type, image/*",
+			onetime.Type, "this URL takes one content-type, image/*, and another was sent",
 			[]headers{
-				length(5), kind("image/*"), kind("image/"), kind("image"), kind("*/*"), kind("imagex/png"), kind("text/html"), kind("image/png,text/html"),
+				kind("image/*"), kind("image/"), kind("image"), kind("*/*"), kind("imagex/png"), kind("text/html"), kind("image/png,text/html"),
 				kind("image/png;x,text/html"), kind("image/a/b"), kind("image/png", "image/gif"), kind("image/ png"), kind("image/\u00e9"), kind(""),
 			}},
 	} {

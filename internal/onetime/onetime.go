@@ -75,6 +75,9 @@ const (
 	KeysUnavailable   Reason = "keys-unavailable"   // the keys that tokens are checked with could not be had
 )
 
+// Again reports whether the same request may succeed when it is sent again.
+func (r Reason) Again() bool { return r == IndexUnavailable || r == KeysUnavailable }
+
 // Refusal is the error of everything that does not pass. Reason is for the client,
 // and so is Detail, if set: what is wrong and what is allowed, in words and numbers
 // of ours, never of whoever sent the request. ID, once the fingerprint was worked

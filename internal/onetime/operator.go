@@ -66,35 +66,11 @@ func ParseTarget(s, region string) (Target, error) {
 		s = "/" + s
 	}
 	path, query, _ := strings.Cut(s, "?")
-	key, err := UploadKey(path)
-	if err == nil {
-		_, err = ParseQuery(query, region)
-	}
+	url, err := ParseURL(path, query, region)
 	if err != nil {
-		return Target{}, fmt.Errorf("neither a fingerprint (64 lower-case hex digits) nor a URL as it was minted: %w", err)
+		return Target{}, fmt.Errorf("neither a fingerprint (64 lower-case hex digits) nor a URL as it was minted: %w", errors.Unwrap(err))
 	}
-	return Target{Fingerprint(path, query), key}, nil
-}
-
-// Status is what became of a URL, and how it is known.
-type Status struct {
-	ID    ID
-	State State
-	Key   string // the object; "" where nobody knows it any more
-	// Entry is the valid entry, nil when it is gone.
-	Entry *ValidEntry
-	// Spent is when and how it was spent, nil when it was not.
-	Spent *Spent
-	// Object is what is stored under Key, nil when nothing is, or when that was not
-	// looked at (as in a list).
-	Object *Object
-}
-
-// Spent is the claim that spent a URL, as far as its entry can be read.
-type Spent struct {
-	At      time.Time // zero where it is not known
-	Request string    // CloudFront's id of the request; "" where there was none
-	Claim   string    // version id of the expired entry
+	return Target{url.ID, url.Key}, nil
 }
 
 // Status tells what became of a URL. For an upload that is just arriving it may

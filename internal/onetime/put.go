@@ -85,31 +85,28 @@ func Forwarded(name string) bool {
 
 // check is the gate's first step: it refuses, without a request to S3, whatever
 // cannot be an upload with a URL minted here, and whatever S3 would refuse once
-// the URL is burned. It returns the object key and the length of the body.
-func (put Put) check(region string, now time.Time) (key string, length int64, err error) {
+// the URL is spent. It returns the length of the body, and the URL as soon as it is
+// known, with an error too.
+func (put Put) check(region string, now time.Time) (url URL, length int64, err error) {
 	if err := put.Attempt.check(); err != nil {
-		return "", 0, refuse(Internal, err)
+		return URL{}, 0, refuse(Internal, err)
 	}
 	if put.Method != "PUT" {
-		return "", 0, refuse(Method, nil)
+		return URL{}, 0, refuse(Method, nil)
 	}
-	if key, err = UploadKey(put.Path); err != nil {
-		return "", 0, refuse(Path, err)
+	if url, err = ParseURL(put.Path, put.Query, region); err != nil {
+		return URL{}, 0, err
 	}
-	query, err := ParseQuery(put.Query, region)
-	if err != nil {
-		return "", 0, refuse(Unknown, err)
-	}
-	if !now.Before(query.Expires()) {
-		return "", 0, refuse(Expired, nil)
+	if !now.Before(url.Query.Expires()) {
+		return url, 0, refuse(Expired, nil)
 	}
 	if length, err = put.checkFraming(); err != nil {
-		return "", 0, err
+		return url, 0, err
 	}
 	if err := put.checkHeaders(); err != nil {
-		return "", 0, refuse(Header, err)
+		return url, 0, refuse(Header, err)
 	}
-	return key, length, nil
+	return url, length, nil
 }
 
 // checkFraming holds the body to what S3 needs: a length, stated beforehand

@@ -85,6 +85,27 @@ func (q Query) String() string {
 		"&X-Amz-Signature=" + q.Signature
 }
 
+// URL is a minted URL, from its path on.
+type URL struct {
+	ID    ID
+	Key   string // the object that it uploads
+	Query Query
+}
+
+// ParseURL reads path and query of a URL that mint makes for buckets in region. The
+// query has no "?". The error is a Refusal, for Path or for Unknown.
+func ParseURL(path, query, region string) (URL, error) {
+	key, err := UploadKey(path)
+	if err != nil {
+		return URL{}, refuse(Path, err)
+	}
+	q, err := ParseQuery(query, region)
+	if err != nil {
+		return URL{}, refuse(Unknown, err)
+	}
+	return URL{ID: Fingerprint(path, query), Key: key, Query: q}, nil
+}
+
 // ParseQuery reads a query that mint makes for buckets in region. It is strict:
 // what it accepts, String writes back with the same bytes.
 func ParseQuery(query, region string) (Query, error) {
