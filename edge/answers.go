@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -34,8 +35,8 @@ type refusalJSON struct {
 // wantsJSON tells whether Accept names JSON. */* does not: curl sends that. Nor does
 // a weight of 0, which means "not this" (RFC 9110, 12.4.2); other weights count alike.
 func wantsJSON(headers Headers) bool {
-	for _, line := range headers.Values("accept") {
-		for value := range strings.SplitSeq(line, ",") {
+	for _, line := range headers["accept"] {
+		for value := range strings.SplitSeq(line.Value, ",") {
 			if mediaType(value) == "application/json" && !weightless(value) {
 				return true
 			}
@@ -54,10 +55,10 @@ func weightless(value string) bool {
 	return false
 }
 
-// mintedAnswer hands out URLs on base, scheme and host. single tells that one was
-// asked for without a count.
-func mintedAnswer(base string, urls []onetime.Minted, single, asJSON bool) *Response {
-	if !asJSON {
+// minted hands out URLs on base, scheme and host. single: one was asked for, without
+// a count.
+func (c *call) minted(base string, urls []onetime.Minted, single bool) *Response {
+	if !c.asJSON {
 		lines := make([]string, len(urls))
 		for i, m := range urls {
 			lines[i] = base + m.Path + "?" + m.Query
@@ -88,6 +89,25 @@ func mintedAnswer(base string, urls []onetime.Minted, single, asJSON bool) *Resp
 	})
 }
 
+// refuse is the answer to a call that failed, and the log's line about it.
+func (f *Functions) refuse(c *call, err error) Result {
+	reason, detail := onetime.ReasonOf(err), ""
+	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
+		detail = refusal.Detail
+	}
+	f.logRefusal(c, reason, err)
+	if c.route != nil {
+		if row, ok := c.route.refusals[reason]; ok {
+			return Result{Response: row.answer(reason, "", c.asJSON)}
+		}
+	}
+	response := refusal(reason, detail, c.asJSON)
+	if refusals[reason].status == statusUnauthorized && f.Auth != nil {
+		response.Headers.set("www-authenticate", f.Auth.Challenge(reason))
+	}
+	return Result{Response: response}
+}
+
 // refusal is the answer for a reason, in the words of the table or, where the
 // domain has something more exact to say to the client, in those of detail.
 func refusal(reason onetime.Reason, detail string, asJSON bool) *Response {
@@ -109,10 +129,19 @@ func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Respon
 		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message}.write)
 	}
 	r.Headers.set("x-oncegate-reason", string(reason))
-	if reason == onetime.IndexUnavailable || reason == onetime.KeysUnavailable {
+	if reason.Again() {
 		r.Headers.set("retry-after", retryAfter)
 	}
 	return r
+}
+
+// answer is a generated response in the form that the client wants: the text, or the
+// JSON object whose members fill writes.
+func (c *call) answer(status int, text string, fill func(w *strictjson.Writer)) *Response {
+	if c.asJSON {
+		return jsonAnswer(status, fill)
+	}
+	return answer(status, text)
 }
 
 // answer is a generated response: plain text that no cache keeps.

@@ -79,6 +79,10 @@ func (h Headers) Values(name string) []string {
 	return values
 }
 
+// set replaces a header by one line. CloudFront spells the wire name itself when
+// Key is left out.
+func (h Headers) set(name, value string) { h[name] = []Header{{Value: value}} }
+
 // Response is an answer that a function generates in place of the origin's.
 // Status is a decimal string, "200" to "599"; a number is refused by CloudFront.
 type Response struct {

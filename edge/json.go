@@ -144,36 +144,6 @@ func (r refusalJSON) write(w *strictjson.Writer) {
 	w.String("message", r.Message)
 }
 
-// write writes what became of a URL as openapi.yaml has it.
-func (s statusJSON) write(w *strictjson.Writer) {
-	w.String("id", string(s.ID))
-	w.String("state", string(s.State))
-	w.String("key", s.Key)
-	w.Time("createdAt", s.CreatedAt)
-	w.Time("expiresAt", s.ExpiresAt)
-	if !s.SpentAt.IsZero() {
-		w.Time("spentAt", s.SpentAt)
-	}
-	w.Object("limits", s.Limits.Write)
-	w.StringIf("name", s.Name)
-	w.StringIf("label", s.Label)
-	if o := s.Object; o != nil {
-		w.Object("object", func(w *strictjson.Writer) {
-			w.Int("size", o.Size)
-			w.String("etag", o.ETag)
-			w.StringIf("version", o.Version)
-			w.StringIf("sha256", o.SHA256)
-			w.Time("storedAt", o.StoredAt)
-		})
-	}
-}
-
-// write writes the answer to a URL that was taken back as openapi.yaml has it.
-func (r revokedJSON) write(w *strictjson.Writer) {
-	w.String("id", string(r.ID))
-	w.String("state", string(r.State))
-}
-
 // write writes one URL as openapi.yaml has it.
 func (m mintedJSON) write(w *strictjson.Writer) {
 	w.String("url", m.URL)

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -18,37 +19,47 @@ const (
 	levelError = "ERROR"
 )
 
-// logLine begins a line.
-func logLine(level, message string) *strictjson.Writer {
+// logLine begins a line about the call.
+func (c *call) logLine(message string) *strictjson.Writer { return c.logLineAt(levelInfo, message) }
+
+func (c *call) logLineAt(level, message string) *strictjson.Writer {
 	var w strictjson.Writer
 	w.Time("timestamp", time.Now().UTC())
 	w.String("level", level)
 	w.String("message", message)
+	w.String("function", c.function)
 	return &w
 }
 
-func (l Log) write(line *strictjson.Writer) { l(append(line.Bytes(), '\n')) }
+// log ends a line about the call and writes it.
+func (f *Functions) log(c *call, line *strictjson.Writer) {
+	line.StringIf("by", c.by)
+	line.StringIf("request", c.requestID)
+	f.Log(append(line.Bytes(), '\n'))
+}
 
 // logRefusal writes why a request was refused. It is the only place where the cause of
 // a refusal goes; neither cause nor id holds anything that a URL could be made from.
-func (f *Functions) logRefusal(name string, event Event, reason onetime.Reason, err error) {
+func (f *Functions) logRefusal(c *call, reason onetime.Reason, err error) {
 	level := levelInfo
 	if refusals[reason].status >= 500 {
 		level = levelError
 	}
-	line := logLine(level, "refused")
-	line.String("function", name)
+	line := c.logLineAt(level, "refused")
 	line.String("reason", string(reason))
+	id, detail := c.id, ""
 	if refusal, ok := errors.AsType[*onetime.Refusal](err); ok {
 		err = refusal.Err
-		line.StringIf("id", string(refusal.ID))
-		line.StringIf("detail", refusal.Detail)
+		id, detail = cmp.Or(refusal.ID, id), refusal.Detail
 	}
+	if id == "" && c.function == GateFunction && f.Gate != nil {
+		url, _ := onetime.ParseURL(c.request.URI, c.request.Querystring, f.Gate.Region)
+		id = url.ID
+	}
+	line.StringIf("id", string(id))
+	line.StringIf("detail", detail)
 	if err != nil {
 		line.String("error", err.Error())
 	}
-	if len(event.Records) == 1 {
-		line.String("request", event.Records[0].CF.Config.RequestID)
-	}
-	f.Log.write(line)
+	f.log(c, line)
 }

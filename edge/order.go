@@ -15,24 +15,36 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// options are what may be asked of mint, by query or by JSON body, and how each is
-// read. A value that is no number becomes -1, which the domain refuses with the
-// bounds that hold here.
-var options = map[string]func(o *orders, value string) error{
-	"expires":  func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil },
-	"maxBytes": func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil },
-	"minBytes": func(o *orders, v string) error { o.Limits.MinBytes = number(v); return nil },
-	"type":     func(o *orders, v string) error { o.Limits.Type = strings.ToLower(v); return present("type", v) },
-	"name":     func(o *orders, v string) error { o.Name = v; return present("name", v) },
-	"label":    func(o *orders, v string) error { o.Label = v; return present("label", v) },
-	"sha256": func(o *orders, v string) (err error) {
-		o.Limits.SHA256, err = onetime.ParseSHA256(v)
-		return err
-	},
-	"count": func(o *orders, v string) error { o.count = number(v); return nil },
+// option is something that may be asked of mint, by query or by JSON body.
+type option struct {
+	name string
+	set  func(o *orders, value string) error
 }
 
-const optionNames = "expires, maxBytes, minBytes, type, sha256, name, label, count"
+// options are all of them. A value that is not a number becomes -1, which the domain
+// refuses with the bounds that hold here.
+var options = []option{
+	{"expires", func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil }},
+	{"maxBytes", func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil }},
+	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = number(v); return nil }},
+	{"type", func(o *orders, v string) error { o.Limits.Type = strings.ToLower(v); return present("type", v) }},
+	{"sha256", func(o *orders, v string) (err error) { o.Limits.SHA256, err = onetime.ParseSHA256(v); return err }},
+	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},
+	{"label", func(o *orders, v string) error { o.Label = v; return present("label", v) }},
+	{"count", func(o *orders, v string) error { o.count = number(v); return nil }},
+}
+
+// set reads the value of the option with this name.
+func (o *orders) set(name, value string) error {
+	known := ""
+	for _, option := range options {
+		if option.name == name {
+			return option.set(o, value)
+		}
+		known += ", " + option.name
+	}
+	return errors.New("there is an unknown option; known are " + known[2:])
+}
 
 // orders is a number of equal orders.
 type orders struct {
@@ -42,17 +54,13 @@ type orders struct {
 
 // parseOrders reads what is asked for: the query of a GET, the JSON body of a POST.
 // Its errors are refusals that say which option is wrong.
-func parseOrders(request Request, maxCount int) (o orders, err error) {
+func parseOrders(request *Request, maxCount int) (o orders, err error) {
 	values, err := optionValues(request)
 	if err != nil {
 		return o, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) { // same event, same answer
-		set, ok := options[name]
-		if !ok {
-			return o, refuseOption(errors.New("there is an unknown option; known are " + optionNames))
-		}
-		if err := set(&o, values[name]); err != nil {
+		if err := o.set(name, values[name]); err != nil {
 			return o, refuseOption(err)
 		}
 	}
@@ -65,7 +73,7 @@ func parseOrders(request Request, maxCount int) (o orders, err error) {
 	return o, nil
 }
 
-func optionValues(request Request) (map[string]string, error) {
+func optionValues(request *Request) (map[string]string, error) {
 	if request.Method == methodPost {
 		if request.Querystring != "" {
 			return nil, refuseOption(errors.New("POST takes its options in the body, not in the query"))
@@ -87,7 +95,7 @@ func optionValues(request Request) (map[string]string, error) {
 }
 
 // bodyValues reads a JSON object of strings and numbers.
-func bodyValues(request Request) (map[string]string, error) {
+func bodyValues(request *Request) (map[string]string, error) {
 	wrong := refuseOption(errors.New("POST wants one JSON object of options, with content-type application/json"))
 	kind := request.Headers.Values("content-type")
 	if len(kind) != 1 || mediaType(kind[0]) != "application/json" {

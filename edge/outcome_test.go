@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"oncegate/edge"
 	"oncegate/internal/onetime"
@@ -64,5 +65,36 @@ func TestRefusalLog(t *testing.T) {
 	}
 	if log := refused(); !strings.Contains(log, `"level":"INFO"`) || !strings.Contains(log, `"id":"`+id+`"`) {
 		t.Errorf("a second upload is logged as %s", log)
+	}
+}
+
+// TestRefusalsNameTheURL: whoever looks for a customer's attempt finds it by the id,
+// wherever path and query are those of a URL.
+func TestRefusalsNameTheURL(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*world, *edge.Request)
+		named  bool
+	}{
+		"expired":    {func(w *world, _ *edge.Request) { w.clock.Set(start.Add(2 * time.Hour)) }, true},
+		"no length":  {func(_ *world, r *edge.Request) { delete(r.Headers, "content-length") }, true},
+		"a header":   {func(_ *world, r *edge.Request) { r.Headers["x-amz-copy-source"] = []edge.Header{{Value: "a"}} }, true},
+		"GET":        {func(_ *world, r *edge.Request) { r.Method = "GET" }, true},
+		"no query":   {func(_ *world, r *edge.Request) { r.Querystring = "" }, false},
+		"other path": {func(_ *world, r *edge.Request) { r.URI = "/uploads/x" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			path, query := w.mint(t)
+			w.log.Reset()
+			event := upload(t, path, query)
+			test.change(w, &event.Records[0].CF.Request)
+			if result := w.run(t, edge.GateFunction, event); result.Response == nil {
+				t.Fatal("passes")
+			}
+			id := `"id":"` + string(onetime.Fingerprint(path, query)) + `"`
+			if log := w.log.String(); strings.Contains(log, id) != test.named || strings.Contains(log, `"id"`) != test.named {
+				t.Errorf("log %s, want the id: %v", log, test.named)
+			}
+		})
 	}
 }

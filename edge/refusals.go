@@ -16,7 +16,7 @@ type row struct {
 var refusals = map[onetime.Reason]row{
 	onetime.Used:             {statusForbidden, "this URL has already been used."},
 	onetime.Revoked:          {statusForbidden, "this URL has been revoked."},
-	onetime.Unknown:          {statusForbidden, "this URL was not issued here."},
+	onetime.Unknown:          {statusForbidden, "this URL was altered on the way or was not issued here; copy the whole URL again, exactly as it was issued, with & and not &amp;."},
 	onetime.Expired:          {statusForbidden, "this URL has expired."},
 	onetime.Method:           {statusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
 	onetime.Path:             {statusForbidden, "there is nothing at this path."},
@@ -41,6 +41,18 @@ var refusals = map[onetime.Reason]row{
 var ownerRefusals = map[onetime.Reason]row{
 	onetime.Unknown: {statusNotFound, "no URL with this id was issued to this credential."},
 	onetime.Used:    {statusConflict, "this URL has been used and cannot be taken back."},
+}
+
+// StatusOf is the status of the answer that refuses a request for path for this
+// reason. It returns false where there is no such reason.
+func StatusOf(reason onetime.Reason, path string) (status int, ok bool) {
+	for i := range routes {
+		if row, other := routes[i].refusals[reason]; other && routes[i].covers(path) {
+			return row.status, true
+		}
+	}
+	row, ok := refusals[reason]
+	return row.status, ok
 }
 
 // retryAfter, in seconds, goes with the refusals after which the same request may

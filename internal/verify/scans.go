@@ -6,18 +6,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"oncegate/edge"
+	"oncegate/internal/onetime"
 )
-
-// statuses is the README's table of refusals.
-var statuses = map[string]int{
-	"used": 403, "revoked": 403, "unknown": 403, "expired": 403, "method": 403, "path": 403,
-	"length-required": 411, "too-large": 413, "too-small": 400, "type": 415, "header": 400, "options": 400,
-	"index-unavailable": 503, "claim-unknown": 503, "internal": 503,
-	"credential-missing": 401, "credential-invalid": 401, "keys-unavailable": 503,
-}
-
-// ownerStatuses are those that are others where a URL is asked for by its fingerprint.
-var ownerStatuses = map[string]int{"unknown": 404, "used": 409}
 
 // scan looks at every answer of the run.
 func (r *run) scan(wrong func(a *answer) (expected, got string)) error {
@@ -39,14 +31,12 @@ func (r *run) refusalForm(context.Context) error {
 		if reason == "" {
 			return "", ""
 		}
-		status, known := statuses[reason]
-		if other, ok := ownerStatuses[reason]; ok && strings.HasPrefix(a.target, "/url/") {
-			status = other
-		}
+		path, _, _ := strings.Cut(a.target, "?")
+		status, known := edge.StatusOf(onetime.Reason(reason), path)
 		start := http.StatusText(status) + ": "
 		switch got := a.header.Get("Content-Type"); {
 		case !known:
-			return "a reason that the README names", strconv.Quote(reason)
+			return "a reason that docs/api.md names", strconv.Quote(reason)
 		case a.status != status:
 			return strconv.Itoa(status), strconv.Itoa(a.status)
 		case !strings.HasPrefix(got, "text/plain"):
@@ -63,7 +53,7 @@ func (r *run) retryAfter(context.Context) error {
 	err := r.scan(func(a *answer) (string, string) {
 		got := a.header.Get("Retry-After")
 		switch {
-		case a.reason() == "index-unavailable", a.reason() == "keys-unavailable":
+		case onetime.Reason(a.reason()).Again():
 			seen++
 			if n, err := strconv.Atoi(got); err != nil || n < 0 {
 				return "retry-after in seconds", strconv.Quote(got)

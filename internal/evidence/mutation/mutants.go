@@ -3,23 +3,28 @@ package main
 import "slices"
 
 const (
-	gate     = "internal/onetime/gate.go"
-	claim    = "internal/onetime/claim.go"
-	put      = "internal/onetime/put.go"
-	url      = "internal/onetime/url.go"
-	budget   = "internal/onetime/budget.go"
-	mint     = "internal/onetime/mint.go"
-	entry    = "internal/onetime/entry.go"
-	edge     = "edge/edge.go"
-	edgeLog  = "edge/log.go"
-	edgeJSON = "edge/json.go"
-	reader   = "internal/lean/strictjson/strictjson.go"
-	refuse   = "edge/refusals.go"
-	cors     = "edge/cors.go"
-	answers  = "edge/answers.go"
-	owners   = "edge/owner.go"
-	limits   = "internal/onetime/limits.go"
-	removed  = "" // the new text of what is simply gone
+	gate       = "internal/onetime/gate.go"
+	claim      = "internal/onetime/claim.go"
+	put        = "internal/onetime/put.go"
+	url        = "internal/onetime/url.go"
+	budget     = "internal/onetime/budget.go"
+	mint       = "internal/onetime/mint.go"
+	entry      = "internal/onetime/entry.go"
+	edge       = "edge/edge.go"
+	edgeLog    = "edge/log.go"
+	edgeCall   = "edge/call.go"
+	edgeMint   = "edge/mint.go"
+	edgeUpload = "edge/upload.go"
+	routes     = "edge/routes.go"
+	rule       = "internal/onetime/onetime.go"
+	edgeJSON   = "edge/json.go"
+	reader     = "internal/lean/strictjson/strictjson.go"
+	refuse     = "edge/refusals.go"
+	cors       = "edge/cors.go"
+	answers    = "edge/answers.go"
+	owners     = "edge/owner.go"
+	limits     = "internal/onetime/limits.go"
+	removed    = "" // the new text of what is simply gone
 )
 
 // mutants are all of them, in the order of the rules.
@@ -27,7 +32,7 @@ var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutan
 
 // gateMutants are the rows of the protocol's table, and what holds them together.
 var gateMutants = []mutant{
-	{gate, "step 1 is not asked", "if err != nil {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", "if false {\n\t\treturn Pass{}, err\n\t}\n\tid := Fingerprint", false},
+	{gate, "step 1 is not asked", "if err == nil {\n\t\tpass, err = g.spend", "if true {\n\t\tpass, err = g.spend", false},
 	{gate, "look-ups are not asked", "claimBy.Add(-writeLimit-readBackLimit))\n\tif err != nil {", "claimBy.Add(-writeLimit-readBackLimit))\n\tif false {", true},
 	{gate, "look-ups leave the claim no time", "claimBy.Add(-writeLimit-readBackLimit))", "claimBy)", false},
 	{gate, "the limits are not asked", "if err := entry.Limits.checkUpload(length, put.Headers); err != nil {", "if err := entry.Limits.checkUpload(length, put.Headers); false {", false},
@@ -51,7 +56,7 @@ var gateMutants = []mutant{
 	{gate, "passes without an upload signature", "if err != nil {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", "if false {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"sign", false},
 	{gate, "no signature, and the client may try again", "refuse(ClaimUnknown, fmt.Errorf(\"sign", "refuse(IndexUnavailable, fmt.Errorf(\"sign", false},
 	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
-	{gate, "a refusal does not name the fingerprint", "refusal.ID = id", "refusal.ID = \"\"", false},
+	{gate, "a refusal does not name the fingerprint", "refusal.ID = url.ID", "refusal.ID = \"\"", false},
 
 	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn ValidEntry{}, refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},

@@ -1,0 +1,41 @@
+package edge
+
+import (
+	"fmt"
+	"time"
+
+	"oncegate/internal/onetime"
+)
+
+// call is one invocation, taken out of CloudFront's event once: what is asked, and
+// what is found out about it on the way to an answer.
+type call struct {
+	function  string
+	request   *Request
+	requestID string // CloudFront's
+	attempt   onetime.Attempt
+	deadline  time.Time // when the answer must be ready
+	asJSON    bool      // the client wants JSON, in a refusal too
+
+	route *route     // what is asked for, nil before that is known
+	id    onetime.ID // of the URL, where the path names it
+	by    string     // label of the credential, once it was checked
+}
+
+// newCall unwraps an event. An event that is not one viewer request means that the
+// function hangs on the wrong trigger; the call that comes with that error has an
+// empty request.
+func newCall(function string, event Event, deadline time.Time) (*call, error) {
+	c := &call{function: function, request: &Request{}, attempt: event.Attempt, deadline: deadline}
+	if len(event.Records) != 1 {
+		return c, fmt.Errorf("event: %d records, want one", len(event.Records))
+	}
+	cf := &event.Records[0].CF
+	c.requestID = cf.Config.RequestID
+	if t := cf.Config.EventType; t != EventViewerRequest {
+		return c, fmt.Errorf("event: type %q, want %q", t, EventViewerRequest)
+	}
+	c.request = &cf.Request
+	c.asJSON = wantsJSON(c.request.Headers)
+	return c, nil
+}

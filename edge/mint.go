@@ -1,0 +1,80 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"oncegate/internal/onetime"
+)
+
+// mint answers GET and POST /url: it makes the URLs that are asked for.
+func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
+	orders, err := parseOrders(c.request, f.MaxCount)
+	if err != nil {
+		return Result{}, err
+	}
+	orders.By = c.by
+	host := c.request.Headers.Values("host")
+	if len(host) != 1 || host[0] == "" {
+		return Result{}, errors.New("event: want one host header")
+	}
+	urls, err := f.mintAll(ctx, orders, c)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, m := range urls {
+		line := c.logLine("minted")
+		line.String("id", string(m.ID))
+		line.String("key", m.Key)
+		line.Time("expires", m.Expires)
+		f.log(c, line)
+	}
+	return Result{Response: c.minted(f.Scheme+"://"+host[0], urls, orders.count == 0)}, nil
+}
+
+// checkOrder answers HEAD /url, for link previews and monitors: what GET would say,
+// without a URL being made. It asks S3 nothing and tells nothing but that the
+// function runs, so it needs no credential.
+func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
+	orders, err := parseOrders(c.request, f.MaxCount)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := f.Minter.Check(orders.Order); err != nil {
+		return Result{}, err
+	}
+	r := answer(statusOK, "")
+	if c.asJSON {
+		r.Headers.set("content-type", "application/json")
+	}
+	return Result{Response: r}, nil
+}
+
+// mintAll fills all the orders or none: of those that were registered before one
+// failed, nobody ever learns.
+func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.Minted, error) {
+	urls := make([]onetime.Minted, max(1, o.count))
+	errs := make([]error, len(urls))
+	mint := func(i int) {
+		defer func() {
+			if p := recover(); p != nil {
+				errs[i] = fmt.Errorf("panic: %v", p)
+			}
+		}()
+		urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, c.deadline)
+	}
+	var done sync.WaitGroup
+	for i := 1; i < len(urls); i++ {
+		done.Go(func() { mint(i) })
+	}
+	mint(0) // here, for the stack of a new goroutine has to grow first
+	done.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
+}

@@ -1,0 +1,149 @@
+package edge
+
+import (
+	"context"
+	"strings"
+
+	"oncegate/internal/onetime"
+)
+
+// route is a path and all that may be done there.
+type route struct {
+	function string
+	// path is a path as it is, one that ends in {id} for a URL's fingerprint, or
+	// anyPath.
+	path string
+	// enabled reports whether the deployment has the route; nil: always.
+	enabled func(f *Functions) bool
+	methods []method
+	// headers are what a page may send.
+	headers []string
+	// refusals are answers that are others here than in the table of refusals.
+	refusals map[onetime.Reason]row
+}
+
+// method is one thing that may be done with a path.
+type method struct {
+	name   string
+	handle func(f *Functions, ctx context.Context, c *call) (Result, error)
+	// credential is needed, if the deployment asks for any.
+	credential bool
+	// does is for the client that has used another method: "takes it back".
+	does string
+}
+
+// anyPath is for a function that CloudFront calls for whatever no other function
+// has, and that judges the path itself.
+const anyPath = "*"
+
+// routes is the one table of what is answered. The first route of a function that
+// covers a path has it. Preflights are answered from it as well; those for a path
+// that no route covers, as for the first route of the function.
+var routes = []route{
+	{
+		function: MintFunction, path: "/url", headers: mintHeaders,
+		methods: []method{
+			{name: methodGet, handle: (*Functions).mint, credential: true},
+			{name: methodHead, handle: (*Functions).checkOrder},
+			{name: methodPost, handle: (*Functions).mint, credential: true},
+		},
+	},
+	{
+		function: MintFunction, path: "/url/{id}", headers: mintHeaders, enabled: hasOwners, refusals: ownerRefusals,
+		methods: []method{
+			{name: methodGet, handle: (*Functions).status, credential: true, does: "says what became of the URL"},
+			{name: methodHead, handle: (*Functions).status, credential: true},
+			{name: methodDelete, handle: (*Functions).revoke, credential: true, does: "takes it back"},
+		},
+	},
+	{
+		function: GateFunction, path: anyPath, headers: uploadHeaders,
+		methods: []method{
+			{name: methodPut, handle: (*Functions).upload},
+		},
+	},
+}
+
+// hasOwners: without credentials nobody owns anything.
+func hasOwners(f *Functions) bool { return f.Owner != nil && f.Auth != nil }
+
+// covers reports whether the route is about a path. What stands in place of {id}
+// may still be none.
+func (r *route) covers(path string) bool {
+	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
+		return strings.HasPrefix(path, prefix)
+	}
+	return r.path == anyPath || r.path == path
+}
+
+// find returns the route that covers the call's path or, if none does, the
+// function's first one and false.
+func (f *Functions) find(c *call) (found *route, covers bool) {
+	for i := range routes {
+		r := &routes[i]
+		if r.function != c.function || r.enabled != nil && !r.enabled(f) {
+			continue
+		}
+		if r.covers(c.request.URI) {
+			return r, true
+		}
+		if found == nil {
+			found = r
+		}
+	}
+	return found, false
+}
+
+// dispatch hands the call to what is there for its path and method, once its
+// credential holds.
+func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
+	r, covers := f.find(c)
+	if !covers {
+		return Result{}, &onetime.Refusal{Reason: onetime.Path}
+	}
+	c.route = r
+	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
+		var err error
+		if c.id, err = onetime.ParseID(c.request.URI[len(prefix):]); err != nil {
+			return Result{}, &onetime.Refusal{Reason: onetime.Path}
+		}
+	}
+	m := r.method(c.request.Method)
+	if m == nil {
+		return Result{}, &onetime.Refusal{Reason: onetime.Method, Detail: r.whatMethodsDo()}
+	}
+	if m.credential && f.Auth != nil {
+		var err error
+		if c.by, err = f.Auth.Authorize(ctx, c.request.Headers, c.deadline); err != nil {
+			return Result{}, err
+		}
+	}
+	return m.handle(f, ctx, c)
+}
+
+func (r *route) method(name string) *method {
+	for i := range r.methods {
+		if r.methods[i].name == name {
+			return &r.methods[i]
+		}
+	}
+	return nil
+}
+
+// whatMethodsDo tells a client that has used a wrong method which ones there are, in
+// the words of the table, or "" where that has none.
+func (r *route) whatMethodsDo() string {
+	text := ""
+	for _, m := range r.methods {
+		switch {
+		case m.does == "":
+			continue
+		case text == "":
+			text = "this method is not allowed here; "
+		default:
+			text += ", "
+		}
+		text += m.name + " " + m.does
+	}
+	return text
+}
