@@ -1,5 +1,5 @@
 // What a million uploads cost, from build/bench.json and the price list below: prints
-// the table for the README. One upload is one mint, one gate and the PUT of the body.
+// the table in docs/performance.md. One upload is one mint, one gate and the PUT of the body.
 //
 // Duration is what was measured within Lambda's limits with S3 at no distance, plus
 // the trips to S3, each as long as the distance. An invocation that Lambda begins cold
