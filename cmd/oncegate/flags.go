@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"oncegate/internal/lean/nearest"
 )
 
 // newFlags is a flag set that leaves all talking to its caller.
@@ -56,7 +58,7 @@ func plainFlagError(fs *flag.FlagSet, err error) error {
 	if given, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		var names []string
 		fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-		meant := nearest(given, names)
+		meant := nearest.Name(given, names)
 		switch {
 		case meant != "":
 			return fmt.Errorf("unknown flag --%s, did you mean --%s", given, meant)
@@ -69,47 +71,4 @@ func plainFlagError(fs *flag.FlagSet, err error) error {
 		return fmt.Errorf("--%s needs a value", name)
 	}
 	return err
-}
-
-// nearest is the name that was probably meant, or "". Spelling it maxBytes, max_bytes
-// or MAX-BYTES is no difference, and one letter in four may be wrong.
-func nearest(given string, names []string) string {
-	given = folded(given)
-	best, least := "", max(1, len(given)/4)+1
-	for _, name := range names {
-		f := folded(name)
-		d := distance(given, f)
-		if len(given) >= 3 && strings.HasPrefix(f, given) {
-			d = 0
-		}
-		if d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-func folded(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
-}
-
-// distance is how many letters must be put in, left out or changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

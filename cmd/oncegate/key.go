@@ -80,11 +80,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 			return usagef(fs, "--%w", err)
 		}
 	}
-	s, err := findSite(*configPath, "", "")
-	if err != nil {
-		return err
-	}
-	client, err := s.open(stderr)
+	s, client, err := openSite(*configPath, stderr)
 	if err != nil {
 		return err
 	}

@@ -68,11 +68,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	case *brief && (*by != "" || *newest > 0):
 		return usagef(fs, "--by and --latest need what --brief leaves out")
 	}
-	s, err := findSite(*configPath, "", "")
-	if err != nil {
-		return err
-	}
-	client, err := s.open(stderr)
+	s, client, err := openSite(*configPath, stderr)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ import (
 	"syscall"
 
 	"oncegate/internal/client"
+	"oncegate/internal/lean/nearest"
 	"oncegate/internal/onetime"
 )
 
@@ -184,8 +185,9 @@ func find(name string) (verb, error) {
 		}
 		names = append(names, v.name)
 	}
-	if meant := nearest(name, names); meant != "" {
-		return verb{}, usageError{fmt.Errorf("unknown verb %q, did you mean %s", name, meant)}
+	meant := nearest.Name(name, names)
+	if meant != "" {
+		meant = ", did you mean " + meant
 	}
-	return verb{}, usageError{fmt.Errorf("unknown verb %q: there are %s", name, strings.Join(names, ", "))}
+	return verb{}, usageError{fmt.Errorf("unknown verb %q%s: there are %s", name, meant, strings.Join(names, ", "))}
 }

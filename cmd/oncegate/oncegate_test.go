@@ -124,16 +124,16 @@ func TestErrorsNameTheFix(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"deploy"}, `unknown verb "deploy": there are help, url`},
+		{[]string{"deploy"}, `unknown verb "deploy", did you mean replay: there are help, url`},
 		{[]string{"help", "deploy"}, `unknown verb "deploy"`},
 		{[]string{"lst"}, `unknown verb "lst", did you mean list`},
 		{[]string{"url", "--maxBytes", "1"}, "unknown flag --maxBytes, did you mean --max-bytes (see oncegate help url)"},
 		{[]string{"list", "--labl=x"}, "unknown flag --labl, did you mean --label"},
 		{[]string{"put", "--content-type", "x"}, "unknown flag --content-type: there are --distribution, --expires"},
+		{[]string{"dev", "--colour"}, "unknown flag --colour: there are --config, --data"},
 		{[]string{"version", "--json"}, "unknown flag --json: there are none"},
 		{[]string{"put", "--url"}, "--url needs a value"},
 		{[]string{"version", "x"}, `unexpected argument "x" (see oncegate help version)`},
-		{[]string{"dev", "--colour"}, "see oncegate help dev"},
 		{[]string{"config", "--config", "/nonexistent.json"}, "/nonexistent.json"},
 		{dev("--port", "99999"), `--port (PORT) is "99999"`},
 		{dev("--s3-port", "x"), `--s3-port (S3_PORT) is "x"`},
@@ -433,17 +433,5 @@ func TestLatest(t *testing.T) {
 	one.add(row("b", 0))
 	if len(one.rows) != 1 || one.rows[0].ID != "a" {
 		t.Errorf("%v, want a", one.rows)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	names := []string{"max-bytes", "min-bytes", "label", "key-file", "since"}
-	for given, want := range map[string]string{
-		"maxBytes": "max-bytes", "max_bytes": "max-bytes", "MAX-BYTES": "max-bytes", "max": "max-bytes", "minByte": "min-bytes",
-		"lable": "", "labl": "label", "labels": "label", "sinc": "since", "x": "", "": "", "colour": "",
-	} {
-		if got := nearest(given, names); got != want {
-			t.Errorf("%q: %q, want %q", given, got, want)
-		}
 	}
 }

@@ -150,6 +150,16 @@ func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
 	return s3sdk.New(s.bucket, s.region, s.endpoint, provider), nil
 }
 
+// openSite finds the bucket and opens it.
+func openSite(configPath string, stderr io.Writer) (site, *s3sdk.Client, error) {
+	s, err := findSite(configPath, "", "")
+	if err != nil {
+		return s, nil, err
+	}
+	client, err := s.open(stderr)
+	return s, client, err
+}
+
 // operator looks after the URLs of the bucket. Where its settings are not known uploads
 // count as accepted, so that none is replaced that somebody may rely on.
 func (s site) operator(client *s3sdk.Client) *onetime.Operator {
