@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// bar shows on a terminal how much of an upload is sent, on one line that it
-// overwrites and at last removes.
+// bar shows how much of an upload is sent, on one line of a terminal. It overwrites the
+// line and removes it at the end.
 type bar struct {
 	w           io.Writer
 	name        string
@@ -20,7 +20,7 @@ type bar struct {
 
 const (
 	barWidth  = 20
-	lineWidth = 79 // of the narrowest terminal that is usual
+	lineWidth = 79 // fits the usual narrow terminal
 	barPause  = 100 * time.Millisecond
 )
 
@@ -33,8 +33,7 @@ func newBar(w io.Writer, name string, size int64, now func() time.Time) *bar {
 	return &bar{w: w, name: name, size: size, began: now(), now: now}
 }
 
-// sent draws, but not for every packet. An error of the terminal is no error of the
-// upload.
+// sent draws, but not for every packet. An error of the terminal does not fail the upload.
 func (b *bar) sent(n int64) {
 	now := b.now()
 	if now.Sub(b.last) < barPause && n < b.size {
@@ -54,8 +53,8 @@ func (b *bar) clear() { fmt.Fprintf(b.w, "\r%*s\r", lineWidth, "") }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
-// terminal tells a writer that people look at. A character device is one, or at
-// least does no harm, as /dev/null.
+// terminal reports whether w is a character device: a terminal, or something harmless
+// like /dev/null.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -11,8 +11,7 @@ import (
 	"oncegate/internal/client"
 )
 
-// What the verbs have in common that talk to a deployment by HTTP: url, put,
-// scenario, verify.
+// What url, put, scenario and verify share: they talk to a deployment over HTTP.
 
 // deploymentHelp ends the help of each of them.
 const deploymentHelp = `
@@ -30,7 +29,7 @@ PATH may be - for standard input. A credential is sent to that deployment only, 
 over plain http only to this machine.
 `
 
-// deploymentFlags say which deployment, and with which credential.
+// deploymentFlags name the deployment and the credential.
 type deploymentFlags struct {
 	fs                 *flag.FlagSet
 	keyFile, tokenFile *string
@@ -40,7 +39,7 @@ func newDeploymentFlags(fs *flag.FlagSet) deploymentFlags {
 	return deploymentFlags{fs, fs.String("key-file", "", ""), fs.String("token-file", "", "")}
 }
 
-// base is the distribution's URL: the one given, if any, else the environment's.
+// base returns the distribution's URL: the one given, else the environment's.
 func (f deploymentFlags) base(given ...string) (string, error) {
 	switch {
 	case len(given) > 1:
@@ -53,7 +52,7 @@ func (f deploymentFlags) base(given ...string) (string, error) {
 	return "", usagef(f.fs, "no URL given, such as https://d111111abcdef8.cloudfront.net, and no $ONCEGATE_URL")
 }
 
-// open is the client of the deployment.
+// open returns a client of the deployment, and its URL.
 func (f deploymentFlags) open(given ...string) (*client.Deployment, string, error) {
 	base, err := f.base(given...)
 	if err != nil {
@@ -70,8 +69,8 @@ func (f deploymentFlags) open(given ...string) (*client.Deployment, string, erro
 	return d, d.URL(), nil
 }
 
-// credential is the one that the flags name, else the environment's, else none. No
-// error of it repeats what it has read.
+// credential returns the one that the flags name, else the environment's, else none. Its
+// errors do not repeat what it has read.
 func (f deploymentFlags) credential() (client.Credential, error) {
 	kinds := []struct {
 		flag, file, env string

@@ -11,19 +11,19 @@ import (
 	"oncegate/internal/lean/nearest"
 )
 
-// newFlags is a flag set that leaves all talking to its caller.
+// newFlags returns a flag set that prints nothing itself.
 func newFlags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	return fs
 }
 
-// helpError asks for the help of a verb, which has these flags.
+// helpError means that somebody asked for the help of a verb. fs has the verb's flags.
 type helpError struct{ fs *flag.FlagSet }
 
 func (helpError) Error() string { return flag.ErrHelp.Error() }
 
-// parse reads flags that take nothing after them.
+// parse reads the flags of a verb that takes nothing else.
 func parse(fs *flag.FlagSet, args []string) error {
 	words, err := parseWords(fs, args)
 	if err == nil && len(words) > 0 {
@@ -32,8 +32,8 @@ func parse(fs *flag.FlagSet, args []string) error {
 	return err
 }
 
-// parseWords reads flags and returns what is none, which may stand before, among and
-// behind them. After -- nothing is a flag.
+// parseWords reads flags and returns the other arguments, which may stand before, between
+// and after them. After -- nothing is a flag.
 func parseWords(fs *flag.FlagSet, args []string) (words []string, err error) {
 	var rest []string
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -52,8 +52,8 @@ func parseWords(fs *flag.FlagSet, args []string) (words []string, err error) {
 	}
 }
 
-// plainFlagError says in the words of this program what package flag says, and which
-// flag may have been meant.
+// plainFlagError rewrites an error of package flag, and suggests the flag that was
+// probably meant.
 func plainFlagError(fs *flag.FlagSet, err error) error {
 	if given, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 		var names []string

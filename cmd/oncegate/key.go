@@ -43,7 +43,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.
 Example: oncegate key create --label "photo app, staging"
 `
 
-// keyStore is the records of keys in one bucket.
+// keyStore holds the key records of one bucket.
 type keyStore struct{ index *s3index.Index }
 
 // keyRecord is one key as list shows it.
@@ -57,7 +57,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	configPath := fs.String("config", "", "")
 	label := fs.String("label", "", "")
 	asJSON := fs.Bool("json", false, "")
-	// What is no flag: the verb, and the key to revoke.
+	// The words are the verb, and the key to revoke.
 	words, err := parseWords(fs, args)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s keyStore) create(ctx context.Context, label string, stdout, stderr io.Wr
 		tries++
 		return s.index.CreateKey(ctx, requestLimit, string(id), record.Marshal())
 	})
-	// A record of this very key can only be ours: an answer got lost.
+	// Only we know this key, so the record is ours and an answer got lost.
 	if tries > 1 && errors.Is(err, onetime.ErrExists) {
 		err = nil
 	}
@@ -164,7 +164,7 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 		return err
 	}
 	k.Revoked = time.Now().UTC().Truncate(time.Second)
-	// The same again is the same, so an answer that got lost does no harm.
+	// Writing the same record twice is harmless, so a lost answer is, too.
 	if err := again(ctx, func() error { return s.index.ReplaceKey(ctx, requestLimit, string(k.ID), k.Marshal()) }); err != nil {
 		return fmt.Errorf("key %s (%s) may not be revoked, run it again: %w", k.ID.Short(), k.Label, err)
 	}
@@ -172,8 +172,7 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 	return err
 }
 
-// find is the one key that is meant. Where several fit, those that are revoked
-// already are not meant.
+// find returns the key that is meant. If several match, revoked ones do not count.
 func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 	if strings.HasPrefix(which, "ogk_") {
 		id, err := apikey.Parse(which)
@@ -210,7 +209,7 @@ func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 	return found[0], nil
 }
 
-// all reads the records of all keys, oldest first.
+// all returns all key records, oldest first.
 func (s keyStore) all(ctx context.Context) ([]keyRecord, error) {
 	var ids []string
 	if err := again(ctx, func() (err error) { ids, err = s.index.ListKeys(ctx, requestLimit); return err }); err != nil {
@@ -249,7 +248,7 @@ func (s keyStore) all(ctx context.Context) ([]keyRecord, error) {
 	return found, nil
 }
 
-// again makes a request up to three times while S3 gives no clear answer.
+// again makes a request up to three times, until S3 gives a clear answer.
 func again(ctx context.Context, request func() error) (err error) {
 	for try := range 3 {
 		select {

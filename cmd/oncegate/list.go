@@ -36,10 +36,10 @@ The role needs s3:ListBucket, and s3:GetObject on signatures/*.
 Example: oncegate list --state used --since 24h --latest 20
 `
 
-// errIncomplete says that some URLs are missing from a list.
+// errIncomplete means that some URLs are missing from the list.
 var errIncomplete = errors.New("not all URLs could be read")
 
-// mostLatest bounds what --latest holds in memory.
+// mostLatest limits what --latest holds in memory.
 const mostLatest = 10_000
 
 func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -126,8 +126,8 @@ func writeRow(w io.Writer, s onetime.Status) error {
 	return err
 }
 
-// latest holds the rows that were minted last, newest first. Rows whose time of minting
-// nobody knows any more are the oldest.
+// latest holds the rows that were minted last, newest first. A row whose time of minting
+// is not known counts as the oldest.
 type latest struct {
 	rows []onetime.Status
 	most int
@@ -157,7 +157,7 @@ func orDash(s string) string {
 	return s
 }
 
-// sinceTime reads a time, or how long ago it was.
+// sinceTime reads a time, or a duration before now.
 func sinceTime(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil

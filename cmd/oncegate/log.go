@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// lineHandler writes log records for people: one line, the function's name in
-// front of what it printed, no time of day.
+// lineHandler writes log records for people: one line each, with the function's name in
+// front and no time.
 type lineHandler struct {
-	mu       *sync.Mutex // shared by all that write to w
+	mu       *sync.Mutex // shared by all handlers of w
 	w        io.Writer
 	function string
 	attrs    []slog.Attr
@@ -59,9 +59,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// readable turns a line that a function logged as JSON into "message key=value …",
-// without what the terminal knows already. Hashes and ids show their beginning.
-// Any other line stays as it is.
+// readable turns a line that a function logged as JSON into "message key=value …". It
+// leaves out what the terminal shows already, and shortens hashes and ids. Any other line
+// stays as it is.
 func readable(line string) string {
 	d := json.NewDecoder(strings.NewReader(line))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {

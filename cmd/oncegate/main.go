@@ -45,7 +45,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks; with stop, the second one ends the program at once.
+	// The first signal cancels ctx. After stop, the second one ends the program at once.
 	context.AfterFunc(ctx, stop)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "oncegate: %v\n", err)
@@ -56,13 +56,13 @@ func main() {
 	}
 }
 
-// usageError is an error in what the program was called with.
+// usageError is an error in the arguments.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
 
-// hintError is an error with what may be done about it, for a line of its own.
+// hintError is an error and a hint on what to do, which is printed on its own line.
 type hintError struct {
 	error
 	hint string
@@ -70,12 +70,12 @@ type hintError struct {
 
 func (e *hintError) Unwrap() error { return e.error }
 
-// usagef is an error in the arguments of a verb.
+// usagef returns an error in the arguments of a verb.
 func usagef(fs *flag.FlagSet, format string, args ...any) error {
 	return usageError{fmt.Errorf(format+" (see oncegate help "+fs.Name()+")", args...)}
 }
 
-// exitStatus is what the program ends with after err.
+// exitStatus returns the program's exit status for err.
 func exitStatus(err error) int {
 	if err == nil {
 		return 0
@@ -92,14 +92,14 @@ func exitStatus(err error) int {
 	return 1
 }
 
-// verb is one thing that the program can do.
+// verb is one command of the program.
 type verb struct {
 	name, summary, help string
 	group               *group
 	run                 func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
-// group is the verbs that need the same credentials.
+// group is a set of verbs that need the same credentials.
 type group struct{ title string }
 
 var (
@@ -126,7 +126,7 @@ var verbs = []verb{
 	{"version", "print the version", versionHelp, alone, runVersion},
 }
 
-// run does what args say. What was asked for goes to stdout, the rest to stderr.
+// run runs the verb in args. Results go to stdout, everything else to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return runHelp(nil, stdout)

@@ -20,15 +20,15 @@ import (
 // functions' log has 12.
 const leastDigits = 8
 
-// name is how somebody names a URL: with the URL itself or its whole id (target), with
-// the first digits of the id, or with the object that it uploads.
+// name is how a user names a URL: by the URL itself or its whole id (target), by the first
+// digits of the id (prefix), or by the object that it uploads (key).
 type name struct {
 	target onetime.Target
 	prefix string
 	key    string
 }
 
-// parseName reads a name. Its errors do not repeat it, for it may be a URL.
+// parseName reads a name. Its errors do not repeat it, because it may be a URL.
 func parseName(fs *flag.FlagSet, s, region string) (name, error) {
 	s = strings.TrimSpace(s)
 	s = strings.TrimPrefix(s, "id=") // as in the log
@@ -49,14 +49,14 @@ func parseName(fs *flag.FlagSet, s, region string) (name, error) {
 	if how := client.Altered(s); how != "" {
 		return name{}, usagef(fs, "%s: %s", wanted, how)
 	}
-	// What the domain says begins with its own list of what is allowed.
+	// The outer error has its own list of what is allowed.
 	if cause := errors.Unwrap(err); cause != nil {
 		err = cause
 	}
 	return name{}, usagef(fs, "%s: %w", wanted, err)
 }
 
-// find looks the URL up in the bucket, unless it is known already.
+// find looks the URL up in the bucket, unless its id is known already.
 func (n name) find(ctx context.Context, fs *flag.FlagSet, operator *onetime.Operator, bucket *s3sdk.Client) (onetime.Target, error) {
 	switch {
 	case n.prefix != "":
@@ -67,11 +67,11 @@ func (n name) find(ctx context.Context, fs *flag.FlagSet, operator *onetime.Oper
 	return n.target, nil
 }
 
-// requestLimit bounds one request to the bucket.
+// requestLimit is how long one request to the bucket may take.
 const requestLimit = 10 * time.Second
 
-// findPrefix looks for ids that begin with the prefix, in both halves of the index: a
-// page each, which begins with them.
+// findPrefix looks for ids that begin with the prefix, in both halves of the index. One
+// page of each is enough: it starts at the prefix.
 func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.Ledger) (onetime.Target, error) {
 	var ids []string
 	for _, kind := range []onetime.EntryKind{onetime.ValidEntries, onetime.ExpiredEntries} {
@@ -96,8 +96,8 @@ func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.L
 	return onetime.Target{}, usagef(fs, "%d ids begin with %s, say more of one: %s", len(ids), n.prefix, strings.Join(ids, ", "))
 }
 
-// findKey looks for the URL of an object. Where uploads are accepted an entry leads
-// from the object to its URL; else every valid entry has to be read.
+// findKey looks for the URL of an object. With acceptance an entry leads from the object
+// to its URL. Without it every valid entry is read.
 func (n name) findKey(ctx context.Context, operator *onetime.Operator, index *s3index.Index) (onetime.Target, error) {
 	var body []byte
 	err := again(ctx, func() (err error) { body, err = index.ReadUpload(ctx, requestLimit, n.key); return err })

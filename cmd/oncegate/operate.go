@@ -14,7 +14,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// What the verbs have in common that are about one URL: status, revoke, enable.
+// What status, revoke and enable share: each is about one URL.
 
 // targetFlags are the flags of a verb that is about one URL.
 type targetFlags struct {
@@ -29,9 +29,8 @@ func newTargetFlags(name string, stderr io.Writer) targetFlags {
 	return targetFlags{fs, fs.String("config", "", ""), fs.Bool("json", false, ""), stderr}
 }
 
-// open reads the arguments, a URL or id before, among or behind the flags, and finds
-// the bucket and the URL in it. No error of it repeats a URL: whoever reads the error
-// could use it.
+// open reads the arguments and finds the bucket and the URL in it. Its errors do not
+// repeat a URL: whoever reads the error could use it.
 func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operator, target onetime.Target, s site, err error) {
 	found, err := parseWords(f.fs, args)
 	if err == nil && len(found) != 1 {
@@ -70,8 +69,8 @@ func shownTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// printable quotes what a terminal might take for more than text: names from a
-// token are whatever its issuer lets pass.
+// printable quotes text with control characters: a name from a token is whatever its
+// issuer allows.
 func printable(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)

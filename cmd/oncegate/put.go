@@ -47,7 +47,7 @@ no good: used, revoked, expired or unknown.
 Example: oncegate put photo.jpg
 `
 
-// putJSON is a file that was stored, as put prints it.
+// putJSON describes a stored file, as put prints it.
 type putJSON struct {
 	File     string     `json:"file"`
 	ID       onetime.ID `json:"id"`
@@ -57,13 +57,13 @@ type putJSON struct {
 	ETag     string     `json:"etag"`
 	SHA256   string     `json:"sha256"`
 	Verified bool       `json:"verified"`
-	Why      string     `json:"why,omitempty"` // it is not verified
+	Why      string     `json:"why,omitempty"` // why it is not verified
 }
 
 // putting is one run of put.
 type putting struct {
 	fs         *flag.FlagSet
-	deployment *client.Deployment // nil with a URL given
+	deployment *client.Deployment // nil with --url
 	url        client.URL
 	options    url.Values // for /url
 	contentType,
@@ -133,7 +133,7 @@ func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	return nil
 }
 
-// check refuses arguments that do not go together, before anything is read.
+// check refuses arguments that do not go together.
 func (p *putting) check(files []string, withURL bool) error {
 	var err error
 	p.fs.Visit(func(f *flag.Flag) {
@@ -164,8 +164,8 @@ func (p *putting) check(files []string, withURL bool) error {
 	return nil
 }
 
-// put uploads one file. Its error names the file and what became of the URL; only
-// that of a URL given is for the exit status.
+// put uploads one file. Its error names the file and says what became of the URL. Only
+// with --url does the state of the URL decide the exit status.
 func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	shown := printable(file)
 	s, err := openSource(file)
@@ -194,7 +194,7 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	switch {
 	case err != nil && p.deployment == nil:
 		return putJSON{}, fmt.Errorf("%s: %w%s", shown, err, consequence(err, target, true))
-	case err != nil: // its URL is nobody's concern, so its state is not the exit status
+	case err != nil: // %v: the state of this URL is not the exit status
 		return putJSON{}, fmt.Errorf("%s: %v%s", shown, err, consequence(err, target, false))
 	}
 	return putJSON{
@@ -231,8 +231,8 @@ func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL,
 	return m.URLs[0], nil
 }
 
-// consequence says what a failed upload leaves, and what to do. given says that the
-// URL is the caller's.
+// consequence says what a failed upload left behind, and what to do. given means that the
+// URL came with --url.
 func consequence(err error, u client.URL, given bool) string {
 	withNew := ""
 	if given {

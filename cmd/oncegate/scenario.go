@@ -33,7 +33,7 @@ Exit status: 0 all happened as it should, 1 something did not, 2 wrong usage.
 Example: oncegate scenario twice https://d111111abcdef8.cloudfront.net
 `
 
-// errScenario says that a step went otherwise than it should.
+// errScenario means that a step did not go as it should.
 var errScenario = errors.New("not everything happened as it should")
 
 // stepJSON is one step of a scenario.
@@ -44,7 +44,7 @@ type stepJSON struct {
 	OK   bool   `json:"ok"`
 }
 
-// scenario is a run under way.
+// scenario is one run in progress.
 type scenario struct {
 	Name  string     `json:"scenario"`
 	URL   string     `json:"url"`
@@ -53,7 +53,7 @@ type scenario struct {
 	Left  []string   `json:"left"` // keys of objects that may be left in the bucket
 
 	deployment    *client.Deployment
-	minted        client.Minted // no URLs: there is none
+	minted        client.Minted // no URLs if minting failed
 	spent, stored bool          // perhaps
 }
 
@@ -109,7 +109,7 @@ func (s *scenario) tooLate(ctx context.Context) {
 	s.put(ctx, "PUT after that", "an upload too late", "403 expired")
 }
 
-// step notes what happened. Without a URL there is nothing to be done but to get one.
+// step runs one step and notes the result. Without a URL only the first step runs.
 func (s *scenario) step(step, want string, do func() string) {
 	got := "not tried"
 	if len(s.minted.URLs) > 0 || len(s.Steps) == 0 {
@@ -150,7 +150,7 @@ func (s *scenario) put(ctx context.Context, step, content, want string) {
 	})
 }
 
-// outcomeText is a refusal in two words, or why there was no answer.
+// outcomeText describes a refusal in two words, or says why there was no answer.
 func outcomeText(err error) string {
 	r, ok := errors.AsType[*client.Refusal](err)
 	switch {
@@ -162,16 +162,16 @@ func outcomeText(err error) string {
 	return err.Error()
 }
 
-// longest is how far away the end of a URL that was to live for a second may be.
+// longest is how long to wait at most for a URL that should live for one second.
 const longest = 10 * time.Second
 
-// wait lets the URL's time go by on the deployment's clock: at least as much as the
-// answer's Date was before the end. Date has whole seconds, and the clocks of two
-// machines of a deployment may differ, hence a second more.
+// wait waits until the URL's time is over by the deployment's clock, which the answer's
+// Date shows. It adds a second, because Date has whole seconds and the clocks of two
+// machines may differ.
 func (s *scenario) wait(ctx context.Context) {
 	s.step("wait for the end of its time", "its time is over", func() string {
 		now, arrived := s.minted.Date, s.minted.At
-		if now.IsZero() { // no clock but this machine's
+		if now.IsZero() { // only this machine's clock is known
 			now = arrived
 		}
 		pause := s.minted.URLs[0].Expires.Sub(now) + time.Second

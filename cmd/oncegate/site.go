@@ -19,8 +19,7 @@ import (
 	"oncegate/internal/s3wire"
 )
 
-// Where the verbs of an operator act: status, list, revoke, enable, key, replay,
-// url --direct, and verify for what it looks at in the bucket.
+// Which bucket status, list, revoke, enable, key, replay, url --direct and verify act on.
 
 // siteHelp is in the help of each of them.
 const siteHelp = `
@@ -40,26 +39,26 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 the URL is not in a state for it
 and nothing was changed.
 `
 
-// site is a bucket, and where it is.
+// site is a bucket and where to find it.
 type site struct {
 	bucket string // "" where it is not known
 	region string
 	// endpoint is where S3 is, "" for AWS.
 	endpoint string
-	// conf is the settings of this very bucket, nil where they are not known. path is
-	// the file they came from.
+	// conf is the settings of this bucket, read from path; nil if they are not known.
 	conf *config.Config
 	path string
 	// missing says why there is no bucket.
 	missing error
 }
 
-// findSite decides which bucket is meant. A bucket and a region on the command line come
-// first, then the settings that --config names. $ONCEGATE_BUCKET, which make dev writes
-// to a file for the shell, comes before a config.json that nobody has named: then the
-// settings are those of another bucket, and none are known. An environment that
-// contradicts --config is refused, for the endpoint and the credentials come from that
-// environment too.
+// findSite decides which bucket to act on. The order is: bucket and region of the command
+// line, the settings that --config names, $ONCEGATE_BUCKET, config.json in this folder.
+//
+// If --config and $ONCEGATE_BUCKET disagree, it refuses. To let --config win would not be
+// enough: the endpoint and the credentials come from the same environment. If a
+// config.json that nobody named is about another bucket than $ONCEGATE_BUCKET, its
+// settings are not used.
 func findSite(configPath, bucket, region string) (site, error) {
 	conf, path, err := readSettings(configPath)
 	if err != nil {
@@ -81,7 +80,7 @@ func findSite(configPath, bucket, region string) (site, error) {
 		}
 	}
 	if conf != nil && (s.bucket == "" || s.bucket == conf.Bucket) {
-		// The placeholder is a bucket of somebody else's unless S3 is on this machine.
+		// At AWS the placeholder belongs to somebody else. It is fine on this machine.
 		if err := conf.Deployable(); err != nil && s.endpoint == "" {
 			s.bucket, s.missing = "", &hintError{err, "for the bucket of make dev: . build/dev/env"}
 			return s, nil
@@ -102,8 +101,8 @@ func findSite(configPath, bucket, region string) (site, error) {
 	return s, nil
 }
 
-// readSettings reads the settings and says from which file. Without --config they need
-// not be there.
+// readSettings returns the settings and the file they are from. Without --config there
+// need not be any.
 func readSettings(path string) (*config.Config, string, error) {
 	explicit := path != ""
 	if !explicit {
@@ -119,7 +118,7 @@ func readSettings(path string) (*config.Config, string, error) {
 	return &c, path, nil
 }
 
-// String says which bucket it is, and where.
+// String says which bucket it is, where, and at which endpoint.
 func (s site) String() string {
 	endpoint := "https://" + s3wire.ProductionHost(s.bucket, s.region)
 	if s.endpoint != "" {
@@ -128,7 +127,7 @@ func (s site) String() string {
 	return "bucket " + s.bucket + " in " + s.region + " at " + endpoint
 }
 
-// redacted is an endpoint as it may be shown.
+// redacted returns an endpoint without its password.
 func redacted(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -137,7 +136,7 @@ func redacted(endpoint string) string {
 	return u.Redacted()
 }
 
-// open is the client for the bucket. It says first where it will act.
+// open returns a client for the bucket. It first prints where it will act.
 func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
 	if s.bucket == "" {
 		return nil, s.missing
@@ -160,21 +159,21 @@ func openSite(configPath string, stderr io.Writer) (site, *s3sdk.Client, error) 
 	return s, client, err
 }
 
-// operator looks after the URLs of the bucket. Where its settings are not known uploads
-// count as accepted, so that none is replaced that somebody may rely on.
+// operator returns an operator of the bucket. If the settings are not known, acceptance
+// counts as on, so that no upload is replaced that somebody may rely on.
 func (s site) operator(client *s3sdk.Client) *onetime.Operator {
 	return &onetime.Operator{
 		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf == nil || s.conf.Acceptance.On,
 	}
 }
 
-// errNoCredentials says that the environment has none.
+// errNoCredentials means that there are none in the environment.
 var errNoCredentials = &hintError{
 	errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"),
 	"for the bucket of make dev: . build/dev/env",
 }
 
-// environment is the credentials in the standard variables.
+// environment returns the credentials in the standard variables.
 func environment() (aws.CredentialsProvider, error) {
 	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
 	if id == "" || secret == "" {

@@ -13,21 +13,20 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// errChanged says that a file is not what it was when it was opened.
+// errChanged means that a file is not what it was when it was opened.
 var errChanged = errors.New("the file changed while it was read")
 
-// source is a file that is being uploaded. It gives out the last byte only if the
-// file is still the one that was opened, as far as size and time tell: of another
-// one nothing gets stored.
+// source is a file that is being uploaded. It returns the last byte only if size and time
+// of the file are still those of when it was opened. So a changed file is never stored.
 type source struct {
 	file *os.File
 	info fs.FileInfo
 	left int64
 }
 
-// openSource refuses what cannot be one upload.
+// openSource opens a file. It refuses what cannot be one upload.
 func openSource(path string) (*source, error) {
-	// Before it is opened: that would wait for ever for the other end of a pipe.
+	// Check first: opening a pipe would wait for its other end.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, errors.Unwrap(err) // a *PathError, whose path the caller names
@@ -84,7 +83,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek implements io.Seeker, for the beginning alone.
+// Seek implements io.Seeker, to the beginning only.
 func (s *source) Seek(offset int64, whence int) (int64, error) {
 	if offset != 0 || whence != io.SeekStart {
 		return 0, errors.ErrUnsupported
@@ -93,7 +92,7 @@ func (s *source) Seek(offset int64, whence int) (int64, error) {
 	return s.file.Seek(0, io.SeekStart)
 }
 
-// sum is the SHA-256 of the whole file, in hex.
+// sum returns the SHA-256 of the whole file, in hex.
 func (s *source) sum(ctx context.Context) (string, error) {
 	h := sha256.New()
 	for {

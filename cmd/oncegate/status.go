@@ -50,8 +50,7 @@ func runStatus(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	return err
 }
 
-// statusText is a URL for people: a line for each thing that is known, and what to do
-// next, if anything.
+// statusText describes a URL for people, one fact per line.
 func statusText(s onetime.Status, next string) string {
 	var b strings.Builder
 	line := func(name, value string) {
@@ -91,7 +90,7 @@ func statusText(s onetime.Status, next string) string {
 	return b.String()
 }
 
-// limitsText names the limits as /url does.
+// limitsText returns the limits by their names in /url.
 func limitsText(l onetime.Limits) string {
 	var all []string
 	for _, limit := range []struct {
@@ -105,8 +104,8 @@ func limitsText(l onetime.Limits) string {
 	return strings.Join(all, ", ")
 }
 
-// nextStep is what may be done about a URL that was to upload and did not: a command,
-// and when it makes sense. "" where there is nothing to do.
+// nextStep returns a command to use if no upload arrived, and says when it helps. It is
+// "" if there is nothing to do.
 func nextStep(s onetime.Status, configPath string, now time.Time) string {
 	if s.Object != nil || s.State == onetime.StateMinted || s.State == onetime.StateUnknown {
 		return ""

@@ -43,13 +43,13 @@ are omitted are not sent. The deployment decides about all of them.
 Example: oncegate url --max-bytes 1000000 --type 'image/*' https://d111111abcdef8.cloudfront.net
 `
 
-// mintOptions are the options of /url by the flags that ask for them.
+// mintOptions maps flags to options of /url.
 var mintOptions = map[string]string{
 	"expires": "expires", "max-bytes": "maxBytes", "min-bytes": "minBytes", "type": "type",
 	"sha256": "sha256", "name": "name", "label": "label", "count": "count",
 }
 
-// given are the options whose flags were given, with their values as they are.
+// given returns the options whose flags were given, with their values unchanged.
 func given(fs *flag.FlagSet) url.Values {
 	options := url.Values{}
 	fs.Visit(func(f *flag.Flag) {
@@ -120,7 +120,7 @@ func runURL(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	return nil
 }
 
-// refusedOptions makes wrong usage of a refusal that says so.
+// refusedOptions turns a refusal of options into an error of usage.
 func refusedOptions(fs *flag.FlagSet, err error) error {
 	if r, ok := errors.AsType[*client.Refusal](err); ok {
 		switch r.Reason {
@@ -133,8 +133,7 @@ func refusedOptions(fs *flag.FlagSet, err error) error {
 	return err
 }
 
-// mintDirect does on this machine what the deployment's mint does at the edge, and
-// returns the same JSON.
+// mintDirect runs the deployment's mint on this machine and returns the same JSON.
 func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, options url.Values, stderr io.Writer) ([]byte, error) {
 	d, err := client.New(base, client.Credential{})
 	if err != nil {
@@ -153,7 +152,7 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 	}
 	scheme, host, _ := strings.Cut(d.URL(), "://")
 	functions := setup.New(*s.conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
-		// Why there is no URL is for this terminal.
+		// The operator may see why there is no URL.
 		var l struct{ Level, Reason, Error string }
 		if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
 			fmt.Fprintf(stderr, "oncegate: %s: %s\n", l.Reason, l.Error)

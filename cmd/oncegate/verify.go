@@ -37,7 +37,7 @@ Exit status: 0 no promise is broken, 1 one is, 2 wrong usage.
 Example: oncegate verify https://d111111abcdef8.cloudfront.net --json
 `
 
-// errFailed says that the report holds a line that failed.
+// errFailed means that a line of the report failed.
 var errFailed = errors.New("the deployment does not keep every promise")
 
 func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -74,7 +74,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		URL: d.URL(), Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
 		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region,
 	}
-	// Without them the lines about the bucket are skipped, and say so.
+	// Without credentials the lines about the bucket are skipped and say why.
 	if provider, err := environment(); err == nil {
 		o.Credentials = provider
 		if s.bucket != "" {

@@ -1,11 +1,10 @@
 // Package client is the HTTP client of a deployment: it asks for URLs and uploads
 // with them, and says after every failure what became of the URL.
 //
-// A PUT is sent once. net/http repeats requests by itself where a kept connection
-// turns out dead or an HTTP/2 stream is refused; so every request here has a
-// connection of its own, over HTTP/1.1, and no redirect is followed. The one answer
-// after which the same PUT is sent again is 503 index-unavailable, which promises
-// that nothing was spent.
+// A PUT is sent once. net/http repeats a request by itself if a kept connection turns
+// out to be dead or an HTTP/2 stream is refused. So every request here has its own
+// connection, over HTTP/1.1, and no redirect is followed. A PUT is sent again only after
+// 503 index-unavailable, which promises that nothing was spent.
 package client
 
 import (
@@ -65,14 +64,14 @@ func shownBase(raw string) string {
 	return shown
 }
 
-// loopback tells a host that is this machine.
+// loopback reports whether a host is this machine.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// noContinue is how long the body waits for 100 Continue: longer than a gate takes
-// that starts cold, so that a refusal mostly comes before the body.
+// noContinue is how long the body waits for 100 Continue: longer than a cold gate
+// takes, so that a refusal usually comes before the body.
 const noContinue = 3 * time.Second
 
 func transport() *http.Transport {
@@ -90,23 +89,23 @@ func transport() *http.Transport {
 	}
 }
 
-// Minted is an answer of /url.
+// Minted is an answer from /url.
 type Minted struct {
 	URLs []URL
 	JSON []byte // as the deployment sent it
-	// Date is the deployment's clock, or zero, when the answer had arrived at At.
+	// At is when the answer arrived; Date is what the deployment's clock said, or zero.
 	Date, At time.Time
 }
 
-// answerBytes bounds what is read of an answer; mint may send 40 KB.
+// answerBytes is how much of an answer is read at most; mint may send 40 KB.
 const answerBytes = 1 << 20
 
 // mintLimit is how long one GET /url may take.
 const mintLimit = time.Minute
 
-// Mint asks for URLs. options are those of /url, as they are; the deployment judges
-// them. The error is a *Refusal where it said no. Every URL is one of this very
-// deployment: no file is ever sent to a host that was not asked for.
+// Mint asks for URLs. options are sent to /url as they are; the deployment checks them.
+// The error is a *Refusal if the deployment refused. Every URL belongs to this
+// deployment, so no file can be sent to another host.
 func (d *Deployment) Mint(ctx context.Context, options url.Values) (Minted, error) {
 	var m Minted
 	err := again(ctx, func() (err error) { m, err = d.mint(ctx, options); return err })
@@ -140,7 +139,7 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 	if response.StatusCode != http.StatusOK {
 		return Minted{}, refusalOf(response, m.JSON)
 	}
-	m.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero where it cannot be read
+	m.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero if it cannot be read
 	type one struct {
 		URL       string            `json:"url"`
 		Headers   map[string]string `json:"headers"`
@@ -171,15 +170,15 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 	return m, nil
 }
 
-// common sets the headers that every request has. Some rule sets of web ACLs refuse
-// requests without User-Agent.
+// common sets the headers that every request has. Some web ACLs refuse requests without
+// User-Agent.
 func common(request *http.Request) {
 	request.Header.Set("User-Agent", "oncegate")
 	request.Header.Set("Accept", "application/json")
 }
 
-// tries is how often a request is made that is refused with the promise that the
-// same again may succeed.
+// tries is how often a request is sent, if each refusal promises that the same request
+// may succeed.
 const tries = 3
 
 func again(ctx context.Context, do func() error) error {
@@ -199,7 +198,7 @@ func again(ctx context.Context, do func() error) error {
 	}
 }
 
-// seconds reads a Retry-After, within reason.
+// seconds reads a Retry-After header: 1 to 10 seconds, whatever it says.
 func seconds(s string) time.Duration {
 	n, _ := strconv.Atoi(s)
 	return time.Duration(min(max(n, 1), 10)) * time.Second

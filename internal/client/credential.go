@@ -7,20 +7,20 @@ import (
 	"oncegate/internal/auth/apikey"
 )
 
-// Credential is what a deployment with auth wants from who mints. The zero value is
-// none. It cannot be printed.
+// Credential is what a deployment with auth asks for before it mints. The zero value is
+// no credential. Printing one shows nothing of it.
 type Credential struct{ name, value string }
 
-// Header is the header that carries the credential, name "" for none.
+// Header returns the header that carries the credential. The name is "" for none.
 func (c Credential) Header() (name, value string) { return c.name, c.value }
 
-// String implements fmt.Stringer and shows nothing.
+// String implements fmt.Stringer and hides the credential.
 func (c Credential) String() string { return "credential" }
 
-// GoString is String, for %#v.
+// GoString hides the credential from %#v.
 func (c Credential) GoString() string { return c.String() }
 
-// Key is an API key. A typo in it is told here.
+// Key returns the credential for an API key. Typos are detected here.
 func Key(text string) (Credential, error) {
 	if _, err := apikey.Parse(text); err != nil {
 		return Credential{}, err
@@ -28,7 +28,8 @@ func Key(text string) (Credential, error) {
 	return Credential{"x-api-key", text}, nil
 }
 
-// Token is a bearer token; only the issuer's deployment can say whether it is good.
+// Token returns the credential for a bearer token. Only the deployment can tell whether
+// it is good.
 func Token(text string) (Credential, error) {
 	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Credential{}, errors.New("not a token: want one word of printable ASCII")

@@ -23,29 +23,30 @@ type Upload struct {
 	Body   io.ReadSeeker // from its beginning
 	Size   int64         // of all of Body
 	Header map[string]string
-	// Sent, if set, is told how much of the body is sent. It is called from another
-	// goroutine, but by none at the same time and not after Put has returned.
+	// Sent, if set, is called with the number of bytes sent so far. The calls come from
+	// another goroutine, one at a time, and none comes after Put has returned.
 	Sent func(n int64)
 }
 
-// Stored is what S3 said of an upload that it has stored.
+// Stored describes an upload that S3 has stored.
 type Stored struct {
 	Size    int64
 	ETag    string // without quotes
 	Version string
 	SHA256  string // of what was sent, hex
-	// Unverified says why the ETag could not be held to what was sent, "" if it was.
+	// Unverified says why the ETag could not be compared with what was sent. It is ""
+	// if it was compared.
 	Unverified string
 }
 
-// ErrAltered says that S3 holds other bytes than were sent.
+// ErrAltered means that S3 has stored other bytes than were sent.
 var ErrAltered = errors.New("S3's ETag is not the MD5 of what was sent: other bytes are stored")
 
 var md5Hex = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// Put uploads, once: see the package comment. It asks to be told to go on before
-// the body is sent, so that a refusal costs no more than the headers. The error is
-// a *Refusal, an *UploadError or ErrAltered.
+// Put uploads once; see the package comment. It sends Expect: 100-continue, so that a
+// refusal comes before the body is sent. The error is a *Refusal, an *UploadError or
+// ErrAltered.
 func Put(ctx context.Context, u Upload) (Stored, error) {
 	conn := transport()
 	var stored Stored
@@ -60,7 +61,7 @@ func Put(ctx context.Context, u Upload) (Stored, error) {
 }
 
 func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) {
-	// Told by the transport as soon as the deployment may have seen the request.
+	// Set as soon as the deployment may have seen the request.
 	var begun atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { begun.Store(true) }})
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, u.URL.URL, nil)
@@ -77,7 +78,7 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 	}
 	b := &body{r: u.Body, told: u.Sent, md5: md5.New(), sha256: sha256.New(), closed: make(chan struct{})}
 	request.ContentLength = u.Size
-	if u.Size > 0 { // else there is nothing to wait for, and nothing that would be closed
+	if u.Size > 0 { // without a body nothing waits, and nothing is closed
 		request.Body = b
 		request.Header.Set("Expect", "100-continue")
 	} else {
@@ -90,7 +91,7 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 		return Stored{}, b.broken(err, u.Size, begun.Load())
 	}
 	text, readErr := io.ReadAll(io.LimitReader(response.Body, answerBytes))
-	// Ends what is still being sent: the answer is there.
+	// The answer is here, so stop sending the rest.
 	response.Body.Close()
 	b.end()
 	if response.StatusCode != http.StatusOK {
@@ -102,8 +103,8 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 	return b.stored(response.Header)
 }
 
-// stored holds what S3 says to what was sent. The ETag is the MD5 of a body that
-// came in one PUT, but for KMS and keys of the customer's own:
+// stored compares S3's answer with what was sent. The ETag is the MD5 of a body that came
+// in one PUT, except with KMS and with customer-provided keys:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 func (b *body) stored(header http.Header) (Stored, error) {
 	s := Stored{
@@ -129,9 +130,9 @@ func (b *body) stored(header http.Header) (Stored, error) {
 	return s, nil
 }
 
-// body counts and sums what the transport reads of it.
+// body counts and hashes what the transport reads.
 type body struct {
-	mu          sync.Mutex // the transport may be reading while the answer is there
+	mu          sync.Mutex // the transport may still read when the answer is here
 	r           io.Reader
 	told        func(int64)
 	md5, sha256 hash.Hash
@@ -161,13 +162,13 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close is called by the transport when it is done with the body, once or more.
+// Close implements io.Closer. The transport calls it once or more, when it is done.
 func (b *body) Close() error {
 	b.once.Do(func() { close(b.closed) })
 	return nil
 }
 
-// end waits for the transport and keeps it from reading on.
+// end waits for the transport and stops it from reading more.
 func (b *body) end() {
 	<-b.closed
 	b.mu.Lock()
@@ -175,7 +176,7 @@ func (b *body) end() {
 	b.over = true
 }
 
-// broken is an upload without an answer.
+// broken describes an upload that got no answer.
 func (b *body) broken(err error, size int64, begun bool) error {
 	e := &UploadError{Sent: b.sent}
 	switch {

@@ -18,7 +18,7 @@ import (
 // Fate is what became of a URL.
 type Fate string
 
-// The fates there are.
+// Every fate.
 const (
 	Good    Fate = "good"    // nothing was spent
 	Spent   Fate = "spent"   // it is spent, and nothing is stored
@@ -27,19 +27,19 @@ const (
 	Useless Fate = "useless" // it was no good before: used, revoked, expired or never minted
 )
 
-// Refusal is an answer that is not the one hoped for.
+// Refusal is an answer other than success.
 type Refusal struct {
 	Status  int
-	Reason  onetime.Reason // x-oncegate-reason; "" where S3, CloudFront or a web ACL answered
+	Reason  onetime.Reason // x-oncegate-reason; "" if S3, CloudFront or a web ACL answered
 	Message string         // one sentence or a few words, safe to print
 	after   time.Duration
-	s3      string // S3's error code; "" where S3 did not answer
+	s3      string // S3's error code; "" if S3 did not answer
 }
 
 func (r *Refusal) Error() string { return r.Message }
 
-// Fate is what an upload's refusal says of the URL. Good and Spent are claims; where
-// the answer does not prove one, it is Broken or Unknown.
+// Fate says what the refusal of an upload means for its URL. It is Good or Spent only if
+// the answer proves that; otherwise it is Broken or Unknown.
 func (r *Refusal) Fate() Fate {
 	switch r.Reason {
 	case onetime.Used, onetime.Revoked, onetime.Expired, onetime.Unknown:
@@ -50,8 +50,8 @@ func (r *Refusal) Fate() Fate {
 		switch {
 		case r.Status < 400 || r.Status >= 500:
 			return Unknown
-		// The gate puts its reason on every refusal, so where S3 answers it has let
-		// the PUT through. But S3 does not know the key of a URL that went past it.
+		// The gate puts its reason on every refusal. So if S3 answers, the gate let the
+		// PUT through; but InvalidAccessKeyId means that the URL never reached the gate.
 		case r.s3 != "" && r.s3 != "InvalidAccessKeyId":
 			return Spent
 		}
@@ -67,8 +67,8 @@ func (r *Refusal) again() bool {
 
 var s3Code = regexp.MustCompile(`<Code>(\w{1,64})</Code>`)
 
-// refusalOf reads an answer. Of a body that is not oncegate's no more than S3's
-// error code is taken: S3 can put a canonical request there.
+// refusalOf reads an answer. From a body that is not oncegate's it takes S3's error code
+// and nothing else, because S3 can put a canonical request there.
 func refusalOf(response *http.Response, body []byte) *Refusal {
 	r := &Refusal{
 		Status: response.StatusCode,
@@ -92,7 +92,7 @@ func refusalOf(response *http.Response, body []byte) *Refusal {
 	return r
 }
 
-// text is what of s may go to a terminal.
+// text returns the part of s that is safe on a terminal, cut to most bytes.
 func text(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -103,8 +103,7 @@ func text(s string, most int) string {
 	return s[:min(len(s), most)]
 }
 
-// UploadError is an upload that failed without an answer, or with one that cannot
-// be trusted.
+// UploadError is a failed upload with no answer, or with one that cannot be trusted.
 type UploadError struct {
 	Fate Fate
 	Sent int64 // bytes of the body
@@ -114,7 +113,7 @@ type UploadError struct {
 func (e *UploadError) Error() string { return e.Err.Error() }
 func (e *UploadError) Unwrap() error { return e.Err }
 
-// FateOf is what became of the URL of an upload that ended with err.
+// FateOf says what became of the URL of an upload that ended with err.
 func FateOf(err error) Fate {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.Fate()
@@ -125,7 +124,7 @@ func FateOf(err error) Fate {
 	return Unknown
 }
 
-// Plain says in short what ended a connection.
+// Plain replaces an error of the network with a short one, if it is a common one.
 func Plain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

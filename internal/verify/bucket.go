@@ -23,7 +23,7 @@ import (
 	"oncegate/internal/s3sdk"
 )
 
-// bucket is the deployment's, seen with the credentials of whoever runs this.
+// bucket is the deployment's bucket, seen with the credentials of the options.
 type bucket struct {
 	name  string
 	s3    *s3.Client
@@ -42,7 +42,7 @@ func newBucket(o Options) *bucket {
 			Credentials:  o.Credentials,
 			BaseEndpoint: map[bool]*string{true: aws.String(o.Endpoint)}[o.Endpoint != ""],
 			UsePathStyle: o.Endpoint != "",
-			// What is asked of S3 here is either harmless to repeat or must be refused.
+			// These requests are harmless to repeat, or must be refused.
 			RetryMaxAttempts:           3,
 			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
@@ -50,8 +50,8 @@ func newBucket(o Options) *bucket {
 	}
 }
 
-// denied makes a refusal of one's own reading a reason to skip: it says nothing
-// about the deployment.
+// denied turns a refusal to read into a reason to skip: it says nothing about the
+// deployment.
 func denied(action string, err error) error {
 	if status(err) == http.StatusForbidden {
 		return skip("these credentials may not %s", action)
@@ -59,7 +59,7 @@ func denied(action string, err error) error {
 	return fmt.Errorf("%s: %w", action, err)
 }
 
-// status is that of S3's answer, 0 when there was none.
+// status returns the status of S3's answer, 0 if there was none.
 func status(err error) int {
 	if fault, ok := errors.AsType[*onetime.Fault](err); ok {
 		return fault.Status
@@ -89,7 +89,7 @@ func (b *bucket) versions(ctx context.Context, key string) (versions, markers in
 	return versions, markers, nil
 }
 
-// wantVersions holds keys to so many versions and to no delete marker.
+// wantVersions checks that each key has this many versions and no delete marker.
 func (b *bucket) wantVersions(ctx context.Context, n int, keys ...string) error {
 	for _, key := range keys {
 		versions, markers, err := b.versions(ctx, key)
@@ -103,7 +103,7 @@ func (b *bucket) wantVersions(ctx context.Context, n int, keys ...string) error 
 	return nil
 }
 
-// read returns what get answers, given time where S3 does not know yet what it
+// read returns what get answers. It waits and asks again if S3 does not know yet what it
 // has just stored.
 func (r *run) read(ctx context.Context, get func() error) error {
 	for try := 1; ; try++ {
@@ -202,8 +202,7 @@ func (r *run) largeStored(ctx context.Context) error {
 	return nil
 }
 
-// brokenOff breaks an upload off once the bucket shows that the gate has let it
-// through.
+// brokenOff breaks an upload off as soon as the bucket shows that the gate let it through.
 func (r *run) brokenOff(ctx context.Context) error {
 	m, _, err := r.mint(ctx)
 	if err != nil {
@@ -241,8 +240,8 @@ func (r *run) brokenOff(ctx context.Context) error {
 	return r.bucket.wantVersions(ctx, 0, m.key)
 }
 
-// failsClosed makes a valid entry unreadable: that much of a failing index can be
-// had from outside. Afterwards the entry is put back.
+// failsClosed makes a valid entry unreadable, which is all of a failing index that can be
+// caused from outside. Then it puts the entry back.
 func (r *run) failsClosed(ctx context.Context) error {
 	m, _, err := r.mint(ctx)
 	if err != nil {
@@ -259,7 +258,7 @@ func (r *run) failsClosed(ctx context.Context) error {
 	if err := r.bucket.index.WriteValid(ctx, callLimit, m.id, []byte(`{"version":0,"verify":"not readable on purpose"}`)); err != nil {
 		return denied("s3:PutObject on "+m.id.ValidKey(), err)
 	}
-	// Once only: this refusal is the one to be seen.
+	// Only once: this refusal is the one to see.
 	a, err := r.send(ctx, put("a PUT with an unreadable index", m.target, "x"))
 	if restored := r.bucket.index.WriteValid(ctx, callLimit, m.id, body); err == nil {
 		err = restored
@@ -275,7 +274,7 @@ func (r *run) failsClosed(ctx context.Context) error {
 	return nil
 }
 
-// revoked claims a URL as an operator does.
+// revoked revokes a URL as an operator does.
 func (r *run) revoked(ctx context.Context) error {
 	m, _, err := r.mint(ctx)
 	if err != nil {
@@ -333,8 +332,7 @@ func (r *run) indexUndeletable(ctx context.Context) error {
 	return r.mustDeny(err)
 }
 
-// claimsConditional puts an expired entry that is there already once more, with
-// the bytes that it has.
+// claimsConditional writes an existing expired entry again, with the same bytes.
 func (r *run) claimsConditional(ctx context.Context) error {
 	id := r.raced.id
 	body, _, err := r.bucket.index.ReadExpired(ctx, callLimit, id)
@@ -351,7 +349,7 @@ func (r *run) claimsConditional(ctx context.Context) error {
 	return r.mustDeny(err)
 }
 
-// mustDeny is nil when the bucket policy has refused. S3 says in words who did.
+// mustDeny returns nil if the bucket policy refused. S3's message says who did.
 func (r *run) mustDeny(err error) error {
 	const expected = "403 AccessDenied by the bucket policy, for every principal"
 	switch {
@@ -366,8 +364,8 @@ func (r *run) mustDeny(err error) error {
 	return nil
 }
 
-// writeOnce puts an object where a fresh URL is to write, so that S3 has something
-// to refuse.
+// writeOnce stores an object where a fresh URL will write, so that S3 has something to
+// refuse.
 func (r *run) writeOnce(ctx context.Context) error {
 	if !r.o.WriteOnce {
 		return skip("writeOnce is off, or no config.json says that it is on")

@@ -8,11 +8,10 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// asksMint matches what the mint answers with a credential only, where it asks for
-// credentials at all. Nothing else is sent one.
+// asksMint matches the requests that may need a credential. No other request carries one.
 var asksMint = regexp.MustCompile(`^/url($|\?|/[0-9a-f]{64}$)`)
 
-// credential is the header with the credential of the options, if there is one.
+// credential returns the header with the credential, if there is one.
 func (o Options) credential() []header {
 	if name, value := o.Credential.Header(); name != "" {
 		return []header{{name, value}}
@@ -20,7 +19,7 @@ func (o Options) credential() []header {
 	return nil
 }
 
-// owned is a request for a URL by its fingerprint.
+// owned is a request about a URL, by its id.
 func owned(what, method string, id onetime.ID) request {
 	return request{what: what, method: method, target: "/url/" + string(id)}
 }
@@ -31,7 +30,7 @@ func anonymous(q request) request {
 	return q
 }
 
-// credentialLine: who brings none, or a wrong one, gets no URL.
+// credentialLine checks that there is no URL without a credential, or with a wrong one.
 func (r *run) credentialLine(ctx context.Context) error {
 	good := r.o.credential()
 	if good == nil {
@@ -50,8 +49,8 @@ func (r *run) credentialLine(ctx context.Context) error {
 	})
 }
 
-// owner asks for URLs by their fingerprints. Without the setting there is nothing at
-// these paths; with it they are the owner's.
+// owner asks about URLs by their ids. Without the setting there is nothing at these
+// paths; with it they are the owner's.
 func (r *run) owner(ctx context.Context) error {
 	m, _, err := r.mint(ctx)
 	if err != nil {

@@ -1,8 +1,8 @@
 package verify
 
-// promises are the lines in the order of the README: what a URL is and what spends
-// it, what is refused, how it is kept from being gone round, what the deployment
-// adds. The ids are for scripts and do not change.
+// promises are the lines in order: what a URL is and what spends it, what is refused, why
+// the gate cannot be bypassed, and what the deployment adds. The ids are for scripts and
+// do not change.
 var promises = []promise{
 	{id: "mint", check: (*run).mintLine,
 		text: "GET /url answers 200, text/plain, with a presigned URL on this very host"},
@@ -11,13 +11,13 @@ var promises = []promise{
 	{id: "mint-head", needs: []string{"mint"}, check: (*run).mintHead,
 		text: "HEAD /url answers 200 and makes no URL"},
 	{id: "mint-options", needs: []string{"mint"}, check: (*run).mintOptions,
-		text: "/url with an unknown option or a body that is no JSON (400 options), with another method (403 method), below it (403 path): no URL"},
+		text: "/url with an unknown option or a body that is not JSON (400 options), with another method (403 method), below it (403 path): no URL"},
 	{id: "credential", needs: []string{"mint"}, check: (*run).credentialLine,
 		text: "where minting needs an API key or a token: without one, or with a wrong one, no URL (401)"},
 	{id: "registered", needs: []string{"mint"}, bucket: true, check: (*run).registered,
 		text: "the SHA-256 of path?query names an entry under signatures/valid/ with the URL's key and time"},
 	{id: "gate", check: (*run).gate,
-		text: "every path but /url is answered by the gate"},
+		text: "the gate answers every path except /url"},
 
 	{id: "first-put", needs: []string{"mint", "gate"}, check: (*run).firstPut,
 		text: "the first PUT with a minted URL is stored (200, ETag, x-amz-version-id)"},
@@ -28,11 +28,11 @@ var promises = []promise{
 	{id: "race", needs: []string{"first-put"}, check: (*run).race,
 		text: "of 20 simultaneous PUTs one passes and 19 are refused (403 used)"},
 	{id: "race-once", needs: []string{"race"}, bucket: true, check: (*run).raceOnce,
-		text: "after the race object and expired entry have one version each, the object the winner's"},
+		text: "after the race object and expired entry have one version each, and the object is the winner's"},
 	{id: "metadata", needs: []string{"first-put"}, bucket: true, check: (*run).metadata,
 		text: "Content-Type, -Disposition, -Encoding, -Language and Cache-Control reach S3"},
 	{id: "md5", needs: []string{"first-put"}, check: (*run).md5,
-		text: "Content-MD5 reaches S3: a body that does not fit it is refused (4xx of S3) and its URL spent"},
+		text: "Content-MD5 reaches S3: a body that does not match is refused (S3's 4xx), and its URL is spent"},
 	{id: "client-headers", needs: []string{"first-put"}, check: (*run).clientHeaders,
 		text: "Authorization, conditions and x-amz-* of the client are dropped: the upload is stored"},
 	{id: "large-body", needs: []string{"first-put"}, check: (*run).largeBody,
@@ -80,11 +80,11 @@ var promises = []promise{
 	{id: "fails-closed", needs: []string{"first-put"}, bucket: true, check: (*run).failsClosed,
 		text: "an index that gives no clear answer refuses (503 index-unavailable, retry-after) and spends nothing"},
 	{id: "revoked", needs: []string{"first-put"}, bucket: true, check: (*run).revoked,
-		text: "a URL that was taken back is refused (403 revoked)"},
+		text: "a revoked URL is refused (403 revoked)"},
 	{id: "unspent-index", needs: []string{"first-put"}, bucket: true, check: (*run).unspentIndex,
 		text: "no refused attempt above has left an expired entry or an object"},
 	{id: "unspent", needs: []string{"first-put"}, check: (*run).unspent,
-		text: "every URL that was refused above for anything but used or revoked still uploads"},
+		text: "every URL that was refused above still uploads, unless it was used or revoked"},
 	{id: "versioning", bucket: true, check: (*run).versioning,
 		text: "the bucket's versioning is enabled"},
 	{id: "index-undeletable", needs: []string{"spent-once"}, bucket: true, check: (*run).indexUndeletable,
@@ -94,12 +94,12 @@ var promises = []promise{
 	{id: "write-once", needs: []string{"first-put"}, bucket: true, check: (*run).writeOnce,
 		text: "with writeOnce the gate's If-None-Match reaches S3: an object that exists is not replaced (412)"},
 	{id: "checksum-forwarding", needs: []string{"first-put"}, check: (*run).checksum,
-		text: "with sha256 S3 stores the body that the URL was minted for and refuses another (4xx of S3), which spends it"},
+		text: "with sha256 S3 stores the body that the URL was minted for and refuses any other (S3's 4xx), which spends the URL"},
 
 	{id: "cors", needs: []string{"replay"}, check: (*run).cors,
-		text: "pages of an allowed origin may read every answer, pages of another one none"},
+		text: "pages of an allowed origin can read every answer, pages of other origins none"},
 	{id: "https-only", needs: []string{"mint"}, check: (*run).httpsOnly,
-		text: "over plain http there is no URL to be had"},
+		text: "plain http gives no URL"},
 	{id: "security-headers", needs: []string{"first-put"}, check: (*run).securityHeaders,
 		text: "what S3 answers carries strict-transport-security and x-content-type-options: nosniff"},
 	{id: "generated-headers", needs: []string{"mint"}, check: (*run).generatedHeaders,

@@ -19,8 +19,8 @@ import (
 	"oncegate/internal/layout"
 )
 
-// refuse mints a URL, makes requests with it that must be refused and must not
-// spend it, and hands it to the line that sees whether it still works.
+// refuse mints a URL and makes requests with it that must be refused and must not spend
+// it. A later line checks that the URL still works.
 func (r *run) refuse(ctx context.Context, line string, requests func(m *minted) []expectation) error {
 	m, _, err := r.mint(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *run) preflight(ctx context.Context) error {
 	return nil
 }
 
-// lists says whether a comma-separated header names value.
+// lists reports whether a comma-separated header contains value.
 func lists(header, value string) bool {
 	return slices.ContainsFunc(strings.Split(header, ","), func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), value) })
 }
@@ -206,7 +206,7 @@ func (r *run) badHeaders(ctx context.Context) error {
 	})
 }
 
-// unspent uploads with every URL that earlier lines had refused.
+// unspent uploads with every URL that was refused in earlier lines.
 func (r *run) unspent(ctx context.Context) error {
 	var wrong []string
 	for _, t := range r.refused {
@@ -228,7 +228,7 @@ func (r *run) unspent(ctx context.Context) error {
 	return nil
 }
 
-// hostSwap takes a URL round the gate. It has to be a fresh one.
+// hostSwap sends a fresh URL to S3 itself, past the gate.
 func (r *run) hostSwap(ctx context.Context) error {
 	if why := r.noS3(); why != "" {
 		return skip("%s", why)
@@ -349,7 +349,7 @@ func (r *run) httpsOnly(ctx context.Context) error {
 	return nil
 }
 
-// earlyRefusalHTTP2 goes by net/http, for HTTP/2 is nothing to write by hand.
+// earlyRefusalHTTP2 uses net/http: HTTP/2 is too much to write by hand.
 func (r *run) earlyRefusalHTTP2(ctx context.Context) error {
 	if r.tls == nil {
 		return skip("the deployment is plain http")
@@ -395,7 +395,7 @@ func (r *run) earlyRefusalHTTP2(ctx context.Context) error {
 	return nil
 }
 
-// counted counts what is read of it.
+// counted counts the bytes that are read.
 type counted struct {
 	io.Reader
 	n atomic.Int64
@@ -407,7 +407,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// notObservable is a promise that nothing can check from where this runs.
+// notObservable is the check of a promise that cannot be checked from here.
 func notObservable(reason string) func(*run, context.Context) error {
 	return func(*run, context.Context) error { return skip("not observable: %s", reason) }
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Text is the line as people read it, without a line break at its end.
+// Text returns the line for people, without a line break at its end.
 func (l Line) Text() string {
 	s := fmt.Sprintf("%-7s %-20s %s", l.Result, l.ID, l.Promise)
 	if l.Observed != "" {
@@ -21,7 +21,7 @@ func (l Line) Text() string {
 	return s
 }
 
-// Summary is what people read after the lines.
+// Summary returns the text that follows the lines.
 func (r Report) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nLeft in the bucket, as far as known: %d objects (--json lists them)\n", len(r.Left))

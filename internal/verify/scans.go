@@ -69,12 +69,12 @@ func (r *run) retryAfter(context.Context) error {
 	return err
 }
 
-// generated says whether a function made the answer, or should have.
+// generated reports whether a function made the answer, or should have.
 func generated(a *answer) bool {
 	return a.reason() != "" || a.method == "OPTIONS" || asksMint.MatchString(a.target) && a.status == 200
 }
 
-// minting says whether the answer is one with a URL.
+// minting reports whether the answer has a URL.
 func minting(a *answer) bool {
 	path, _, _ := strings.Cut(a.target, "?")
 	return path == "/url" && a.status == 200
@@ -110,7 +110,7 @@ func (r *run) noLeak(context.Context) error {
 	return r.scan(func(a *answer) (string, string) {
 		text := a.text
 		if minting(a) {
-			text = "" // the URL that was asked for
+			text = "" // it has the URL
 		}
 		for name, values := range a.header {
 			text += "\n" + name + ": " + strings.Join(values, ", ")
@@ -118,7 +118,7 @@ func (r *run) noLeak(context.Context) error {
 		if _, value := r.o.Credential.Header(); value != "" && strings.Contains(a.text+text, value) {
 			return "nothing of the credential", "the credential"
 		}
-		// What was found is named by its pattern: a report must not leak either.
+		// Name the pattern, not the text: the report must not leak either.
 		if found := leaks.FindString(text); found != "" {
 			if strings.HasPrefix(found, "ASIA") || strings.HasPrefix(found, "AKIA") {
 				found = "an access key id"

@@ -24,15 +24,15 @@ type minted struct {
 	query  onetime.Query
 	key    string // of the object
 	id     onetime.ID
-	// What is known to have become of it, for the list of what is left behind.
+	// What became of it, as far as known, for the list of what is left behind.
 	spent, stored bool
 }
 
 // path is the part before the query.
 func (m *minted) path() string { return "/" + m.key }
 
-// mint gets a URL and makes sure that it is one of this deployment: nothing of
-// this run may ever be sent to another host.
+// mint gets a URL and makes sure that it belongs to this deployment: no request of this
+// run may go to another host.
 func (r *run) mint(ctx context.Context, headers ...header) (*minted, *answer, error) {
 	return r.mintFor(ctx, "", headers...)
 }
@@ -93,8 +93,8 @@ func put(what, target, body string, headers ...header) request {
 	return request{what: what, method: "PUT", target: target, headers: headers, body: strings.NewReader(body), length: int64(len(body))}
 }
 
-// A bucket whose versioning was switched on a moment ago may answer 404 for what
-// it has just stored; AWS says to wait 15 minutes:
+// A bucket whose versioning was just switched on may answer 404 for what it has just
+// stored. AWS says to wait 15 minutes:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/manage-versioning-examples.html
 const (
 	youngTries = 4
@@ -102,7 +102,7 @@ const (
 	youngHint  = "; where versioning was switched on less than 15 minutes ago S3 may answer 404 for what it has just stored: run again later"
 )
 
-// upload puts a URL that was not put before, and says what came of it.
+// upload uploads with an unused URL and notes what became of it.
 func (r *run) upload(ctx context.Context, m *minted, body string, headers ...header) (*answer, error) {
 	for try := 1; ; try++ {
 		a, err := r.do(ctx, put("first PUT", m.target, body, headers...))
@@ -137,7 +137,7 @@ func (r *run) stored(ctx context.Context, body string, headers ...header) (*mint
 	return m, a, uploaded(a)
 }
 
-// uploaded is nil for the answer to an upload that S3 has stored.
+// uploaded returns nil if the answer says that S3 has stored the upload.
 func uploaded(a *answer) error {
 	const expected = "200 with ETag and x-amz-version-id"
 	switch {
@@ -211,14 +211,14 @@ func (r *run) mintOptions(ctx context.Context) error {
 	})
 }
 
-// expectation is a request with the only right answer.
+// expectation is a request and the only right answer to it.
 type expectation struct {
 	request
 	status int
 	reason string // "*" for any
 }
 
-// expect makes the requests and names the first that is answered otherwise.
+// expect makes the requests and reports the first with another answer.
 func (r *run) expect(ctx context.Context, all []expectation) error {
 	for _, e := range all {
 		a, err := r.do(ctx, e.request)
@@ -281,7 +281,7 @@ func (r *run) race(ctx context.Context) error {
 	r.raced = m
 	m.spent, m.stored = true, true
 	conns := make([]net.Conn, racers)
-	for i := range conns { // connections first, so that nothing but the requests is left to do
+	for i := range conns { // connect first, so that the requests start together
 		if conns[i], err = r.dial(ctx); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
@@ -305,7 +305,7 @@ func (r *run) race(ctx context.Context) error {
 	for i := range racers {
 		r.note(answers[i])
 		a := answers[i]
-		if a != nil && a.is(503, "index-unavailable") { // nothing was spent: the same again
+		if a != nil && a.is(503, "index-unavailable") { // nothing was spent: send it again
 			if a, errs[i] = r.do(ctx, put("a PUT after the race", m.target, raceBody(i))); errs[i] == nil {
 				r.observe("503 index-unavailable, repeated")
 			}
@@ -350,8 +350,8 @@ func (r *run) md5(ctx context.Context) error {
 	return r.expect(ctx, []expectation{{put("the same PUT again", m.target, "x"), 403, "used"}})
 }
 
-// checksum uploads a body that was minted for, and one that was not. Only what
-// arrives at S3 can tell the two apart.
+// checksum uploads the body that the URL was minted for, and another one. Only S3 can
+// tell the two apart.
 func (r *run) checksum(ctx context.Context) error {
 	const body = "summed"
 	sum := sha256.Sum256([]byte(body))
@@ -419,14 +419,14 @@ func (r *run) largeBody(ctx context.Context) error {
 	return uploaded(a)
 }
 
-// noise does not compress and holds no pattern that a wrong offset could hide in.
+// noise does not compress and has no pattern that could hide a wrong offset.
 func noise() io.Reader {
 	var seed [32]byte
 	copy(seed[:], "oncegate verify")
 	return rand.NewChaCha8(seed)
 }
 
-// early puts a large body with a spent URL and records what the client sees.
+// early sends a large body with a spent URL and notes what the client sees.
 func (r *run) early(ctx context.Context, expect bool) error {
 	a, err := r.send(ctx, request{
 		what: "a large PUT of a spent URL", method: "PUT", target: r.first.target, length: r.o.EarlyBytes, expect: expect,

@@ -1,16 +1,16 @@
-// Package verify holds a deployment to its promises, from outside: one line per
-// promise of the README, each ok, failed or skipped with a reason.
+// Package verify checks a deployment's promises from outside. Each promise is one line:
+// ok, failed, or skipped with a reason.
 //
-// It needs the deployment's URL alone. The promises about the bucket are checked
-// when there are credentials for it. A run makes some thirty URLs, spends most of
-// them, stores small objects and one large one, and tries with its own credentials
-// what the bucket policy must deny. It touches only what it made itself, deletes
-// nothing unless that denial is missing (the delete marker is then reported), and
-// says which objects it leaves behind.
+// It needs only the deployment's URL. With credentials for the bucket it also checks the
+// promises about the bucket. A run makes some thirty URLs and spends most of them. It
+// stores small objects and one large one. With its own credentials it tries what the
+// bucket policy must deny. It touches only what it made itself. It deletes nothing, unless
+// that denial is missing; then it reports the delete marker. It says which objects it
+// leaves behind.
 //
-// Requests are written by hand, byte for byte, each on a connection of its own:
-// net/http would clean paths, choose the framing and repeat requests. They go
-// straight to the host, not through a proxy.
+// Requests are written byte for byte, each on its own connection, because net/http would
+// clean paths, choose the framing and repeat requests. They go straight to the host, not
+// through a proxy.
 package verify
 
 import (
@@ -30,8 +30,8 @@ import (
 	"oncegate/internal/client"
 )
 
-// Options says what to verify. Only URL is needed; what is not known makes lines
-// skipped that need it.
+// Options says what to verify. Only URL is required. Lines that need a field that is not
+// set are skipped.
 type Options struct {
 	// URL of the deployment, scheme and host: https://d111111abcdef8.cloudfront.net.
 	URL string
@@ -41,19 +41,18 @@ type Options struct {
 	// Credentials for the bucket, or nil.
 	Credentials aws.CredentialsProvider
 
-	// Origin is a web origin whose pages may upload, or empty. OtherOrigins says
-	// that not every other origin may as well.
+	// Origin is a web origin whose pages may upload, or empty. OtherOrigins says that
+	// the pages of every other origin may, too.
 	Origin       string
 	OtherOrigins bool
 	// Expires is how long URLs are meant to live; 0 when not known.
 	Expires time.Duration
-	// WriteOnce says that the deployment was told to keep objects write-once, SHA256
-	// that its URLs may be minted for the SHA-256 of a body.
+	// WriteOnce and SHA256 are the settings of these names.
 	WriteOnce, SHA256 bool
-	// Credential is for a deployment that asks for one.
+	// Credential is for minting, if the deployment asks for one.
 	Credential client.Credential
 
-	// OwnerAPI says whether owners may ask for their URLs; nil when not known.
+	// OwnerAPI is the setting of this name; nil when not known.
 	OwnerAPI *bool
 
 	LargeBytes int64         // size of the large upload; 0 means 32 MiB
@@ -62,21 +61,21 @@ type Options struct {
 
 	// RootCAs replaces the system's certificate authorities, for tests.
 	RootCAs *x509.CertPool
-	// Line, if set, is told each line as soon as it is there.
+	// Line, if set, is called with each line as soon as it is known.
 	Line func(Line)
 }
 
-// Result is how a promise fared.
+// Result says whether a promise was kept.
 type Result string
 
-// The results there are.
+// Every result.
 const (
 	OK      Result = "ok"
 	Fail    Result = "FAIL"
 	Skipped Result = "skipped"
 )
 
-// Line is one promise and how it fared.
+// Line is one promise and its result.
 type Line struct {
 	ID       string `json:"id"`      // stable, for scripts
 	Promise  string `json:"promise"` // one sentence
@@ -84,7 +83,7 @@ type Line struct {
 	Reason   string `json:"reason,omitempty"`   // why it was skipped
 	Expected string `json:"expected,omitempty"` // when it failed
 	Got      string `json:"got,omitempty"`      // when it failed
-	Observed string `json:"observed,omitempty"` // what was seen besides
+	Observed string `json:"observed,omitempty"` // what else was seen
 }
 
 // Report is a whole run.
@@ -97,7 +96,7 @@ type Report struct {
 	Seconds  float64  `json:"seconds"`
 }
 
-// Count says how many lines have this result.
+// Count returns how many lines have this result.
 func (r Report) Count(result Result) int {
 	n := 0
 	for _, l := range r.Lines {
@@ -108,8 +107,8 @@ func (r Report) Count(result Result) int {
 	return n
 }
 
-// Run verifies a deployment. The error says that it could not begin, or that ctx
-// ended; what a deployment gets wrong is in the report.
+// Run verifies a deployment. It returns an error if it could not begin or if ctx ended.
+// Broken promises are in the report, not in the error.
 func Run(ctx context.Context, o Options) (Report, error) {
 	r, err := newRun(o)
 	if err != nil {
@@ -137,7 +136,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// run is a run under way. Lines are checked one after the other.
+// run is one run in progress. Lines are checked one after the other.
 type run struct {
 	o      Options
 	base   string // scheme://host
@@ -145,16 +144,16 @@ type run struct {
 	addr   string // host:port
 	tls    *tls.Config
 	bucket *bucket // nil without credentials
-	why    string  // there is no bucket
+	why    string  // why there is no bucket
 
 	results  map[string]Result
-	observed []string  // by the line under way
+	observed []string  // by the current line
 	answers  []*answer // of the deployment, all of them
 	requests int       // of both deployment and S3's own host
-	young    int       // how often S3 did not know an entry that it had just stored
+	young    int       // how often S3 did not know an entry it had just stored
 	urls     []*minted // every URL that was made
 
-	// What lines hand on to later ones.
+	// What later lines need from earlier ones.
 	first, raced, large     *minted
 	mintAnswer, firstAnswer *answer // to the first GET /url and the first PUT
 	winner                  string  // body that won the race
@@ -162,7 +161,7 @@ type run struct {
 	refused                 []attempt
 }
 
-// attempt is a URL that must have survived what a line did to it.
+// attempt is a URL that a line tried and must not have spent.
 type attempt struct {
 	line string
 	m    *minted
@@ -171,7 +170,7 @@ type attempt struct {
 func newRun(o Options) (*run, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		u = &url.URL{} // the error might repeat more than it should
+		u = &url.URL{} // the error might repeat a secret
 	}
 	if _, err := client.New(o.URL, o.Credential); err != nil {
 		return nil, err
@@ -217,19 +216,19 @@ func newRun(o Options) (*run, error) {
 	return r, nil
 }
 
-// noS3 says why the bucket's own host cannot be asked, or "".
+// noS3 says why S3 itself cannot be asked, or "".
 func (r *run) noS3() string {
 	switch {
 	case r.o.Bucket == "" || r.o.Region == "":
 		return "the bucket is not known: give --config, or --bucket and --region"
 	case r.tls == nil && r.o.Endpoint == "":
-		// The bucket of that name at AWS would be somebody else's.
+		// At AWS a bucket of this name would belong to somebody else.
 		return "the deployment is plain http, so its S3 is not AWS: set AWS_ENDPOINT_URL_S3 (make dev writes build/dev/env)"
 	}
 	return ""
 }
 
-// promise is a line to be checked.
+// promise is one line to check.
 type promise struct {
 	id, text string
 	needs    []string // lines that must be ok for this one to mean anything
@@ -277,18 +276,18 @@ func (r *run) check(ctx context.Context, p promise) error {
 	return p.check(r, ctx)
 }
 
-// observe notes what was seen, for the line under way.
+// observe notes what was seen, for the current line.
 func (r *run) observe(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(r.observed, text) {
 		r.observed = append(r.observed, text)
 	}
 }
 
-// survives notes that the line has not spent the URL, as a later line will check.
+// survives notes that the line must not have spent the URL; a later line checks that.
 func (r *run) survives(line string, m *minted) { r.refused = append(r.refused, attempt{line, m}) }
 
-// left lists what the run may leave in the bucket: for every URL its valid entry,
-// and for those that were put what the gate and S3 made of it.
+// left lists what the run may leave in the bucket: the valid entry of every URL, and the
+// expired entry and the object of those that were used.
 func (r *run) left() []string {
 	var keys []string
 	for _, m := range r.urls {

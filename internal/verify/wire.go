@@ -29,30 +29,30 @@ type request struct {
 	target  string // raw path and query
 	headers []header
 	body    io.Reader // nil for none
-	// length becomes Content-Length, though body may be shorter; noLength leaves
-	// the header away.
+	// length becomes Content-Length, though body may be shorter; noLength omits the
+	// header.
 	length   int64
 	noLength bool
-	// anonymous keeps the mint's credential away.
+	// anonymous omits the credential.
 	anonymous bool
 	// expect waits for 100 Continue before the body is sent.
 	expect bool
 }
 
-// answer is a whole answer.
+// answer is a complete answer.
 type answer struct {
 	request
 	status int
 	header http.Header
 	text   string
-	sent   int64  // bytes of the body that were sent when the answer was there
+	sent   int64  // bytes of the body that were sent before the answer
 	begun  bool   // 100 Continue came first
 	end    string // what happened to the rest of the body
 }
 
 func (a *answer) reason() string { return a.header.Get("X-Oncegate-Reason") }
 
-// is says whether the answer has this status and this x-oncegate-reason.
+// is reports whether the answer has this status and this x-oncegate-reason.
 func (a *answer) is(status int, reason string) bool {
 	return a.status == status && a.reason() == reason
 }
@@ -75,11 +75,11 @@ func (a *answer) String() string {
 	return s + " without x-oncegate-reason"
 }
 
-// answerBytes bounds what is read of an answer.
+// answerBytes is how much of an answer is read at most.
 const answerBytes = 1 << 20
 
-// slowest is the rate that an upload may fall to, bytes per second; patience is
-// how long any answer may take besides.
+// slowest is the lowest rate of an upload, in bytes per second. patience is how long an
+// answer may take in addition.
 const (
 	slowest  = 256 << 10
 	patience = 45 * time.Second
@@ -112,7 +112,7 @@ func (r *run) send(ctx context.Context, q request) (*answer, error) {
 	return a, err
 }
 
-// note keeps an answer of the deployment for the lines that look at all of them.
+// note keeps an answer for the lines that look at all answers.
 func (r *run) note(a *answer) {
 	r.requests++
 	if a != nil {
@@ -120,12 +120,11 @@ func (r *run) note(a *answer) {
 	}
 }
 
-// indexTries is how often a request is made that answers 503 index-unavailable.
+// indexTries is how often a request is sent that answers 503 index-unavailable.
 const indexTries = 3
 
-// do makes a request that has no body, or a short one, and repeats it where the
-// README tells clients to: nothing was spent, the same request again after
-// retry-after.
+// do makes a request with no body or a short one. After 503 index-unavailable it waits
+// for retry-after and sends the same request again, as clients should.
 func (r *run) do(ctx context.Context, q request) (*answer, error) {
 	var body []byte
 	if q.body != nil {
@@ -159,7 +158,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// head is the request line and the headers.
+// head returns the request line and the headers.
 func (q request) head(host string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: oncegate-verify\r\nAccept: */*\r\nConnection: close\r\n", q.method, q.target, host)
@@ -176,8 +175,8 @@ func (q request) head(host string) string {
 	return b.String()
 }
 
-// exchange writes the request and reads the answer at the same time, as a client
-// must that wants to see an early refusal.
+// exchange writes the request and reads the answer at the same time. Otherwise it could
+// miss an early refusal.
 func exchange(ctx context.Context, conn net.Conn, host string, q request) (*answer, error) {
 	deadline := time.Now().Add(patience + time.Duration(q.length/slowest)*time.Second)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -212,7 +211,7 @@ func exchange(ctx context.Context, conn net.Conn, host string, q request) (*answ
 		text, err = io.ReadAll(io.LimitReader(res.Body, answerBytes))
 	}
 	a.sent = sent.Load()
-	// What the writer still does is of no use once the answer is there.
+	// The answer is here: stop sending the rest.
 	var wrote error
 	select {
 	case wrote = <-written:
@@ -232,12 +231,12 @@ func exchange(ctx context.Context, conn net.Conn, host string, q request) (*answ
 	return a, nil
 }
 
-// noContinue is how long a client waits for 100 Continue before it sends the body
-// unasked (RFC 9110, 10.1.1, tells it not to wait for ever).
+// noContinue is how long to wait for 100 Continue before sending the body anyway: RFC
+// 9110, 10.1.1, says not to wait for ever.
 const noContinue = 2 * time.Second
 
 func write(conn net.Conn, host string, q request, sent *atomic.Int64, goOn, over <-chan struct{}) error {
-	// One write for what is small, so that requests in a race start at once.
+	// A small request is one write, so that requests in a race start together.
 	first := []byte(q.head(host))
 	if q.body == nil {
 		_, err := conn.Write(first)
