@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"oncegate/internal/cfn"
@@ -111,6 +110,25 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	err = play(ctx, o, deployment, conf, stdout, slog.New(newLineHandler(stderr)))
+	if ctx.Err() != nil {
+		return nil // stopped, as asked
+	}
+	return o.explain(err)
+}
+
+// play plays the deployment until the context ends.
+func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf config.Config, stdout io.Writer, log *slog.Logger) error {
+	lock, err := lockData(o.data)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	// Whoever waits for the file must not find the one of an earlier run, which names
+	// ports that are dead or another's.
+	if err := os.Remove(envPath(o.data)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	keys, err := localCredentials(o.data)
 	if err != nil {
 		return err
@@ -119,45 +137,36 @@ func runDev(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	log := slog.New(newLineHandler(stderr))
 	began := time.Now()
+	defer os.Remove(envPath(o.data))
 
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	aws, err := local.Start(starting, deployment, s3server.Options{
-		Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
-		Operator: keys, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(o.s3Port)), Log: log,
-	}, cloudfront.Options{
-		Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
-		Addr:           net.JoinHostPort("127.0.0.1", strconv.Itoa(o.port)),
-		LenientHeaders: o.lenient,
-		MaxWorkers:     o.maxWorkers,
-		Log:            log,
-	}, local.Jobs{Dir: o.data, Parameters: parameters})
-	switch {
-	case errors.Is(err, cloudfront.ErrPortBusy):
-		return fmt.Errorf("port %d is taken by another program: choose another one with PORT=%d", o.port, o.port+1)
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port %d is taken by another program: choose another one for S3 with S3_PORT=%d", o.s3Port, o.s3Port+1)
-	case ctx.Err() != nil:
-		return nil // stopped while starting, as asked
-	case err != nil:
+	var host string
+	aws, err := local.Start(starting, deployment, local.Options{
+		S3: s3server.Options{
+			Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
+			Operator: keys, Addr: address(o.s3Port), Log: log,
+		},
+		Edge: cloudfront.Options{
+			Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
+			Addr:           address(o.port),
+			LenientHeaders: o.lenient,
+			MaxWorkers:     o.maxWorkers,
+			Log:            log,
+		},
+		Jobs: local.Jobs{Dir: o.data, Parameters: parameters},
+		Listening: func(at local.Addresses) error {
+			host = strings.Replace(strings.TrimPrefix(at.Edge, "http://"), "127.0.0.1", "localhost", 1)
+			at.Edge = "http://" + host
+			return errors.Join(lock.note(at.Edge), writeEnv(o.data, at, conf, keys, parameters))
+		},
+	})
+	if err != nil {
 		return err
 	}
 	defer aws.Close()
-	edge := aws.Edge
-	if err := ready(starting, edge.URL()); ctx.Err() != nil {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	_, port, err := net.SplitHostPort(strings.TrimPrefix(edge.URL(), "http://"))
-	if err != nil {
-		return err
-	}
-	host := "localhost:" + port
-	env, err := writeEnv(o.data, host, aws, conf, keys, parameters)
-	if err != nil {
+	if err := ready(starting, aws.Edge.URL()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, `ready after %.1f s. In a second terminal:
@@ -171,7 +180,7 @@ The bucket is in %s; to look into it:
     . %s; aws s3 ls "s3://$ONCEGATE_BUCKET" --recursive
 
 Ctrl-C stops everything.
-`, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), env)
+`, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), envPath(o.data))
 
 	if conf.Acceptance.On {
 		fmt.Fprintf(stdout, "\nWhat is accepted is announced in %s.\n", filepath.Join(o.data, "events.jsonl"))
@@ -181,6 +190,9 @@ Ctrl-C stops everything.
 	fmt.Fprintf(stdout, "stopped; resident memory %s\n", residentMemory())
 	return nil
 }
+
+// address is a port of this machine alone.
+func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // readTemplates reads what was synthesized and the settings that the functions were
 // packed with. It refuses what breaks a promise, before anything is played.

@@ -68,19 +68,22 @@ func secret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// writeEnv writes the file that a shell reads to reach the bucket.
-func writeEnv(data, host string, play *local.AWS, conf config.Config, keys sigv4.Credentials, parameters map[string]string) (string, error) {
+// envPath is the file that a shell reads to reach the local edge and its bucket.
+func envPath(data string) string { return filepath.Join(data, "env") }
+
+// writeEnv writes the file of envPath.
+func writeEnv(data string, at local.Addresses, conf config.Config, keys sigv4.Credentials, parameters map[string]string) error {
 	var b strings.Builder
 	variables := [][2]string{
-		{"ONCEGATE_URL", "http://" + host},
-		{"AWS_ENDPOINT_URL_S3", play.S3.URL()},
+		{"ONCEGATE_URL", at.Edge},
+		{"AWS_ENDPOINT_URL_S3", at.S3},
 		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey},
 		{"AWS_REGION", conf.Region},
 		{"ONCEGATE_BUCKET", conf.Bucket},
 	}
-	if play.API != "" {
-		variables = append(variables, [2]string{"AWS_ENDPOINT_URL_SQS", play.API})
+	if at.API != "" {
+		variables = append(variables, [2]string{"AWS_ENDPOINT_URL_SQS", at.API})
 	}
 	for _, value := range parameters {
 		variables = append(variables, [2]string{"ONCEGATE_WEBHOOK_SECRET", value})
@@ -88,8 +91,7 @@ func writeEnv(data, host string, play *local.AWS, conf config.Config, keys sigv4
 	for _, v := range variables {
 		fmt.Fprintf(&b, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
 	}
-	path := filepath.Join(data, "env")
-	return path, writePrivate(path, []byte(b.String()))
+	return writePrivate(envPath(data), []byte(b.String()))
 }
 
 // writePrivate replaces a file by one that only its owner can read. It is never

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -235,6 +236,11 @@ func TestDev(t *testing.T) {
 		}()
 		stdout.waitFor(t, "Ctrl-C stops everything.\n", ended)
 		env := readEnv(t, filepath.Join(data, "env"))
+		for _, name := range []string{"env", "credentials.json"} {
+			if info, err := os.Stat(filepath.Join(data, name)); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v", name, info.Mode(), err)
+			}
+		}
 		if !strings.Contains(stdout.String(), "URL=$(curl -s "+strings.TrimPrefix(env["ONCEGATE_URL"], "http://")+"/url)") {
 			t.Errorf("the curl lines are not of %s: %s", env["ONCEGATE_URL"], stdout)
 		}
@@ -278,10 +284,8 @@ func TestDev(t *testing.T) {
 		if _, err := http.Get(env["AWS_ENDPOINT_URL_S3"]); err == nil {
 			t.Error("S3 still answers")
 		}
-	}
-	for _, name := range []string{"env", "credentials.json"} {
-		if info, err := os.Stat(filepath.Join(data, name)); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		if _, err := os.Stat(filepath.Join(data, "env")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("env names dead ports: %v", err)
 		}
 	}
 }

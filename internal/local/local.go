@@ -1,6 +1,11 @@
-// Package local plays a synthesized deployment on one machine: the bucket and
-// the roles on a local S3 server, distribution and functions on the local edge, Go
-// programs on a local Lambda.
+// Package local plays a whole deployment on one machine, as its synthesized templates
+// describe it: what the templates ask for and cannot be played is an error.
+//
+// A viewer's request comes to cloudfront, which runs the edge functions in Node and
+// passes on to s3server what they let through. Where functions are regional, lambda runs
+// them and api takes the calls for them; queue has what follows an upload. Functions of
+// both kinds are containers, and those are child processes, as the S3 server is. Whatever
+// a role may do, iam decides by the policies of the templates.
 package local
 
 import (
@@ -41,11 +46,29 @@ type AWS struct {
 	jobs    *jobs
 }
 
-// Start plays the deployment. The options say all that it does not; what it says
-// overrides them. Each function has temporary credentials of its own role, and S3
-// holds them to that role's policies and to the bucket's. Tests may break the
-// distribution with change before it starts.
-func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge cloudfront.Options, play Jobs, change ...func(*cloudfront.Distribution)) (*AWS, error) {
+// Options say what the templates do not; what the templates say overrides them.
+type Options struct {
+	S3   s3server.Options
+	Edge cloudfront.Options
+	Jobs Jobs
+	// Change, if set, may break the distribution before it starts. It is for tests.
+	Change func(*cloudfront.Distribution)
+	// Listening, if set, is called once with all addresses, before the first viewer is
+	// answered. Its error ends the start.
+	Listening func(Addresses) error
+}
+
+// Addresses are the URLs of what is played.
+type Addresses struct {
+	Edge, S3 string
+	API      string // of Lambda and Services; empty where no function is regional
+}
+
+// Start plays the deployment. Each function has temporary credentials of its own role,
+// and S3 holds them to that role's policies and to the bucket's. The context bounds the
+// start alone; Close ends everything.
+func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
+	store, edge := o.S3, o.Edge
 	var err error
 	if edge.Distribution, err = cloudfront.FromDeployment(d); err != nil {
 		return nil, err
@@ -78,11 +101,11 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 	for i, f := range edge.Distribution.Functions {
 		edge.Distribution.Functions[i].Credentials = keys[f.Role]
 	}
-	for _, f := range change {
-		f(&edge.Distribution)
+	if o.Change != nil {
+		o.Change(&edge.Distribution)
 	}
 	a := &AWS{}
-	if a.jobs, err = newJobs(d, play, edge.Log); err != nil {
+	if a.jobs, err = newJobs(d, o.Jobs, edge.Log); err != nil {
 		return nil, err
 	}
 	if len(a.jobs.queues) > 0 {
@@ -110,6 +133,9 @@ func Start(ctx context.Context, d *cfn.Deployment, store s3server.Options, edge 
 		a.API = a.natives.url
 		a.jobs.start(a.Lambda.Functions)
 		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
+	}
+	if o.Listening != nil {
+		edge.Listening = func(url string) error { return o.Listening(Addresses{Edge: url, S3: a.S3.URL(), API: a.API}) }
 	}
 	if a.Edge, err = cloudfront.Start(ctx, edge); err != nil {
 		a.closeRest()

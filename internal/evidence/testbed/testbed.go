@@ -131,7 +131,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	aws, err := local.Start(ctx, deployment, setup.S3, setup.Edge, setup.Jobs, func(d *cloudfront.Distribution) {
+	aws, err := local.Start(ctx, deployment, local.Options{S3: setup.S3, Edge: setup.Edge, Jobs: setup.Jobs, Change: func(d *cloudfront.Distribution) {
 		for _, f := range d.Functions {
 			st.noteSecret(f.Credentials.SecretAccessKey)
 			st.noteSecret(f.Credentials.SessionToken)
@@ -139,7 +139,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 		if setup.Distribution != nil {
 			setup.Distribution(d)
 		}
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}

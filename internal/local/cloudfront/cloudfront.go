@@ -51,6 +51,9 @@ type Options struct {
 	Environment []string
 	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
 	Addr string
+	// Listening, if set, is called with the URL before the first viewer is answered. Its
+	// error ends the start.
+	Listening func(url string) error
 	// LenientHeaders forwards some headers that no policy names. AWS's pages differ
 	// on them; the stricter reading drops them.
 	LenientHeaders bool
@@ -121,11 +124,18 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", o.Addr, err)
 	}
+	url := "http://" + ln.Addr().String()
+	if o.Listening != nil {
+		if err := o.Listening(url); err != nil {
+			ln.Close()
+			return nil, err
+		}
+	}
 	s := &Server{
 		d:         o.Distribution,
 		log:       o.Log,
 		s3:        s3,
-		url:       "http://" + ln.Addr().String(),
+		url:       url,
 		loose:     o.LenientHeaders,
 		functions: map[string]*function{},
 		served:    make(chan struct{}),
@@ -218,7 +228,7 @@ func prepare(ctx context.Context, fn *Function, find func(string) (string, error
 		return err
 	}
 	if !strings.HasPrefix(fn.Runtime, fmt.Sprintf("nodejs%d.", node.major)) {
-		return fmt.Errorf("%w for %s: %s is version %d", ErrNoNode, fn.Runtime, path, node.major)
+		return fmt.Errorf("%w for %s: %s is version %d: run `npm ci`", ErrNoNode, fn.Runtime, path, node.major)
 	}
 	nodes[fn.Runtime] = node
 	return nil
@@ -239,13 +249,13 @@ func inspectNode(ctx context.Context, path string) (nodeBinary, error) {
 	cmd.Env = []string{}
 	out, err := cmd.Output()
 	if err != nil {
-		return nodeBinary{}, fmt.Errorf("%w: %s --version: %w", ErrNoNode, path, err)
+		return nodeBinary{}, fmt.Errorf("%w: %s --version: %w: run `npm ci`", ErrNoNode, path, err)
 	}
 	version := strings.TrimSpace(string(out)) // v22.23.3
 	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	n, err := strconv.Atoi(major)
 	if err != nil {
-		return nodeBinary{}, fmt.Errorf("%w: %s says version %.40q", ErrNoNode, path, version)
+		return nodeBinary{}, fmt.Errorf("%w: %s says version %.40q: run `npm ci`", ErrNoNode, path, version)
 	}
 	return nodeBinary{path, n}, nil
 }

@@ -91,7 +91,9 @@ type Server struct {
 	iam    *iamService
 	proxy  *proxy
 	http   *http.Server
-	served chan struct{}
+	// objects and versions are the folders of the child.
+	objects, versions string
+	served            chan struct{}
 
 	addr atomic.Value // string: where the child listens
 
@@ -113,6 +115,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	objects, versions, err := prepareData(o.Dir, o.Bucket)
+	if err != nil {
+		return nil, err
+	}
 	ln, err := net.Listen("tcp", o.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("another program already listens on %s: %w", o.Addr, syscall.EADDRINUSE)
@@ -120,7 +126,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for s3 requests on %q: %w", o.Addr, err)
 	}
-	s := &Server{o: o, url: "http://" + ln.Addr().String(), root: rand.Text(), served: make(chan struct{})}
+	s := &Server{
+		o: o, objects: objects, versions: versions, url: "http://" + ln.Addr().String(), root: rand.Text(), served: make(chan struct{}),
+	}
 	defer func() {
 		if err != nil {
 			ln.Close()
@@ -222,19 +230,9 @@ func (s *Server) Restart(ctx context.Context) error {
 }
 
 // run starts the child and waits until it answers; the caller holds mu or is alone.
-func (s *Server) run(ctx context.Context) error {
-	dir, err := filepath.Abs(s.o.Dir)
-	if err != nil {
-		return err
-	}
-	objects, versions := filepath.Join(dir, "objects"), filepath.Join(dir, "versions")
-	for _, d := range []string{objects, versions} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return err
-		}
-	}
+func (s *Server) run(ctx context.Context) (err error) {
 	for range 5 {
-		if err = s.runOnce(ctx, objects, versions); !errors.Is(err, errPortTaken) {
+		if err = s.runOnce(ctx); !errors.Is(err, errPortTaken) {
 			break
 		}
 	}
@@ -245,7 +243,7 @@ const rootAccessKey = "oncegate-local-root"
 
 var errPortTaken = errors.New("its port was taken by another program")
 
-func (s *Server) runOnce(ctx context.Context, objects, versions string) error {
+func (s *Server) runOnce(ctx context.Context) error {
 	addr, err := freeAddr()
 	if err != nil {
 		return err
@@ -257,7 +255,7 @@ func (s *Server) runOnce(ctx context.Context, objects, versions string) error {
 	c, err := startChild(s.o.Log, s.o.Binary, []string{
 		"--quiet", "--port", addr, "--health", health, "--region", s.o.Region,
 		"--virtual-domain", "s3." + s.o.Region + ".amazonaws.com", "--iam-standalone-endpoint", s.iam.socket(),
-		"posix", "--versioning-dir", versions, objects,
+		"posix", "--versioning-dir", s.versions, s.objects,
 	}, []string{
 		"ROOT_ACCESS_KEY=" + rootAccessKey, "ROOT_SECRET_KEY=" + s.root,
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
@@ -342,7 +340,7 @@ func (s *Server) makeBucket(ctx context.Context) error {
 // The server keeps the newest version of a key, be it a marker, as the file of that name. Where there is none it need not
 // be asked: a list costs it the reading of a whole folder.
 func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, error) {
-	_, err := os.Lstat(filepath.Join(s.o.Dir, "objects", bucket, filepath.FromSlash(key)))
+	_, err := os.Lstat(filepath.Join(s.objects, bucket, filepath.FromSlash(key)))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, nil
 	}
