@@ -11,7 +11,7 @@ import (
 // what is found out about it on the way to an answer.
 type call struct {
 	function  string
-	request   *Request
+	request   Request
 	requestID string // CloudFront's
 	attempt   onetime.Attempt
 	deadline  time.Time // when the answer must be ready
@@ -26,7 +26,7 @@ type call struct {
 // function hangs on the wrong trigger; the call that comes with that error has an
 // empty request.
 func newCall(function string, event Event, deadline time.Time) (*call, error) {
-	c := &call{function: function, request: &Request{}, attempt: event.Attempt, deadline: deadline}
+	c := &call{function: function, attempt: event.Attempt, deadline: deadline}
 	if len(event.Records) != 1 {
 		return c, fmt.Errorf("event: %d records, want one", len(event.Records))
 	}
@@ -35,7 +35,7 @@ func newCall(function string, event Event, deadline time.Time) (*call, error) {
 	if t := cf.Config.EventType; t != EventViewerRequest {
 		return c, fmt.Errorf("event: type %q, want %q", t, EventViewerRequest)
 	}
-	c.request = &cf.Request
+	c.request = cf.Request
 	c.asJSON = wantsJSON(c.request.Headers)
 	return c, nil
 }

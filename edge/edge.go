@@ -37,7 +37,7 @@ func (f *Functions) Handle(ctx context.Context, name string, eventJSON string, d
 	event, err := parseEvent(eventJSON)
 	var result Result
 	if err != nil {
-		result = f.refuse(&call{function: name, request: &Request{}}, fmt.Errorf("event: %w", err))
+		result = f.refuse(&call{function: name}, fmt.Errorf("event: %w", err))
 	} else {
 		result = f.Decide(ctx, name, event, deadline)
 	}

@@ -11,7 +11,7 @@ import (
 
 // mint answers GET and POST /url: it makes the URLs that are asked for.
 func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
-	orders, err := parseOrders(c.request, f.MaxCount)
+	orders, err := parseOrders(&c.request, f.MaxCount)
 	if err != nil {
 		return Result{}, err
 	}
@@ -38,7 +38,7 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 // without a URL being made. It asks S3 nothing and tells nothing but that the
 // function runs, so it needs no credential.
 func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
-	orders, err := parseOrders(c.request, f.MaxCount)
+	orders, err := parseOrders(&c.request, f.MaxCount)
 	if err != nil {
 		return Result{}, err
 	}

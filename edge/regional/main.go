@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,11 +24,9 @@ import (
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
-	"oncegate/internal/auth/apikey"
 	"oncegate/internal/auth/bearer"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
 )
 
@@ -80,7 +77,7 @@ func newHandler(env func(string) string, log edge.Log) (*handler, error) {
 	ledger := client.Ledger()
 	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
 	functions := setup.New(conf, ledger, client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
-	if functions.Auth, err = newAuthorizer(conf, ledger.Index, local); err != nil {
+	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, ledger, rand.Reader, local, newBearer); err != nil {
 		return nil, err
 	}
 	return &handler{name, functions}, nil
@@ -101,21 +98,9 @@ func (h *handler) handle(ctx context.Context, p payload) (edge.Result, error) {
 	return h.functions.Decide(ctx, h.name, event, deadline.Add(-answerReserve)), nil
 }
 
-// newAuthorizer decides who may mint. local tells that this is not AWS.
-func newAuthorizer(conf config.Config, index *s3index.Index, local bool) (edge.Authorizer, error) {
-	switch conf.Auth.Kind {
-	case config.AuthNone:
-		return nil, nil
-	case config.AuthAPIKey:
-		return apikey.NewAuthorizer(index, setup.Clock{}, rand.Reader), nil
-	case config.AuthJWT:
-		jwt := conf.Auth.JWT
-		if jwt.Local() && !local {
-			return nil, errors.New("auth.jwt.jwks is not https, which is for the local edge alone")
-		}
-		return bearer.NewAuthorizer(jwt.Issuer, jwt.Audience, keyFetcher{jwt.JWKS}, setup.Clock{}), nil
-	}
-	return nil, fmt.Errorf("auth %q is not known here", conf.Auth.Kind)
+// newBearer is the check of tokens.
+func newBearer(conf config.JWT) edge.Authorizer {
+	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{conf.JWKS}, setup.Clock{})
 }
 
 // keyFetcher is bearer.Fetcher.

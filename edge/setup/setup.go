@@ -4,9 +4,12 @@ package setup
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"oncegate/edge"
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
 )
@@ -18,8 +21,8 @@ type Index interface {
 }
 
 // New makes the functions that the settings ask for, in real time. viewerScheme is
-// "http" where the local edge plays, and else means https. Who may mint is left to fill
-// in.
+// "http" on the local edge; anything else means https. Anybody may mint until Auth is
+// filled in, by NewAuthorizer.
 func New(conf config.Config, index Index, presigner onetime.Presigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"
@@ -62,6 +65,24 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 		Scheme:         viewerScheme,
 		Log:            log,
 	}
+}
+
+// NewAuthorizer makes what decides who may mint. It returns nil where anybody may.
+// tokens makes what checks tokens, for which not every build has the code. local says
+// that this is not AWS: only there may the keys that check tokens come by http.
+func NewAuthorizer(auth config.Auth, keys apikey.Records, entropy onetime.Entropy, local bool, tokens func(config.JWT) edge.Authorizer) (edge.Authorizer, error) {
+	switch auth.Kind {
+	case config.AuthNone:
+		return nil, nil
+	case config.AuthAPIKey:
+		return apikey.NewAuthorizer(keys, Clock{}, entropy), nil
+	case config.AuthJWT:
+		if auth.JWT.Local() && !local {
+			return nil, errors.New("auth.jwt.jwks is not https, which only the local edge takes")
+		}
+		return tokens(auth.JWT), nil
+	}
+	return nil, fmt.Errorf("auth %q is not known here", auth.Kind)
 }
 
 // Clock is real time. It implements onetime.Clock.

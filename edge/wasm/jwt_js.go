@@ -18,16 +18,16 @@ import (
 func hostFetchKeys(id, limitMs uint32)
 
 // newBearer is the check of tokens.
-func newBearer(conf config.JWT, sender *sender) edge.Authorizer {
-	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{sender}, setup.Clock{})
+func newBearer(conf config.JWT) edge.Authorizer {
+	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{}, setup.Clock{})
 }
 
 // keyFetcher is bearer.Fetcher by way of the Node handler, which knows the one URL.
-type keyFetcher struct{ sender *sender }
+type keyFetcher struct{}
 
 // FetchKeys implements bearer.Fetcher.
-func (f keyFetcher) FetchKeys(_ context.Context, limit time.Duration) ([]byte, error) {
-	reply, err := f.sender.await(func(id uint32) { hostFetchKeys(id, uint32(limit.Milliseconds())) })
+func (keyFetcher) FetchKeys(_ context.Context, limit time.Duration) ([]byte, error) {
+	reply, err := requests.await(func(id uint32) { hostFetchKeys(id, uint32(limit.Milliseconds())) })
 	if err != nil {
 		return nil, err
 	}

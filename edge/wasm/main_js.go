@@ -35,7 +35,7 @@
 // the garbage collector, a tenth of a warm invocation.
 //
 // There are two builds. With tag jwt it can check tokens, which takes code that
-// nobody else should have to load; see authorizer. With tag edge, which both have,
+// nobody else should have to load; see newBearer. With tag edge, which both have,
 // digests are Node's.
 package main
 
@@ -51,7 +51,6 @@ import (
 
 	"oncegate/edge"
 	"oncegate/edge/setup"
-	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/s3index"
@@ -151,9 +150,11 @@ func run() error {
 		SecretAccessKey: setting("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    setting("AWS_SESSION_TOKEN"),
 	}, requests, time.Now)
-	functions = setup.New(conf, client.Records(), client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
+	records := client.Records()
+	functions = setup.New(conf, records, client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
+	// The real edge can have neither of the variables that say so.
 	local := viewerScheme == "http" && override != ""
-	if functions.Auth, err = newAuthorizer(conf, s3index.New(client), requests, local); err != nil {
+	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, records, random, local, newBearer); err != nil {
 		return err
 	}
 	hostReady(endpoint.Scheme+"://"+endpoint.Host, conf.Auth.JWT.JWKS)
@@ -183,23 +184,6 @@ func invoke(id uint32, length, remainingMs int32) {
 // idle are the goroutines that wait for an invocation: a new one would have to let its
 // stack grow first, each time.
 var idle = make(chan func())
-
-// newAuthorizer decides who may mint. local tells that this is not the real edge,
-// which can have neither of the variables that say so.
-func newAuthorizer(conf config.Config, index *s3index.Index, sender *sender, local bool) (edge.Authorizer, error) {
-	switch conf.Auth.Kind {
-	case config.AuthNone:
-		return nil, nil
-	case config.AuthAPIKey:
-		return apikey.NewAuthorizer(index, setup.Clock{}, random), nil
-	case config.AuthJWT:
-		if conf.Auth.JWT.Local() && !local {
-			return nil, errors.New("auth.jwt.jwks is not https, which is for the local edge alone")
-		}
-		return newBearer(conf.Auth.JWT, sender), nil
-	}
-	return nil, fmt.Errorf("auth %q is not known here", conf.Auth.Kind)
-}
 
 // sender is s3wire.Sender by way of the Node handler.
 type sender struct {

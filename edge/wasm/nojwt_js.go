@@ -15,7 +15,7 @@ import (
 // newBearer stands in for the check of tokens, which only the build with tag jwt
 // has: the gate runs this one and asks nobody for a token. If the mint runs it, by
 // whatever mistake, nobody may mint.
-func newBearer(config.JWT, *sender) edge.Authorizer { return refuseAll{} }
+func newBearer(config.JWT) edge.Authorizer { return refuseAll{} }
 
 type refuseAll struct{}
 

@@ -1,0 +1,67 @@
+package setup_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"oncegate/edge"
+	"oncegate/edge/setup"
+	"oncegate/internal/config"
+	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/onetimetest"
+)
+
+// noKeys has the record of no key.
+type noKeys struct{}
+
+func (noKeys) ReadKey(context.Context, time.Duration, string) ([]byte, error) {
+	return nil, onetime.ErrAbsent
+}
+
+// tokens stands for what checks tokens.
+type tokens struct{ config.JWT }
+
+func (tokens) Header() string                  { return "authorization" }
+func (tokens) Challenge(onetime.Reason) string { return "Bearer" }
+func (tokens) Authorize(context.Context, onetime.Headers, time.Time) (string, error) {
+	return "", errors.New("not asked in this test")
+}
+
+// TestNewAuthorizer: each setting has its own, and keys that come by http are for the
+// local edge alone.
+func TestNewAuthorizer(t *testing.T) {
+	https, http := config.JWT{JWKS: "https://issuer.example/keys"}, config.JWT{JWKS: "http://127.0.0.1:9/keys"}
+	for _, test := range []struct {
+		name   string
+		auth   config.Auth
+		local  bool
+		header string // "" for nobody is asked
+		fails  bool
+	}{
+		{"anybody", config.Auth{Kind: config.AuthNone}, false, "", false},
+		{"keys", config.Auth{Kind: config.AuthAPIKey}, false, "x-api-key", false},
+		{"tokens", config.Auth{Kind: config.AuthJWT, JWT: https}, false, "authorization", false},
+		{"tokens by http", config.Auth{Kind: config.AuthJWT, JWT: http}, false, "", true},
+		{"tokens by http on the local edge", config.Auth{Kind: config.AuthJWT, JWT: http}, true, "authorization", false},
+		{"something else", config.Auth{Kind: "password"}, true, "", true},
+		{"nothing", config.Auth{}, true, "", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := setup.NewAuthorizer(test.auth, noKeys{}, onetimetest.NewEntropy(1), test.local, func(conf config.JWT) edge.Authorizer {
+				return tokens{conf}
+			})
+			if (err != nil) != test.fails {
+				t.Fatalf("error %v, want one: %v", err, test.fails)
+			}
+			header := ""
+			if got != nil {
+				header = got.Header()
+			}
+			if header != test.header {
+				t.Errorf("asks for %q, want %q", header, test.header)
+			}
+		})
+	}
+}
