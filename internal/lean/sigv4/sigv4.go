@@ -173,8 +173,18 @@ func canonicalRequest(method, path, query string, headers []Pair, names, payload
 
 func sorted(headers []Pair) []Pair {
 	all := slices.Clone(headers)
-	slices.SortStableFunc(all, func(a, b Pair) int { return strings.Compare(a.Name, b.Name) })
+	sortPairs(all, func(a, b Pair) bool { return a.Name < b.Name })
 	return all
+}
+
+// sortPairs sorts in place and keeps equal pairs in their order. There are a dozen at
+// the most: the library's sort is no faster for them, and ten KB of code to load.
+func sortPairs(pairs []Pair, less func(a, b Pair) bool) {
+	for i := range pairs {
+		for j := i; j > 0 && less(pairs[j], pairs[j-1]); j-- {
+			pairs[j], pairs[j-1] = pairs[j-1], pairs[j]
+		}
+	}
 }
 
 // signedNames lists the names of sorted headers.
@@ -218,11 +228,8 @@ func join(encoded []Pair) string {
 	for _, p := range encoded {
 		size += len(p.Name) + len(p.Value) + 2
 	}
-	slices.SortStableFunc(encoded, func(a, b Pair) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Value, b.Value)
+	sortPairs(encoded, func(a, b Pair) bool {
+		return a.Name < b.Name || a.Name == b.Name && a.Value < b.Value
 	})
 	var query strings.Builder
 	query.Grow(size)
