@@ -7,6 +7,7 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 // job is a regional function that follows a queue, as the settings want it.
@@ -27,12 +28,12 @@ func jobs(conf config.Config) []job {
 		name: "accept",
 		permissions: []string{
 			"Allow s3:ListBucket on " + arn,
-			"Allow s3:ListBucketVersions on " + arn + " if StringLike s3:prefix uploads/*|accepted/*",
-			"Allow s3:GetObjectVersion on " + arn + "/uploads/*", "Allow s3:GetObjectVersionTagging on " + arn + "/uploads/*",
-			"Allow s3:PutObjectVersionTagging on " + arn + "/uploads/*",
-			"Allow s3:GetObject on " + arn + "/accepted/*", "Allow s3:GetObjectVersion on " + arn + "/accepted/*",
-			"Allow s3:PutObject on " + arn + "/accepted/*",
-			"Allow s3:GetObject on " + arn + "/signatures/uploads/*",
+			"Allow s3:ListBucketVersions on " + arn + " if StringLike s3:prefix " + layout.Uploads + "*|" + layout.Accepted + "*",
+			"Allow s3:GetObjectVersion on " + arn + "/" + layout.Uploads + "*", "Allow s3:GetObjectVersionTagging on " + arn + "/" + layout.Uploads + "*",
+			"Allow s3:PutObjectVersionTagging on " + arn + "/" + layout.Uploads + "*",
+			"Allow s3:GetObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:GetObjectVersion on " + arn + "/" + layout.Accepted + "*",
+			"Allow s3:PutObject on " + arn + "/" + layout.Accepted + "*",
+			"Allow s3:GetObject on " + arn + "/" + layout.UploadEntries + "*",
 			"Allow events:PutEvents on " + bus + " if StringEquals events:detail-type oncegate.accepted if StringEquals events:source oncegate",
 		},
 		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
@@ -81,7 +82,7 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 		return
 	}
 	want := "arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept"
-	if len(told) != 1 || told[0].Event != "s3:ObjectCreated:*" || told[0].Queue != want || fmt.Sprint(told[0].Filter.S3Key.Rules) != "[{prefix uploads/}]" {
+	if len(told) != 1 || told[0].Event != "s3:ObjectCreated:*" || told[0].Queue != want || fmt.Sprint(told[0].Filter.S3Key.Rules) != "[{prefix "+layout.Uploads+"}]" {
 		broken("the bucket tells %v, want %s told of all that is stored under uploads/", told, want)
 	}
 }
@@ -141,7 +142,7 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	removed := 0
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
-		if r.Status == "Enabled" && r.Prefix == "uploads/" && onlyAccepted(r) {
+		if r.Status == "Enabled" && r.Prefix == layout.Uploads && onlyAccepted(r) {
 			removed = r.ExpirationInDays
 		}
 	}
@@ -163,5 +164,5 @@ func onlyAcceptanceAccepts(d *cfn.Deployment, conf config.Config) string {
 	if f := d.Regional[conf.Deploy.Name+"-accept"]; f != nil {
 		role = "${" + f.Role.ID + ".Arn}"
 	}
-	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/accepted/* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"
+	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/" + layout.Accepted + "* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"
 }

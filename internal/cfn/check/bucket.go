@@ -6,6 +6,7 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
@@ -49,19 +50,19 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 		}
 		switch {
 		case r.ExpirationInDays == 0:
-		case r.Prefix == "signatures/valid/":
+		case r.Prefix == layout.ValidEntries:
 			valid = r.ExpirationInDays
-		case r.Prefix == "signatures/expired/":
+		case r.Prefix == layout.ExpiredEntries:
 			expired = r.ExpirationInDays
-		case conf.Acceptance.On && r.Prefix == "signatures/uploads/" && r.ExpirationInDays > longest:
-		case conf.Acceptance.On && r.Prefix == "uploads/" && onlyAccepted(r):
-		case r.Prefix == "uploads/" && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
+		case conf.Acceptance.On && r.Prefix == layout.UploadEntries && r.ExpirationInDays > longest:
+		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
+		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
 		default:
 			broken("rule %s removes current objects under %q after %d days, which no setting says", r.Id, r.Prefix, r.ExpirationInDays)
 		}
 		if n := r.NoncurrentVersionExpiration.NoncurrentDays; n > 0 {
 			noncurrent = n
-			if n <= longest && strings.HasPrefix("signatures/expired/", r.Prefix) {
+			if n <= longest && strings.HasPrefix(layout.ExpiredEntries, r.Prefix) {
 				broken("rule %s removes versions of entries after %d days, a URL can live for %d", r.Id, n, longest)
 			}
 		}
@@ -84,8 +85,8 @@ func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string
 		"Deny s3:* on " + arn + "/* if Bool aws:SecureTransport false for AWS *",
 		"Deny s3:* on " + arn + " if NumericLessThan s3:TlsVersion 1.2 for AWS *",
 		"Deny s3:* on " + arn + "/* if NumericLessThan s3:TlsVersion 1.2 for AWS *",
-		"Deny s3:PutObject on " + arn + "/signatures/expired/* if Null s3:if-none-match true for AWS *",
-		"Deny s3:DeleteObject on " + arn + "/signatures/* for AWS *",
+		"Deny s3:PutObject on " + arn + "/" + layout.ExpiredEntries + "* if Null s3:if-none-match true for AWS *",
+		"Deny s3:DeleteObject on " + arn + "/" + layout.Index + "* for AWS *",
 	}
 	if conf.Acceptance.On {
 		want = append(want, onlyAcceptanceAccepts(d, conf))

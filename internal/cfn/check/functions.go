@@ -9,6 +9,7 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
@@ -59,17 +60,17 @@ func decisionPermissions(function string, conf config.Config) []string {
 	arn := "arn:aws:s3:::" + conf.Bucket
 	var lines []string
 	if function == "mint" {
-		lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/valid/*")
+		lines = append(lines, "Allow s3:PutObject on "+arn+"/"+layout.ValidEntries+"*")
 		if conf.Acceptance.On {
-			lines = append(lines, "Allow s3:PutObject on "+arn+"/signatures/uploads/*")
+			lines = append(lines, "Allow s3:PutObject on "+arn+"/"+layout.UploadEntries+"*")
 		}
 		if conf.Auth.Kind == config.AuthAPIKey {
-			lines = append(lines, "Allow s3:GetObject on "+arn+"/keys/*")
+			lines = append(lines, "Allow s3:GetObject on "+arn+"/"+layout.APIKeys+"*")
 		}
 		if conf.OwnerAPI {
 			lines = append(lines,
-				"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
-				"Allow s3:GetObject on "+arn+"/uploads/*", "Allow s3:PutObject on "+arn+"/signatures/expired/*")
+				"Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*",
+				"Allow s3:GetObject on "+arn+"/"+layout.Uploads+"*", "Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*")
 		}
 		if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
 			lines = append(lines, "Allow s3:ListBucket on "+arn)
@@ -77,8 +78,8 @@ func decisionPermissions(function string, conf config.Config) []string {
 		return lines
 	}
 	lines = append(lines,
-		"Allow s3:GetObject on "+arn+"/signatures/valid/*", "Allow s3:GetObject on "+arn+"/signatures/expired/*",
-		"Allow s3:PutObject on "+arn+"/signatures/expired/*", "Allow s3:PutObject on "+arn+"/uploads/*",
+		"Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*",
+		"Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.Uploads+"*",
 		"Allow s3:ListBucket on "+arn)
 	if conf.FirstVersion == config.Listed {
 		lines = append(lines, "Allow s3:ListBucketVersions on "+arn)
