@@ -14,6 +14,7 @@ import (
 
 	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
@@ -239,7 +240,7 @@ func (s keyStore) all(ctx context.Context) ([]keyRecord, error) {
 		switch {
 		case errors.Is(err, onetime.ErrAbsent): // its record was deleted
 		case err != nil:
-			return nil, fmt.Errorf("keys/%s: %w", ids[i], err)
+			return nil, fmt.Errorf("%s%s: %w", layout.APIKeys, ids[i], err)
 		default:
 			found = append(found, records[i])
 		}
@@ -257,7 +258,7 @@ func again(ctx context.Context, request func() error) (err error) {
 			return ctx.Err()
 		}
 		err = request()
-		if fault, ok := errors.AsType[*onetime.Fault](err); !ok || fault.Status != 0 && fault.Status != 429 && fault.Status < 500 {
+		if !onetime.Repeatable(err) {
 			return err
 		}
 	}

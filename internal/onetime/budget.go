@@ -44,13 +44,10 @@ func (r requests) repeat(ctx context.Context, until time.Time, least, limit time
 	last := errNoTime
 	for try := range maxTries {
 		if try > 0 {
-			fault, _ := errors.AsType[*Fault](last)
-			switch {
-			case errors.Is(last, ErrConflict):
-			case fault == nil || !fault.transient():
+			if !Repeatable(last) {
 				return last
 			}
-			if fault == nil || !fault.Stale {
+			if fault, ok := errors.AsType[*Fault](last); !ok || !fault.Stale {
 				if until.Sub(r.clock.Now()) < least+pauseUnit<<(try-1) {
 					return last // the pause alone could outlast the deadline
 				}

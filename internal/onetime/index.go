@@ -89,10 +89,12 @@ func (f *Fault) Error() string {
 
 func (f *Fault) Unwrap() error { return f.Err }
 
-// transient tells whether a repeat of the request may fare better: no answer, a
-// throttle, or a fault of the server. Any other status will be the same again.
-func (f *Fault) transient() bool {
-	return f.Status == 0 || f.Status == 429 || f.Status >= 500
+// Repeatable reports whether an index request that ended with this error may end
+// otherwise when it is made again: S3 could not decide, gave no answer, throttled or
+// had a fault of its own. Any other outcome will be the same again.
+func Repeatable(err error) bool {
+	fault, ok := errors.AsType[*Fault](err)
+	return errors.Is(err, ErrConflict) || ok && (fault.Status == 0 || fault.Status == 429 || fault.Status >= 500)
 }
 
 // Presigner signs uploads with SigV4 query authentication for the bucket's

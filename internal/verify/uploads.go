@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
@@ -192,7 +193,7 @@ func (r *run) mintHead(ctx context.Context) error {
 		return want("200", "%v", a)
 	}
 	for name, values := range a.header {
-		if strings.Contains(strings.Join(values, " "), "/uploads/") {
+		if strings.Contains(strings.Join(values, " "), "/"+layout.Uploads) {
 			return want("no URL", "one in header %s", strings.ToLower(name))
 		}
 	}

@@ -8,6 +8,7 @@ const (
 	put        = "internal/onetime/put.go"
 	url        = "internal/onetime/url.go"
 	budget     = "internal/onetime/budget.go"
+	index      = "internal/onetime/index.go"
 	mint       = "internal/onetime/mint.go"
 	entry      = "internal/onetime/entry.go"
 	edge       = "edge/edge.go"
@@ -102,13 +103,13 @@ var gateMutants = []mutant{
 	{gate, "any version in the list passes", "if versions[len(versions)-1].ID != version {", "if false {", true},
 	{gate, "the newest version passes", "if versions[len(versions)-1].ID != version {", "if versions[0].ID != version {", true},
 
-	{budget, "409 is not tried again", "case errors.Is(last, ErrConflict):\n", "case false:\n", true},
-	{budget, "a definite answer is asked for again", "case fault == nil || !fault.transient():\n\t\t\t\treturn last", "case false:\n\t\t\t\treturn last", false},
+	{index, "409 is not tried again", "return errors.Is(err, ErrConflict) || ok", "return ok", true},
+	{budget, "a definite answer is asked for again", "if !Repeatable(last) {", "if false {", false},
 	{budget, "one try", "maxTries = 3", "maxTries = 1", true},
 	{budget, "a fourth try", "maxTries = 3", "maxTries = 4", false},
 	{budget, "a pause may outlast the deadline", "if until.Sub(r.clock.Now()) < least+pauseUnit<<(try-1) {", "if false {", false},
 	{budget, "an ended invocation goes on", "if err := r.pause(ctx, try); err != nil {", "if err := r.pause(ctx, try); err != nil && false {", false},
-	{budget, "a dead connection is waited for", "if fault == nil || !fault.Stale {", "if true {", false},
+	{budget, "a dead connection is waited for", "!ok || !fault.Stale {", "true || !ok || !fault.Stale {", false},
 	{budget, "a request begins without time for it", "if left < least {", "if false {", false},
 	{budget, "a request may outlast the deadline", "request(min(limit, left))", "request(limit)", false},
 	{budget, "a request has no limit of its own", "request(min(limit, left))", "request(left)", false},

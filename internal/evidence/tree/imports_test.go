@@ -64,7 +64,7 @@ var inner = map[string]struct {
 		"reading templates takes no knowledge of what they should say",
 	},
 	"internal/cfn/check": {
-		[]string{"oncegate/internal/cfn", "oncegate/internal/config"},
+		[]string{"oncegate/internal/cfn", "oncegate/internal/config", "oncegate/internal/layout"},
 		"the promises are held to the settings alone; what plays or proves a deployment comes after",
 	},
 	"internal/lean/sigv4": {
