@@ -26,7 +26,7 @@ import (
 type ID string
 
 // Fingerprint hashes the exact bytes of a minted URL's path and query. Neither is
-// decoded, sorted or normalised first: another spelling is another URL.
+// decoded, sorted or normalised here: ParseURL does that for what came from a client.
 func Fingerprint(path, query string) ID {
 	return ID(digest.Hex([]byte(path + "?" + query)))
 }

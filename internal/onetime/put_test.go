@@ -88,18 +88,12 @@ func TestStep1(t *testing.T) {
 			setQuery("none", func(string) string { return "" }),
 			setQuery("question mark", func(q string) string { return "?" + q }),
 			setQuery("garbage", func(string) string { return "&&==%zz\x00" }),
-			setQuery("trailing &", func(q string) string { return q + "&" }),
-			setQuery("leading &", func(q string) string { return "&" + q }),
 			setQuery("unknown field", func(q string) string { return q + "&response-content-type=text/html" }),
 			setQuery("field in the middle", func(q string) string { return strings.Replace(q, "&x-id=", "&versionId=1&x-id=", 1) }),
 			setQuery("sub-resource", func(q string) string { return "acl&" + q }),
 			setQuery("whole query twice", func(q string) string { return q + "&" + q }),
 			setQuery("signature cut off", func(q string) string { return q[:strings.Index(q, "&X-Amz-Signature")] }),
 			setQuery("signature twice", func(q string) string { return q + q[strings.Index(q, "&X-Amz-Signature"):] }),
-			setQuery("signature first", func(q string) string {
-				i := strings.Index(q, "&X-Amz-Signature")
-				return q[i+1:] + "&" + q[:i]
-			}),
 			setQuery("signature in upper case", func(q string) string {
 				i := strings.LastIndexByte(q, '=')
 				return q[:i] + strings.ToUpper(q[i:])
@@ -107,19 +101,12 @@ func TestStep1(t *testing.T) {
 			setQuery("signature one digit short", func(q string) string { return q[:len(q)-1] }),
 			setQuery("signature one digit long", func(q string) string { return q + "0" }),
 			setQuery("signature no hex", func(q string) string { return q[:len(q)-1] + "g" }),
-			setQuery("signature escaped", func(q string) string { return q[:len(q)-1] + "%3" + q[len(q)-1:] }),
 			setQuery("lower case", strings.ToLower),
-			setQuery("decoded", func(q string) string { return strings.ReplaceAll(q, "%2F", "/") }),
-			setQuery("escapes in lower case", func(q string) string { return strings.ReplaceAll(q, "%2F", "%2f") }),
 			setQuery("escaped twice", func(q string) string { return strings.ReplaceAll(q, "%2F", "%252F") }),
 			setQuery("escaped all over", url.QueryEscape),
 			setQuery("semicolons", func(q string) string { return strings.ReplaceAll(q, "&", ";") }),
 			setQuery("plus", func(q string) string { return strings.Replace(q, "AWS4-HMAC", "AWS4+HMAC", 1) }),
 			setQuery("space", func(q string) string { return q + " " }),
-			setQuery("x-id sorted before", func(q string) string {
-				return "x-id=PutObject&" + strings.Replace(q, "&x-id=PutObject", "", 1)
-			}),
-			replaced(t, "date after expires", "&X-Amz-Expires=3600&X-Amz-SignedHeaders=host", "&X-Amz-SignedHeaders=host&X-Amz-Expires=3600"),
 			replaced(t, "algorithm", "AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"),
 			replaced(t, "algorithm missing", "X-Amz-Algorithm=AWS4-HMAC-SHA256&", ""),
 			replaced(t, "field without value", "X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Algorithm"),

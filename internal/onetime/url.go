@@ -92,23 +92,43 @@ type URL struct {
 	Query Query
 }
 
-// ParseURL reads path and query of a URL that mint makes for buckets in region. The
-// query has no "?". The error is a Refusal, for Path or for Unknown.
+// ParseURL reads path and query of a URL that mint makes for buckets in region, the
+// query in any spelling (spelling.go) and without "?". Two that have the same ID are one
+// URL. The error is a Refusal, for Path or for Unknown.
 func ParseURL(path, query, region string) (URL, error) {
 	key, err := UploadKey(path)
 	if err != nil {
 		return URL{}, refuse(Path, err)
 	}
-	q, err := ParseQuery(query, region)
+	q, minted, err := parseSpelling(query, region)
 	if err != nil {
 		return URL{}, refuse(Unknown, err)
 	}
-	return URL{ID: Fingerprint(path, query), Key: key, Query: q}, nil
+	return URL{ID: Fingerprint(path, minted), Key: key, Query: q}, nil
 }
 
-// ParseQuery reads a query that mint makes for buckets in region. It is strict:
-// what it accepts, String writes back with the same bytes.
+// ParseQuery reads the query of a URL that mint makes for buckets in region, in any
+// spelling. String writes the mint's.
 func ParseQuery(query, region string) (Query, error) {
+	q, _, err := parseSpelling(query, region)
+	return q, err
+}
+
+// parseSpelling also returns the query in the mint's spelling.
+func parseSpelling(query, region string) (q Query, minted string, err error) {
+	if q, err = parseMinted(query, region); err == nil {
+		return q, query, nil // most clients leave the URL as it is
+	}
+	minted, err = respell(query)
+	if err == nil {
+		q, err = parseMinted(minted, region)
+	}
+	return q, minted, err
+}
+
+// parseMinted reads the mint's own spelling. It is strict: what it accepts, String
+// writes back with the same bytes.
+func parseMinted(query, region string) (Query, error) {
 	var q Query
 	rest := query
 	next := func(name string) (value string) {

@@ -7,6 +7,7 @@ const (
 	claim      = "internal/onetime/claim.go"
 	put        = "internal/onetime/put.go"
 	url        = "internal/onetime/url.go"
+	spelling   = "internal/onetime/spelling.go"
 	budget     = "internal/onetime/budget.go"
 	index      = "internal/onetime/index.go"
 	mint       = "internal/onetime/mint.go"

@@ -54,6 +54,13 @@ var ruleMutants = []mutant{
 	{url, "a life of more than seven days", " || q.Life > MaxLife", removed, false},
 	{url, "any signature", "if !isLowerHex(q.Signature, 64) {", "if false {", false},
 	{url, "a query in another form", "if q.String() != query {", "if false {", false},
+	{url, "another spelling is not read", "minted, err = respell(query)", "minted, err = query, nil", false},
+	{url, "a spelling is a URL of its own", "Fingerprint(path, minted)", "Fingerprint(path, query)", true},
+	{spelling, "an unknown parameter is dropped", "switch {\n\t\tcase i < 0:", "switch {\n\t\tcase i < 0 && value != \"\":\n\t\t\tcontinue\n\t\tcase i < 0:", false},
+	{spelling, "the last of two counts", "case given[i]:", "case false:", false},
+	{spelling, "values are not decoded", "value, err = urlquery.Unescape(value)", "value, err = value, nil", false},
+	{spelling, "values are decoded twice", "if value, err = urlquery.Unescape(value); err != nil {", "value, _ = urlquery.Unescape(value)\n\t\tif value, err = urlquery.Unescape(value); err != nil {", false},
+	{spelling, "names are not decoded", "name, err := urlquery.Unescape(name)", "name, err := name, error(nil)", false},
 
 	{mint, "no name, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", "if false {\n\t\treturn Minted{}, refuse(Internal, fmt.Errorf(\"make object name", false},
 	{mint, "no signature, and no refusal", "if err != nil {\n\t\treturn Minted{}, refuse(Internal, err)", "if false {\n\t\treturn Minted{}, refuse(Internal, err)", false},

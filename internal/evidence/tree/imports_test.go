@@ -15,7 +15,7 @@ var inner = map[string]struct {
 	reason string
 }{
 	"internal/onetime": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
 		"the one-time rule is pure: whoever reads it needs to know no adapter",
 	},
 	"edge": {

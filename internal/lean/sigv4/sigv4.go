@@ -81,7 +81,7 @@ type Signer struct {
 
 // New returns a signer.
 func New(credentials Credentials, region string) *Signer {
-	return &Signer{credentials: credentials, region: region, escapedToken: escape(credentials.SessionToken)}
+	return &Signer{credentials: credentials, region: region, escapedToken: Escape(credentials.SessionToken)}
 }
 
 // Sign returns the headers of a request, with those added that make it a signed one.
@@ -217,7 +217,7 @@ func Encode(parameters []Pair) string { return join(escapeAll(parameters)) }
 func escapeAll(parameters []Pair) []Pair {
 	encoded := make([]Pair, 0, len(parameters)+1)
 	for _, p := range parameters {
-		encoded = append(encoded, Pair{escape(p.Name), escape(p.Value)})
+		encoded = append(encoded, Pair{Escape(p.Name), Escape(p.Value)})
 	}
 	return encoded
 }
@@ -244,8 +244,8 @@ func join(encoded []Pair) string {
 	return query.String()
 }
 
-// escape writes all bytes but the unreserved ones of RFC 3986 as %XX.
-func escape(s string) string {
+// Escape writes all bytes but the unreserved ones of RFC 3986 as %XX.
+func Escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b []byte // once there is something to escape
 	for i := range len(s) {

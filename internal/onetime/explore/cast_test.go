@@ -17,6 +17,7 @@ type part struct {
 	// timed: a slow answer leaves it no time. sure: nothing ever goes wrong with it.
 	timed, sure bool
 	options     onetime.EnableOptions // of who enables
+	spelling    int                   // of the URL: which of onetimetest.Spellings a gate is asked with
 }
 
 type kind int
@@ -34,6 +35,12 @@ func gate(name string) part {
 		result, _, err := a.decide(entropy)
 		return result, err
 	}}
+}
+
+// spelt is a gate whose client writes the URL's query in another way than the mint.
+func spelt(p part, spelling int) part {
+	p.spelling = spelling
+	return p
 }
 
 // gateThen is a gate whose upload, once it has passed, is stored some time.
@@ -111,7 +118,7 @@ func (a *actor) try(entropy onetime.Entropy, attempt onetime.Attempt) (result st
 		WriteOnce:    a.run.scenario.writeOnce,
 	}
 	passed, err := decider.Decide(context.Background(), onetime.Put{
-		Method: "PUT", Path: url().Path, Query: url().Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,
+		Method: "PUT", Path: url().Path, Query: onetimetest.Spellings(url().Query)[a.spelling].Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,
 	}, a.deadline)
 	if err == nil {
 		return pass, passed.Headers, nil

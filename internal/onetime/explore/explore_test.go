@@ -31,6 +31,11 @@ func families() []family {
 		{scenario{name: "1 gate", cast: []part{g1}}, 3, 4},
 		{scenario{name: "2 gates", cast: []part{g1, g2}}, 2, 4},
 		{scenario{name: "3 gates", cast: []part{g1, g2, g3}}, 1, 2},
+		{scenario{name: "2 gates, two spellings", cast: []part{g1, spelt(g2, 1)}}, 1, 3},
+		{scenario{name: "3 gates, three spellings", cast: []part{g1, spelt(g2, 3), spelt(g3, 10)}}, 0, 1},
+		{scenario{name: "respelt gate, revoke", cast: []part{spelt(g1, 1), revoke("revoke")}}, 1, 2},
+		{scenario{name: "2 gates, two spellings, enable", cast: []part{g1, spelt(g2, 4), enable("enable", once)}}, 1, 2},
+		{scenario{name: "2 gates asked again, two spellings", cast: []part{gateTwice("g1"), spelt(gateTwice("g2"), 1)}}, 0, 1},
 		{scenario{name: "gate, revoke", cast: []part{g1, revoke("revoke")}}, 2, 3},
 		{scenario{name: "2 gates, revoke", cast: []part{g1, g2, revoke("revoke")}}, 1, 3},
 		{scenario{name: "3 gates, revoke", cast: []part{g1, g2, g3, revoke("revoke")}}, 0, 1},
@@ -164,6 +169,7 @@ func TestExploreUnknownRule(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	for name, want := range map[string][]string{
 		"2 gates":                         {"g1 pass, g2 used", "g1 used, g2 pass"},
+		"2 gates, two spellings":          {"g1 pass, g2 used", "g1 used, g2 pass"},
 		"3 gates":                         {"g1 pass, g2 used, g3 used", "g1 used, g2 pass, g3 used", "g1 used, g2 used, g3 pass"},
 		"2 gates asked again":             {"g1 pass, g2 used", "g1 used, g2 pass"},
 		"gate, revoke":                    {"g1 pass, revoke not, used", "g1 revoked, revoke revoked", "g1 used, revoke revoked"},
