@@ -1,12 +1,17 @@
 package attack
 
 import (
+	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"oncegate/internal/onetime/onetimetest"
 )
 
-// TestSpellings: what S3, or a cache before it, might take for the same path or
-// query is another one here. Only the minted bytes are good.
+// TestSpellings: what S3, or a cache before it, might take for the same path is another
+// one here, and what is not the minted query in another spelling is no query of ours.
 func TestSpellings(t *testing.T) {
 	var all []attempt
 	const onePath = "another spelling of a path that S3 may decode to the same key would not be in the index, or reach another key"
@@ -37,11 +42,11 @@ func TestSpellings(t *testing.T) {
 		attempt{"path: 9000 bytes", "CloudFront refuses what is too long", edge, put("/uploads/" + strings.Repeat("a", 9000) + "?@query"), "414"},
 	)
 
-	const oneQuery = "a query that S3 may read as the same one would have another fingerprint, and be good once more"
+	const oneQuery = "a query that reads as the same one, and is not, would pass with another meaning"
 	for name, q := range map[string]string{
-		"none": "", "empty": "?", "in front a &": "?&@query", "behind a &": "?@query&", "a second ?": "??@query", "behind a ?": "?@query?", "behind a #": "?@query%23", "behind a ;": "?@query;", "; for &": "?!semicolons",
-		"reversed": "?!reversed", "two swapped": "?!swapped", "lower-case names": "?!lowered", "upper-case names": "?!raised", "signature in upper case": "?!shouted",
-		"lower-case escapes": "?!escapes", "slashes not escaped": "?!slashes", "escapes escaped": "?!twice", "hyphens escaped": "?!hyphens", "= escaped": "?!equals", "+ in front": "?+@query", "+ behind": "?@query+", "space behind": "?@query%20", "NUL behind": "?@query%00",
+		"none": "", "empty": "?", "a second ?": "??@query", "behind a ?": "?@query?", "behind a #": "?@query%23", "behind a ;": "?@query;", "; for &": "?!semicolons",
+		"lower-case names": "?!lowered", "upper-case names": "?!raised", "signature in upper case": "?!shouted",
+		"escapes escaped": "?!twice", "= escaped": "?!equals", "+ in front": "?+@query", "+ behind": "?@query+", "space behind": "?@query%20", "NUL behind": "?@query%00",
 		"signature twice": "?@query&X-Amz-Signature=@signature", "algorithm twice": "?X-Amz-Algorithm=AWS4-HMAC-SHA256&@query", "the whole twice": "?@query&@query", "expires again": "?@query&X-Amz-Expires=604800", "expires again, in front": "?X-Amz-Expires=604800&@query",
 		"array": "?@query&X-Amz-Signature[]=@signature", "one parameter more": "?@query&x=1", "one without a value": "?@query&x", "one in front": "?x=1&@query", "one less": "?!less", "x-id of another operation": "?!operation",
 		"longer life": "?!longer", "life with a sign": "?!signed life", "life with a zero in front": "?!zero", "dated tomorrow": "?!tomorrow", "another Region": "?!region", "another access key": "?!key", "another service": "?!service", "more signed headers": "?!signed headers", "SigV2": "?AWSAccessKeyId=oncegate&Expires=9999999999&Signature=@signature",
@@ -67,15 +72,55 @@ func TestSpellings(t *testing.T) {
 	f.all(t, respell(all, aim(f.Mint(t))))
 }
 
+// TestRespelt: S3 takes a presigned query however it is spelt, and so does the gate. A
+// spelling is the same URL, so it is good for nothing once another one is spent, and of
+// all spellings at the same time one wins.
+func TestRespelt(t *testing.T) {
+	f := newField(t)
+	m := aim(f.Mint(t))
+	if a := f.Put(t, m.Minted, "the owner's"); a.Status != http.StatusOK {
+		t.Fatalf("as minted: %v", a)
+	}
+	spellings := onetimetest.Spellings(m.query)
+	for _, s := range spellings {
+		for _, a := range []attempt{
+			{"spent: " + s.Name, "a spelling of a spent URL is spent", edge, put("@path?" + s.Query), "403 used"},
+			{"at S3: " + s.Name, "no spelling makes a minted URL a credential", bucket, put("@path?" + s.Query), "403 InvalidAccessKeyId"},
+		} {
+			if t.Run(a.name, func(t *testing.T) { f.refused(t, a, m) }) {
+				total.add(1)
+			}
+		}
+	}
+	f.WantVersions(t, m.ID.ExpiredKey(), 1)
+	f.WantVersions(t, m.Key, 1)
+
+	for range 10 {
+		m := aim(f.Mint(t))
+		answers := make([]string, len(spellings))
+		var racing sync.WaitGroup
+		for i, s := range onetimetest.Spellings(m.query) {
+			racing.Go(func() {
+				text := f.fill(attempt{wire: request("PUT", "@path?"+s.Query) + strings.Repeat("x", len(marker))}, m)
+				answers[i] = verdict("PUT", f.speak(t, edge, text))
+			})
+		}
+		racing.Wait()
+		slices.Sort(answers)
+		if answers[0] != "200" || answers[1] != "403 used" || answers[len(answers)-1] != "403 used" {
+			t.Errorf("all spellings at the same time are answered %v, want one 200", answers)
+		}
+		f.WantVersions(t, m.ID.ExpiredKey(), 1)
+		f.WantVersions(t, m.Key, 1)
+	}
+	f.untouched(t)
+}
+
 // respell is for what has to be made of the very query: those attempts get a URL of
 // their own, which is never put as it was minted.
 func respell(all []attempt, m target) []attempt {
 	replace := func(old, new string) string { return strings.Replace(m.query, old, new, 1) }
 	parameters := strings.Split(m.query, "&")
-	reversed := make([]string, len(parameters))
-	for i, p := range parameters {
-		reversed[len(parameters)-1-i] = p
-	}
 	named := func(change func(string) string) string {
 		var changed []string
 		for _, p := range parameters {
@@ -91,9 +136,9 @@ func respell(all []attempt, m target) []attempt {
 	signature := m.query[len(m.query)-64:]
 	forged := flip(signature)
 	queries := map[string]string{
-		"semicolons": strings.ReplaceAll(m.query, "&", ";"), "reversed": strings.Join(reversed, "&"), "swapped": strings.Join(append([]string{parameters[1], parameters[0]}, parameters[2:]...), "&"),
-		"lowered": named(strings.ToLower), "raised": named(strings.ToUpper), "shouted": replace(signature, strings.ToUpper(signature)),
-		"escapes": strings.ReplaceAll(m.query, "%2F", "%2f"), "slashes": strings.ReplaceAll(m.query, "%2F", "/"), "twice": strings.ReplaceAll(m.query, "%", "%25"), "hyphens": strings.ReplaceAll(m.query, "-", "%2D"), "equals": replace("=", "%3D"),
+		"semicolons": strings.ReplaceAll(m.query, "&", ";"),
+		"lowered":    named(strings.ToLower), "raised": named(strings.ToUpper), "shouted": replace(signature, strings.ToUpper(signature)),
+		"twice": strings.ReplaceAll(m.query, "%", "%25"), "equals": replace("=", "%3D"),
 		"less": strings.Join(parameters[:len(parameters)-2], "&") + "&" + parameters[len(parameters)-1], "operation": replace("x-id=PutObject", "x-id=GetObject"),
 		"longer": replace("X-Amz-Expires="+life, "X-Amz-Expires=604800"), "signed life": replace("X-Amz-Expires=", "X-Amz-Expires=+"), "zero": replace("X-Amz-Expires=", "X-Amz-Expires=0"),
 		"tomorrow": strings.ReplaceAll(m.query, date[:8], "20990101"), "region": replace("us-east-1", "eu-west-1"), "key": replace("oncegate%2F", "ONCEGATETESTKEY%2F"), "service": replace("%2Fs3%2F", "%2Fsts%2F"),
