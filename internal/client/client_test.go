@@ -19,6 +19,7 @@ import (
 
 	"oncegate/internal/client"
 	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/onetimetest"
 )
 
 const (
@@ -444,6 +445,12 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%q: %+v, %v", raw, u, err)
 		}
 	}
+	for _, spelling := range onetimetest.Spellings(query) {
+		u, err := client.ParseURL("https://a.example" + path + "?" + spelling.Query)
+		if err != nil || u.ID != onetime.Fingerprint(path, query) || "/"+u.Key != path {
+			t.Errorf("%s: %+v, %v", spelling.Name, u, err)
+		}
+	}
 	for _, tt := range []struct{ raw, want string }{
 		{"", "want http:// or https://"},
 		{"x", "want http:// or https://"},
@@ -460,11 +467,9 @@ func TestParseURL(t *testing.T) {
 		{strings.ReplaceAll(whole, "&", "&amp;"), "its & were written &amp; as in HTML"},
 		{url.QueryEscape(whole), "it was percent-encoded once more"},
 		{"https://a.example" + path + "?" + url.QueryEscape(query), "it was percent-encoded once more"},
-		{strings.ReplaceAll(whole, "%2F", "/"), "its %2F were decoded to /"},
 		{whole + "0", "X-Amz-Signature is not 64"},
-		{whole + "&x=y", "not in the form that mint makes"},
-		{strings.Replace(whole, "eu-west-1", "eu/west-1", 1), "decoded to /"},
-		{strings.Replace(whole, "host&x-id=PutObject", "x-id=PutObject&host", 1), "not in the form that mint makes"},
+		{whole + "&x=y", "a parameter that no minted URL has"},
+		{strings.Replace(whole, "eu-west-1", "eu/west-1", 1), "not in the form that mint makes"},
 	} {
 		_, err := client.ParseURL(tt.raw)
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "not a URL as oncegate makes it: ") {

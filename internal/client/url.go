@@ -29,17 +29,16 @@ func ParseURL(raw string) (URL, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery == "" {
 		err = errors.New("want http:// or https://, a host, a path and a query")
 	}
-	var key string
+	var minted onetime.URL
 	if err == nil {
-		key, err = onetime.UploadKey(u.EscapedPath())
-	}
-	if err == nil {
-		_, err = onetime.ParseQuery(u.RawQuery, region(u.Query()))
+		if minted, err = onetime.ParseURL(u.EscapedPath(), u.RawQuery, region(u.Query())); err != nil {
+			err = errors.Unwrap(err) // what is wrong, without the reason for the log
+		}
 	}
 	if err != nil {
 		return URL{}, fmt.Errorf("not a URL as oncegate makes it: %s", explain(raw, err))
 	}
-	return URL{URL: raw, ID: onetime.Fingerprint(u.EscapedPath(), u.RawQuery), Key: key}, nil
+	return URL{URL: raw, ID: minted.ID, Key: minted.Key}, nil
 }
 
 // region is that of the credential scope, key/date/region/s3/aws4_request. Which one it
@@ -74,8 +73,6 @@ func Altered(raw string) string {
 		how = "its & were written &amp; as in HTML"
 	case strings.Contains(raw, "%3F") || strings.Contains(raw, "%26") || strings.Contains(raw, "%252F"):
 		how = "it was percent-encoded once more"
-	case strings.Contains(query, "/"):
-		how = "its %2F were decoded to /"
 	case !shaped(query):
 		how = "it was cut short (quote it: a shell takes & and ? for its own)"
 	default:
