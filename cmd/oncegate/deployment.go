@@ -80,7 +80,7 @@ func (f deploymentFlags) credential() (client.Credential, error) {
 		{"--token-file", *f.tokenFile, "ONCEGATE_TOKEN", client.Token},
 	}
 	if *f.keyFile != "" && *f.tokenFile != "" {
-		return client.Credential{}, usagef(f.fs, "--key-file and --token-file: want one of them")
+		return client.Credential{}, usagef(f.fs, "--key-file and --token-file: give only one of them")
 	}
 	for _, k := range kinds {
 		if k.file == "" {

@@ -90,7 +90,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	case "create":
 		err = store.create(ctx, *label, stdout, stderr)
 		if err == nil && s.conf != nil && s.conf.Auth.Kind != config.AuthAPIKey {
-			fmt.Fprintf(stderr, "oncegate: note: the settings say \"auth\": %q; keys are asked for with \"api-key\"\n", s.conf.Auth.Kind)
+			fmt.Fprintf(stderr, "oncegate: note: the settings say \"auth\": %q; clients need no key before it says \"api-key\"\n", s.conf.Auth.Kind)
 		}
 	case "list":
 		err = store.list(ctx, *asJSON, stdout)
@@ -169,7 +169,7 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 	if err := again(ctx, func() error { return s.index.ReplaceKey(ctx, requestLimit, string(k.ID), k.Marshal()) }); err != nil {
 		return fmt.Errorf("key %s (%s) may not be revoked, run it again: %w", k.ID.Short(), k.Label, err)
 	}
-	_, err = fmt.Fprintf(stdout, "key %s (%s) is revoked; in %.0f seconds it mints nowhere\n", k.ID.Short(), k.Label, apikey.KnownLife.Seconds())
+	_, err = fmt.Fprintf(stdout, "key %s (%s) is revoked; it stops working within %.0f seconds\n", k.ID.Short(), k.Label, apikey.KnownLife.Seconds())
 	return err
 }
 
@@ -205,7 +205,7 @@ func (s keyStore) find(ctx context.Context, which string) (keyRecord, error) {
 		for _, k := range found {
 			ids = append(ids, k.ID.Short())
 		}
-		return keyRecord{}, fmt.Errorf("%d keys are called %q: say which by id, %s", len(found), which, strings.Join(ids, ", "))
+		return keyRecord{}, fmt.Errorf("%d keys are called %q: give an id, one of %s", len(found), which, strings.Join(ids, ", "))
 	}
 	return found[0], nil
 }

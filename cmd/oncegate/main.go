@@ -5,22 +5,22 @@
 //	oncegate url      ask a deployment for URLs
 //	oncegate put      upload files
 //	oncegate scenario try what happens to a client's uploads
-//	oncegate verify   hold a deployment to its promises
+//	oncegate verify   check every promise of a deployment
 //
 // For its operator, with AWS credentials for the bucket:
 //
-//	oncegate status   say what became of a URL
+//	oncegate status   show what became of a URL
 //	oncegate list     list the URLs that the bucket knows
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
 //	oncegate key      make, list and revoke the keys that may mint
-//	oncegate replay   hand out again what acceptance has given up
+//	oncegate replay   send failed messages of acceptance again
 //
 // Without credentials:
 //
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
 //	oncegate config   print the settings in force
-//	oncegate simulate say which runtime is faster and cheaper where
+//	oncegate simulate compare the two runtimes for your viewers
 //	oncegate version  print the version
 //
 // Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for
@@ -113,16 +113,16 @@ var verbs = []verb{
 	{"url", "ask a deployment for one-time upload URLs", urlHelp, uploader, runURL},
 	{"put", "upload files", putHelp, uploader, runPut},
 	{"scenario", "try what happens to a client's uploads", scenarioHelp, uploader, runScenario},
-	{"verify", "hold a deployment to its promises", verifyHelp, uploader, runVerify},
-	{"status", "say what became of a URL", statusHelp, operator, runStatus},
+	{"verify", "check every promise of a deployment", verifyHelp, uploader, runVerify},
+	{"status", "show what became of a URL", statusHelp, operator, runStatus},
 	{"list", "list the URLs that the bucket knows", listHelp, operator, runList},
 	{"revoke", "take a URL back", revokeHelp, operator, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
-	{"replay", "hand out again what acceptance has given up", replayHelp, operator, runReplay},
+	{"replay", "send failed messages of acceptance again", replayHelp, operator, runReplay},
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, alone, runDev},
 	{"config", "print the settings in force", configHelp, alone, runConfig},
-	{"simulate", "say which runtime is faster and cheaper where", simulateHelp, alone, runSimulate},
+	{"simulate", "compare the two runtimes for your viewers", simulateHelp, alone, runSimulate},
 	{"version", "print the version", versionHelp, alone, runVersion},
 }
 

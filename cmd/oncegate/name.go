@@ -93,7 +93,7 @@ func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.L
 		return onetime.Target{ID: onetime.ID(ids[0])}, nil
 	}
 	slices.Sort(ids)
-	return onetime.Target{}, usagef(fs, "%d ids begin with %s, say more of one: %s", len(ids), n.prefix, strings.Join(ids, ", "))
+	return onetime.Target{}, usagef(fs, "%d ids begin with %s, give more digits of one: %s", len(ids), n.prefix, strings.Join(ids, ", "))
 }
 
 // findKey looks for the URL of an object. With acceptance an entry leads from the object

@@ -59,7 +59,7 @@ func TestNames(t *testing.T) {
 		{"uploads/" + name + "1", id("aaaaaaaa2"), "", 0},
 		{"/uploads/" + name + "1", id("aaaaaaaa2"), "", 0},
 		{"uploads/" + name + "9", id("bbbbbbbbbbbb"), "", 0},
-		{"aaaaaaaa", "", "2 ids begin with aaaaaaaa, say more of one: " + string(id("aaaaaaaa1")) + ", " + string(id("aaaaaaaa2")), 2},
+		{"aaaaaaaa", "", "2 ids begin with aaaaaaaa, give more digits of one: " + string(id("aaaaaaaa1")) + ", " + string(id("aaaaaaaa2")), 2},
 		{"aaaaaaa", "", "an id needs at least 8 of its 64 digits, 7 given", 2},
 		{"AAAAAAAA", "", "neither an id", 2},
 		{"", "", "neither an id", 2},

@@ -139,7 +139,7 @@ func (p *putting) check(files []string, withURL bool) error {
 	p.fs.Visit(func(f *flag.Flag) {
 		forMint := mintOptions[f.Name] != "" && f.Name != "type" || f.Name == "distribution" || f.Name == "key-file" || f.Name == "token-file"
 		if withURL && forMint {
-			err = usagef(p.fs, "--%s is for asking for a URL, and --url has one", f.Name)
+			err = usagef(p.fs, "--%s is for making a URL, and --url has one", f.Name)
 		}
 		if f.Name == "expires" || f.Name == "label" {
 			p.options.Set(mintOptions[f.Name], f.Value.String())
@@ -154,11 +154,11 @@ func (p *putting) check(files []string, withURL bool) error {
 	case len(files) == 0:
 		return usagef(p.fs, "no file given")
 	case withURL && len(files) > 1:
-		return usagef(p.fs, "%d files given with --url, which is good for one", len(files))
+		return usagef(p.fs, "%d files given, and --url is good for one", len(files))
 	}
 	for _, file := range files {
 		if file == "-" {
-			return usagef(p.fs, "standard input cannot be put: S3 wants to know the length beforehand, so put it into a file first")
+			return usagef(p.fs, "standard input cannot be uploaded: S3 needs the length first, so save it to a file")
 		}
 	}
 	return nil

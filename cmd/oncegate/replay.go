@@ -43,7 +43,7 @@ func runReplay(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case s.missing != nil:
 		return s.missing
 	case s.conf == nil:
-		return fmt.Errorf("the settings of the bucket %s are not known, which name the queues: name them with --config", s.bucket)
+		return fmt.Errorf("the settings of the bucket %s, which name the queues, are not known: name them with --config", s.bucket)
 	case !s.conf.Acceptance.On || job == "webhook" && s.conf.Acceptance.Webhook.URL == "":
 		return fmt.Errorf("%s has no %s: there is nothing to replay", s.path, map[string]string{"accept": "acceptance", "webhook": "webhook"}[job])
 	}
@@ -67,12 +67,12 @@ func runReplay(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return err
 	}
 	if waiting == 0 {
-		_, err = fmt.Fprintf(stdout, "%s has no messages: nothing to hand out again (SQS may count with a minute's delay)\n", name)
+		_, err = fmt.Fprintf(stdout, "%s has no messages: nothing to replay (SQS may count up to a minute late)\n", name)
 		return err
 	}
 	if err := queues.Replay(ctx, arn); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "messages of %s that are handed out again: %d\n", name, waiting)
+	_, err = fmt.Fprintf(stdout, "messages moved back from %s: %d\n", name, waiting)
 	return err
 }

@@ -15,7 +15,7 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// TestReplay: what was given up is handed out again, and accepted.
+// TestReplay: a failed message is moved back, and accepted.
 func TestReplay(t *testing.T) {
 	st := testbed.New(t, testbed.Accepting, func(s *testbed.Setup) {
 		s.Jobs.Deliver = func(string) []time.Duration { return nil } // every notification gets lost
@@ -56,7 +56,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	out, err := runVerb(t, "replay", "accept", "--config", settings)
-	if err != nil || out != "messages of oncegate-accept-dead that are handed out again: 1\n" {
+	if err != nil || out != "messages moved back from oncegate-accept-dead: 1\n" {
 		t.Fatalf("%q, %v", out, err)
 	}
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -69,7 +69,7 @@ func TestReplay(t *testing.T) {
 	}
 	// Once more there is nothing to do, and it says so.
 	out, err = runVerb(t, "replay", "accept", "--config", settings)
-	if err != nil || !strings.HasPrefix(out, "oncegate-accept-dead has no messages: nothing to hand out again") {
+	if err != nil || !strings.HasPrefix(out, "oncegate-accept-dead has no messages: nothing to replay") {
 		t.Errorf("%q, %v", out, err)
 	}
 }

@@ -57,7 +57,7 @@ func runSimulate(_ context.Context, args []string, stdout, _ io.Writer) error {
 		if given {
 			var err error
 			if v.Weight, err = strconv.ParseFloat(weight, 64); err != nil {
-				return usagef(fs, "--viewers: %q is no weight: allowed is REGION or REGION=NUMBER", weight)
+				return usagef(fs, "--viewers: %q is not a weight: allowed is REGION or REGION=NUMBER", weight)
 			}
 		}
 		load.Viewers = append(load.Viewers, v)

@@ -51,9 +51,9 @@ func openSource(path string) (*source, error) {
 func uploadable(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return errors.New("is a directory: put its files one by one, or an archive of them")
+		return errors.New("is a directory: upload its files one by one, or an archive of them")
 	case !info.Mode().IsRegular():
-		return errors.New("is not a regular file: S3 wants to know the length beforehand, so put it into a file first")
+		return errors.New("is not a regular file: S3 needs the length first, so save it to a file")
 	case info.Size() > onetime.MaxBytes:
 		return fmt.Errorf("has %d bytes: one upload holds at most %d (5 GiB)", info.Size(), int64(onetime.MaxBytes))
 	}

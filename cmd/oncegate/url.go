@@ -144,7 +144,7 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 		return nil, err
 	}
 	if s.bucket != "" && s.conf == nil {
-		return nil, fmt.Errorf("the settings of the bucket %s are not known, whose bounds would hold: name them with --config", s.bucket)
+		return nil, fmt.Errorf("the settings of the bucket %s, which hold the bounds, are not known: name them with --config", s.bucket)
 	}
 	s3, err := s.open(stderr)
 	if err != nil {

@@ -151,7 +151,7 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 		URLs []one `json:"urls"`
 	}
 	if err := json.Unmarshal(m.JSON, &all); err != nil {
-		return Minted{}, fmt.Errorf("%s/url answered 200, but not with the JSON of oncegate: is this a deployment of it?", d.base)
+		return Minted{}, fmt.Errorf("%s/url answered 200, but not with JSON of oncegate: is this a deployment of oncegate?", d.base)
 	}
 	if all.URL != "" {
 		all.URLs = append(all.URLs, all.one)

@@ -348,7 +348,7 @@ func TestMint(t *testing.T) {
 		{object(s.URL + ".elsewhere.example"), "not one of its own", 0},
 		{strings.Replace(object(s.URL), string(id), strings.Repeat("0", 64), 1), "not one of its own", 0},
 		{`{"urls":[]}`, "without a URL", 0},
-		{"<html>", "not with the JSON of oncegate", 0},
+		{"<html>", "not with JSON of oncegate", 0},
 	} {
 		answer = tt.answer
 		m, err := d.Mint(t.Context(), url.Values{"label": {"a&b c"}})

@@ -147,7 +147,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
-		return 0, errors.New("the answer is there")
+		return 0, errors.New("the answer is here")
 	}
 	n, err := b.r.Read(p)
 	b.md5.Write(p[:n])
