@@ -42,8 +42,8 @@ type AWS struct {
 	// API is the URL of Lambda and Services.
 	API string
 
-	natives *natives
-	jobs    *jobs
+	regional *regional
+	jobs     *jobs
 }
 
 // Options say what the templates do not; what the templates say overrides them.
@@ -125,14 +125,14 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	}
 	edge.S3 = a.S3.URL()
 	if len(d.Regional) > 0 {
-		if a.natives, err = startNatives(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
+		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
 		}
-		a.Lambda, a.Services = a.natives.Lambda, a.natives.Services
-		a.API = a.natives.url
+		a.Lambda, a.Services = a.regional.Lambda, a.regional.Services
+		a.API = a.regional.url
 		a.jobs.start(a.Lambda.Functions)
-		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.natives.url)
+		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.regional.url)
 	}
 	if o.Listening != nil {
 		edge.Listening = func(url string) error { return o.Listening(Addresses{Edge: url, S3: a.S3.URL(), API: a.API}) }
@@ -190,8 +190,8 @@ func (a *AWS) Close() error {
 
 func (a *AWS) closeRest() error {
 	var err error
-	if a.natives != nil {
-		err = a.natives.close()
+	if a.regional != nil {
+		err = a.regional.close()
 	}
 	err = errors.Join(err, a.jobs.close())
 	return errors.Join(err, a.S3.Close())

@@ -94,11 +94,11 @@ func newAccess(o Options) (*access, error) {
 	for _, r := range o.Roles {
 		parts := strings.Split(r.ARN, ":")
 		if len(parts) != 6 || !strings.HasPrefix(parts[5], "role/") {
-			return nil, fmt.Errorf("local s3: role %q is not the ARN of a role", r.ARN)
+			return nil, fmt.Errorf("s3 server: role %q is not the ARN of a role", r.ARN)
 		}
 		account = parts[4]
 		if r.AccessKeyID == "" || r.SecretAccessKey == "" {
-			return nil, fmt.Errorf("local s3: role %s has no credentials", r.ARN)
+			return nil, fmt.Errorf("s3 server: role %s has no credentials", r.ARN)
 		}
 		who := identity{arn: r.ARN, Credentials: r.Credentials}
 		for i, document := range r.Policies {
@@ -110,7 +110,7 @@ func newAccess(o Options) (*access, error) {
 		}
 		who.policies = append(who.policies, bucket)
 		if _, taken := a.identities[r.AccessKeyID]; taken || r.AccessKeyID == o.Operator.AccessKeyID {
-			return nil, fmt.Errorf("local s3: role %s has another's access key", r.ARN)
+			return nil, fmt.Errorf("s3 server: role %s has another's access key", r.ARN)
 		}
 		a.identities[r.AccessKeyID] = who
 	}

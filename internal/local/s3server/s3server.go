@@ -173,7 +173,7 @@ func (o Options) check() error {
 		{"Operator.AccessKeyID", o.Operator.AccessKeyID}, {"Operator.SecretAccessKey", o.Operator.SecretAccessKey}, {"Addr", o.Addr},
 	} {
 		if f.value == "" {
-			return fmt.Errorf("local s3: option %s is missing", f.name)
+			return fmt.Errorf("s3 server: option %s is missing", f.name)
 		}
 	}
 	if _, err := os.Stat(o.Binary); errors.Is(err, fs.ErrNotExist) {

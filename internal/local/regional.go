@@ -24,7 +24,7 @@ const concurrency = 16
 
 // natives are the Go programs on Lambda in the bucket's Region, and the API by which
 // the edge invokes them.
-type natives struct {
+type regional struct {
 	Lambda   *api.Lambda
 	Services *api.Services
 	server   *http.Server
@@ -32,9 +32,9 @@ type natives struct {
 	url      string
 }
 
-// startNatives makes the functions ready and serves Lambda's API, and those that the
+// startRegional makes the functions ready and serves Lambda's API, and those that the
 // functions call. roles, and the operator, are all that may call them.
-func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, log *slog.Logger) (*natives, error) {
+func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, log *slog.Logger) (*regional, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -59,9 +59,9 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, fmt.Errorf("local lambda: %w", err)
+		return nil, fmt.Errorf("listen for calls of AWS APIs: %w", err)
 	}
-	n := &natives{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
+	n := &regional{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
 	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
 		f := d.Regional[name]
 		environment := map[string]string{
@@ -85,19 +85,19 @@ func startNatives(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator ap
 	go func() {
 		defer close(n.served)
 		if err := n.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the lambda api has stopped", "err", err)
+			log.Error("the AWS APIs have stopped", "err", err)
 		}
 	}()
 	return n, nil
 }
 
 // ServeHTTP answers for all APIs: Lambda's has paths, the others' calls have a target.
-func (n *natives) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *regional) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("X-Amz-Target") != "" {
-		n.Services.ServeHTTP(w, r)
+		g.Services.ServeHTTP(w, r)
 		return
 	}
-	n.Lambda.ServeHTTP(w, r)
+	g.Lambda.ServeHTTP(w, r)
 }
 
 // operator is the caller with the local bucket's own credentials, who may do everything.
@@ -107,16 +107,16 @@ func operator(o s3server.Options) api.Caller {
 	}
 }
 
-func (n *natives) closeFunctions() {
-	for _, f := range n.Lambda.Functions {
+func (g *regional) closeFunctions() {
+	for _, f := range g.Lambda.Functions {
 		f.Close()
 	}
 }
 
 // close ends the API and all processes.
-func (n *natives) close() error {
-	err := n.server.Close()
-	<-n.served
-	n.closeFunctions()
+func (g *regional) close() error {
+	err := g.server.Close()
+	<-g.served
+	g.closeFunctions()
 	return err
 }
