@@ -28,21 +28,19 @@ import (
 
 // Jobs say how to play what follows the bucket's notifications.
 type Jobs struct {
-	// Dir, if set, gets what comes to the event bus, events.jsonl, and to each queue
-	// of dead messages, <queue>.jsonl.
+	// Dir, if set, gets the events of the bus, in events.jsonl, and the messages of each
+	// dead-letter queue, in <queue>.jsonl.
 	Dir string
 	// Parameters are those of Systems Manager.
 	Parameters map[string]string
-	// Visibility, if set, replaces the time after which a queue hands a message out
-	// again that nobody deleted.
+	// Visibility, if set, replaces the visibility timeout of every queue.
 	Visibility time.Duration
-	// Deliver, if set, says when a notification of the bucket comes, once for each
-	// delay. It sees the key.
+	// Deliver, if set, gives the delays of a notification about a key. It is sent once for
+	// each.
 	Deliver func(key string) []time.Duration
 }
 
-// pollers is how many batches of one queue may be under way: with as many Lambda
-// begins.
+// pollers is how many batches of one queue may be under way. Lambda begins with as many.
 const pollers = 5
 
 // jobs are the queues of a deployment and those that follow them.
@@ -58,7 +56,7 @@ type jobs struct {
 	count  atomic.Uint64 // for sequencers
 }
 
-// newJobs makes the queues. What the templates ask for and is not played is an error.
+// newJobs makes the queues. What the templates ask for and cannot be played is an error.
 func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -130,7 +128,7 @@ func (j *jobs) queue(arn string, above []string) (*queue.Queue, error) {
 	return j.queues[arn], nil
 }
 
-// file opens a file to be added to.
+// file opens a file to append to.
 func (j *jobs) file(name string) (io.Writer, error) {
 	if err := os.MkdirAll(j.o.Dir, 0o700); err != nil {
 		return nil, err
@@ -146,7 +144,7 @@ func filled(text string) string {
 	return strings.ReplaceAll(text, "${AWS::AccountId}", cloudfront.Account)
 }
 
-// stored tells the queues that are to be told of it.
+// stored notifies the queues of the bucket's notifications.
 func (j *jobs) stored(s s3server.Stored) {
 	for _, n := range j.d.Bucket.NotificationConfiguration.QueueConfigurations {
 		if rules := n.Filter.S3Key.Rules; len(rules) > 0 && !strings.HasPrefix(s.Key, rules[0].Value) {
@@ -162,13 +160,13 @@ func (j *jobs) stored(s s3server.Stored) {
 				j.queues[n.Queue].Send(body)
 				continue
 			}
-			// One that is later than the end comes to a queue that nobody follows.
+			// After close nobody follows the queue.
 			time.AfterFunc(d, func() { j.queues[n.Queue].Send(body) })
 		}
 	}
 }
 
-// notification is what S3 says of it:
+// notification is the message that S3 sends:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 func (j *jobs) notification(s s3server.Stored) string {
 	object := map[string]any{
@@ -199,7 +197,7 @@ func (j *jobs) notification(s s3server.Stored) string {
 	return string(text)
 }
 
-// event hands an event of the bus on, as the rules say.
+// event passes an event of the bus on to the targets of the rules that match it.
 func (j *jobs) event(event []byte) {
 	var fields map[string]any
 	if err := json.Unmarshal(event, &fields); err != nil {
@@ -214,7 +212,8 @@ func (j *jobs) event(event []byte) {
 	}
 }
 
-// matches holds an event against a pattern of texts, one of which must be the field's.
+// matches reports whether an event matches a pattern: each field must equal one of the
+// pattern's texts.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 func matches(pattern, event map[string]any) (all bool, err error) {
 	all = true
@@ -284,7 +283,8 @@ func (j *jobs) start(functions map[string]*lambda.Function) {
 	}
 }
 
-// close ends those that follow, whose functions must be closed or about to be.
+// close stops following the queues. The functions must be closed before, or soon: it
+// waits for their invocations.
 func (j *jobs) close() error {
 	if j.stop != nil {
 		j.stop()

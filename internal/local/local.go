@@ -32,11 +32,11 @@ import (
 type AWS struct {
 	S3   *s3server.Server
 	Edge *cloudfront.Server
-	// Lambda is the API of the functions beside the bucket, or nil if there are none.
+	// Lambda is the API of the regional functions, or nil if there are none.
 	Lambda *api.Lambda
 
-	// Services are the other APIs of the functions beside the bucket, and Queues, by
-	// name, those that they follow; or nil.
+	// Services are the other APIs that regional functions call, and Queues, by name, those
+	// that they follow. Both may be nil.
 	Services *api.Services
 	Queues   map[string]*queue.Queue
 	// API is the URL of Lambda and Services.
@@ -144,7 +144,7 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	return a, nil
 }
 
-// putCORS gives the bucket these rules, or none: it may have others from before.
+// putCORS replaces the bucket's CORS rules by these, which may be none.
 func putCORS(ctx context.Context, url string, o s3server.Options, rules []cfn.CorsRule) error {
 	client := s3.New(s3.Options{
 		Region: o.Region, BaseEndpoint: &url, UsePathStyle: true, Retryer: aws.NopRetryer{},
@@ -172,8 +172,8 @@ func putCORS(ctx context.Context, url string, o s3server.Options, rules []cfn.Co
 	return nil
 }
 
-// document is a policy with what is known filled in: the account, and the roles' ARNs.
-// Any other ${…} that is left in it is refused where it is read.
+// document is the text of a policy, with the account and the roles' ARNs filled in. Any
+// other ${…} in it is refused where it is read.
 func document(p cfn.PolicyDocument, known *strings.Replacer) (json.RawMessage, error) {
 	text, err := json.Marshal(p)
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 // concurrency bounds the processes of one regional function.
 const concurrency = 16
 
-// natives are the Go programs on Lambda in the bucket's Region, and the API by which
-// the edge invokes them.
+// regional are the functions in the bucket's Region, with the APIs by which they are
+// invoked and which they call.
 type regional struct {
 	Lambda   *api.Lambda
 	Services *api.Services
@@ -32,8 +32,8 @@ type regional struct {
 	url      string
 }
 
-// startRegional makes the functions ready and serves Lambda's API, and those that the
-// functions call. roles, and the operator, are all that may call them.
+// startRegional makes the functions ready and serves the APIs. Only the roles and the
+// operator may call them.
 func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, log *slog.Logger) (*regional, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -91,7 +91,7 @@ func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator a
 	return n, nil
 }
 
-// ServeHTTP answers for all APIs: Lambda's has paths, the others' calls have a target.
+// ServeHTTP answers for all APIs: a call of Lambda's has a path, any other has a target.
 func (g *regional) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("X-Amz-Target") != "" {
 		g.Services.ServeHTTP(w, r)

@@ -39,9 +39,9 @@ import (
 type Stack struct {
 	S3   *s3server.Server
 	Edge *cloudfront.Server
-	// Lambda is there where the functions decide beside the bucket.
+	// Lambda is set where the runtime is regional.
 	Lambda *api.Lambda
-	// Services and Queues, by name, are there where uploads are accepted.
+	// Services and Queues, by name, are set where uploads are accepted.
 	Services *api.Services
 	Queues   map[string]*queue.Queue
 	API      string // where Lambda and Services are called
@@ -65,7 +65,7 @@ type Setup struct {
 	// Distribution may change what the templates stand for.
 	Distribution func(*cloudfront.Distribution)
 	S3           s3server.Options
-	// Edge without what the templates decide.
+	// Edge has the options that the templates leave open.
 	Edge cloudfront.Options
 	// Jobs are how queues are played.
 	Jobs local.Jobs
@@ -90,7 +90,7 @@ func New(t testing.TB, options ...Option) *Stack {
 	return st
 }
 
-// Start is New for a stack that may not start.
+// Start is New for a stack that may fail to start.
 func Start(t testing.TB, options ...Option) (*Stack, error) {
 	t.Helper()
 	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) s3server.Fault{}, secrets: map[string]bool{}}
@@ -158,7 +158,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 // Log is what the stack has logged so far.
 func (st *Stack) Log() string { return st.log.String() }
 
-// root is the repository's.
+// root finds the root of the repository.
 func root(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -209,7 +209,7 @@ func (st *Stack) noteSecret(s string) {
 	}
 }
 
-// Secret names what no answer and no line of the log may hold from now on.
+// Secret has every answer and the log searched for s from now on.
 func (st *Stack) Secret(s string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -272,8 +272,8 @@ func (st *Stack) Do(t testing.TB, method, rawURL string, header http.Header, bod
 
 var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|AWS4-HMAC-SHA256\s|X-Amz-Security-Token|` + s3servertest.SecretKey)
 
-// CheckLeak holds text to the promise that no byte of an answer holds an upload
-// signature, a session token or a canonical request.
+// CheckLeak fails the test if text holds an upload signature, a session token or a
+// canonical request.
 func (st *Stack) CheckLeak(t testing.TB, text string) {
 	t.Helper()
 	if found := leaks.FindString(text); found != "" {
@@ -288,7 +288,7 @@ func (st *Stack) CheckLeak(t testing.TB, text string) {
 	}
 }
 
-// checkLog holds the functions' log to the same.
+// checkLog fails the test if the log holds one of them.
 func (st *Stack) checkLog() {
 	log := st.log.String()
 	st.mu.Lock()
@@ -354,7 +354,7 @@ func (st *Stack) Versions(t testing.TB, key string) (versions, markers int) {
 	return len(out.Versions), len(out.DeleteMarkers)
 }
 
-// WantVersions holds the key to so many versions and no delete marker.
+// WantVersions fails the test unless the key has so many versions and no delete marker.
 func (st *Stack) WantVersions(t testing.TB, key string, want int) {
 	t.Helper()
 	if versions, markers := st.Versions(t, key); versions != want || markers != 0 {
@@ -362,7 +362,7 @@ func (st *Stack) WantVersions(t testing.TB, key string, want int) {
 	}
 }
 
-// Stored is the content of the object.
+// Stored returns the content of the object.
 func (st *Stack) Stored(t testing.TB, key string) string {
 	t.Helper()
 	out, err := s3servertest.Client(st.S3).GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
@@ -377,7 +377,7 @@ func (st *Stack) Stored(t testing.TB, key string) string {
 	return string(b)
 }
 
-// StoredHeader are the headers that the object was stored with.
+// StoredHeader returns the headers that the object was stored with.
 func (st *Stack) StoredHeader(t testing.TB, key string) http.Header {
 	t.Helper()
 	out, err := s3servertest.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})

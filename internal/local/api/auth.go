@@ -1,6 +1,6 @@
-// Package api plays the HTTP APIs of AWS other than S3 as far as a deployment's
-// own functions call them: it verifies who asks, asks the policies of his role, and
-// does what was asked.
+// Package api plays the HTTP APIs of AWS other than S3, as far as a deployment's own
+// functions and its operator call them. It verifies the signature of each call and
+// decides by the caller's policies.
 package api
 
 import (
@@ -28,7 +28,7 @@ type Caller struct {
 	Policies []iam.Policy
 }
 
-// Refusal is an answer of AWS's that is an error: its HTTP status, its type such as
+// Refusal is an error that AWS answers: its HTTP status, its type such as
 // AccessDeniedException, and a sentence.
 type Refusal struct {
 	Status        int
@@ -41,8 +41,8 @@ func (r *Refusal) Error() string { return r.Type + ": " + r.Message }
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 const maxSkew = 5 * time.Minute
 
-// Authenticate finds the caller that signed the request with Signature Version 4 in
-// the header, for this service in this Region, or returns a *Refusal.
+// Authenticate finds the caller that signed the request, with Signature Version 4 in the
+// Authorization header, for this service in this Region. The error is a *Refusal.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 func Authenticate(callers []Caller, r *http.Request, body []byte, service, region string, now time.Time) (Caller, error) {
 	refused := func(kind, message string) (Caller, error) {
@@ -91,7 +91,7 @@ func parseAuthorization(header string) (credential string, signed []string, ok b
 	return credential, strings.Split(names, ";"), ok
 }
 
-// sign is what the Authorization header must be.
+// sign returns the Authorization header that the request must have.
 func sign(c Caller, r *http.Request, signed []string, body []byte, service, region string, at time.Time) (string, error) {
 	again, err := http.NewRequest(r.Method, "http://"+r.Host+r.URL.RequestURI(), nil)
 	if err != nil {
@@ -114,7 +114,7 @@ func sign(c Caller, r *http.Request, signed []string, body []byte, service, regi
 	return again.Header.Get("Authorization"), nil
 }
 
-// Authorize asks the caller's policies, and returns a *Refusal if they do not allow it.
+// Authorize decides by the caller's policies. The error is a *Refusal.
 func (c Caller) Authorize(action, resource string, context map[string]string) error {
 	decision, why := iam.Decide(iam.Request{Principal: c.ARN, Action: action, Resource: resource, Context: context}, c.Policies...)
 	if decision == iam.Allowed {

@@ -16,7 +16,7 @@ import (
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const maxPayload = 6 << 20
 
-// Fault is what goes wrong with one call of an API. The zero Fault is none.
+// Fault is what goes wrong with one call of an API. The zero Fault is no fault.
 type Fault struct {
 	// Status answers the call with this error in place of doing it.
 	Status int
@@ -65,7 +65,7 @@ func (l *Lambda) authorized(r *http.Request, payload []byte) (name string, err e
 	if !ok || !ok2 || r.Method != http.MethodPost || strings.Contains(name, "/") || r.URL.RawQuery != "" || r.Header.Get("X-Amz-Invocation-Type") != "" {
 		return "", &Refusal{http.StatusNotFound, "UnknownOperationException", "only Invoke as RequestResponse is played"}
 	}
-	// Who may not is told so before he learns what there is.
+	// A caller without the permission must not learn which functions there are.
 	arn := fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", l.Region, l.Account, name)
 	if err := caller.Authorize("lambda:InvokeFunction", arn, nil); err != nil {
 		return name, err

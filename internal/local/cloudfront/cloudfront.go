@@ -2,10 +2,10 @@
 // server that runs the built edge functions in Node processes, one for each
 // invocation in progress, and passes on to an S3 server what they let through.
 //
-// Everything that a distribution decides is in Distribution, which FromDeployment
-// reads from the synthesized templates and refuses where it would have to pass
-// something over. A request goes through these steps, each as the CloudFront developer guide has it, and where
-// its pages differ as the stricter one does:
+// Everything that a distribution decides is in Distribution. FromDeployment reads it from
+// the synthesized templates, and refuses what it would have to leave out. A request goes
+// through these steps. Each follows the CloudFront developer guide; where its pages
+// disagree, the stricter one holds:
 //
 //   - limits on the URL and the headers, and the behavior for the path
 //   - the viewer-request event, one invocation of the behavior's function within
@@ -13,9 +13,9 @@
 //   - the check of what the function returned
 //   - a generated response, or the request to the origin with raw path and query
 //
-// What it does not do: caching, compression, TLS, HTTP/2, web ACLs, access logs. It
-// speaks plain http and plays the viewer who came by https. Beyond its limit of
-// workers an invocation waits, where Lambda would start one more container.
+// It has no caching, compression, TLS, HTTP/2, web ACLs or access logs. It speaks plain
+// http and treats every viewer as one that connected by https. When all workers are busy
+// an invocation waits, where Lambda would start one more container.
 package cloudfront
 
 import (
@@ -46,16 +46,16 @@ type Options struct {
 	// S3 is the address of the S3 server, such as http://127.0.0.1:9000. It gets
 	// the origin's name as Host.
 	S3 string
-	// Environment are further variables of every function, each NAME=value: where it
-	// finds what else is played here. The real edge has none.
+	// Environment are further variables of every function, each NAME=value. They say where
+	// the other local services are. The real edge has none.
 	Environment []string
 	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
 	Addr string
 	// Listening, if set, is called with the URL before the first viewer is answered. Its
 	// error ends the start.
 	Listening func(url string) error
-	// LenientHeaders forwards some headers that no policy names. AWS's pages differ
-	// on them; the stricter reading drops them.
+	// LenientHeaders forwards some headers that no policy names. AWS's pages disagree
+	// about them; the stricter reading drops them.
 	LenientHeaders bool
 	// MaxWorkers limits the processes of one function; 0 means twice the number
 	// of cores, and at least 4.
@@ -202,8 +202,7 @@ func (s *Server) enter() bool {
 	return !s.closing
 }
 
-// prepare looks at what a function needs to run: its code and the Node program of
-// its runtime.
+// prepare finds what a function needs: its code, and the Node program of its runtime.
 func prepare(ctx context.Context, fn *Function, find func(string) (string, error), nodes map[string]nodeBinary) error {
 	dir, err := filepath.Abs(fn.Directory) // workers run in it
 	if err != nil {
@@ -260,8 +259,8 @@ func inspectNode(ctx context.Context, path string) (nodeBinary, error) {
 	return nodeBinary{path, n}, nil
 }
 
-// FindNode finds the Node program of a runtime (nodejs22.x) that npm has put below
-// the repository's root for this machine.
+// FindNode finds the Node program that npm installed below the repository's root for a
+// runtime such as nodejs22.x.
 func FindNode(root, lambdaRuntime string) (string, error) {
 	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
 	if arch == "" {

@@ -12,23 +12,22 @@ import (
 	"oncegate/internal/cfn"
 )
 
-// ErrCannotPlay says that a template asks for something that the local edge would
-// have to pass over, or that CloudFront would not take.
+// ErrCannotPlay says that a template asks for something that the local edge would have to
+// leave out, or that CloudFront would refuse.
 var ErrCannotPlay = errors.New("cannot play")
 
 // Account is the account that the templates are played in.
 const Account = "111122223333"
 
-// RoleARN is what the ARN of a template's role becomes.
+// RoleARN is the ARN of a template's role in Account.
 func RoleARN(role *cfn.Role) string { return "arn:aws:iam::" + Account + ":role/" + role.ID }
 
 // FromDeployment is the distribution that the templates describe; the functions'
 // credentials are left to fill in. The error names each property that cannot be
 // played, with the logical id of its resource.
 //
-// It takes what has no part in answering one request for granted: aliases,
-// certificate and protocol versions, IPv6, price class, access logs, monitoring, the
-// bucket's lifecycle. Viewers connect by plain http and count as come by https.
+// It ignores what has no part in answering one request: aliases, certificate and protocol
+// versions, IPv6, price class, access logs, monitoring, the bucket's lifecycle.
 func FromDeployment(d *cfn.Deployment) (Distribution, error) {
 	t := template{Deployment: d}
 	out := Distribution{ID: "E1LOCALEDGE", Domain: "d111111abcdef8.cloudfront.net", EdgeRegion: "eu-west-1"}
@@ -164,7 +163,8 @@ func (t *template) behavior(b *cfn.Behavior) Behavior {
 	if len(out.AllowedMethods) == 0 {
 		out.AllowedMethods = ReadMethods
 	}
-	// Only a viewer who came by https is played, so what the others get is not.
+	// Every viewer is treated as one that connected by https, so the policy's answer to
+	// the others is not played.
 	if p := b.ViewerProtocolPolicy; !slices.Contains([]string{"https-only", "redirect-to-https", "allow-all"}, p) {
 		t.bad(id, prefix+"ViewerProtocolPolicy", p, "only https-only, redirect-to-https and allow-all")
 	}
@@ -273,7 +273,7 @@ func (t *template) responsePolicy(prefix, id string) ResponseHeadersPolicy {
 	return out
 }
 
-// function holds a function to what Lambda@Edge takes:
+// function refuses a function that Lambda@Edge would not take:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-edge-function-restrictions.html
 func (t *template) function(f *cfn.Function) Function {
 	if f.Region != "us-east-1" {
@@ -289,7 +289,7 @@ func (t *template) function(f *cfn.Function) Function {
 		}
 	}
 	for _, arn := range f.Role.ManagedPolicyArns {
-		// It allows to log and nothing else, so nothing that could be asked here.
+		// It allows logging alone, which nobody asks for here.
 		if !strings.HasSuffix(arn, ":policy/service-role/AWSLambdaBasicExecutionRole") {
 			t.bad(f.Role.ID, "ManagedPolicyArns", arn, "what it says is not known here")
 		}
@@ -300,8 +300,8 @@ func (t *template) function(f *cfn.Function) Function {
 	}
 }
 
-// webACL takes rules that are for /url alone; they are not played. Any other one
-// would judge uploads too.
+// webACL accepts rules that are for /url alone, which are not played. Any other rule would
+// judge uploads too.
 func (t *template) webACL() {
 	acl, id := t.WebACL, t.Distribution.WebACLId
 	if id == "" {

@@ -23,9 +23,9 @@ type Distribution struct {
 	Functions []Function
 	Origin    Origin
 
-	// EdgeRegion is where the functions believe to run. At the real edge it is
-	// the Region nearest to the viewer, so it must not be the bucket's here: a
-	// signer that reads AWS_REGION has to fail.
+	// EdgeRegion is the Region in the functions' environment. At the real edge that is the
+	// one nearest to the viewer. Here it must not be the bucket's, so that a signer that
+	// reads AWS_REGION fails.
 	EdgeRegion string
 }
 
@@ -66,12 +66,12 @@ type CORS struct {
 	AllowedOrigins                                []string // origins, or "*" alone
 	AllowedMethods, AllowedHeaders, ExposeHeaders []string
 	Credentials                                   bool
-	MaxAge                                        int  // seconds, 0 for not said
-	Override                                      bool // in place of the origin's; else only where it sent none
+	MaxAge                                        int  // seconds; 0 sends none
+	Override                                      bool // replace the origin's; else add only where it sent none
 }
 
-// PolicyHeader is one other header of a policy. Without Override the origin's own
-// value goes before.
+// PolicyHeader is one other header of a policy. Without Override the origin's own value
+// wins.
 type PolicyHeader struct {
 	Name, Value string
 	Override    bool
@@ -85,7 +85,7 @@ type Function struct {
 	Runtime   string        // Node22 or Node24
 	Timeout   time.Duration // of one invocation
 	MemoryMB  int           // resident, of the whole process; enforced on Linux
-	// Role is the ARN of the execution role, Credentials are what it has.
+	// Role is the ARN of the execution role, with its Credentials.
 	Role        string
 	Credentials sigv4.Credentials
 }
@@ -100,8 +100,8 @@ const (
 type Origin struct {
 	// Domain is what the origin gets as Host: <bucket>.s3.<region>.amazonaws.com.
 	Domain string
-	// Signs says that CloudFront signs what it sends, for an origin access control.
-	// S3 refuses that beside a presigned query.
+	// Signs says that CloudFront signs each request, for an origin access control. S3
+	// refuses such a signature together with a presigned query.
 	Signs bool
 	// ConnectTimeout bounds one attempt to connect, of which there are three.
 	ConnectTimeout time.Duration
@@ -118,7 +118,7 @@ var (
 	AllMethods         = []string{"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}
 )
 
-// check refuses what CloudFront would not take and what cannot be played here.
+// check refuses what CloudFront would refuse and what cannot be played here.
 func (d Distribution) check() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -173,7 +173,7 @@ func (d Distribution) check() error {
 	return errors.Join(errs...)
 }
 
-// token says whether s can be the name of a header (RFC 9110, 5.6.2).
+// token reports whether s can be the name of a header (RFC 9110, 5.6.2).
 func token(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r >= 0x80 || !unreserved(byte(r)) && !strings.ContainsRune("!#$%&'*+^`|", r)

@@ -20,9 +20,9 @@ const (
 	maxRequest = 32768 // request line and headers
 )
 
-// viewerRequest is what arrived: the event's request, and beside each of its
-// values the bytes that came over the wire. The two differ where the wire did
-// not carry UTF-8; what a function leaves alone reaches the origin as it came.
+// viewerRequest is the request of the event, and the bytes that came over the wire for
+// each of its values. The two differ where the viewer did not send UTF-8. The origin gets
+// the viewer's bytes of what the function leaves alone.
 type viewerRequest struct {
 	edge.Request
 	rawURI, rawQuerystring string
@@ -30,7 +30,7 @@ type viewerRequest struct {
 }
 
 // newViewerRequest reads r as CloudFront shows it to a viewer-request function.
-// One thing is lost: net/http canonicalises the spelling of header names.
+// One thing is lost, the spelling of header names, which net/http canonicalises.
 func newViewerRequest(r *http.Request) viewerRequest {
 	v := viewerRequest{rawHeaders: map[string][]string{}}
 	v.rawURI, v.rawQuerystring, _ = strings.Cut(r.RequestURI, "?")
@@ -65,8 +65,8 @@ func newViewerRequest(r *http.Request) viewerRequest {
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-include-body-access.html
 const maxIncludedBody = 40 << 10
 
-// includeBody reads the beginning of the body for a function that is to see it. The
-// origin still gets all of it.
+// includeBody reads the beginning of the body for the function. The origin still gets all
+// of it.
 func includeBody(r *http.Request) (*edge.Body, error) {
 	start, err := io.ReadAll(io.LimitReader(r.Body, maxIncludedBody+1))
 	if err != nil {
@@ -114,8 +114,7 @@ func size(r *http.Request) int {
 	return n + 2
 }
 
-// utf8Text gives functions UTF-8 whatever came: CloudFront takes any bytes that
-// are not UTF-8 for ISO-8859-1.
+// utf8Text makes UTF-8 of any bytes. CloudFront reads what is not UTF-8 as ISO-8859-1.
 func utf8Text(s string) string {
 	if utf8.ValidString(s) {
 		return s

@@ -18,13 +18,13 @@ import (
 	"oncegate/edge"
 )
 
-// connectAttempts is how often CloudFront tries to reach an origin. Only the
-// connection is ever tried again, never a request.
+// connectAttempts is how often CloudFront tries to connect to an origin. It never sends a
+// request twice.
 const connectAttempts = 3
 
-// forward sends the request to the origin and the answer to the viewer. It
-// writes HTTP/1.1 by its own hand on a fresh connection: net/http would rewrite
-// paths such as //x, and may send a request again on its own account.
+// forward sends the request to the origin and the answer to the viewer. It writes
+// HTTP/1.1 itself, on a fresh connection: net/http would rewrite paths such as //x, and
+// may send a request twice.
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id string, v viewerRequest, out edge.Request) {
 	ctx, cancel := s.upTo(r.Context())
 	defer cancel()
@@ -61,7 +61,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	go func() {
 		err := send(o, s.head(r, b, id, v, out), body, len(r.TransferEncoding) > 0)
 		if body.err != nil {
-			conn.Close() // the viewer broke off: the origin must not take half for the whole
+			conn.Close() // the viewer broke off: the origin must not store half a body as a whole one
 		}
 		o.await(err)
 		sent <- err
@@ -71,8 +71,8 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	res, err := readResponse(bufio.NewReader(o), r.Method)
 	if err != nil {
 		gone := ctx.Err() != nil // before the deadline below, which ends the context too
-		// Whatever the sender still does ends with the connection; if it waits
-		// for the viewer, it has to be woken.
+		// The sender ends with the connection. If it waits for the viewer, it has to be
+		// woken.
 		conn.Close()
 		rc.SetReadDeadline(time.Now())
 		if sendErr := <-sent; timedOut(sendErr) && body.err == nil {
@@ -87,8 +87,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	}
 	defer res.Body.Close()
 
-	// An origin may answer before it has read all: so does CloudFront. The rest of
-	// the body is not wanted then, and the viewer's connection cannot be used again.
+	// An origin may answer before it has read the body, and CloudFront passes that answer
+	// on at once. Nobody wants the rest of the body, and the viewer's connection cannot be
+	// used again.
 	early := false
 	select {
 	case err := <-sent:
@@ -132,9 +133,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	}
 }
 
-// collide answers as S3 does to a presigned query beside the Authorization header of
-// an origin access control. That control signs whatever has no Authorization header
-// of its own, which CloudFront does not forward here.
+// collide answers as S3 does to a presigned query together with the Authorization header
+// of an origin access control. The control signs every request without an Authorization
+// header, and CloudFront forwards none here.
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-s3.html
 func (s *Server) collide(w http.ResponseWriter, r *http.Request, b Behavior, id string, out edge.Request) {
 	if !b.OriginRequest.QueryStrings || !strings.Contains(out.Querystring, "X-Amz-Algorithm=") {
@@ -155,8 +156,8 @@ func (s *Server) collide(w http.ResponseWriter, r *http.Request, b Behavior, id 
 `))
 }
 
-// Headers of the origin's answer that the viewer does not get: what S3 says for
-// its own support, and what belongs to the connection.
+// Headers of the origin's answer that the viewer does not get: those for S3's support,
+// and those of the connection.
 var droppedFromAnswer = map[string]bool{
 	"X-Amz-Request-Id": true, "X-Amz-Id-2": true, "Set-Cookie": true,
 	"Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Connection": true,
@@ -260,9 +261,8 @@ func readResponse(br *bufio.Reader, method string) (*http.Response, error) {
 	}
 }
 
-// originConn bounds the origin's silence: each write on its own, and reads from
-// the moment that the request is sent. Until then the answer may take as long as
-// the viewer takes to upload.
+// originConn bounds the origin's silence: in each write, and in reads once the request is
+// sent. Until then the answer may take as long as the viewer takes to upload.
 type originConn struct {
 	net.Conn
 	timeout  time.Duration
@@ -285,8 +285,8 @@ func (c *originConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// await starts the clock for the answer. After a failed write there may be one
-// in the buffers already, and no other will come.
+// await starts the clock for the answer. After a failed write an answer may be in the
+// buffers already; no other one will come.
 func (c *originConn) await(sendErr error) {
 	wait := c.timeout
 	if sendErr != nil {

@@ -18,19 +18,19 @@ var written = []string{
 	"via", "x-amz-cf-id", "x-forwarded-for",
 }
 
-// Headers that a list cannot name. CloudFront's API refuses authorization there;
-// user-agent would go, but nothing here needs it.
+// Headers that a list cannot name. CloudFront's API refuses authorization there. It would
+// take user-agent, but nothing here needs that.
 var unlistable = append([]string{"authorization", "cookie", "user-agent"}, written...)
 
-// Headers that the table on that page forwards by default. The page on origin
-// request policies has it that nothing goes but what a policy names:
+// Headers that the table on that page forwards by default. The page on origin request
+// policies says that only those go that a policy names:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/origin-request-understand-origin-request-policy.html
 var forwardedByTable = []string{
 	"cache-control", "content-md5", "content-type", "date", "if-match", "if-modified-since", "if-none-match", "if-range",
 	"if-unmodified-since", "origin", "range",
 }
 
-// forwards says whether a header that the viewer sent or the function added reaches
+// forwards reports whether a header that the viewer sent or the function added reaches
 // the origin.
 func (p OriginRequestPolicy) forwards(method, name string, lenient bool) bool {
 	is := func(h string) bool { return strings.EqualFold(h, name) }
@@ -73,8 +73,8 @@ func (p ResponseHeadersPolicy) apply(h http.Header, r *http.Request) {
 	}
 }
 
-// apply does as "understand response headers policies" of the developer guide says
-// of origin override.
+// apply follows "understand response headers policies" of the developer guide, on origin
+// override.
 func (c *CORS) apply(h http.Header, r *http.Request) {
 	const prefix = "Access-Control-"
 	if !c.Override {

@@ -11,9 +11,9 @@ import (
 	"oncegate/edge"
 )
 
-// The rules here are those of the developer guide's pages on edge function
-// restrictions and generated responses; where they leave something open, the
-// stricter reading holds, so that what passes here passes there:
+// The rules come from the developer guide's pages on edge function restrictions and
+// generated responses. Where these leave something open, the stricter reading holds, so
+// that what passes here passes at AWS:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/edge-function-restrictions-all.html
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-generating-http-responses.html
 
@@ -41,8 +41,8 @@ func disallowed(name string) bool {
 	})
 }
 
-// invalidResult says why what a function returned is refused. Sentence is for
-// the viewer, Detail for the log; neither holds a value that the function chose.
+// invalidResult says why a function's result is refused. Sentence is for the viewer,
+// Detail for the log. Neither holds a value that the function chose.
 type invalidResult struct{ Sentence, Detail string }
 
 func (e *invalidResult) Error() string { return e.Detail }
@@ -160,7 +160,7 @@ func interpretRequest(sent edge.Request, members map[string]json.RawMessage) (*e
 		return nil, err
 	}
 	if raw, ok := members["body"]; ok {
-		// Another body in place of the viewer's is something CloudFront would take.
+		// CloudFront would take another body in place of the viewer's.
 		body, _ := object(raw)
 		if action, _ := text(body["action"]); action != "read-only" {
 			return nil, invalid(sentenceBody, "body.action is not \"read-only\", which is all that is played here")
@@ -190,7 +190,7 @@ func interpretRequest(sent edge.Request, members map[string]json.RawMessage) (*e
 		if disallowed(name) {
 			return nil, invalid(sentenceDisallowed, "the function tried to add disallowed header, headerName : %s", canonical(name))
 		}
-		// CloudFront adds these after the viewer request and does not let itself be forestalled.
+		// CloudFront adds these after the viewer request, and refuses a function that does.
 		if strings.HasPrefix(name, "cloudfront-") && !sameValues(sent.Headers, r.Headers, name) {
 			return nil, invalid(sentenceDisallowed, "the function tried to set header, headerName : %s", canonical(name))
 		}
@@ -275,7 +275,7 @@ func text(raw json.RawMessage) (string, bool) {
 	return *s, true
 }
 
-// line says whether s has no control characters but tabs.
+// line reports whether s has no control characters but tabs.
 func line(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

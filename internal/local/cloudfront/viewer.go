@@ -14,7 +14,7 @@ import (
 	"oncegate/internal/local/container"
 )
 
-// What CloudFront says of itself in x-cache.
+// The values of CloudFront's x-cache header.
 const (
 	xCacheError      = "Error from cloudfront"
 	xCacheMiss       = "Miss from cloudfront"
@@ -114,7 +114,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *g
 	write(w, r, g.status, g.body)
 }
 
-// maxDrain is how much of an unwanted body is read to keep the connection usable.
+// maxDrain is how much of an unwanted body is read to keep the connection open.
 const maxDrain = 256 << 10
 
 // write answers without the origin. The request's body may still be on its way.
@@ -136,11 +136,11 @@ const (
 	lingerWhole = 5 * time.Second
 )
 
-// linger sends the answer off and reads what the viewer still sends of a body that
-// nobody wants. A connection closed with unread bytes in it is reset, and the reset
-// can reach a viewer that is still sending before it has read its answer (RFC 9112,
-// 9.6). Where the connection goes on this is needed too: net/http, in full duplex,
-// panics when it drains a body itself and then reads the next request.
+// linger sends the answer and then reads the rest of a body that nobody wants. Closing a
+// connection with unread bytes resets it, and the reset can reach a viewer that is still
+// sending before the viewer has read its answer (RFC 9112, 9.6). A connection that stays
+// open needs this too: net/http, in full duplex, panics when it drains a body itself and
+// then reads the next request.
 func linger(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
 		return

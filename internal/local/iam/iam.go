@@ -18,10 +18,10 @@ import (
 	"unicode/utf8"
 )
 
-// Decision is what policies say to a request.
+// Decision is the outcome of Decide.
 type Decision int
 
-// The decisions. A request that no statement speaks of is denied.
+// The decisions. A request that no statement matches is an ImplicitDeny.
 const (
 	ImplicitDeny Decision = iota
 	Allowed
@@ -32,7 +32,7 @@ func (d Decision) String() string {
 	return [...]string{"implicit deny", "allowed", "explicit deny"}[d]
 }
 
-// Request is what is asked of the policies.
+// Request is one action on one resource.
 type Request struct {
 	Principal string // ARN of the role or user that asks
 	Action    string // such as s3:PutObject
@@ -64,7 +64,7 @@ func Administrator() Policy {
 	}}}
 }
 
-// Decide decides the request by the identity-based policies of its principal and the resource's own.
+// Decide decides the request by the identity-based policies of its principal and the policy of the resource.
 // The reason names the statement that decided.
 func Decide(r Request, policies ...Policy) (d Decision, reason string) {
 	reason = "no statement allows it"

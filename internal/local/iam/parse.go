@@ -15,8 +15,8 @@ import (
 // ErrCannotPlay says that a document holds something that would change decisions and is not played here.
 var ErrCannotPlay = errors.New("cannot play")
 
-// ParseIdentity reads a policy that is attached to a role or user. Conditions may use the given keys only; a key that
-// is never in a request's context would make a statement say something else than at AWS. The name is for messages.
+// ParseIdentity reads a policy that is attached to a role or user. Conditions may use only the given keys: with a key
+// that requests never have here, a statement would mean something else than at AWS. The name is for messages.
 func ParseIdentity(name string, document []byte, keys []string) (Policy, error) {
 	return parse(name, document, keys, false)
 }
@@ -128,7 +128,7 @@ var (
 	roleOrUser = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[^*?]+$`)
 )
 
-// principal reads "*", {"AWS": …} and {"Service": …}. A service is nobody that can ask here.
+// principal reads "*", {"AWS": …} and {"Service": …}. No service makes requests here.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 func (s *statement) principal(v any) error {
 	if v == "*" {
@@ -213,7 +213,7 @@ func parseConditions(block any, keys []string) ([]condition, error) {
 	return all, nil
 }
 
-// texts reads one scalar or a list of them, as text. An object is what CloudFormation would have replaced.
+// texts reads one scalar, or a list of them, as text. It refuses an object, which CloudFormation would have replaced.
 func texts(what string, v any) ([]string, error) {
 	list, ok := v.([]any)
 	if !ok {
@@ -244,8 +244,8 @@ func texts(what string, v any) ([]string, error) {
 // maxDepth is more than any document that can be played has, and keeps decode from recursing without end.
 const maxDepth = 10
 
-// decode reads JSON as encoding/json does into any, with numbers as they are written, and refuses an object that has
-// a key twice, of which encoding/json would leave one out.
+// decode reads JSON into any as encoding/json does, with numbers as they are written. It refuses an object that has a
+// key twice, where encoding/json would drop one of the two.
 func decode(document []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()

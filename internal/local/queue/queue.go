@@ -1,9 +1,9 @@
 // Package queue plays SQS standard queues, with the functions that follow them.
 //
-// As in SQS a message that was handed out and not deleted is handed out again when
-// its visibility timeout is over, the order is nobody's promise (here it is random),
-// and after so many receives a message goes to the queue of the dead. Tests can have
-// messages come late and more than once.
+// As in SQS, a message that was received and not deleted is received again after its
+// visibility timeout. The order is random, since SQS promises none. After MaxReceives a
+// message goes to the dead-letter queue. Tests can have messages come late and more than
+// once.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html
 package queue
 
@@ -21,22 +21,23 @@ import (
 // Options are what a queue is made of. Name, ARN and Visibility are needed.
 type Options struct {
 	Name, ARN string
-	// Visibility is for how long a message that was handed out is kept back.
+	// Visibility is the visibility timeout.
 	Visibility time.Duration
-	// Dead gets the messages that were handed out MaxReceives times, if it is set.
+	// Dead, if set, gets the messages that were received MaxReceives times.
 	Dead        *Queue
 	MaxReceives int
-	// Deliver says when a message comes in, once for each delay; nil means once, now.
+	// Deliver gives the delays of a message, which comes in once for each; nil means once,
+	// at once.
 	Deliver func(body string) []time.Duration
 	// Lines, if set, gets every message that comes in, one JSON object a line.
 	Lines io.Writer
 }
 
-// Message is a message that was handed out.
+// Message is a received message.
 type Message struct {
 	ID, Body, Receipt string
 	Receives          int
-	Sent, First       time.Time // when it came in, and was handed out first
+	Sent, First       time.Time // when it came in, and when it was first received
 }
 
 // Queue is a queue in memory.
@@ -56,11 +57,10 @@ type stored struct {
 // New makes an empty queue.
 func New(o Options) *Queue { return &Queue{o: o, changed: make(chan struct{})} }
 
-// Name is the queue's.
+// Name returns the queue's name.
 func (q *Queue) Name() string { return q.o.Name }
 
-// Send puts a message in. It is never handed out before Send was called, and may be
-// handed out before Send has returned.
+// Send puts a message in. It may be received before Send has returned.
 func (q *Queue) Send(body string) { q.put(rand.Text(), body) }
 
 func (q *Queue) put(id, body string) {
@@ -97,7 +97,7 @@ func (q *Queue) change() {
 	q.changed = make(chan struct{})
 }
 
-// Receive waits until there are messages and hands out up to most of them, in any
+// Receive waits until there are messages, and returns at most that many of them in any
 // order.
 func (q *Queue) Receive(ctx context.Context, most int) ([]Message, error) {
 	for {
@@ -146,15 +146,16 @@ func (q *Queue) take(most int) (out []Message, next time.Duration, changed chan 
 	return out, next, q.changed
 }
 
-// Delete removes a message that was handed out with this receipt. As in SQS an older
-// receipt than the last does nothing for sure.
+// Delete removes the message that was last received with this receipt. An older receipt
+// does nothing; SQS does not promise more.
 func (q *Queue) Delete(receipt string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.messages = slices.DeleteFunc(q.messages, func(m *stored) bool { return m.Receipt == receipt })
 }
 
-// Postpone hands a message that was handed out with this receipt out again after d.
+// Postpone makes the message that was received with this receipt visible again after d.
+// It reports whether there is one.
 func (q *Queue) Postpone(receipt string, d time.Duration) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -168,8 +169,8 @@ func (q *Queue) Postpone(receipt string, d time.Duration) bool {
 	return false
 }
 
-// MoveTo puts all messages into another queue, with their receives forgotten, and
-// counts them.
+// MoveTo moves all messages into another queue, where they count as never received, and
+// returns how many there were.
 func (q *Queue) MoveTo(other *Queue) int {
 	q.mu.Lock()
 	all := q.messages
@@ -181,14 +182,14 @@ func (q *Queue) MoveTo(other *Queue) int {
 	return len(all)
 }
 
-// Len counts the messages, those that are handed out included.
+// Len counts the messages, received ones included.
 func (q *Queue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.messages)
 }
 
-// Bodies are those of all messages.
+// Bodies returns the bodies of all messages.
 func (q *Queue) Bodies() (all []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"oncegate/internal/local/lambda"
 )
 
-// Source has a function follow a queue, as an event source mapping of Lambda does:
-// in batches, whose messages are deleted where the function succeeded. Only with
-// ItemFailures may the function say of which messages that is not so.
+// Source has a function follow a queue in batches, as an event source mapping of Lambda
+// does. When the function succeeds, the messages of the batch are deleted. With
+// ItemFailures the function may name messages that failed, which are kept.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 type Source struct {
 	Queue        *Queue

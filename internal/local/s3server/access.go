@@ -52,12 +52,12 @@ var ConditionKeys = []string{
 	"s3:prefix", "s3:signatureAge", "s3:signatureversion", "s3:TlsVersion",
 }
 
-// access knows who may do what. versitygw asks it, for requests that the proxy has announced by begin.
+// access decides who may do what. versitygw asks it about requests that the proxy has announced with begin.
 type access struct {
 	log        *slog.Logger
 	identities map[string]identity // by access key
 	calls      sync.Map            // requests under way, *call by id
-	// marker tells whether the newest version of a key is a delete marker.
+	// marker reports whether the newest version of a key is a delete marker.
 	marker func(ctx context.Context, bucket, key string) (bool, error)
 }
 
@@ -72,15 +72,15 @@ type identity struct {
 type call struct {
 	id string
 	r  *http.Request            // as the client sent it
-	by atomic.Pointer[identity] // whose signature was found right, once it was
-	// absent: what it would delete is not there, and it was stopped for that.
+	by atomic.Pointer[identity] // set once its signature was verified
+	// absent is set where a conditional delete was stopped because its object is not there.
 	absent atomic.Bool
 }
 
 type callKey struct{}
 
-// newAccess reads all policies. The operator is the account's administrator: allowed everything, and like everybody
-// bound by what the bucket policy denies.
+// newAccess reads all policies. The operator is the account's administrator: only the bucket policy can deny it
+// anything.
 func newAccess(o Options) (*access, error) {
 	a := &access{log: o.Log, identities: map[string]identity{}}
 	var bucket iam.Policy
@@ -126,7 +126,7 @@ var (
 )
 
 // identify finds the identity of an access key. Temporary credentials without their token are unknown to S3, which
-// answers InvalidAccessKeyId; a token that is another's or somebody's who has none is an InvalidToken.
+// answers InvalidAccessKeyId. Another's token is an InvalidToken, and so is any token with a key that has none.
 func (a *access) identify(key, token string) (identity, error) {
 	who, ok := a.identities[key]
 	if !ok || token == "" && who.SessionToken != "" {
@@ -163,14 +163,15 @@ func (a *access) decide(c *call, who identity, action, resource string) iam.Deci
 	return d
 }
 
-// hidesAbsent tells whether S3 answers 403 instead of 404 for an absent key: to a principal who may not list the bucket.
+// hidesAbsent reports whether S3 answers 403 instead of 404 for an absent key, which it does to a principal that may not
+// list the bucket.
 // AmazonS3/latest/API/API_HeadObject.html
 func (a *access) hidesAbsent(c *call, bucket string) bool {
 	who := c.by.Load()
 	return who != nil && a.decide(c, *who, "s3:ListBucket", "arn:aws:s3:::"+bucket) != iam.Allowed
 }
 
-// conditionContext is what ConditionKeys says, in lower case.
+// conditionContext returns the values of ConditionKeys for the request, by their names in lower case.
 func conditionContext(r *http.Request, who identity, action string, now time.Time) map[string]string {
 	q := r.URL.Query()
 	all := map[string]string{

@@ -11,14 +11,14 @@ import (
 // versionID is the form of the ids that versitygw gives to versions, and the id of what was stored without versioning.
 var versionID = regexp.MustCompile(`^(null|[0-7][0-9A-HJKMNP-TV-Z]{25})$`)
 
-// conditionalDelete tells whether the request deletes the current version of an object on a condition.
+// conditionalDelete reports whether the request deletes the current version of an object on a condition.
 func conditionalDelete(r *http.Request) bool {
 	return r.Method == http.MethodDelete && len(r.Header["If-Match"]) > 0 && !r.URL.Query().Has("versionId")
 }
 
-// hidden tells whether a conditional delete meets a delete marker, and notes it for the answer. versitygw would compare
-// with what lies under the marker, and put another one over it. It asks this before it does anything, and only about
-// who may delete.
+// hidden reports whether a conditional delete meets a delete marker, and notes it for the answer. versitygw would
+// compare with the version under the marker, and put another marker over it. It asks before it does anything, and only
+// about a principal that may delete.
 func (a *access) hidden(ctx context.Context, c *call, action string) bool {
 	if action != "s3:DeleteObject" || !conditionalDelete(c.r) {
 		return false
@@ -33,8 +33,8 @@ func (a *access) hidden(ctx context.Context, c *call, action string) bool {
 	return marker
 }
 
-// putDeleteRight turns the child's answer to a DELETE of a key into the one that S3 gives. A condition on what is not
-// there is 404, and a version that is gone is deleted as well as can be:
+// putDeleteRight turns the child's answer to a DELETE of a key into S3's. A condition on an absent key is 404, and the
+// DELETE of a version that is gone succeeds:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 func (p *proxy) putDeleteRight(res *http.Response, bucket string) error {

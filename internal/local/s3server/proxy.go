@@ -150,7 +150,7 @@ func (p *proxy) putRight(res *http.Response) error {
 
 const amzDate = "20060102T150405Z"
 
-// datedAhead tells whether a presigned request is dated more than 15 minutes ahead of now, which S3 refuses
+// datedAhead reports whether a presigned request is dated more than 15 minutes ahead of now, which S3 refuses
 // ("Request is not valid yet") and versitygw takes.
 func datedAhead(r *http.Request, now time.Time) bool {
 	t, err := time.Parse(amzDate, r.URL.Query().Get("X-Amz-Date"))

@@ -1,24 +1,23 @@
-// Package s3server runs a real S3 server (versitygw) for one machine and fronts it with a small proxy that puts right
-// what that server does differently from S3 and lets tests inject faults.
+// Package s3server runs a real S3 server, versitygw, behind a small proxy. The proxy corrects what versitygw does
+// differently from S3, and lets tests inject faults.
 //
 // The server is a child process on a port of 127.0.0.1 that only the proxy uses. Objects and their versions live below
 // Options.Dir and outlast the process, whether it ends by Close or by SIGKILL. The child verifies SigV4, path style at
 // URL and also for the production host name <bucket>.s3.<region>.amazonaws.com where a request carries that in Host. It
 // says 100 Continue also to an upload that it then refuses.
 //
-// Who asks and what he may do is decided in two steps, as at AWS. The child verifies the signature, session token and
-// all, with a key that it gets from here. Then it asks here for each action on each resource that the request needs,
-// and package iam decides by the role's policies and the bucket policy. Whoever is no role and not the operator
-// is refused.
+// Access is decided in two steps, as at AWS. The child verifies the signature and the session token, with a key that it
+// gets from here. Then it asks here about each action on each resource that the request needs, and package iam decides
+// by the role's policies and the bucket policy. Only roles and the operator have access.
 //
-// What the proxy puts right:
+// What the proxy corrects:
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
 //   - GET and HEAD of an absent key answer 403 to a principal that may not list the bucket.
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
 //   - DELETE with If-Match of a key that has no current version answers 404 and does nothing.
 //   - DELETE of a version that is gone answers 204.
 //   - a presigned request dated more than 15 minutes ahead is refused with 403.
-//   - an upload that its client breaks off stores nothing; the server takes the end of the connection for the end of
+//   - an upload that its client breaks off stores nothing. The server takes the end of the connection for the end of
 //     the body, so the proxy resets the connection instead of closing it.
 //
 // What stays different from S3: the server looks at a request when it has the first 8 KB of the body, so a presigned
@@ -75,10 +74,10 @@ type Options struct {
 	IdleTimeout time.Duration
 	// Log gets the server's own output at debug level; nil discards it.
 	Log *slog.Logger
-	// Fault is asked once for each request, from many goroutines at once; nil means no faults.
+	// Fault is called once for each request, from many goroutines at once; nil means no faults.
 	Fault func(*http.Request) Fault
-	// Stored is told of every version of an object that a request stores, from many
-	// goroutines at once; nil for nobody.
+	// Stored, if set, is called with every version of an object that a request stores, from
+	// many goroutines at once.
 	Stored func(Stored)
 }
 
@@ -334,11 +333,11 @@ func (s *Server) makeBucket(ctx context.Context) error {
 	return nil
 }
 
-// newestIsMarker asks the server whether the newest version of exactly this key is a delete marker. Lists are in key
-// order, so the key itself, if it has any version, comes first among the keys that start with it.
+// newestIsMarker reports whether the newest version of exactly this key is a delete marker. It asks the server for a
+// list. Lists are in key order, so the key itself comes first among the keys that start with it.
 //
-// The server keeps the newest version of a key, be it a marker, as the file of that name. Where there is none it need not
-// be asked: a list costs it the reading of a whole folder.
+// The server keeps the newest version of a key, also a marker, in the file of that name. Without such a file it need not
+// be asked, and is not: to make a list it reads a whole folder.
 func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, error) {
 	_, err := os.Lstat(filepath.Join(s.objects, bucket, filepath.FromSlash(key)))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -362,7 +361,7 @@ func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, 
 	return false, nil
 }
 
-// newDirect makes the client for the proxy's own questions. It never retries: a failure shows as one.
+// newDirect makes the client for the proxy's own requests. It never retries, so that no failure is hidden.
 func newDirect(region, secret string, dial dialFunc) *s3.Client {
 	return s3.New(s3.Options{
 		Region:       region,

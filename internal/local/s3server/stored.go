@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Stored is a version of an object that a request has stored. Options.Stored is told
-// of each once S3 has answered, whatever becomes of the answer.
+// Stored is a version of an object that a request has stored. Options.Stored gets each
+// once S3 has answered, even if the answer is lost.
 type Stored struct {
 	Event              string // such as ObjectCreated:Put
 	Key, Version, ETag string // ETag without quotes
-	Size               int64  // -1 for a copy, whose size the request does not tell
+	Size               int64  // -1 for a copy, whose size is not in the request
 	RequestID          string
 	SourceIP           string
 }
 
-// tellStored tells of what a request has stored, if it has.
+// tellStored calls Options.Stored if the request has stored something.
 func (p *proxy) tellStored(res *http.Response) {
 	r := res.Request
 	_, key := target(r)
