@@ -63,7 +63,7 @@ func TestKeysByHTTPS(t *testing.T) {
 				t.Fatalf("%v: run `make build`", err)
 			}
 			settings, err := json.Marshal(map[string]any{"bucket": "abc", "auth": map[string]any{
-				"jwt": config.JWT{Issuer: "https://issuer.example", Audience: "uploads", JWKS: tt.url},
+				"jwt": map[string]string{"issuer": "https://issuer.example", "audience": "uploads", "jwks": tt.url},
 			}})
 			if err != nil {
 				t.Fatal(err)
