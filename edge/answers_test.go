@@ -185,7 +185,7 @@ func TestNegotiation(t *testing.T) {
 // TestJSONRefusals: every reason says in JSON what it says in text, with the same
 // headers otherwise.
 func TestJSONRefusals(t *testing.T) {
-	for _, reason := range edge.Refusals() {
+	for reason := range edge.Refusals {
 		for _, detail := range []string{"", "expires: want more"} {
 			text, asJSON := edge.Refusal(reason, detail, false), edge.Refusal(reason, detail, true)
 			var got struct {
