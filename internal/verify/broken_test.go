@@ -131,10 +131,10 @@ func TestBrokenDeployments(t *testing.T) {
 			if (!result.status) delete result.headers.host;
 			return result;`), nil, []string{"first-put", "functions"}},
 
-		{"every method passes and burns", gateIs(asPut + `
+		{"every method passes and spends", gateIs(asPut + `
 			return result.status ? result : { ...request, querystring: result.querystring };`),
 			nil, []string{"methods", "no-leak"}}, // S3 tells whoever sends another method what it would have signed
-		{"every method burns", gateIs(asPut + `
+		{"every method spends", gateIs(asPut + `
 			return as.Records[0].cf.request.method === request.method ? result : handle('gate', event, context);`),
 			nil, []string{"unspent-index", "unspent"}},
 		{"gate judges a path that it has cleaned", gateIs(`

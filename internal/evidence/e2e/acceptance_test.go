@@ -71,7 +71,7 @@ func (a *acceptingStack) deliver(key string, delays ...[]time.Duration) {
 	}
 }
 
-// newUploadKey is one that no URL was minted for.
+// newUploadKey returns a key that no URL was minted for.
 func newUploadKey() string { return layout.Uploads + uuid.NewString() }
 
 // store writes a version straight to the bucket, with the operator's credentials.
@@ -86,7 +86,7 @@ func (a *acceptingStack) store(t *testing.T, key, content string) (version strin
 	return aws.ToString(out.VersionId)
 }
 
-// events are those of this upload.
+// events returns the events of this upload.
 func (a *acceptingStack) events(t *testing.T, key string) (all []acceptance.Event) {
 	t.Helper()
 	for _, raw := range a.Services.Events() {
@@ -105,7 +105,7 @@ func (a *acceptingStack) events(t *testing.T, key string) (all []acceptance.Even
 	return all
 }
 
-// tagged tells whether everything is done for this version.
+// tagged reports whether everything is done for this version.
 func (a *acceptingStack) tagged(t *testing.T, key, version string) bool {
 	t.Helper()
 	out, err := a.s3.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(s3servertest.Bucket), Key: &key, VersionId: &version})
@@ -125,8 +125,8 @@ func (a *acceptingStack) settle(t *testing.T) {
 	}
 }
 
-// want holds accepted/ to exactly the first version, everything done for it and
-// nothing for the late ones, which are all still there.
+// want checks that accepted/ has exactly the first version, that everything is done for
+// it and nothing for the late ones, and that all late ones are still there.
 func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...string) {
 	t.Helper()
 	to := layout.AcceptedCopy(key)
@@ -173,8 +173,8 @@ func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...
 
 var now = []time.Duration{0}
 
-// TestAcceptance is the table of what can come to acceptance, each with the built
-// bootstrap in processes of its own, the role of the templates, a real S3 server.
+// TestAcceptance tries everything that can reach acceptance, with the built bootstrap in
+// real processes, the role of the templates and a real S3 server.
 func TestAcceptance(t *testing.T) {
 	a := newAccepting(t)
 	t.Run("one upload with a URL", func(t *testing.T) {
@@ -306,8 +306,8 @@ func TestAcceptance(t *testing.T) {
 	}
 }
 
-// TestAcceptancePoison: what can never be followed ends among the dead messages, and
-// holds up nothing else.
+// TestAcceptancePoison: a message that can never be handled ends in the dead-letter queue
+// and delays no other.
 func TestAcceptancePoison(t *testing.T) {
 	a := newAccepting(t, func(s *testbed.Setup) { s.Jobs.Visibility = time.Second })
 	a.Queues[acceptQueue].Send("garbage")
@@ -328,8 +328,8 @@ func TestAcceptancePoison(t *testing.T) {
 	}
 }
 
-// TestRaceAcceptance: rounds of one to three versions, each told of one to three
-// times, late and in any order. ONCEGATE_ACCEPT_ROUNDS asks for more.
+// TestRaceAcceptance: rounds of one to three versions, each announced one to three times,
+// late and in any order. ONCEGATE_ACCEPT_ROUNDS sets the number of rounds.
 func TestRaceAcceptance(t *testing.T) {
 	rounds := 40
 	if text := os.Getenv("ONCEGATE_ACCEPT_ROUNDS"); text != "" {

@@ -32,7 +32,7 @@ func operatorIndex(st *testbed.Stack) *s3index.Index {
 		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")))
 }
 
-// newKey makes a key, which must not show anywhere.
+// newKey makes a key, which must not appear in any output.
 func newKey(t *testing.T, st *testbed.Stack) (string, apikey.ID) {
 	t.Helper()
 	key, err := apikey.New(rand.Reader)
@@ -66,7 +66,7 @@ func mintWith(t *testing.T, st *testbed.Stack, header http.Header) testbed.Answe
 
 func withKey(keys ...string) http.Header { return http.Header{"X-Api-Key": keys} }
 
-// wantRefused holds an answer to a status, its reason and that there is no URL in it.
+// wantRefused checks the status and reason of an answer, and that it has no URL.
 func wantRefused(t *testing.T, a testbed.Answer, status int, reason onetime.Reason) {
 	t.Helper()
 	if a.Status != status || a.Reason() != string(reason) || strings.Contains(a.Body, "X-Amz") {
@@ -77,7 +77,7 @@ func wantRefused(t *testing.T, a testbed.Answer, status int, reason onetime.Reas
 	}
 }
 
-// wantBy holds the entry of a URL to who minted it.
+// wantBy checks the owner in the entry of a URL.
 func wantBy(t *testing.T, st *testbed.Stack, a testbed.Answer, by string) testbed.Minted {
 	t.Helper()
 	if a.Status != http.StatusOK {
@@ -122,7 +122,7 @@ func TestAPIKey(t *testing.T) {
 	}
 }
 
-// TestAPIKeyFaults: what S3 does not say clearly never mints.
+// TestAPIKeyFaults: without a clear answer of S3 no URL is minted.
 func TestAPIKeyFaults(t *testing.T) {
 	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
@@ -148,8 +148,8 @@ func TestAPIKeyFaults(t *testing.T) {
 	})
 }
 
-// TestRevokedKeyStops: with containers warm and asked all the time, a revoked key
-// mints nowhere any more when the documented time is over.
+// TestRevokedKeyStops: a revoked key stops working within the documented time, in
+// containers that are warm and busy.
 func TestRevokedKeyStops(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -158,7 +158,7 @@ func TestRevokedKeyStops(t *testing.T) {
 	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
 	record := storeKey(t, st, id, "a")
-	// burst asks with as many containers as there may be, and counts who mints.
+	// burst asks through as many containers as there may be, and counts the URLs.
 	burst := func() (minted int) {
 		var done sync.WaitGroup
 		answers := make([]testbed.Answer, 8)
@@ -238,7 +238,7 @@ func TestJWT(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { wantRefused(t, mintWith(t, st, header), 401, onetime.CredentialInvalid) })
 	}
-	// Key ids that there are not: the set is young, so nobody asks for a new one.
+	// Unknown key ids: the set is fresh, so it is not fetched again.
 	for i := range 20 {
 		wantRefused(t, mintWith(t, st, withToken(issuer.unknown(t, fmt.Sprint("x", i)))), 401, onetime.CredentialInvalid)
 	}
@@ -247,8 +247,8 @@ func TestJWT(t *testing.T) {
 	}
 }
 
-// TestKeysOutOfReach: without the issuer's keys nobody mints, in time, and nobody is
-// led elsewhere.
+// TestKeysOutOfReach: without the issuer's keys minting is refused in time, and no
+// redirect is followed.
 func TestKeysOutOfReach(t *testing.T) {
 	elsewhere := newIssuer(t)
 	for name, answer := range map[string]http.HandlerFunc{
@@ -284,8 +284,8 @@ func TestKeysOutOfReach(t *testing.T) {
 	})
 }
 
-// TestTokensAreTheMintsBusiness: the gate never loads the code that checks tokens,
-// and a mint without that code lets nobody through.
+// TestTokensAreTheMintsBusiness: the gate never loads the code that checks tokens, and a
+// mint without that code refuses everybody.
 func TestTokensAreTheMintsBusiness(t *testing.T) {
 	issuer := newIssuer(t)
 	for name, spoil := range map[string]func(dir string) error{

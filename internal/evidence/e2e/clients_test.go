@@ -23,7 +23,7 @@ import (
 	"oncegate/internal/local/cloudfront"
 )
 
-// request is one that a client is to make; the body is so many times "x".
+// request describes a request for a client to make. The body repeats "x".
 type request struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
@@ -38,13 +38,13 @@ type reply struct {
 	Body   string `json:"body"`
 }
 
-// client makes requests one after the other with a program that people use. page
-// is where a browser is to be, the one origin that may read the answers.
+// client makes requests one after the other with a program that people use. page is the
+// page for a browser, of the one origin that may read the answers.
 type client func(t *testing.T, page string, requests []request) []reply
 
 var clients = map[string]client{"curl": curl, "python": python, "fetch": fetch, "sdk": sdkStyle}
 
-// pageServer has an empty page, of an origin of its own.
+// pageServer serves an empty page of its own origin.
 func pageServer(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -55,7 +55,7 @@ func pageServer(t *testing.T) string {
 	return server.URL
 }
 
-// program finds a program, or skips the test in one line.
+// program finds a program, or skips the test.
 func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

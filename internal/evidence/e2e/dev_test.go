@@ -22,7 +22,7 @@ import (
 )
 
 // TestBigBodyInFlatMemory sends a big body through `oncegate dev` and looks at the
-// memory of that process, S3 proxy included: the body must flow, not pile up.
+// memory of that process, S3 proxy included: the body must not be held in memory.
 func TestBigBodyInFlatMemory(t *testing.T) {
 	const limit = 32 << 10 // kB of growth; the body is 1048576 kB, or a multiple
 	size := bigBody(t)
@@ -77,12 +77,12 @@ type devProcess struct {
 	stderr *bytes.Buffer // to be read when it has ended
 }
 
-// startDev runs it on ports of its own and waits until it answers.
+// startDev runs it on free ports and waits until it answers.
 func startDev(t *testing.T, template, data string) *devProcess {
 	t.Helper()
 	d := &devProcess{stderr: &bytes.Buffer{}, cmd: exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)}
 	d.cmd.Dir = root
-	// What it cannot remove because a test kills it goes with the test.
+	// What a killed process cannot remove is removed with the test.
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	d.cmd.Stderr = d.stderr

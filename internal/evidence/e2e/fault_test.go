@@ -33,7 +33,7 @@ func badAnswers() []badAnswer {
 	)
 }
 
-// gateRequests are the requests that a gate makes, told by method and key.
+// gateRequests are the requests that a gate makes, by method and key.
 var gateRequests = map[string]func(r *http.Request) bool{
 	"GET valid": func(r *http.Request) bool {
 		return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/valid/")
@@ -49,7 +49,7 @@ var gateRequests = map[string]func(r *http.Request) bool{
 }
 
 // TestGateFaults makes each request of the gate fail in each way, once or always,
-// and looks at what was let through and what was burned.
+// and checks what was let through and what was spent.
 func TestGateFaults(t *testing.T) {
 	for mode, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(mode, func(t *testing.T) {
@@ -100,22 +100,22 @@ func gateFault(t *testing.T, st *testbed.Stack, request string, matches func(*ht
 	if played.Load() == 0 {
 		t.Fatalf("the request was never made, so nothing failed: %v", first)
 	}
-	burned, markers := st.Versions(t, m.ID.ExpiredKey())
+	spent, markers := st.Versions(t, m.ID.ExpiredKey())
 	objects, _ := st.Versions(t, m.Key)
-	if markers != 0 || burned > 1 {
-		t.Errorf("%d versions and %d delete markers of the expired entry", burned, markers)
+	if markers != 0 || spent > 1 {
+		t.Errorf("%d versions and %d delete markers of the expired entry", spent, markers)
 	}
 
 	switch {
 	case first.Status == http.StatusOK:
-		if burned != 1 || objects != 1 {
-			t.Errorf("passed with %d claims and %d objects, want one of each", burned, objects)
+		if spent != 1 || objects != 1 {
+			t.Errorf("passed with %d claims and %d objects, want one of each", spent, objects)
 		}
 	case objects != 0:
 		t.Errorf("refused (%v), but an object was stored", first)
 	case first.Reason() == "index-unavailable":
-		if burned != 0 {
-			t.Error("index-unavailable, but the URL is burned")
+		if spent != 0 {
+			t.Error("index-unavailable, but the URL is spent")
 		}
 		if first.Header.Get("Retry-After") == "" {
 			t.Error("index-unavailable without retry-after")
@@ -141,16 +141,16 @@ func gateFault(t *testing.T, st *testbed.Stack, request string, matches func(*ht
 	if objects, _ = st.Versions(t, m.Key); passed > 1 || objects != passed {
 		t.Errorf("%d passed and %d objects stored (%v; %v; %v), want at most one and as many", passed, objects, first, second, third)
 	}
-	if burned == 0 && second.Status != http.StatusOK {
-		t.Errorf("nothing was burned, but the next PUT is refused: %v", second)
+	if spent == 0 && second.Status != http.StatusOK {
+		t.Errorf("nothing was spent, but the next PUT is refused: %v", second)
 	}
-	if burned == 1 && (second.Status != http.StatusForbidden || second.Reason() != "used") {
-		t.Errorf("the URL is burned, but the next PUT gets %v, want 403 used", second)
+	if spent == 1 && (second.Status != http.StatusForbidden || second.Reason() != "used") {
+		t.Errorf("the URL is spent, but the next PUT gets %v, want 403 used", second)
 	}
 	st.WantVersions(t, m.ID.ExpiredKey(), 1)
 }
 
-// TestMintFaults: a URL is handed out only when it is registered for certain.
+// TestMintFaults: a URL is returned only if it is certainly registered.
 func TestMintFaults(t *testing.T) {
 	st := testbed.New(t)
 	for _, bad := range badAnswers() {

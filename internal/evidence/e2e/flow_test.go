@@ -20,10 +20,10 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// root is the repository's.
+// root is the root of the repository.
 const root = "../../.."
 
-// lenient forwards headers that only one of AWS's two pages has forwarded.
+// lenient forwards headers that only one of AWS's two pages lists as forwarded.
 func lenient(s *testbed.Setup) { s.Edge.LenientHeaders = true }
 
 func TestUploadOnce(t *testing.T) {
@@ -61,7 +61,7 @@ func TestUploadOnce(t *testing.T) {
 }
 
 // TestWriteOnce: with "writeOnce" S3 itself refuses to write over an object, even
-// one that came into the bucket by another way.
+// one that was stored in another way.
 func TestWriteOnce(t *testing.T) {
 	for _, writeOnce := range []bool{true, false} {
 		t.Run(fmt.Sprint(writeOnce), func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestRequestsPerUpload(t *testing.T) {
 	}
 }
 
-// TestGoingRoundTheGate puts minted URLs where the gate is not.
+// TestGoingRoundTheGate sends minted URLs to places without a gate.
 func TestGoingRoundTheGate(t *testing.T) {
 	st := testbed.New(t)
 	m := st.Mint(t)
@@ -142,7 +142,7 @@ func writeOnce(s *testbed.Setup) { s.Settings["writeOnce"] = true }
 
 func node24(s *testbed.Setup) { s.Settings["nodeRuntime"] = config.Node24 }
 
-// TestRawRequests speaks to the edge without an HTTP library in between.
+// TestRawRequests sends requests to the edge without an HTTP library.
 func TestRawRequests(t *testing.T) {
 	for name, options := range map[string][]testbed.Option{"strict headers": nil, "lenient headers": {lenient}} {
 		t.Run(name, func(t *testing.T) { rawRequests(t, testbed.New(t, options...)) })
@@ -310,7 +310,7 @@ func signal(t *testing.T, st *testbed.Stack, sig syscall.Signal) {
 	}
 }
 
-// TestKilledWorkers: a process that is gone costs nobody but its own request.
+// TestKilledWorkers: a killed process costs only its own request.
 func TestKilledWorkers(t *testing.T) {
 	st := testbed.New(t)
 	m := st.Mint(t)

@@ -16,8 +16,8 @@ import (
 	"oncegate/internal/local/cloudfront"
 )
 
-// mintOnce has the artifact of a folder mint once, with the token in its
-// environment, against an S3 that takes everything; it prints status and reason.
+// mintOnce makes the artifact mint once, with the token from the environment, against an
+// S3 that accepts everything. It prints status and reason.
 const mintOnce = `
 import http from 'node:http';
 const s3 = http.createServer((q, s) => { q.resume(); q.on('end', () => s.end()); });
@@ -33,8 +33,7 @@ console.error(response.status, response.headers['x-oncegate-reason']?.[0].value 
 process.exit();
 `
 
-// TestKeysByHTTPS: the keys are taken from a site that proves its name with a
-// certificate that Node trusts, and from no other.
+// TestKeysByHTTPS: keys are accepted only from a site whose certificate Node trusts.
 func TestKeysByHTTPS(t *testing.T) {
 	issuer := newIssuer(t)
 	site := httptest.NewTLSServer(issuer)

@@ -30,8 +30,8 @@ import (
 
 // TestKills ends a worker, the local edge with all that belongs to it, or the S3
 // server by SIGKILL, while clients mint and put. After each restart what was
-// acknowledged is there, what was spent is spent, and nothing was taken twice.
-// ONCEGATE_KILLS says how often; the moment is a number of answers.
+// acknowledged is stored, what was spent is spent, and nothing was accepted twice.
+// ONCEGATE_KILLS says how often. The moment of a kill is a number of answers.
 func TestKills(t *testing.T) {
 	k := &kills{
 		template: testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil),
@@ -81,7 +81,7 @@ type upload struct {
 	body         []byte
 	acknowledged bool
 	open         bool // no answer, or one that leaves it open
-	burned       bool // so said the gate
+	spent        bool // so said the gate
 }
 
 // round lets four clients upload until the victim is killed, restarts what is gone,
@@ -126,7 +126,7 @@ func (k *kills) round(t *testing.T, victim string, after int) {
 	k.uploads = append(k.uploads, round...)
 }
 
-// stopOnce closes the channel unless somebody has.
+// stopOnce closes the channel unless it is closed.
 func stopOnce(mu *sync.Mutex, c chan struct{}) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -175,7 +175,7 @@ func (k *kills) kill(t *testing.T, victim string) {
 	}
 }
 
-// children are the processes that a process has started and that live:
+// children returns the living processes that a process has started:
 // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 func children(t *testing.T, pid int) (all []int) {
 	t.Helper()
@@ -198,7 +198,7 @@ func children(t *testing.T, pid int) (all []int) {
 	return all
 }
 
-// check holds uploads to their promise, from outside and in the bucket.
+// check checks the promise for every upload, from outside and in the bucket.
 func (k *kills) check(t *testing.T, uploads []*upload) {
 	t.Helper()
 	bucket := k.bucket(t)
@@ -217,7 +217,7 @@ func (k *kills) check(t *testing.T, uploads []*upload) {
 		if objects == 1 && !bytes.Equal(content, u.body) {
 			t.Errorf("%s: half of a body is stored, or another one", u.key)
 		}
-		if u.burned && claims == 0 {
+		if u.spent && claims == 0 {
 			t.Errorf("%s: it was spent once and is not any more", u.key)
 		}
 		// An unused URL is good for this very upload, a spent one for none.
@@ -230,12 +230,12 @@ func (k *kills) check(t *testing.T, uploads []*upload) {
 		case claims == 0:
 			u.acknowledged = true
 		}
-		u.burned = true
+		u.spent = true
 	}
 }
 
-// put uploads the same body again. A worker that was killed may cost one more try,
-// where nothing was spent.
+// put uploads the same body again. After a killed worker it may need one more try, if
+// nothing was spent.
 func (k *kills) put(t *testing.T, u *upload) (a answer) {
 	for range 5 {
 		if a, _ = once(t.Context(), http.MethodPut, k.dev.url+u.target, bytes.NewReader(u.body)); a.err == nil && a.status < 500 {

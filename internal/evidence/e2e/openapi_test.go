@@ -51,8 +51,8 @@ func properties(t *testing.T, doc *openapi3.T, schema string) openapi3.Schemas {
 	return s.Value.Properties
 }
 
-// TestDocument: the document speaks of every option in both places, of every reason,
-// and of what the web ACL answers, in the words of the code.
+// TestDocument: the document has every option in both places, every reason, and the web
+// ACL's answer, in the words of the code.
 func TestDocument(t *testing.T) {
 	doc := document(t)
 	options := slices.Sorted(maps.Keys(properties(t, doc, "Order")))
@@ -95,7 +95,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// driver makes requests and holds the answers to the document.
+// driver makes requests and compares the answers with the document.
 type driver struct {
 	*testbed.Stack
 	doc  *openapi3.T
@@ -113,7 +113,7 @@ func (d *driver) do(t *testing.T, method, rawURL string, header http.Header, bod
 	return a
 }
 
-// check holds one answer to the document: status, headers, media type and body.
+// check compares one answer with the document: status, headers, media type and body.
 func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 	t.Helper()
 	request, err := http.NewRequest(method, rawURL, nil)
@@ -145,7 +145,7 @@ func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 }
 
 // candidates are values at, just over and far over the bounds that a schema states,
-// and some that are of the wrong form; which of them are good, the schema says.
+// and some of the wrong form. The schema says which of them are good.
 func candidates(s *openapi3.Schema) (values []any) {
 	if s.Type.Is("integer") {
 		for _, v := range []float64{*s.Min - 1, *s.Min, *s.Min + 1, *s.Max - 1, *s.Max, *s.Max + 1, *s.Max * 1000, math.Ceil(*s.Max/2) + 0.5} {
@@ -167,7 +167,7 @@ func candidates(s *openapi3.Schema) (values []any) {
 }
 
 // TestDocumentedOptions asks for every documented option at its documented bounds,
-// in all the ways there are: granted is exactly what the document allows.
+// in every way. Exactly what the document allows is granted.
 func TestDocumentedOptions(t *testing.T) {
 	doc := document(t)
 	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["maxExpires"] = true, 604800 })
@@ -213,7 +213,7 @@ func TestDocumentedOptions(t *testing.T) {
 	}
 }
 
-// TestDocumentedAnswers brings about every answer that the document has.
+// TestDocumentedAnswers causes every answer that the document has.
 func TestDocumentedAnswers(t *testing.T) {
 	doc := document(t)
 	st := testbed.New(t, withOptions("https://app.example"))

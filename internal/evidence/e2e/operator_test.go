@@ -54,7 +54,7 @@ func operator(st *testbed.Stack, as ...s3server.Role) *onetime.Operator {
 
 func target(m testbed.Minted) onetime.Target { return onetime.Target{ID: m.ID} }
 
-// isState tells whether err says that the URL is in another state.
+// isState reports whether err says that the URL is in this state.
 func isState(err error, state onetime.State) bool {
 	e, ok := errors.AsType[*onetime.StateError](err)
 	return ok && e.State == state
@@ -211,7 +211,7 @@ func TestStatesOfTheChain(t *testing.T) {
 	}
 }
 
-// onceMore holds a URL to one more upload, however many try.
+// onceMore checks that a URL takes exactly one more upload, however many try.
 func onceMore(t *testing.T, st *testbed.Stack, m testbed.Minted, name string) {
 	t.Helper()
 	var passes []string
@@ -436,7 +436,7 @@ func TestOperatorActions(t *testing.T) {
 		}
 	}
 
-	// What protects the index binds an administrator as well.
+	// The protection of the index also binds an administrator.
 	client := s3servertest.Client(st.S3)
 	m := mintUsed(t, st, nil)
 	if err := deleteObject(t.Context(), client, m.ID.ExpiredKey()); err == nil || !strings.Contains(err.Error(), "AccessDenied") {

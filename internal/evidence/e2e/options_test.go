@@ -19,7 +19,7 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// withOptions is a stack where everything can be asked for, also by that page.
+// withOptions is a stack that allows every option, also from that page.
 func withOptions(page string) testbed.Option {
 	return func(s *testbed.Setup) {
 		s.Settings["sha256"], s.Settings["writeOnce"] = true, true
@@ -155,8 +155,8 @@ func TestFramings(t *testing.T) {
 	}
 }
 
-// TestAnotherBody: S3 refuses a body that is not the one of the sha256. The URL is
-// spent by then, and nothing is stored.
+// TestAnotherBody: S3 refuses a body that does not match the sha256. The URL is spent by
+// then, and nothing is stored.
 func TestAnotherBody(t *testing.T) {
 	page := pageServer(t)
 	st := testbed.New(t, withOptions(page))
@@ -179,7 +179,7 @@ func TestAnotherBody(t *testing.T) {
 	}
 }
 
-// TestStoredWithName: name and type are kept with the object, and the checksum is.
+// TestStoredWithName: name, type and checksum are kept with the object.
 func TestStoredWithName(t *testing.T) {
 	st := testbed.New(t, withOptions("https://app.example"))
 	m := ask(t, st, "name=caf%C3%A9+%221%22.txt&type=text/plain&sha256="+sumOf(3))

@@ -17,7 +17,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// owners is a stack that asks for keys and lets who minted ask for his URLs.
+// owners is a stack that asks for keys and has ownerApi.
 func owners(s *testbed.Setup) {
 	s.Settings["auth"], s.Settings["ownerApi"] = config.AuthAPIKey, true
 	s.Settings["allowedOrigins"] = []string{"https://app.example"}
@@ -61,8 +61,8 @@ func statusBy(t *testing.T, st *testbed.Stack, key http.Header, id onetime.ID) (
 	return s
 }
 
-// TestOwner: under the roles of the template an owner sees his URLs, each in its
-// state, takes them back, and nobody else's.
+// TestOwner: under the roles of the template an owner sees the state of their own URLs and
+// revokes them, and has no access to others.
 func TestOwner(t *testing.T) {
 	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	alice, bob := keyFor(t, st, "alice"), keyFor(t, st, "bob")
@@ -114,7 +114,7 @@ func TestOwner(t *testing.T) {
 	}
 	st.WantVersions(t, m.ID.ExpiredKey(), 1)
 	st.WantVersions(t, m.Key, 0)
-	// Another key of the same label is the same owner: keys can be changed.
+	// Another key with the same label is the same owner, so keys can be rotated.
 	if s := statusBy(t, st, keyFor(t, st, "alice"), m.ID); s.State != "revoked" {
 		t.Errorf("%+v", s)
 	}
@@ -130,7 +130,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// TestOwnerByToken: the same for who brings tokens; the subject is the owner.
+// TestOwnerByToken: the same with tokens; the subject is the owner.
 func TestOwnerByToken(t *testing.T) {
 	issuer := newIssuer(t)
 	st := testbed.New(t, jwks(issuer.URL+"/keys"), func(s *testbed.Setup) { s.Settings["ownerApi"] = true })
@@ -183,8 +183,8 @@ func TestOwnerOff(t *testing.T) {
 	}
 }
 
-// TestOwnerFaults: each request of a revoke is lost, before and after S3 did it. What
-// is answered is so, and the same request again settles it.
+// TestOwnerFaults: each request of a revoke gets lost, before and after S3 did it. The
+// answer is true, and the same request again completes it.
 func TestOwnerFaults(t *testing.T) {
 	st := testbed.New(t, owners)
 	alice := keyFor(t, st, "alice")
@@ -237,8 +237,7 @@ func TestOwnerFaults(t *testing.T) {
 	}
 }
 
-// TestOwnerRacesUpload: over HTTP too, S3 decides between taking a URL back and an
-// upload with it.
+// TestOwnerRacesUpload: over HTTP too, S3 decides between a revoke and an upload.
 func TestOwnerRacesUpload(t *testing.T) {
 	st := testbed.New(t, owners)
 	alice := keyFor(t, st, "alice")
@@ -281,7 +280,7 @@ func TestOwnerRacesUpload(t *testing.T) {
 	t.Logf("%d rounds, the revoke won %d", rounds, revoked)
 }
 
-// owned brings about what the document says of owners' URLs.
+// owned causes the answers that the document has for owners.
 func owned(t *testing.T, doc *openapi3.T, seen map[string]bool) {
 	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	d := &driver{st, doc, seen}

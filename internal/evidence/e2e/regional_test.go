@@ -67,7 +67,7 @@ func TestRegionalFaults(t *testing.T) {
 	}
 }
 
-// TestRegionalPermission: the stub's one right is all that lets it ask.
+// TestRegionalPermission: the stub needs its one permission to ask.
 func TestRegionalPermission(t *testing.T) {
 	st := testbed.New(t, regional)
 	m := st.Mint(t)

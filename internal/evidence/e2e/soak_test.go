@@ -23,8 +23,8 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// load is how much TestSoak does: a little every day, ONCEGATE_SOAK (a duration)
-// asks for all of it.
+// load is how much TestSoak does: a little by default, all of it for the duration in
+// ONCEGATE_SOAK.
 type load struct {
 	duration               time.Duration
 	clients, slow, aborted int
@@ -117,7 +117,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// used is what a process holds.
+// used is what a process holds: files, memory, child processes.
 type used struct{ files, memory, processes int }
 
 func (u used) String() string {

@@ -22,7 +22,7 @@ import (
 	"oncegate/internal/local/s3server"
 )
 
-// tally is what prove says of these tests.
+// tally counts what make prove reports of these tests.
 var tally struct{ races, kills atomic.Int64 }
 
 func TestMain(m *testing.M) {
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// seed is where all choices come from: ONCEGATE_SEED, or 1. The same seed makes the
-// same choices; what the machine makes of them in which order is its own.
+// seed is the source of all choices: ONCEGATE_SEED, or 1. The same seed makes the same
+// choices; their order in time still depends on the machine.
 var seed = func() uint64 {
 	n, err := strconv.ParseUint(os.Getenv("ONCEGATE_SEED"), 10, 64)
 	if err != nil {
@@ -167,7 +167,7 @@ func (w *storm) killer(t *testing.T, ctx context.Context) {
 	}
 }
 
-// round races for one URL and counts what came of it.
+// round races for one URL and counts the results.
 func (w *storm) round(t *testing.T, r *rand.Rand) {
 	m, ok := w.tryMint(t)
 	if !ok {
@@ -218,11 +218,11 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 		}
 	}
 	objects, markers := w.Versions(t, m.Key)
-	burned, gone := w.Versions(t, m.ID.ExpiredKey())
+	spent, gone := w.Versions(t, m.ID.ExpiredKey())
 	switch {
-	case objects > 1 || burned > 1 || markers+gone > 0:
-		t.Errorf("%s: %d versions of the object, %d of the expired entry, %d delete markers", m.Name, objects, burned, markers+gone)
-	case objects > burned:
+	case objects > 1 || spent > 1 || markers+gone > 0:
+		t.Errorf("%s: %d versions of the object, %d of the expired entry, %d delete markers", m.Name, objects, spent, markers+gone)
+	case objects > spent:
 		t.Errorf("%s: an object is stored and nobody has claimed the URL", m.Name)
 	case winner >= 0 && objects == 0:
 		t.Errorf("%s: client %d was acknowledged and nothing is stored", m.Name, winner)
@@ -244,17 +244,17 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 		w.acknowledged[m.Key] = sha256.Sum256(bodies[winner])
 		w.mu.Unlock()
 	}
-	// Afterwards, in good weather: spent is spent, and what was not burned is good.
+	// Afterwards, without faults: spent is spent, and the rest is good.
 	last := w.put(t, m, []byte("afterwards"))
 	switch {
 	case last.err != nil || last.status >= 500: // a worker was killed under it
-	case burned == 1 && last.reason != "used":
-		t.Errorf("%s: the URL is burned, but the next PUT gets %v, want 403 used", m.Name, last)
-	case burned == 0 && last.reason == "used" && brokeOff:
+	case spent == 1 && last.reason != "used":
+		t.Errorf("%s: the URL is spent, but the next PUT gets %v, want 403 used", m.Name, last)
+	case spent == 0 && last.reason == "used" && brokeOff:
 		// The gate of who broke off may have been under way: it decides without him.
 		w.WantVersions(t, m.ID.ExpiredKey(), 1)
-	case burned == 0 && last.status != http.StatusOK:
-		t.Errorf("%s: nothing was burned, but the next PUT is refused: %v", m.Name, last)
+	case spent == 0 && last.status != http.StatusOK:
+		t.Errorf("%s: nothing was spent, but the next PUT is refused: %v", m.Name, last)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-// TestBucketCORS: where no response headers policy speaks, the bucket's own rules do.
+// TestBucketCORS: without a response headers policy the bucket's own rules apply.
 func TestBucketCORS(t *testing.T) {
 	const page = "https://app.example"
 	st := testbed.New(t, func(s *testbed.Setup) {
@@ -188,7 +188,7 @@ func TestBucketCORS(t *testing.T) {
 	}
 }
 
-// TestStartRefusesTemplates is for what the local edge cannot play.
+// TestStartRefusesTemplates: the local edge refuses what it cannot play.
 func TestStartRefusesTemplates(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testbed.Templates)

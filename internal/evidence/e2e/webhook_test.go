@@ -19,7 +19,7 @@ import (
 	"oncegate/internal/local/api"
 )
 
-// hook is somebody's webhook.
+// hook is a webhook that a test listens on.
 type hook struct {
 	t      *testing.T
 	secret string
@@ -65,8 +65,8 @@ func (h *hook) seen() (tries int, got []acceptance.Event) {
 	return h.tries, append([]acceptance.Event{}, h.got...)
 }
 
-// TestWebhook: what was accepted is posted, signed; what cannot be posted is given up
-// in the end, and goes out after all when it is replayed.
+// TestWebhook: an acceptance is posted and signed. One that cannot be posted ends in the
+// dead-letter queue and is posted when it is replayed.
 func TestWebhook(t *testing.T) {
 	const secret = "a made-up key of signatures"
 	h := &hook{t: t, secret: secret, broken: true}
@@ -101,7 +101,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("%d messages, %d dead after a failure", queue.Len(), dead.Len())
 	}
 	h.repair()
-	// Eight tries would take an hour: what they end in is put there at once.
+	// Eight tries would take an hour, so the message starts in the dead-letter queue.
 	queue.MoveTo(dead)
 	dead.MoveTo(queue)
 	until("it has arrived", func() bool { _, got := h.seen(); return len(got) == 1 })
