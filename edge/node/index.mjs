@@ -137,6 +137,7 @@ class Program {
 
   // invoke resolves with the result's JSON, or with undefined.
   invoke(name, event, remainingMs) {
+    const asked = Buffer.from(`${name}\n${JSON.stringify(event)}`); // may throw: there is nothing to clear yet
     return new Promise((resolve) => {
       const id = ++this.#lastID;
       const timer = setTimeout(() => this.end(), remainingMs - ANSWER_RESERVE_MS);
@@ -144,7 +145,7 @@ class Program {
         clearTimeout(timer);
         resolve(result);
       });
-      this.#call('invoke', id, this.#announce(Buffer.from(`${name}\n${JSON.stringify(event)}`)), remainingMs);
+      this.#call('invoke', id, this.#announce(asked), remainingMs);
     });
   }
 
@@ -204,14 +205,21 @@ class Program {
       if (!this.ended) this.#call('received', id, status, this.#announce(text), bodyAt, stale);
     };
     const fail = (message, stale) => report(0, Buffer.from(message), 0, stale ? 1 : 0);
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    const timer = setTimeout(() => {
+      fail(`no answer within ${limitMs} ms`); // a request that was destroyed before tells nobody
+      request.destroy();
+    }, limitMs);
     this.#requests.add(request);
+    let answered = false;
+    // After a 101, say, Node ends the request with neither an error nor a response.
+    request.on('close', () => answered || fail('the connection ended without an answer'));
     request.on('error', (error) => {
       // Whatever else lies idle was opened before and is likely dead as well.
       dropIdle();
       fail(String(error.message), request.reusedSocket && DEAD.has(error.code));
     });
     request.on('response', (response) => {
+      answered = true;
       const chunks = [];
       let size = 0;
       response.on('data', (chunk) => {

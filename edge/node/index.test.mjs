@@ -7,6 +7,8 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { S3, artifact, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
 
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n';
+
 const here = path.dirname(fileURLToPath(import.meta.url));
 
 describe('the artifact', () => {
@@ -131,13 +133,16 @@ describe('the artifact', () => {
     assert.equal(claims, 2);
   });
 
-  for (const [name, behave] of Object.entries({
+  const misbehaviours = {
     'truncated': (request, response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{'); request.socket.destroySoon(); return true; },
     'garbage': (request) => { request.socket.end('garbage\r\n\r\n'); return true; },
     'too large': (request, response) => { response.writeHead(200).end(Buffer.alloc(2 << 20)); return true; },
     'silence': () => true,
     'a redirect': (request, response) => { response.writeHead(307, { location: 'http://127.0.0.1:1/' }).end(); return true; },
-  })) {
+    'that it changes the protocol': (request) => { request.socket.write(switching); return true; },
+    'hints and nothing else': (request, response) => { response.writeEarlyHints({ link: '</x>; rel=preload' }); return true; },
+  };
+  for (const [name, behave] of Object.entries(misbehaviours)) {
     test(`S3 answering ${name} refuses and spends nothing`, async () => {
       const url = await mintURL();
       s3.behave = behave;
@@ -152,13 +157,23 @@ describe('the artifact', () => {
   }
 
   test('nothing of an invocation outlives its answer but idle connections', async () => {
-    const before = process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
+    // A timer that is left is known by its count, and by ending a later invocation.
+    const timers = () => process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
+    const before = timers();
     const url = await mintURL();
     await functions.gate(putEvent(url), context());
-    s3.behave = (request, response) => { response.writeHead(503).end(); return true; };
-    await functions.gate(putEvent(url), context());
-    const after = process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
-    assert.equal(after, before);
+    const good = await mintURL();
+    for (const behave of [(request, response) => { response.writeHead(503).end(); return true; }, ...Object.values(misbehaviours)]) {
+      s3.behave = behave;
+      assert.equal((await functions.gate(putEvent(good), context(1500))).status, '503');
+      assert.equal(timers(), before, String(behave));
+    }
+    s3.behave = null;
+    const circular = putEvent(good);
+    circular.self = circular; // no JSON can be made of it
+    assert.equal(reasonOf(await functions.gate(circular, context(300))), 'internal');
+    assert.equal(timers(), before);
+    assert.equal((await functions.gate(putEvent(good), context())).status, undefined);
   });
 
   test('the heap keeps the limit that it was started with', () => {

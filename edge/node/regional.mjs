@@ -121,11 +121,17 @@ function invoke(name, payload, limitMs) {
     headers: { ...sign(path, payload), 'content-length': Buffer.byteLength(payload), 'content-type': 'application/json' },
   });
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    const timer = setTimeout(() => {
+      fail(`no answer within ${limitMs} ms`); // a request that was destroyed before tells nobody
+      request.destroy();
+    }, limitMs);
+    let answered = false;
     const fail = (message, how) => {
       clearTimeout(timer);
       reject(new Failure(message, how));
     };
+    // After a 101, say, Node ends the request with neither an error nor a response.
+    request.on('close', () => answered || fail('the connection ended without an answer'));
     request.on('error', (error) => {
       dropIdle(); // whatever else lies idle was opened before and is likely dead as well
       const dead = request.reusedSocket && DEAD.has(error.code);
@@ -133,6 +139,7 @@ function invoke(name, payload, limitMs) {
       fail(error.message, { ran: !unsent, again: dead || unsent, pauseMs: dead ? 0 : PAUSE_MS });
     });
     request.on('response', (response) => {
+      answered = true;
       const chunks = [];
       let size = 0;
       response.on('data', (chunk) => {

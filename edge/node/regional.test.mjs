@@ -100,6 +100,7 @@ describe('the stub', () => {
     ['a pass without a signature', [answer({ forward: { drop: [] } })], 'claim-unknown'],
     ['a response without a status', [answer({ response: {} })], 'claim-unknown'],
     ['an answer cut short', [(response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{"forward":{"querystring":"x"}}', () => response.socket.destroy()); }], 'claim-unknown'],
+    ['another protocol', [(response) => { response.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'); }], 'claim-unknown'],
     ['too long an answer', [answer(`"${'x'.repeat(2 << 20)}"`)], 'claim-unknown'],
   ]) {
     test(`refuses after ${name}`, async () => {
