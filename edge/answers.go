@@ -10,8 +10,8 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// A generated answer is plain text, or JSON for who asks for it. The shapes of the
-// JSON are those of openapi.yaml.
+// A generated answer is plain text, or JSON if the client accepts that. The JSON is
+// that of openapi.yaml.
 
 // mintedJSON is one URL.
 type mintedJSON struct {
@@ -32,8 +32,9 @@ type refusalJSON struct {
 	Message string
 }
 
-// wantsJSON tells whether Accept names JSON. */* does not: curl sends that. Nor does
-// a weight of 0, which means "not this" (RFC 9110, 12.4.2); other weights count alike.
+// wantsJSON reports whether Accept names JSON. */* does not: curl sends that. Nor does
+// a weight of 0, which means "not this" (RFC 9110, 12.4.2). All other weights are
+// alike.
 func wantsJSON(headers Headers) bool {
 	for _, line := range headers["accept"] {
 		for value := range strings.SplitSeq(line.Value, ",") {

@@ -7,17 +7,17 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// Authorizer decides who may mint. Packages apikey and bearer are the two there are.
+// Authorizer decides who may mint. Packages apikey and bearer have one each.
 type Authorizer interface {
 	// Authorize checks the credential in a request's headers and returns its label,
 	// which goes into the entry and the log. Every error is a Refusal:
-	// CredentialMissing, CredentialInvalid, or that it could not be checked. Neither
+	// CredentialMissing, CredentialInvalid, or that the check was not possible. Neither
 	// label nor error holds the credential or a part of it. deadline is when the
 	// whole invocation must be done; it leaves half of the time to the mint. It may
 	// be called concurrently.
 	Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (by string, err error)
 
-	// Header is the lower-case name of the header with the credential: pages of the
+	// Header is the lower-case name of the header with the credential. Pages of the
 	// allowed origins may send it.
 	Header() string
 

@@ -8,8 +8,8 @@ import "oncegate/internal/onetime"
 // distributionId; the samples are what CloudFront sends).
 type Event struct {
 	Records []Record `json:"Records"`
-	// Attempt is not CloudFront's: whoever may invoke a function twice for one
-	// request says so.
+	// Attempt is not CloudFront's. A caller that may invoke a function twice for one
+	// request sets it.
 	Attempt onetime.Attempt `json:"-"`
 }
 

@@ -148,7 +148,8 @@ func number(s string) int64 {
 	return n
 }
 
-// positive is number, but 0 is none either: for an option where 0 means "not given".
+// positive is number, but 0 becomes -1 too. It is for an option where 0 would mean
+// "not given".
 func positive(s string) int64 {
 	if n := number(s); n != 0 {
 		return n
@@ -158,7 +159,7 @@ func positive(s string) int64 {
 
 func present(name, value string) error {
 	if value == "" {
-		return errors.New(name + ": want a value, or leave the option away")
+		return errors.New(name + ": want a value, or omit the option")
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// What an owner asks for a URL by its fingerprint. He needs the credential by which
-// the URL was minted.
+// The owner of a URL names it by its fingerprint, and needs the credential that minted
+// it.
 
 // status answers GET and HEAD /url/<id>: what became of the URL.
 func (f *Functions) status(ctx context.Context, c *call) (Result, error) {
@@ -30,7 +30,7 @@ func (f *Functions) status(ctx context.Context, c *call) (Result, error) {
 	return Result{Response: response}, nil
 }
 
-// revoke answers DELETE /url/<id>: it takes the URL back.
+// revoke answers DELETE /url/<id>: it revokes the URL.
 func (f *Functions) revoke(ctx context.Context, c *call) (Result, error) {
 	if err := c.noOptions(); err != nil {
 		return Result{}, err

@@ -35,9 +35,9 @@ var refusals = map[onetime.Reason]row{
 	onetime.KeysUnavailable:   {statusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
 }
 
-// ownerRefusals are the rows that are others for who asks for a URL by its
-// fingerprint: it is no upload that is refused, but a resource that is not there or
-// not in a state for it.
+// ownerRefusals are the rows that are different where a URL is asked for by its
+// fingerprint. What is refused there is not an upload: a resource is absent, or in the
+// wrong state.
 var ownerRefusals = map[onetime.Reason]row{
 	onetime.Unknown: {statusNotFound, "no URL with this id was issued to this credential."},
 	onetime.Used:    {statusConflict, "this URL has been used and cannot be taken back."},
@@ -55,6 +55,5 @@ func StatusOf(reason onetime.Reason, path string) (status int, ok bool) {
 	return row.status, ok
 }
 
-// retryAfter, in seconds, goes with the refusals after which the same request may
-// succeed.
+// retryAfter, in seconds, goes with refusals after which the same request may succeed.
 const retryAfter = "1"

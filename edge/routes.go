@@ -18,7 +18,7 @@ type route struct {
 	methods []method
 	// headers are what a page may send.
 	headers []string
-	// refusals are answers that are others here than in the table of refusals.
+	// refusals are the answers that differ here from the table of refusals.
 	refusals map[onetime.Reason]row
 }
 
@@ -32,13 +32,13 @@ type method struct {
 	does string
 }
 
-// anyPath is for a function that CloudFront calls for whatever no other function
-// has, and that judges the path itself.
+// anyPath is for the function that CloudFront calls for every path that no other
+// function has. It judges the path itself.
 const anyPath = "*"
 
 // routes is the one table of what is answered. The first route of a function that
-// covers a path has it. Preflights are answered from it as well; those for a path
-// that no route covers, as for the first route of the function.
+// covers a path answers it. Preflights are answered from the table as well; for a path
+// that no route covers they are those of the function's first route.
 var routes = []route{
 	{
 		function: MintFunction, path: "/url", headers: mintHeaders,
@@ -67,8 +67,8 @@ var routes = []route{
 // hasOwners: without credentials nobody owns anything.
 func hasOwners(f *Functions) bool { return f.Owner != nil && f.Auth != nil }
 
-// covers reports whether the route is about a path. What stands in place of {id}
-// may still be none.
+// covers reports whether the route is about a path. What stands in place of {id} need
+// not be a fingerprint.
 func (r *route) covers(path string) bool {
 	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
 		return strings.HasPrefix(path, prefix)

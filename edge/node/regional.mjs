@@ -1,4 +1,4 @@
-// The Lambda handlers of oncegate where the decision is made beside the bucket: each
+// The Lambda handlers of oncegate where a regional function makes the decision: each
 // sends its event to a regional function (edge/regional) and does as that says.
 // Nothing is decided here. Every path that does not end in a clear answer of the
 // regional function is a refusal.

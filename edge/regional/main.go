@@ -1,6 +1,5 @@
-// Command regional is the edge functions as a native Lambda beside the bucket: what
-// runs at the edge is a stub (edge/node/regional.mjs) that invokes it and does as it
-// says. It is built once and deployed twice, once for each function:
+// Command regional is the edge functions as a regional Lambda. What then runs at the
+// edge is a stub (edge/node/regional.mjs) that invokes it and does as it says. It is built once and deployed twice, once for each function:
 //
 //	ONCEGATE_FUNCTION   mint or gate
 //	LAMBDA_TASK_ROOT    the directory of config.json
@@ -92,7 +91,7 @@ func (h *handler) handle(ctx context.Context, p payload) (edge.Result, error) {
 	}
 	var event edge.Event
 	if err := json.Unmarshal(p.Event, &event); err != nil {
-		event = edge.Event{} // which is refused as any other that is none of a viewer request
+		event = edge.Event{} // which is refused like any event that is not a viewer request
 	}
 	event.Attempt = onetime.Attempt{Nonce: p.Nonce, Repeated: p.Repeated}
 	return h.functions.Decide(ctx, h.name, event, deadline.Add(-answerReserve)), nil

@@ -10,12 +10,12 @@ import (
 
 // EnableOptions narrow or widen what Enable may do.
 type EnableOptions struct {
-	// Replace allows it although the object was stored: a delete marker is put over
-	// the object, so that it becomes an earlier version of the next upload.
+	// Replace enables the URL even if its object was stored: a delete marker is put
+	// over the object, which becomes an earlier version of the next upload.
 	Replace bool
-	// Claim, if set, allows it only while the URL is spent by this claim (see
-	// Spent). It makes a repeat harmless after an answer that got lost: the repeat
-	// cannot undo what came after the first.
+	// Claim, if set, enables the URL only while it is spent by this claim (see Spent).
+	// With it a repeat after a lost answer is harmless: it cannot undo what came after
+	// the first call.
 	Claim string
 }
 
@@ -24,14 +24,14 @@ type Enabled struct {
 	// Claims are the version ids that were removed, none when the URL had been
 	// enabled before (possible with EnableOptions.Claim only).
 	Claims []string
-	// Replaced tells that the object was put under a delete marker.
+	// Replaced says that the object was put under a delete marker.
 	Replaced bool
 	// Spent says, if set, that the URL was spent again before Enable had finished.
 	Spent Reason
 }
 
-// UncertainError says that Enable does not know whether the URL is good again. To
-// try again, and undo nothing but this claim, set EnableOptions.Claim.
+// UncertainError says that Enable does not know whether the URL is good again. Set
+// EnableOptions.Claim to try again and undo nothing but this claim.
 type UncertainError struct {
 	Claim string
 	Err   error

@@ -20,12 +20,13 @@ const (
 type FirstVersion string
 
 const (
-	// Conditional: S3 grants a conditional write only while no current version
-	// exists, and HeadExpired tells of a delete marker that could hide an earlier
-	// one. Sufficient while nobody deletes under signatures/ in a URL's lifetime.
+	// Conditional relies on two answers: S3 grants a conditional write only while no
+	// current version exists, and HeadExpired reports a delete marker that could hide
+	// an earlier one. That is enough while nobody deletes under signatures/ during a
+	// URL's life.
 	Conditional FirstVersion = "conditional"
-	// Listed: besides, the claim must come last in the list of the entry's
-	// versions, which S3 keeps newest first, and no delete marker be among them.
+	// Listed also lists the entry's versions, which S3 keeps newest first: the claim
+	// must be the last of them, and no delete marker may be among them.
 	Listed FirstVersion = "listed"
 )
 
@@ -37,11 +38,10 @@ type Gate struct {
 	Entropy      Entropy // safe for concurrent use
 	Region       string  // of the bucket
 	FirstVersion FirstVersion
-	// WriteOnce makes S3 refuse the upload if the object exists already, whoever
-	// wrote it. CloudFront must forward if-none-match for that.
+	// WriteOnce makes S3 refuse the upload if the object exists already. CloudFront must forward if-none-match for that.
 	WriteOnce bool
-	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. Without it S3
-	// would miss a signed header, and say in its refusal what was signed.
+	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. If it did not, S3
+	// would miss a signed header and quote in its refusal what was signed.
 	SHA256 bool
 }
 
@@ -112,7 +112,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 }
 
 // headers are what the gate adds to an upload. Those that S3 must not see altered
-// are signed; none of these is in words of the viewer or the minter, for S3 shows
+// are signed. Nothing that the viewer or the owner phrased is among them, for S3 shows
 // signed headers to the client when a signature does not match.
 func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[string]string) {
 	signed, plain = map[string]string{}, map[string]string{}
@@ -132,7 +132,7 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 }
 
 // lookUp reads both entries at once: the URL must have been minted here for this
-// object, and must not be spent. It burns nothing. Until leaves the claim its time.
+// object, and must not be spent. It spends nothing. until leaves the claim its time.
 func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (ValidEntry, error) {
 	r := requests{g.Clock, g.Entropy}
 

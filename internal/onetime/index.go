@@ -52,7 +52,7 @@ type Version struct {
 	DeleteMarker bool
 }
 
-// The definite answers of an Index besides success.
+// The definite answers of an Index other than success.
 var (
 	ErrAbsent   = errors.New("entry absent")
 	ErrDeleted  = errors.New("entry hidden by a delete marker")
@@ -101,8 +101,8 @@ func Repeatable(err error) bool {
 // production host.
 type Presigner interface {
 	// PresignUpload signs with the credentials of the running role. The upload must
-	// then carry exactly these headers (lower-case name to value), besides others
-	// that are not signed. It returns the whole query, without "?".
+	// then carry exactly these headers (lower-case name to value). It may carry others,
+	// which are not signed. It returns the whole query, without "?".
 	PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (query string, err error)
 }
 

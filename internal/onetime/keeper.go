@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// keeper tells what became of URLs and takes them back. It is what an operator and
-// an owner have in common; each gives it the time that he has.
+// keeper reports what has become of URLs, and revokes them. Operator and Owner share
+// it; each sets how much time there is.
 type keeper struct {
 	records Records
 	clock   Clock
@@ -19,8 +19,8 @@ type keeper struct {
 	deadline time.Time
 }
 
-// patience is how long a request may go on with its repeats where nobody waits for
-// the whole.
+// patience is how long one request may take with its repeats if there is no deadline
+// for the whole.
 const patience = 40 * time.Second
 
 func (k keeper) until() time.Time {
@@ -93,7 +93,7 @@ func (k keeper) spent(ctx context.Context, id ID) *Spent {
 	return spent
 }
 
-// revoke takes a URL back. minted tells that its valid entry is there.
+// revoke revokes a URL. minted says that its valid entry is there.
 func (k keeper) revoke(ctx context.Context, id ID, minted bool) (now bool, err error) {
 	reason, err := k.headExpired(ctx, id)
 	switch {
@@ -127,7 +127,7 @@ func alreadySpent(reason Reason) error {
 	return &StateError{StateUsed, "the URL was used already"}
 }
 
-// readEntry reads and parses the valid entry; ErrAbsent means that there is none.
+// readEntry reads and parses the valid entry. The error is ErrAbsent if there is none.
 func (k keeper) readEntry(ctx context.Context, id ID) (ValidEntry, error) {
 	var body []byte
 	err := k.repeat(ctx, func(limit time.Duration) (err error) {

@@ -8,18 +8,18 @@ import (
 	"oncegate/internal/layout"
 )
 
-// Records are the signature index and what was uploaded: all that tells what became
-// of a URL. They are an Index in everything that Index says of one.
+// Records are the signature index and the uploads: all that says what has become of a
+// URL. What Index promises holds for them too.
 type Records interface {
 	Index
 
-	// HeadObject describes the current version of an uploaded object, or says
-	// ErrAbsent: there is none, or a delete marker lies over it.
+	// HeadObject describes the current version of an upload. ErrAbsent: there is no
+	// version, or a delete marker lies over it.
 	HeadObject(ctx context.Context, limit time.Duration, key string) (Object, error)
 }
 
-// Ledger is the signature index as its operator uses it: besides the Records, lists
-// of all entries, and removing what spends a URL.
+// Ledger is the signature index as an operator uses it: Records, lists of all entries,
+// and the removal of what spends a URL.
 type Ledger interface {
 	Records
 
@@ -29,7 +29,7 @@ type Ledger interface {
 	HideObject(ctx context.Context, limit time.Duration, key, etag string) error
 
 	// DeleteExpired removes this one version of the expired entry, or this delete
-	// marker, for good. It succeeds too where it is gone already.
+	// marker, for good. It also succeeds if that version is gone already.
 	DeleteExpired(ctx context.Context, limit time.Duration, id ID, version string) error
 
 	// ListEntries lists one page of the entries of this kind that have a current

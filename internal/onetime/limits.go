@@ -48,8 +48,8 @@ func (l Limits) most() int64 {
 	return l.MaxBytes
 }
 
-// checkUpload is the gate's third step: it refuses, still without burning the URL,
-// an upload whose headers break the limits. length is the body's.
+// checkUpload is the gate's third step: it refuses, without spending the URL, an
+// upload whose headers break the limits. length is the body's.
 func (l Limits) checkUpload(length int64, headers Headers) error {
 	switch {
 	case length > l.most():

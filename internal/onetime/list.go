@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Filter chooses URLs from a list. Its zero value chooses all.
+// Filter chooses URLs from a list. The zero Filter chooses all.
 type Filter struct {
 	State State  // "" for any
 	Label string // "" for any; without its valid entry a URL has none
@@ -17,7 +17,7 @@ type Filter struct {
 	// goes by the time at which the URL was spent.
 	Since time.Time
 	// Brief leaves out what would take a request of its own: Status.Entry and
-	// Status.Key are empty wherever state and filter can be told without them.
+	// Status.Key are empty wherever state and filter do not need them.
 	Brief bool
 }
 
@@ -115,7 +115,7 @@ func (f Filter) mayMatch(p entryPair) bool {
 	return f.Label == "" && !p.expired.Modified.Before(f.Since)
 }
 
-// row reads what the filter or the row needs besides.
+// row reads what else the filter or the row needs.
 func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	status := Status{ID: p.id}
 	fail := func(err error) row { return row{Status{ID: p.id}, fmt.Errorf("%s: %w", p.id, err), false} }
@@ -157,8 +157,8 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	return row{status, nil, skip}
 }
 
-// timeOpen tells whether only the valid entry knows if the URL's time is over: it
-// may still live as long as any URL may.
+// timeOpen reports whether only the valid entry knows if the URL's time is over. The
+// entry is so young that the URL may still be alive.
 func (o *Operator) timeOpen(valid ListedEntry) bool {
 	return o.Clock.Now().Before(valid.Modified.Add(MaxLife + maxSkew))
 }

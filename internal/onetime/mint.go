@@ -8,7 +8,7 @@ import (
 	"oncegate/internal/layout"
 )
 
-// signatureBytes is the entropy of a minted URL: what is guessed to guess it.
+// signatureBytes is the entropy of a minted URL. To guess a URL is to guess these.
 const signatureBytes = 32
 
 // Minter makes one-time URLs.
@@ -18,8 +18,8 @@ type Minter struct {
 	Entropy Entropy
 	Region  string // the bucket's
 	Bounds  Bounds
-	// Uploads, if set, is told which URL each upload belongs to. The URL is handed
-	// out only when both entries are written.
+	// Uploads, if set, gets an entry for each URL that leads from its upload back to
+	// it. The URL is handed out only when both entries are written.
 	Uploads UploadIndex
 }
 
@@ -46,10 +46,10 @@ func (m *Minter) Check(order Order) error {
 	return err
 }
 
-// Mint makes a URL to this order and registers it. The URL is returned only after
-// its entries were written for sure; otherwise the error is a Refusal, and what
-// may have been written is an entry of a URL that nobody holds. deadline is when
-// the answer must be ready. It may be called concurrently.
+// Mint makes a URL to this order and registers it. It returns the URL only if its
+// entries are known to be written. Otherwise the error is a Refusal, and an entry that
+// may have been written belongs to a URL that nobody holds. deadline is when the
+// answer must be ready. Mint may be called concurrently.
 func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Minted, error) {
 	order, err := order.within(m.Bounds)
 	if err != nil {
@@ -59,9 +59,9 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 	if err != nil {
 		return Minted{}, refuse(Internal, fmt.Errorf("make object name: %w", err))
 	}
-	// What proves a URL is its fingerprint in the index; S3 knows no key by which its
-	// signature could be checked. One made with a secret that is forgotten at once is a
-	// random value to everybody, so a random value it is, without the thirteen digests.
+	// A URL is proved by its fingerprint in the index, and never by its signature: S3
+	// does not know the access key. So the signature is a random value, which saves the
+	// thirteen digests of a real one.
 	signature, err := randomHex(m.Entropy, signatureBytes)
 	if err != nil {
 		return Minted{}, refuse(Internal, err)

@@ -1,16 +1,22 @@
-// Package onetime is the one-time rule: what makes an upload URL, what spends it,
-// and what is refused. It knows no AWS, no HTTP and no clock of its own.
+// Package onetime is the one-time rule: an upload URL lets one upload through, and
+// every later one is refused. The package knows no AWS, no HTTP and no clock of its
+// own; those are values that the caller brings.
 //
-// A URL is known by its fingerprint. Two small objects of the bucket, the entries
-// of the signature index, say all there is to know about it:
+// A URL is known by its fingerprint, a hash of its path and query. What has become
+// of it is in two small objects of the bucket, the entries of the signature index:
 //
 //	signatures/valid/<hash>     the URL was minted here (ValidEntry)
 //	signatures/expired/<hash>   the URL is spent: used or revoked (ExpiredEntry)
 //
-// Minter makes a URL and writes its valid entry. Gate decides over an upload: it
-// reads both entries, then claims the URL by creating the expired entry with a
-// conditional write, which S3 grants to at most one writer. Whatever is not a
-// clear answer is a refusal.
+// A [Minter] makes a URL and writes its valid entry. The [Gate] decides over an
+// upload: it reads both entries, and then claims the URL by creating the expired
+// entry with a conditional write. S3 grants that write to one writer at most, and
+// that is the whole rule. An [Owner] and an [Operator] ask what has become of a
+// URL, and revoke it with the same claim. Only Operator.Enable makes a spent URL good
+// again.
+//
+// A claim that is not known to have succeeded has not succeeded: every unclear answer
+// is a [Refusal]. Its Reason says whether the URL may be spent.
 package onetime
 
 import (
@@ -53,7 +59,7 @@ type Reason string
 const (
 	Used             Reason = "used"              // the URL was spent by an upload
 	Revoked          Reason = "revoked"           // the URL was taken back
-	Unknown          Reason = "unknown"           // no such URL was minted here
+	Unknown          Reason = "unknown"           // no such URL was minted here, or it was altered
 	Expired          Reason = "expired"           // the URL's time is over
 	Method           Reason = "method"            // not a PUT (gate), not a GET, HEAD or POST (mint)
 	Path             Reason = "path"              // not a path that mint makes
@@ -63,25 +69,25 @@ const (
 	Type             Reason = "type"              // not the content-type that the URL takes
 	Header           Reason = "header"            // a header that S3 would refuse, or that changes what a PUT means
 	Options          Reason = "options"           // mint was asked for something it does not know or does not allow
-	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is burned
-	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be burned
+	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is spent
+	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be spent
 	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up
 )
 
-// Reasons of whoever checks mint's credentials.
+// Reasons of the check of credentials.
 const (
-	CredentialMissing Reason = "credential-missing" // mint was asked without the credential that it wants
-	CredentialInvalid Reason = "credential-invalid" // mint was asked with a credential that does not hold
-	KeysUnavailable   Reason = "keys-unavailable"   // the keys that tokens are checked with could not be had
+	CredentialMissing Reason = "credential-missing" // there was no credential
+	CredentialInvalid Reason = "credential-invalid" // the credential is not valid
+	KeysUnavailable   Reason = "keys-unavailable"   // the keys that check tokens could not be fetched
 )
 
 // Again reports whether the same request may succeed when it is sent again.
 func (r Reason) Again() bool { return r == IndexUnavailable || r == KeysUnavailable }
 
 // Refusal is the error of everything that does not pass. Reason is for the client,
-// and so is Detail, if set: what is wrong and what is allowed, in words and numbers
-// of ours, never of whoever sent the request. ID, once the fingerprint was worked
-// out, and Err, when there is one, are for the log only.
+// and so is Detail, if set: what is wrong and what is allowed, in our own words and
+// numbers and never in the client's. ID, if the fingerprint is known, and Err, if
+// there is one, are for the log only.
 type Refusal struct {
 	Reason Reason
 	Detail string
@@ -98,7 +104,7 @@ func (r *Refusal) Error() string {
 
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// ReasonOf tells why err refuses. An error that is no Refusal is Internal.
+// ReasonOf is the Reason of a Refusal. Any other error is Internal.
 func ReasonOf(err error) Reason {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		return refusal.Reason

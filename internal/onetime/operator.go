@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// Operator looks after URLs that were minted: what became of them, taking them
-// back, making them good again. Its methods may be called concurrently, by several
-// operators, and while uploads are going on.
+// Operator works on URLs that were minted: it reports what has become of them, revokes
+// them, and makes them good again. Its methods may be called concurrently, by several
+// operators, and while uploads are under way.
 type Operator struct {
 	Ledger  Ledger
 	Clock   Clock
 	Entropy Entropy // safe for concurrent use
-	// Accepting says that uploads are accepted (package acceptance): the first
-	// version of an upload counts for ever, so that it can never be replaced.
+	// Accepting says that uploads are accepted (package acceptance). Then the first
+	// version of an upload counts for ever and can never be replaced.
 	Accepting bool
 }
 
-// operatorLimit bounds one request of an operator, who waits longer than the gate
-// may: nobody's upload hangs on it, and he may sit far from the bucket.
+// operatorLimit bounds one request of an operator. It is longer than the gate's: no
+// upload waits for it, and the operator may be far from the bucket.
 const operatorLimit = 10 * time.Second
 
-// State is what became of a URL.
+// State is what has become of a URL.
 type State string
 
 // Every state there is.
@@ -55,8 +55,8 @@ type Target struct {
 	Key string
 }
 
-// ParseTarget reads a fingerprint, or a URL as it was minted for a bucket in
-// region, on whatever host. Its errors do not repeat s, which may be good still.
+// ParseTarget reads a fingerprint, or a URL that was minted for a bucket in region, on
+// any host. Its errors do not repeat s, which may still be a good URL.
 func ParseTarget(s, region string) (Target, error) {
 	if id, err := ParseID(s); err == nil {
 		return Target{ID: id}, nil
@@ -73,9 +73,9 @@ func ParseTarget(s, region string) (Target, error) {
 	return Target{url.ID, url.Key}, nil
 }
 
-// Status tells what became of a URL. For an upload that is just arriving it may
-// answer "used" and no object, never "minted" and an object: the object is looked
-// at before the claim, which comes before every object.
+// Status reports what has become of a URL. For an upload that is just arriving it may
+// answer "used" without an object, and never "minted" with one: it looks at the object
+// before the claim, and every claim comes before its object.
 //
 // Actions: s3:GetObject on signatures/* and uploads/*, s3:ListBucket on the bucket
 // (without it S3 says 403 where something is absent).
@@ -91,14 +91,14 @@ func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
 	return k.status(ctx, target, &entry)
 }
 
-// Revoke takes a URL back. It is a claim, made as the gate makes it, and so S3
-// decides between it and every upload: where Revoke says true or nil, no upload
-// with this URL was let through before, and none will be until it is enabled again.
-// now tells a URL that was revoked by this call from one that was already. The URL
-// is revoked even when its time is over, for the gate's clock may think otherwise.
+// Revoke revokes a URL. It makes a claim as the gate does, and so S3 decides between
+// it and every upload. If the error is nil, no upload with this URL was let through,
+// and none will be until the URL is enabled again. now is true if this call revoked
+// it, and false if it was revoked before. A URL whose time is over is revoked too,
+// for the gate's clock may differ.
 //
-// The error is a *StateError when it was used, or never minted, for no entry is
-// written for what was not. Any other error leaves the state open: revoke again.
+// The error is a *StateError if the URL was used or never minted. After any other
+// error the state is not known: revoke again.
 //
 // Actions: s3:GetObject on signatures/*, s3:PutObject on signatures/expired/*,
 // s3:ListBucket on the bucket.

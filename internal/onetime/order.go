@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Order is what is asked of mint besides a URL. The zero Order is a plain URL.
+// Order is what is asked of a new URL. The zero Order is a plain URL.
 type Order struct {
 	Life   time.Duration // 0: as long as Bounds has it
 	Limits Limits
 	Name   string // original file name
 	Label  string // note to the operator
-	By     string // credential that mints, from whoever checked it
+	By     string // the credential that mints
 }
 
 // Bounds are what orders are held to, from the settings of the deployment.

@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// Owner lets those who mint look after what they minted: each credential sees and
-// takes back its own URLs and no others. It works at the edge, in the time that an
-// invocation has. Its methods may be called concurrently.
+// Owner asks about URLs and revokes them for the credential that minted them. A
+// credential sees its own URLs and no others. Owner works at the edge, in the time
+// that one invocation has. Its methods may be called concurrently.
 type Owner struct {
 	Records Records
 	Clock   Clock
 	Entropy Entropy // safe for concurrent use
 }
 
-// Status tells what became of a URL that by minted, as Operator's Status does. The
-// error is a Refusal: Unknown where there is no such URL, or where somebody else
-// minted it, which must not show; IndexUnavailable without a clear answer.
+// Status reports what has become of a URL that the credential by minted, as
+// Operator.Status does. The error is a Refusal: Unknown if there is no such URL or
+// another credential minted it, which must look the same; IndexUnavailable if there
+// was no clear answer.
 //
 // Actions: as for Operator.Status.
 func (o *Owner) Status(ctx context.Context, by string, id ID, deadline time.Time) (Status, error) {
@@ -33,10 +34,10 @@ func (o *Owner) Status(ctx context.Context, by string, id ID, deadline time.Time
 	return status, nil
 }
 
-// Revoke takes a URL back that by minted, as Operator's Revoke does. The error is a
-// Refusal: Unknown and IndexUnavailable as of Status; Used where an upload was let
-// through; ClaimUnknown where it is not known whether the URL is revoked now, and
-// calling again finds out.
+// Revoke revokes a URL that the credential by minted, as Operator.Revoke does. The
+// error is a Refusal: Unknown and IndexUnavailable as for Status; Used if an upload
+// was let through; ClaimUnknown if it is not known whether the URL is revoked now.
+// Calling again finds out.
 //
 // Actions: as for Operator.Revoke.
 func (o *Owner) Revoke(ctx context.Context, by string, id ID, deadline time.Time) (now bool, err error) {
@@ -63,9 +64,9 @@ func (o *Owner) keeper(deadline time.Time) keeper {
 	}
 }
 
-// ownEntry reads the valid entry of a URL that by minted. To everybody else the URL
-// is as absent as one that there never was: nothing but this one read tells them
-// apart, and it comes first. A URL that nobody is named for is nobody's.
+// ownEntry reads the valid entry of a URL that the credential by minted. To any other
+// credential the URL looks absent: only this one read tells the two apart, and it
+// comes first. A URL without the name of a credential belongs to nobody.
 func (k keeper) ownEntry(ctx context.Context, by string, id ID) (ValidEntry, error) {
 	entry, err := k.readEntry(ctx, id)
 	if err != nil {

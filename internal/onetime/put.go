@@ -71,10 +71,10 @@ var forwardedHeaders = append([]string{
 	"access-control-request-headers", "access-control-request-method", "content-md5", "origin", "via", "x-forwarded-for",
 }, metadataHeaders...)
 
-// Forwarded tells whether a viewer's header may reach S3 with the upload. S3
+// Forwarded reports whether a viewer's header may reach S3 with the upload. S3
 // authenticates by the upload signature alone: a second Authorization would be an
 // error, an unsigned x-amz-* header too. Conditions are the gate's business:
-// a viewer's own would make S3 refuse a PUT that has already burned its URL.
+// a viewer's own would make S3 refuse a PUT that has already spent its URL.
 func Forwarded(name string) bool {
 	switch name {
 	case "authorization", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range":

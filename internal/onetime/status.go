@@ -6,17 +6,17 @@ import (
 	"oncegate/internal/lean/strictjson"
 )
 
-// Status is what became of a URL, and how it is known.
+// Status is what has become of a URL, and how that is known.
 type Status struct {
 	ID    ID
 	State State
-	Key   string // the object; "" where nobody knows it any more
+	Key   string // the object; "" if it is no longer known
 	// Entry is the valid entry, nil when it is gone.
 	Entry *ValidEntry
 	// Spent is when and how it was spent, nil when it was not.
 	Spent *Spent
-	// Object is what is stored under Key, nil when nothing is, or when that was not
-	// looked at (as in a list).
+	// Object is what is stored under Key. It is nil if nothing is, or if nobody looked
+	// (as in a list).
 	Object *Object
 }
 
@@ -27,9 +27,9 @@ type Spent struct {
 	Claim   string    // version id of the expired entry
 }
 
-// Write writes the status as the members of an object, those that are known, under
-// the names of openapi.yaml. They hold nothing that the URL could be made from, and
-// nothing that is for the operator alone.
+// Write writes what is known as the members of an object, with the names of
+// openapi.yaml. The URL cannot be made from them, and they hold nothing that only the
+// operator should see.
 func (s Status) Write(w *strictjson.Writer) {
 	w.String("id", string(s.ID))
 	w.String("state", string(s.State))
@@ -51,8 +51,8 @@ func (s Status) Write(w *strictjson.Writer) {
 	}
 }
 
-// WriteAll writes what Write does and, for the operator, who minted the URL and what
-// spent it.
+// WriteAll writes what Write does and, for the operator, which credential minted the
+// URL and which request and claim spent it.
 func (s Status) WriteAll(w *strictjson.Writer) {
 	s.Write(w)
 	if s.Entry != nil {

@@ -61,7 +61,7 @@ func (a *AcceptanceStore) HeadVersion(ctx context.Context, key, version string) 
 	return o, answered("HeadObject", err, gone)
 }
 
-// gone are the answers about a version that is no more.
+// gone are the answers about a version that no longer exists.
 var gone = map[int]error{http.StatusNotFound: acceptance.ErrAbsent}
 
 func (a *AcceptanceStore) head(ctx context.Context, key string, version *string) (acceptance.Object, error) {

@@ -129,7 +129,7 @@ func tagName(tag string) (name string, err error) {
 	return name, nil
 }
 
-// letters tells whether s is nothing but letters, as all names are that S3 writes.
+// letters reports whether s has letters only, as all names that S3 writes.
 func letters(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') })
 }

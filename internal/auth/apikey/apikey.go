@@ -1,18 +1,18 @@
-// Package apikey is the keys that may mint: how a key looks, what the bucket keeps
-// of it, and how a request that brings one is checked.
+// Package apikey has the API keys that may mint: how a key looks, what the bucket keeps
+// of it, and how a request with a key is checked.
 //
 // A key is "ogk_", 256 random bits in lower-case hex, and the CRC-32 of all that in
 // eight more digits:
 //
 //	ogk_<64 hex digits><8 hex digits>
 //
-// The checksum lets a typo be told from a wrong key, and garbage be refused without
-// a request to S3. The bucket holds the key's ID, its SHA-256, and a Record:
+// Thanks to the checksum typos are detected, and garbage is refused without a request
+// to S3. The bucket holds the key's ID, its SHA-256, and a Record:
 //
 //	keys/<id>   {"version":1,"label":"ci","created":"…","revoked":"…"}
 //
-// Plain SHA-256 and no slow hash, because those make guessing dear, and nobody
-// guesses among 2^256 keys; a slow hash would only make every mint dear.
+// A slow hash is not needed, because a key is too random to guess; it would only make
+// every mint slow.
 package apikey
 
 import (

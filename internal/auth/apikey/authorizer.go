@@ -10,9 +10,9 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// How long an answer of the bucket is gone by, counted from before it was asked
-// for. KnownLife is the promise: so long after its revocation was written, a key
-// mints nowhere any more (but for a mint that is under way).
+// How long an answer of the bucket is used, counted from before the request.
+// KnownLife is the promise: that long after its revocation was written, a key mints
+// nowhere (except for a mint that is under way).
 const (
 	KnownLife   = 30 * time.Second
 	RefusedLife = 10 * time.Second
@@ -31,7 +31,7 @@ type Records interface {
 	ReadKey(ctx context.Context, limit time.Duration, id string) ([]byte, error)
 }
 
-// Authorizer lets who brings a key mint. It implements edge.Authorizer.
+// Authorizer lets clients with a key mint. It implements edge.Authorizer.
 type Authorizer struct {
 	records Records
 	clock   onetime.Clock
@@ -70,9 +70,9 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 	if err != nil {
 		return "", invalid(err)
 	}
-	// The time before the request, so that no answer is gone by longer than its life
-	// after it was true. Without the monotonic clock, which stands still while a
-	// container is frozen.
+	// The time before the request, so that no answer is used for longer than its life
+	// after it was true. Round takes the monotonic clock away, which stands still while
+	// a container is frozen.
 	now := a.clock.Now().Round(0)
 	a.mu.Lock()
 	known, isKnown := a.known.get(id, now)

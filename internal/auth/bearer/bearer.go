@@ -2,10 +2,10 @@
 // whose keys are published as a JWKS (RFC 7519, RFC 7517, RFC 6750).
 //
 // A token holds when it is signed with RS256, ES256 or EdDSA (Ed25519) by a key of
-// the issuer's set that is meant for that algorithm; when iss is the issuer, aud
-// names the audience, exp lies ahead, and nbf and iat, if given, do not; when sub
-// says who it is; and when its header demands nothing that is not understood here
-// (crit). Which algorithm a key is for is the key's to say, never the token's.
+// the issuer's set that is meant for that algorithm; when iss is the issuer and aud
+// names the audience; when exp is in the future, and nbf and iat, if present, are not;
+// when sub is there; and when its header demands no extension (crit). The key says
+// which algorithm it is for, never the token.
 package bearer
 
 import (
@@ -39,7 +39,7 @@ var algorithms = []string{
 	jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg(),
 }
 
-// Authorizer lets who brings a token mint. It implements edge.Authorizer.
+// Authorizer lets clients with a token mint. It implements edge.Authorizer.
 type Authorizer struct {
 	keys   *keys
 	clock  onetime.Clock

@@ -119,7 +119,7 @@ func (k *keys) fetch(ctx context.Context, deadline time.Time) {
 // frozen.
 func (k *keys) now() time.Time { return k.clock.Now().Round(0) }
 
-// within tells whether then is less than d ago. A clock that was set back makes
+// within reports whether then is less than d ago. A clock that was set back makes
 // everything old.
 func within(now, then time.Time, d time.Duration) bool {
 	return !then.IsZero() && !now.Before(then) && now.Sub(then) < d

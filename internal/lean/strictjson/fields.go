@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Fields takes the members of an object one by one, each by its name and type, and
-// keeps the first thing that is wrong. It is for objects that oncegate itself wrote:
-// Done refuses members that nobody asked for or that are there twice.
+// Fields reads the members of an object one by one, each by name and type, and keeps
+// the first error. It is for objects that oncegate itself wrote: Done refuses members
+// that were not read, and members that occur twice.
 type Fields struct {
 	object Value
 	taken  int
@@ -25,7 +25,7 @@ func Of(v Value) *Fields {
 	return f
 }
 
-// take returns the member, or false where there is none.
+// take returns the member, or false if there is none.
 func (f *Fields) take(name string) (Value, bool) {
 	v := f.object.Get(name)
 	if v.Kind == Absent {

@@ -1,11 +1,10 @@
 // Package strictjson reads and writes JSON at the edge: without reflection, without
 // guessing, and with a fraction of the code that encoding/json brings along.
 //
-// It takes what encoding/json takes, but for text that has no one meaning: bytes that
-// are not UTF-8 and halves of surrogate pairs, for which encoding/json puts U+FFFD in,
-// and values nested deeper than anything here is. A name is never matched without
-// regard to case. Names that occur twice are handed out twice, in their order: who reads
-// an object says what becomes of it.
+// It takes what encoding/json takes, with three exceptions. Bytes that are not UTF-8 and
+// halves of surrogate pairs are errors, where encoding/json writes U+FFFD. So are values
+// nested deeper than anything here. And names are matched with their case. A name that
+// occurs twice is returned twice, in order: the reader of the object decides.
 package strictjson
 
 import (
