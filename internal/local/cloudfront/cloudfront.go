@@ -60,6 +60,8 @@ type Options struct {
 	// MaxWorkers limits the processes of one function; 0 means twice the number
 	// of cores, and at least 4.
 	MaxWorkers int
+	// patience is that of viewers' bodies; zero means a second for a piece and five for all.
+	patience patience
 	// Log gets the lines that the functions print, at info level with the
 	// attribute "function", and what went wrong. Nil discards them.
 	Log *slog.Logger
@@ -72,6 +74,7 @@ type Server struct {
 	s3        string // host:port
 	url       string
 	loose     bool // Options.LenientHeaders
+	patience  patience
 	functions map[string]*function
 	http      *http.Server
 
@@ -114,6 +117,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if o.patience == (patience{}) {
+		o.patience = patience{time.Second, 5 * time.Second}
+	}
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:8080"
 	}
@@ -137,6 +143,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s3:        s3,
 		url:       url,
 		loose:     o.LenientHeaders,
+		patience:  o.patience,
 		functions: map[string]*function{},
 		served:    make(chan struct{}),
 	}

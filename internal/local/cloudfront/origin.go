@@ -103,9 +103,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 		defer func() {
 			rc.Flush()
 			conn.Close()
-			rc.SetReadDeadline(time.Now().Add(lingerPiece))
+			rc.SetReadDeadline(time.Now().Add(s.patience.piece))
 			<-sent
-			linger(w, r)
+			s.linger(w, r)
 		}()
 	}
 
@@ -149,7 +149,7 @@ func (s *Server) collide(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	h.Set("Server", "AmazonS3")
 	b.ResponseHeaders.apply(h, r)
 	s.mark(h, id, xCacheError)
-	write(w, r, http.StatusBadRequest, []byte(`<?xml version="1.0" encoding="UTF-8"?>
+	s.write(w, r, http.StatusBadRequest, []byte(`<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, `+
 		`Signature query string parameter or the Authorization header should be specified</Message>`+
 		`<ArgumentName>Authorization</ArgumentName></Error>

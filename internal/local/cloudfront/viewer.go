@@ -111,14 +111,14 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *g
 	}
 	h.Set("Server", "CloudFront")
 	s.mark(h, id, xCacheGenerated)
-	write(w, r, g.status, g.body)
+	s.write(w, r, g.status, g.body)
 }
 
 // maxDrain is how much of an unwanted body is read to keep the connection open.
 const maxDrain = 256 << 10
 
 // write answers without the origin. The request's body may still be on its way.
-func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	keep := r.ContentLength >= 0 && r.ContentLength <= maxDrain && r.Header.Get("Expect") == ""
 	if !keep {
 		w.Header().Set("Connection", "close")
@@ -127,29 +127,26 @@ func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	if r.Method != http.MethodHead {
 		w.Write(body) // a viewer that has left needs no answer
 	}
-	linger(w, r)
+	s.linger(w, r)
 }
 
-// How long linger waits for the next piece of a body, and for all of it.
-const (
-	lingerPiece = time.Second
-	lingerWhole = 5 * time.Second
-)
+// patience is how long linger waits for the next piece of a body, and for all of it.
+type patience struct{ piece, whole time.Duration }
 
 // linger sends the answer and then reads the rest of a body that nobody wants. Closing a
 // connection with unread bytes resets it, and the reset can reach a viewer that is still
 // sending before the viewer has read its answer (RFC 9112, 9.6). A connection that stays
 // open needs this too: net/http, in full duplex, panics when it drains a body itself and
 // then reads the next request.
-func linger(w http.ResponseWriter, r *http.Request) {
+func (s *Server) linger(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
 		return
 	}
 	rc := http.NewResponseController(w)
 	rc.Flush()
-	piece, end := make([]byte, 32<<10), time.Now().Add(lingerWhole)
+	piece, end := make([]byte, 32<<10), time.Now().Add(s.patience.whole)
 	for err := error(nil); err == nil && time.Now().Before(end); {
-		rc.SetReadDeadline(time.Now().Add(lingerPiece))
+		rc.SetReadDeadline(time.Now().Add(s.patience.piece))
 		_, err = r.Body.Read(piece) // what fails here fails again where the next request is read
 	}
 	rc.SetReadDeadline(time.Time{})
@@ -177,7 +174,7 @@ Request ID: %s
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Server", "CloudFront")
 	s.mark(h, id, xCache)
-	write(w, r, status, []byte(body))
+	s.write(w, r, status, []byte(body))
 }
 
 // mark adds what CloudFront adds to every answer.
