@@ -111,17 +111,11 @@ func (r *run) tamperedQuery(ctx context.Context) error {
 		forged, longer := m.query, m.query
 		forged.Signature = flip(forged.Signature)
 		longer.Life = 7*24*time.Hour - time.Second
-		parameters := strings.Split(query, "&")
-		parameters[0], parameters[1] = parameters[1], parameters[0]
 		return []expectation{
 			with("another signature", forged.String()),
 			with("a longer life", longer.String()),
-			with("parameters in another order", strings.Join(parameters, "&")),
-			with("%2F written %2f", strings.ReplaceAll(query, "%2F", "%2f")),
-			with("%2F written /", strings.ReplaceAll(query, "%2F", "/")),
 			with("one parameter more", query+"&x-amz-acl=public-read"),
 			with("a parameter twice", query+"&x-id=PutObject"),
-			with("an & in front", "&"+query),
 			{put("a PUT without a query", m.path(), "x"), 403, "unknown"},
 		}
 	})
