@@ -38,6 +38,9 @@ func Operations() (all []string) {
 	return all
 }
 
+// SortStrings is the edge's own sort.
+var SortStrings = sortStrings
+
 // ParseEvent is how events come.
 var ParseEvent = parseEvent
 

@@ -2,8 +2,6 @@ package edge
 
 import (
 	"errors"
-	"maps"
-	"slices"
 
 	"oncegate/internal/lean/strictjson"
 )
@@ -129,7 +127,12 @@ func (f Forward) write(w *strictjson.Writer) {
 }
 
 func (h Headers) write(w *strictjson.Writer) {
-	for _, name := range slices.Sorted(maps.Keys(h)) { // same event, same answer
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	sortStrings(names) // same event, same answer
+	for _, name := range names {
 		w.Objects(name, len(h[name]), func(w *strictjson.Writer, i int) {
 			w.StringIf("key", h[name][i].Key)
 			w.String("value", h[name][i].Value)

@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +57,12 @@ func parseOrders(request *Request, maxCount int) (o orders, err error) {
 	if err != nil {
 		return o, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) { // same event, same answer
+	names := make([]string, 0, len(values))
+	for name := range values {
+		names = append(names, name)
+	}
+	sortStrings(names) // same event, same answer
+	for _, name := range names {
 		if err := o.set(name, values[name]); err != nil {
 			return o, refuseOption(err)
 		}

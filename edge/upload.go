@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"slices"
 
 	"oncegate/internal/onetime"
 )
@@ -30,7 +29,7 @@ func (f *Functions) upload(ctx context.Context, c *call) (Result, error) {
 			forward.Drop = append(forward.Drop, name)
 		}
 	}
-	slices.Sort(forward.Drop) // same event, same answer
+	sortStrings(forward.Drop) // same event, same answer
 	for name, value := range pass.Headers {
 		if forward.Set == nil {
 			forward.Set = Headers{}

@@ -160,7 +160,7 @@ func moduleRoot() (string, error) {
 }
 
 // copySources copies the packages that the suites are built from, with what lies in
-// their folders, and the files of the root.
+// their folders, the pages that tests hold the code to, and the files of the root.
 func copySources(root, dir string) error {
 	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance")
 	command.Dir = root
@@ -168,7 +168,7 @@ func copySources(root, dir string) error {
 	if err != nil {
 		return fmt.Errorf("list what to copy: %w", err)
 	}
-	folders := append(strings.Fields(string(out)), root)
+	folders := append(strings.Fields(string(out)), root, filepath.Join(root, "docs"))
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
 		err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
