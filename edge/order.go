@@ -24,7 +24,7 @@ type option struct {
 var options = []option{
 	{"expires", func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil }},
 	{"maxBytes", func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil }},
-	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = number(v); return nil }},
+	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = number(v); o.Empty = v == "0"; return nil }},
 	{"type", func(o *orders, v string) error { o.Limits.Type = strings.ToLower(v); return present("type", v) }},
 	{"sha256", func(o *orders, v string) (err error) { o.Limits.SHA256, err = onetime.ParseSHA256(v); return err }},
 	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},

@@ -67,7 +67,7 @@ func (w *world) entries(t testing.TB) (all []onetime.ValidEntry) {
 // option it is, without a word of what was sent.
 func TestOptions(t *testing.T) {
 	entry := func(change func(*onetime.ValidEntry)) *onetime.ValidEntry {
-		e := &onetime.ValidEntry{Version: 1, Created: start, Expires: start.Add(15 * time.Minute), Limits: onetime.Limits{MaxBytes: 1000}}
+		e := &onetime.ValidEntry{Version: 1, Created: start, Expires: start.Add(15 * time.Minute), Limits: onetime.Limits{MinBytes: 1, MaxBytes: 1000}}
 		change(e)
 		return e
 	}
@@ -78,6 +78,9 @@ func TestOptions(t *testing.T) {
 		return entry(func(e *onetime.ValidEntry) {
 			if l.MaxBytes == 0 {
 				l.MaxBytes = 1000
+			}
+			if l.MinBytes == 0 {
+				l.MinBytes = 1
 			}
 			e.Limits = l
 		})
@@ -106,7 +109,7 @@ func TestOptions(t *testing.T) {
 		{"expires", "3600", expires(time.Hour), ""},
 		{"maxBytes", "1", limits(onetime.Limits{MaxBytes: 1}), ""},
 		{"maxBytes", "1000", limits(onetime.Limits{MaxBytes: 1000}), ""},
-		{"minBytes", "0", limits(onetime.Limits{}), ""},
+		{"minBytes", "0", entry(func(e *onetime.ValidEntry) { e.Limits.MinBytes = 0 }), ""},
 		{"minBytes", "1000", limits(onetime.Limits{MinBytes: 1000}), ""},
 		{"type", "image/png", limits(onetime.Limits{Type: "image/png"}), ""},
 		{"type", "Image/SVG+XML", limits(onetime.Limits{Type: "image/svg+xml"}), ""},
@@ -174,7 +177,7 @@ func TestOptions(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s %s=%q", how, r.option, shown), func(t *testing.T) {
 				w := newWorld(t)
-				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, SHA256: true}
+				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, MinBytes: 1, SHA256: true}
 				w.MaxCount = 4
 				response := w.run(t, edge.MintFunction, event).Response
 				if r.want == nil {

@@ -217,6 +217,9 @@ func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL,
 	if name != "" {
 		options.Set("name", name)
 	}
+	if s.size() == 0 {
+		options.Set("minBytes", "0")
+	}
 	if p.sum {
 		sum, err := s.sum(ctx)
 		if err != nil {

@@ -46,6 +46,7 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 				Life:     conf.Expires,
 				MaxLife:  conf.MaxExpires,
 				MaxBytes: conf.MaxBytes,
+				MinBytes: conf.MinBytes,
 				SHA256:   conf.SHA256,
 			},
 			Uploads: uploads,

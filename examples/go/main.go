@@ -37,7 +37,7 @@ func upload(oncegate, path string) error {
 	if err != nil {
 		return err
 	}
-	minted, err := mint(oncegate, map[string]any{"name": filepath.Base(path), "maxBytes": max(info.Size(), 1)})
+	minted, err := mint(oncegate, map[string]any{"name": filepath.Base(path), "minBytes": info.Size(), "maxBytes": max(info.Size(), 1)})
 	if err != nil {
 		return fmt.Errorf("mint: %w", err)
 	}

@@ -21,7 +21,7 @@ def mint(oncegate, options):
 
 def upload(oncegate, path):
     size = os.path.getsize(path)
-    minted = mint(oncegate, {"name": os.path.basename(path), "maxBytes": max(size, 1)})
+    minted = mint(oncegate, {"name": os.path.basename(path), "minBytes": size, "maxBytes": max(size, 1)})
     headers = {
         # Without these two urllib sends a chunked body, and the type of a form.
         "Content-Length": str(size),

@@ -11,7 +11,7 @@ const uppy = new Uppy({ autoProceed: true }).use(AwsS3, {
   async signRequest({ key }) {
     const { name, size } = uppy.getFile(key);
     sent.set(key, 0);
-    const options = new URLSearchParams({ name, maxBytes: Math.max(size, 1) });
+    const options = new URLSearchParams({ name, minBytes: size, maxBytes: Math.max(size, 1) });
     const answer = await fetch(`${ONCEGATE}/url?${options}`, { headers: { accept: 'application/json' } });
     const minted = await answer.json();
     if (!answer.ok) throw new Error(minted.message);

@@ -40,6 +40,9 @@ type Config struct {
 	MaxExpires time.Duration
 	// MaxBytes is the largest upload that any URL takes.
 	MaxBytes int64
+	// MinBytes is the smallest upload that a URL takes if its request does not say. It
+	// is at most MaxBytes.
+	MinBytes int64
 	// MaxCount is how many URLs one request may ask for.
 	MaxCount int
 	// SHA256 allows URLs that take one SHA-256 only. The gate signs
@@ -131,6 +134,9 @@ func Parse(data []byte) (Config, error) {
 		c.MaxExpires = max(c.MaxExpires, c.Expires)
 	case c.MaxExpires < c.Expires:
 		problems = append(problems, "maxExpires is shorter than expires: allowed is at least as long")
+	}
+	if c.MinBytes > c.MaxBytes {
+		problems = append(problems, "minBytes is larger than maxBytes: allowed is at most as large")
 	}
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
 		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)

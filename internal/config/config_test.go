@@ -25,6 +25,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		AllowedOrigins: []string{},
 		MaxExpires:     24 * time.Hour,
 		MaxBytes:       5 << 30,
+		MinBytes:       1,
 		MaxCount:       10,
 		Auth:           config.Auth{Kind: "none"},
 		Deploy:         defaults,
@@ -37,7 +38,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
-		"maxBytes": 1048576, "maxCount": 3, "sha256": true,
+		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "sha256": true,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +51,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		AllowedOrigins: []string{"https://app.example.com", "http://localhost:5173", "http://[::1]:8080"},
 		MaxExpires:     7 * 24 * time.Hour,
 		MaxBytes:       1 << 20,
+		MinBytes:       0,
 		MaxCount:       3,
 		SHA256:         true,
 		Auth:           config.Auth{Kind: "none"},
@@ -113,6 +115,8 @@ func TestParseRefuses(t *testing.T) {
 		{"expires exponent", `{` + b + `, "expires": 9e2}`, []string{"expires is 9e2"}},
 		{"expires text", `{` + b + `, "expires": "900"}`, []string{`expires is "900"`}},
 		{"expires null", `{` + b + `, "expires": null}`, []string{"expires is null"}},
+		{"minBytes negative", `{` + b + `, "minBytes": -1}`, []string{"minBytes is -1", "from 0 to 5368709120"}},
+		{"minBytes over maxBytes", `{` + b + `, "maxBytes": 5, "minBytes": 6}`, []string{"minBytes is larger than maxBytes"}},
 		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" or "listed"`}},
 		{"firstVersion null", `{` + b + `, "firstVersion": null}`, []string{"firstVersion is null"}},
 		{"origins not a list", `{` + b + `, "allowedOrigins": "*"}`, []string{`allowedOrigins is "*"`, "list"}},

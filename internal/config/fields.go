@@ -39,6 +39,7 @@ var fields = []Field{
 	{"expires", `900`, functions, number[time.Duration]{1, MaxExpires / time.Second, time.Second, "seconds", func(c *Config) *time.Duration { return &c.Expires }}},
 	{"maxExpires", `86400`, functions, number[time.Duration]{1, MaxExpires / time.Second, time.Second, "seconds, at least expires", func(c *Config) *time.Duration { return &c.MaxExpires }}},
 	{"maxBytes", `5368709120`, functions, number[int64]{1, MaxUpload, 1, "bytes", func(c *Config) *int64 { return &c.MaxBytes }}},
+	{"minBytes", `1`, functions, number[int64]{0, MaxUpload, 1, "bytes, at most maxBytes", func(c *Config) *int64 { return &c.MinBytes }}},
 	{"maxCount", `10`, functions, number[int]{1, MaxMaxCount, 1, "URLs", func(c *Config) *int { return &c.MaxCount }}},
 	{"allowedOrigins", `[]`, functions, origins{}},
 	{"auth", `"none"`, functions, authKind{}},

@@ -53,9 +53,13 @@ func (l Limits) most() int64 {
 func (l Limits) checkUpload(length int64, headers Headers) error {
 	switch {
 	case length > l.most():
-		return &Refusal{Reason: TooLarge, Detail: "this URL takes at most " + strconv.FormatInt(l.most(), 10) + " bytes"}
+		return &Refusal{Reason: TooLarge, Detail: "this URL takes at most " + bytes(l.most())}
 	case length < l.MinBytes:
-		return &Refusal{Reason: TooSmall, Detail: "this URL takes at least " + strconv.FormatInt(l.MinBytes, 10) + " bytes"}
+		detail := "this URL takes at least " + bytes(l.MinBytes)
+		if length == 0 {
+			detail += ", and the upload is empty; send the file as the body, and for an empty file ask for a URL with minBytes=0"
+		}
+		return &Refusal{Reason: TooSmall, Detail: detail}
 	}
 	if l.Type == "" {
 		return nil
@@ -79,6 +83,13 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 		}
 	}
 	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + l.Type + ", and another was sent"}
+}
+
+func bytes(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return strconv.FormatInt(n, 10) + " bytes"
 }
 
 // validType accepts type/subtype in lower case, both tokens of RFC 6838, 4.2,

@@ -182,6 +182,32 @@ func (w *world) stored(t testing.TB, key string) []byte {
 	return entry.Body
 }
 
+// TestLeastBytes: a URL that does not say takes what the settings have, as far as it can,
+// and one that may be empty takes any size.
+func TestLeastBytes(t *testing.T) {
+	for _, test := range []struct {
+		least int64 // of the settings
+		order onetime.Order
+		want  int64
+	}{
+		{1, onetime.Order{}, 1},
+		{1, onetime.Order{Empty: true}, 0},
+		{1, onetime.Order{Limits: onetime.Limits{MinBytes: 7}}, 7},
+		{0, onetime.Order{}, 0},
+		{0, onetime.Order{Limits: onetime.Limits{MinBytes: 7}}, 7},
+		{10, onetime.Order{Limits: onetime.Limits{MinBytes: 7}}, 7},
+		{10, onetime.Order{Limits: onetime.Limits{MaxBytes: 5}}, 5},
+	} {
+		w := newWorld(t)
+		minter, _ := w.minter()
+		minter.Bounds.MinBytes = test.least
+		minted, err := minter.Mint(t.Context(), test.order, w.deadline())
+		if err != nil || minted.Order.Limits.MinBytes != test.want {
+			t.Errorf("settings %d, order %+v: at least %d bytes, %v; want %d", test.least, test.order, minted.Order.Limits.MinBytes, err, test.want)
+		}
+	}
+}
+
 // TestUploadLimits: what breaks a limit is refused before the claim, and the same
 // URL still takes what keeps to it.
 func TestUploadLimits(t *testing.T) {
@@ -197,7 +223,12 @@ func TestUploadLimits(t *testing.T) {
 		{onetime.Limits{MaxBytes: 1000}, []headers{length(0), length(1), length(999), length(1000)},
 			onetime.TooLarge, "this URL takes at most 1000 bytes", []headers{length(1001), length(2000), length(onetime.MaxBytes)}},
 		{onetime.Limits{MinBytes: 1000}, []headers{length(1000), length(1001), length(onetime.MaxBytes)},
-			onetime.TooSmall, "this URL takes at least 1000 bytes", []headers{length(999), length(1), length(0)}},
+			onetime.TooSmall, "this URL takes at least 1000 bytes", []headers{length(999), length(1)}},
+		{onetime.Limits{MinBytes: 1000}, []headers{length(1000)},
+			onetime.TooSmall, "this URL takes at least 1000 bytes, and the upload is empty; send the file as the body, and for an empty file ask for a URL with minBytes=0",
+			[]headers{length(0)}},
+		{onetime.Limits{MinBytes: 1, MaxBytes: 1}, []headers{length(1)},
+			onetime.TooLarge, "this URL takes at most 1 byte", []headers{length(2)}},
 		{onetime.Limits{MinBytes: 5, MaxBytes: 5}, []headers{length(5)},
 			onetime.TooLarge, "this URL takes at most 5 bytes", []headers{length(6)}},
 		{onetime.Limits{MinBytes: 5, MaxBytes: 5}, []headers{length(5)},

@@ -9,6 +9,7 @@ import (
 type Order struct {
 	Life   time.Duration // 0: as long as Bounds has it
 	Limits Limits
+	Empty  bool   // an upload may be empty: no MinBytes of 0 is filled in
 	Name   string // original file name
 	Label  string // note to the operator
 	By     string // the credential that mints
@@ -19,6 +20,7 @@ type Bounds struct {
 	Life     time.Duration // of a URL that asks for none
 	MaxLife  time.Duration // at least Life, at most the constant MaxLife
 	MaxBytes int64         // no URL takes more; at most the constant MaxBytes
+	MinBytes int64         // of a URL that asks for none
 	SHA256   bool          // the distribution forwards the checksum to S3
 }
 
@@ -36,6 +38,11 @@ func (o Order) within(b Bounds) (Order, error) {
 	}
 	if o.Limits.MaxBytes == 0 && b.MaxBytes < MaxBytes {
 		o.Limits.MaxBytes = b.MaxBytes
+	}
+	// Clients that probe before they send, and those that were given an array for a
+	// file, send an empty PUT that nobody means as an upload.
+	if o.Limits.MinBytes == 0 && !o.Empty {
+		o.Limits.MinBytes = min(b.MinBytes, o.Limits.most())
 	}
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))

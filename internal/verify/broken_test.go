@@ -60,7 +60,7 @@ const asPut = `
 	const as = structuredClone(event);
 	if (request.method !== 'PUT' && request.method !== 'OPTIONS') {
 		as.Records[0].cf.request.method = 'PUT';
-		as.Records[0].cf.request.headers['content-length'] = [{ value: '0' }];
+		as.Records[0].cf.request.headers['content-length'] = [{ value: '1' }];
 	}
 	const result = await handle('gate', as, context);`
 

@@ -56,7 +56,8 @@ func TestLimitsByClient(t *testing.T) {
 	}{
 		{"maxBytes=1000", []try{{1001, "", 413, "too-large"}, {200_000, "", 413, "too-large"}, {1000, "", 200, ""}}},
 		{"maxBytes=1000", []try{{999, "", 200, ""}}},
-		{"maxBytes=1000", []try{{0, "", 200, ""}}},
+		{"maxBytes=1000", []try{{0, "", 400, "too-small"}, {1, "", 200, ""}}},
+		{"minBytes=0&maxBytes=1000", []try{{0, "", 200, ""}}},
 		{"minBytes=10", []try{{9, "", 400, "too-small"}, {0, "", 400, "too-small"}, {10, "", 200, ""}}},
 		{"minBytes=10", []try{{200_000, "", 200, ""}}},
 		{"minBytes=10&maxBytes=10", []try{{11, "", 413, "too-large"}, {9, "", 400, "too-small"}, {10, "", 200, ""}}},

@@ -26,6 +26,7 @@ const (
 	answers    = "edge/answers.go"
 	owners     = "edge/owner.go"
 	limits     = "internal/onetime/limits.go"
+	order      = "internal/onetime/order.go"
 	removed    = "" // the new text of what is simply gone
 )
 

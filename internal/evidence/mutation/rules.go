@@ -85,6 +85,8 @@ var ruleMutants = []mutant{
 	{limits, "more than maxBytes", "case length > l.most():\n\t\treturn", "case length > MaxBytes:\n\t\treturn", false},
 	{limits, "maxBytes are too many", "case length > l.most():", "case length >= l.most():", false},
 	{limits, "less than minBytes", "case length < l.MinBytes:", "case false:", false},
+	{order, "an empty upload with a URL that asked for none", "if o.Limits.MinBytes == 0 && !o.Empty {", "if false {", false},
+	{order, "no empty upload where it was asked for", " && !o.Empty {", " {", false},
 	{limits, "minBytes are too few", "case length < l.MinBytes:", "case length <= l.MinBytes:", false},
 	{limits, "any type", "if l.Type == \"\" {\n\t\treturn nil", "if true {\n\t\treturn nil", false},
 	{limits, "no type where one of several is wanted", "if !strings.HasSuffix(l.Type, \"/*\") {", "if true {", false},
