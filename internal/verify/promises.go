@@ -23,6 +23,8 @@ var promises = []promise{
 		text: "the first PUT with a minted URL is stored (200, ETag, x-amz-version-id)"},
 	{id: "replay", needs: []string{"first-put"}, check: (*run).replay,
 		text: "every later PUT is refused (403 used)"},
+	{id: "respelled", needs: []string{"replay"}, check: (*run).respelled,
+		text: "a URL with its parameters sorted and / unescaped is stored once (200), and is the same URL in every spelling (403 used)"},
 	{id: "spent-once", needs: []string{"replay"}, bucket: true, check: (*run).spentOnce,
 		text: "the used URL has one version of its expired entry, and its object one version"},
 	{id: "race", needs: []string{"first-put"}, check: (*run).race,

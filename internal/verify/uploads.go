@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -269,6 +270,33 @@ func (r *run) replay(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// respelled uploads as clients do that write a query in their own way.
+func (r *run) respelled(ctx context.Context) error {
+	m, _, err := r.mint(ctx)
+	if err != nil {
+		return err
+	}
+	query := m.query.String()
+	sorted := strings.Join(slices.Sorted(strings.SplitSeq(query, "&")), "&")
+	minted := m.target
+	m.target = m.path() + "?" + strings.ReplaceAll(sorted, "%2F", "/")
+	a, err := r.upload(ctx, m, "x")
+	m.target = minted
+	if err == nil {
+		err = uploaded(a)
+	}
+	if err != nil {
+		return err
+	}
+	var all []expectation
+	for what, spelled := range map[string]string{
+		"as it was minted": query, "sorted": sorted, "with %2f for %2F": strings.ReplaceAll(query, "%2F", "%2f"), "with an & after it": query + "&",
+	} {
+		all = append(all, expectation{put("a second PUT with the query "+what, m.path()+"?"+spelled, "x"), 403, "used"})
+	}
+	return r.expect(ctx, all)
 }
 
 // racers is how many PUTs of one URL start together.
