@@ -18,6 +18,7 @@
 //
 // Without credentials:
 //
+//	oncegate explain  say what a URL is and what has changed it
 //	oncegate dev      run CloudFront, Lambda and S3 on this machine
 //	oncegate config   print the settings in force
 //	oncegate simulate compare the two runtimes for your viewers
@@ -120,6 +121,7 @@ var verbs = []verb{
 	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
 	{"replay", "send failed messages of acceptance again", replayHelp, operator, runReplay},
+	{"explain", "say what a URL is and what has changed it", explainHelp, alone, runExplain},
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, alone, runDev},
 	{"config", "print the settings in force", configHelp, alone, runConfig},
 	{"simulate", "compare the two runtimes for your viewers", simulateHelp, alone, runSimulate},

@@ -25,6 +25,14 @@ type URL struct {
 // yet. No error of it repeats the URL.
 func ParseURL(raw string) (URL, error) {
 	raw = strings.TrimSpace(raw)
+	_, minted, err := parse(raw)
+	if err != nil {
+		return URL{}, err
+	}
+	return URL{URL: raw, ID: minted.ID, Key: minted.Key}, nil
+}
+
+func parse(raw string) (*url.URL, onetime.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery == "" {
 		err = errors.New("want http:// or https://, a host, a path and a query")
@@ -36,9 +44,9 @@ func ParseURL(raw string) (URL, error) {
 		}
 	}
 	if err != nil {
-		return URL{}, fmt.Errorf("not a URL as oncegate makes it: %s", explain(raw, err))
+		return nil, onetime.URL{}, fmt.Errorf("not a URL as oncegate makes it: %s", explain(raw, err))
 	}
-	return URL{URL: raw, ID: minted.ID, Key: minted.Key}, nil
+	return u, minted, nil
 }
 
 // region is that of the credential scope, key/date/region/s3/aws4_request. Which one it
