@@ -51,9 +51,9 @@ build: $(NPM) $(CLI) $(EDGE) $(NATIVES) ## make bin/oncegate and build/edge, the
 
 # The packages whose tests run the whole chain, in real time: at the edge a function has
 # five seconds. They have the machine for themselves, one after the other.
-CHAINS := ./cmd/oncegate ./internal/evidence/attack ./internal/evidence/e2e ./internal/evidence/examples ./internal/verify
+CHAINS := ./cmd/oncegate ./internal/evidence/attack ./internal/evidence/clients ./internal/evidence/e2e ./internal/evidence/examples ./internal/verify
 .PHONY: test
-test: build regional accept tools examples $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
+test: build regional accept tools examples clients $(TEMPLATES) ## everything: unit, wasm, real Node, real S3 server, races, fuzz seeds; with the race detector
 	@test -x "$${CHROMIUM:-/usr/bin/chromium}" || echo "no Chromium at $${CHROMIUM:-/usr/bin/chromium}: the tests that need a browser are skipped"
 	$(GO) test $(RACE) -timeout 40m $$($(GO) list ./... | grep -vxF "$$(printf 'oncegate/%s\n' $(CHAINS:./%=%))")
 	$(GO) test $(RACE) -p 1 -parallel 16 -timeout 40m $(CHAINS)
@@ -116,7 +116,16 @@ $(EXAMPLES_NPM): examples/uppy/package.json examples/uppy/package-lock.json exam
 	@npm ci --prefix examples/uppy --no-audit --no-fund --loglevel=error
 	@touch $@
 
-.PHONY: examples
+# The clients of npm that the tests upload with, likewise.
+CLIENTS := internal/evidence/clients/testdata
+CLIENTS_NPM := $(CLIENTS)/node_modules/.package-lock.json
+$(CLIENTS_NPM): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(CLIENTS)/.npmrc
+	@echo "fetching upload clients for the tests (npm ci)"
+	@npm ci --prefix $(CLIENTS) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: examples clients
+clients: $(CLIENTS_NPM) ## fetch the upload clients that the tests run
 examples: $(EXAMPLES_NPM) ## fetch what the examples need
 
 .PHONY: bench-regional
@@ -151,7 +160,7 @@ lint: $(STATICCHECK) $(GOVULNCHECK) ## gofmt, go vet, staticcheck, go mod verify
 	  elif grep -qE 'vuln\.go\.dev|fetching vulnerabilities|dial tcp|no such host' <<<"$$out"; then \
 	    echo "govulncheck: its database could not be reached, so nothing was checked for known vulnerabilities"; \
 	  else echo "$$out"; exit 1; fi
-	@for dir in . bench examples/uppy; do \
+	@for dir in . bench examples/uppy $(CLIENTS); do \
 	  if out=$$(cd "$$dir" && npm audit --package-lock-only --audit-level=high --fetch-retries=0 2>&1); then echo "npm audit in $$dir: nothing known"; \
 	  elif grep -qE 'audit endpoint returned an error|E(NOTFOUND|CONNREFUSED|AI_AGAIN|TIMEDOUT|CONNRESET)|network' <<<"$$out"; then \
 	    echo "npm audit in $$dir: its data could not be reached, so nothing was checked for known vulnerabilities"; \
