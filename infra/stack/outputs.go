@@ -21,10 +21,22 @@ func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfro
 		{"DistributionDomain", "What a domain of your own must point to", *distribution.DistributionDomainName()},
 		{"DashboardURL", "Requests, errors, refusals",
 			"https://" + edgeRegion + ".console.aws.amazon.com/cloudwatch/home?region=" + edgeRegion + "#dashboards/dashboard/" + conf.Deploy.Name},
-		{"Curl", "The first upload", `curl -i -T photo.jpg "$(curl -sf ` + base + `/url)"`},
+		{"Curl", "The first upload", `curl -i -T photo.jpg "$(curl -sf ` + credential(conf) + base + `/url)"`},
 	} {
 		awscdk.NewCfnOutput(stack, jsii.String(output.id), &awscdk.CfnOutputProps{
 			Description: jsii.String(output.what), Value: jsii.String(output.value),
 		})
 	}
+}
+
+// credential is what curl needs to be given a URL, with a variable for the secret. The
+// variables are those that the command line reads.
+func credential(conf config.Config) string {
+	switch conf.Auth.Kind {
+	case config.AuthAPIKey:
+		return `-H "x-api-key: $ONCEGATE_KEY" `
+	case config.AuthJWT:
+		return `-H "authorization: Bearer $ONCEGATE_TOKEN" `
+	}
+	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 	"oncegate/edge"
 	"oncegate/infra/stack"
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/cfn"
 	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
@@ -124,10 +125,11 @@ func TestMonitoring(t *testing.T) {
 			if v.conf.Deploy.Domain != "" {
 				base = v.conf.Deploy.Domain
 			}
+			credential := map[string]string{plain.name: "", full.name: `-H "x-api-key: $ONCEGATE_KEY" `}[v.name]
 			want := map[string]string{
 				"URL": "https://" + base + "/url", "BucketName": v.conf.Bucket, "DistributionDomain": "${Distribution830FAC52.DomainName}",
 				"DashboardURL": "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#dashboards/dashboard/" + v.conf.Deploy.Name,
-				"Curl":         `curl -i -T photo.jpg "$(curl -sf https://` + base + `/url)"`,
+				"Curl":         `curl -i -T photo.jpg "$(curl -sf ` + credential + `https://` + base + `/url)"`,
 			}
 			for name, value := range read(t, v).Outputs {
 				if want[name] != value {
@@ -185,7 +187,7 @@ func says(t *testing.T, text string, parts ...string) {
 
 // What CloudFront adds to S3's answers is what the functions put on theirs.
 func TestCORSIsTheFunctionsOwn(t *testing.T) {
-	functions := &edge.Functions{AllowedOrigins: full.conf.AllowedOrigins, Owner: &onetime.Owner{}}
+	functions := &edge.Functions{AllowedOrigins: full.conf.AllowedOrigins, Owner: &onetime.Owner{}, Auth: &apikey.Authorizer{}}
 	origin := full.conf.AllowedOrigins[0]
 	var methods []string
 	answer := map[string]string{}
