@@ -68,7 +68,10 @@ func check(t *testing.T, o verify.Options, wantFailed ...string) verify.Report {
 
 // TestGoodDeployment keeps every promise, and the run leaves what it says it leaves.
 func TestGoodDeployment(t *testing.T) {
-	for name, with := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
+	regional := func(s *testbed.Setup) { s.Settings["runtime"] = "regional" }
+	for name, with := range map[string][]testbed.Option{
+		"conditional": nil, "listed": {testbed.Listed}, "regional": {regional}, "regional, listed": {regional, testbed.Listed},
+	} {
 		t.Run(name, func(t *testing.T) {
 			st := newStack(t, with...)
 			o := options(st)

@@ -108,7 +108,7 @@ func curl(args ...string) client {
 		for _, arg := range args {
 			given = append(given, strings.ReplaceAll(arg, "FILE", file))
 		}
-		answer, _ := run(t, program(t, "curl"), append(given, url)...)
+		answer, _ := run(t, testbed.Program(t, "curl"), append(given, url)...)
 		return answer
 	}
 }
@@ -116,7 +116,7 @@ func curl(args ...string) client {
 var wgetAnswer = regexp.MustCompile(`(?is)HTTP/1\.1 (\d+)(?:.*?x-oncegate-reason: (\S+))?`)
 
 func wget(t *testing.T, url, file string) string {
-	_, log := run(t, program(t, "wget"), "-O", os.DevNull, "--server-response", "--method=PUT", "--body-file="+file, url)
+	_, log := run(t, testbed.Program(t, "wget"), "-O", os.DevNull, "--server-response", "--method=PUT", "--body-file="+file, url)
 	answer := wgetAnswer.FindStringSubmatch(log)
 	if answer == nil {
 		t.Fatalf("no answer in %s", log)
@@ -168,7 +168,7 @@ func with(t *testing.T, library string, programs []string, check ...string) stri
 			return path
 		}
 	}
-	missing(t, library)
+	testbed.Missing(t, library)
 	return ""
 }
 
@@ -201,9 +201,9 @@ func php(script string) client {
 func java(source string) client {
 	const libraries = "/usr/share/java/okhttp.jar:/usr/share/java/okio.jar"
 	return func(t *testing.T, url, file string) string {
-		runtime := program(t, "java")
+		runtime := testbed.Program(t, "java")
 		if _, err := os.Stat("/usr/share/java/okhttp.jar"); err != nil && strings.HasPrefix(source, "OkHttp") {
-			missing(t, "OkHttp")
+			testbed.Missing(t, "OkHttp")
 		}
 		answer, _ := run(t, runtime, "-cp", libraries, source, url, file)
 		return answer

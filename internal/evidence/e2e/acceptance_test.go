@@ -309,6 +309,7 @@ func TestAcceptance(t *testing.T) {
 // TestAcceptancePoison: a message that can never be handled ends in the dead-letter queue
 // and delays no other.
 func TestAcceptancePoison(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "acceptance does not depend on the runtime")
 	a := newAccepting(t, func(s *testbed.Setup) { s.Jobs.Visibility = time.Second })
 	a.Queues[acceptQueue].Send("garbage")
 	foreign := a.store(t, "uploads/no-uuid", "content")
@@ -331,6 +332,7 @@ func TestAcceptancePoison(t *testing.T) {
 // TestRaceAcceptance: rounds of one to three versions, each announced one to three times,
 // late and in any order. ONCEGATE_ACCEPT_ROUNDS sets the number of rounds.
 func TestRaceAcceptance(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "acceptance does not depend on the runtime")
 	rounds := 40
 	if text := os.Getenv("ONCEGATE_ACCEPT_ROUNDS"); text != "" {
 		var err error

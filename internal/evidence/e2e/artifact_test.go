@@ -6,12 +6,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"oncegate/internal/evidence/testbed"
 )
 
 // TestSameTreeSameBytes builds the wasm from a copy of the tree in another folder:
 // the artifact must not depend on where it was built, and build/edge, which every
 // other test here runs, must be what the tree builds.
 func TestSameTreeSameBytes(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it builds what does not depend on the runtime")
 	dir := t.TempDir()
 	for _, name := range []string{"Makefile", "go.mod", "go.sum", "edge", "internal", "cmd"} {
 		source := filepath.Join(root, name)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/cloudfront"
 )
 
@@ -55,16 +56,6 @@ func pageServer(t *testing.T) string {
 	return server.URL
 }
 
-// program finds a program, or skips the test.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("skipped: there is no %s on this machine", name)
-	}
-	return path
-}
-
 // run runs a program and decodes the JSON that it writes.
 func run(t *testing.T, into any, input any, name string, args ...string) (diagnostics string) {
 	t.Helper()
@@ -90,7 +81,7 @@ func run(t *testing.T, into any, input any, name string, args ...string) (diagno
 }
 
 func curl(t *testing.T, _ string, requests []request) (replies []reply) {
-	path := program(t, "curl")
+	path := testbed.Program(t, "curl")
 	for _, r := range requests {
 		// An empty value takes curl's own content-type, that of a form, away.
 		args := []string{"-sS", "-X", r.Method, "-H", "content-type: " + r.Type, "-w", `%{stderr}%{http_code} %header{x-oncegate-reason}`}
@@ -116,7 +107,7 @@ func curl(t *testing.T, _ string, requests []request) (replies []reply) {
 }
 
 func python(t *testing.T, _ string, requests []request) (replies []reply) {
-	used := run(t, &replies, requests, program(t, "python3"), "testdata/client.py")
+	used := run(t, &replies, requests, testbed.Program(t, "python3"), "testdata/client.py")
 	t.Log(strings.TrimSpace(used))
 	return replies
 }
@@ -124,13 +115,7 @@ func python(t *testing.T, _ string, requests []request) (replies []reply) {
 // inChromium runs a function of fetch.mjs in a page.
 func inChromium(t *testing.T, into any, input any, page, function string) {
 	t.Helper()
-	browser := os.Getenv("CHROMIUM")
-	if browser == "" {
-		browser = "/usr/bin/chromium"
-	}
-	if _, err := os.Stat(browser); err != nil {
-		t.Skipf("skipped: no browser to run fetch in (%v); CHROMIUM names one", err)
-	}
+	browser := testbed.Browser(t)
 	node, err := cloudfront.FindNode(root, cloudfront.Node22)
 	if err != nil {
 		t.Fatal(err)

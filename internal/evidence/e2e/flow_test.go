@@ -277,6 +277,7 @@ func TestExpiredURL(t *testing.T) {
 // TestFrozenWorkers stops the function's processes for longer than S3 keeps idle
 // connections, as Lambda freezes containers.
 func TestFrozenWorkers(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it is about the Node processes of the edge")
 	const idle = 300 * time.Millisecond
 	st := testbed.New(t, func(s *testbed.Setup) { s.S3.IdleTimeout = idle })
 	for range 3 {

@@ -33,6 +33,7 @@ import (
 // acknowledged is stored, what was spent is spent, and nothing was accepted twice.
 // ONCEGATE_KILLS says how often. The moment of a kill is a number of answers.
 func TestKills(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it is long")
 	k := &kills{
 		template: testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil),
 		data:     t.TempDir(),

@@ -54,6 +54,7 @@ func properties(t *testing.T, doc *openapi3.T, schema string) openapi3.Schemas {
 // TestDocument: the document has every option in both places, every reason, and the web
 // ACL's answer, in the words of the code.
 func TestDocument(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "the API is the same")
 	doc := document(t)
 	options := slices.Sorted(maps.Keys(properties(t, doc, "Order")))
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -169,6 +170,7 @@ func candidates(s *openapi3.Schema) (values []any) {
 // TestDocumentedOptions asks for every documented option at its documented bounds,
 // in every way. Exactly what the document allows is granted.
 func TestDocumentedOptions(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "the API is the same")
 	doc := document(t)
 	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["maxExpires"] = true, 604800 })
 	d := &driver{st, doc, map[string]bool{}}
@@ -215,6 +217,7 @@ func TestDocumentedOptions(t *testing.T) {
 
 // TestDocumentedAnswers causes every answer that the document has.
 func TestDocumentedAnswers(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "the API is the same")
 	doc := document(t)
 	st := testbed.New(t, withOptions("https://app.example"))
 	d := &driver{st, doc, map[string]bool{}}

@@ -248,6 +248,7 @@ func TestPost(t *testing.T) {
 
 // TestPage: a web application on another origin, in a real browser.
 func TestPage(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "a page sees no difference")
 	page := pageServer(t)
 	st := testbed.New(t, withOptions(page))
 	var got struct {

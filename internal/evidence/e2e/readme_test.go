@@ -22,7 +22,8 @@ import (
 // other in one shell, against what make dev runs. Make itself, and commands that need
 // AWS, are in blocks of text and not of sh.
 func TestReadme(t *testing.T) {
-	program(t, "curl")
+	testbed.DefaultRuntimeOnly(t, "it runs make dev with the settings of the tree")
+	testbed.Program(t, "curl")
 	tree := checkout(t)
 	const next = "=== next block ==="
 	blocks := shellBlocks(t)
@@ -115,6 +116,7 @@ func bash(t *testing.T, dir, script string) string {
 // TestHashRecipe: the documented command prints the id of a URL, whatever scheme, host
 // and port the URL has.
 func TestHashRecipe(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it runs no part of the chain")
 	page, err := os.ReadFile(filepath.Join(root, "docs", "how-it-works.md"))
 	if err != nil {
 		t.Fatal(err)

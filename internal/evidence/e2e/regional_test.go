@@ -16,6 +16,7 @@ func regional(s *testbed.Setup) { s.Settings["runtime"] = "regional" }
 // the second try must find the first one's claim, twice the answer is a refusal that
 // says what is known.
 func TestRegionalFaults(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it chooses its runtime")
 	for mode, options := range map[string][]testbed.Option{"conditional": {regional}, "listed": {regional, testbed.Listed}} {
 		t.Run(mode, func(t *testing.T) {
 			st := testbed.New(t, options...)
@@ -69,6 +70,7 @@ func TestRegionalFaults(t *testing.T) {
 
 // TestRegionalPermission: the stub needs its one permission to ask.
 func TestRegionalPermission(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it chooses its runtime")
 	st := testbed.New(t, regional)
 	m := st.Mint(t)
 	st.Lambda.Callers = nil // as if the roles had been made anew

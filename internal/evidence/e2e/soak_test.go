@@ -47,6 +47,7 @@ func soak(t *testing.T) load {
 // herd that sends its bodies byte by byte, uploads that break off. Afterwards it
 // holds no more connections, goroutines and memory than before.
 func TestSoak(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it is long")
 	l := soak(t)
 	dev := startDev(t, testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil), t.TempDir())
 	stopped := false

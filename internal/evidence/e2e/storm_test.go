@@ -60,6 +60,7 @@ func asked(t *testing.T, name string, usual int) int {
 // or after it has done them, answers 503 and 409; clients break off and repeat
 // themselves; workers and the S3 server are killed under way.
 func TestStorm(t *testing.T) {
+	testbed.DefaultRuntimeOnly(t, "it is long")
 	for name, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
 		t.Run(name, func(t *testing.T) {
 			w := &storm{Stack: testbed.New(t, options...), kill: make(chan struct{}, 1)}

@@ -24,30 +24,6 @@ import (
 
 const root = "../../.."
 
-// need finds what an example runs in. Where it is missing the test fails in CI, and is
-// skipped elsewhere.
-func need(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("CI") == "true":
-		t.Fatalf("there is no %s on this machine: %v", name, err)
-	default:
-		t.Skipf("skipped: there is no %s on this machine: %v", name, err)
-	}
-	return ""
-}
-
-func chromium(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("CHROMIUM"); path != "" {
-		return need(t, path)
-	}
-	return need(t, "/usr/bin/chromium")
-}
-
 // file is one to upload, named as a photo.
 func file(t *testing.T, content string) string {
 	t.Helper()
@@ -78,14 +54,14 @@ func command(t *testing.T, st *testbed.Stack, name string, args ...string) (stat
 // clients are the examples for a terminal, each by what runs it with a file.
 var clients = map[string]func(t *testing.T, st *testbed.Stack, file string) (status int, output string){
 	"curl": func(t *testing.T, st *testbed.Stack, file string) (int, string) {
-		need(t, "curl")
-		return command(t, st, need(t, "bash"), "examples/curl/upload.sh", file)
+		testbed.Program(t, "curl")
+		return command(t, st, testbed.Program(t, "bash"), "examples/curl/upload.sh", file)
 	},
 	"go": func(t *testing.T, st *testbed.Stack, file string) (int, string) {
-		return command(t, st, need(t, "go"), "run", "./examples/go", file)
+		return command(t, st, testbed.Program(t, "go"), "run", "./examples/go", file)
 	},
 	"python": func(t *testing.T, st *testbed.Stack, file string) (int, string) {
-		return command(t, st, need(t, "python3"), "examples/python/upload.py", file)
+		return command(t, st, testbed.Program(t, "python3"), "examples/python/upload.py", file)
 	},
 }
 
@@ -229,7 +205,7 @@ func drive(t *testing.T, page, line string, files ...string) (lines []string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "testdata/drive.mjs", chromium(t), t.TempDir(), page)
+	cmd := exec.CommandContext(ctx, node, "testdata/drive.mjs", testbed.Browser(t), t.TempDir(), page)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // on which a browser is closed
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stdin = bytes.NewReader(input)
@@ -253,7 +229,7 @@ func allow(page string) testbed.Option {
 // TestBrowser: the page stores a file and says so; and where the answer is lost it does
 // not say that nothing is stored.
 func TestBrowser(t *testing.T) {
-	chromium(t)
+	testbed.Browser(t)
 	var oncegate string
 	page := serve(t, filepath.Join(root, "examples/browser"), func() string { return oncegate })
 	st := testbed.New(t, allow(page))
@@ -282,7 +258,7 @@ func TestBrowser(t *testing.T) {
 // TestUppy: Uppy stores two files; a file of which much is missing when the connection
 // breaks is stored once, with a second URL; a file that may be stored is not sent again.
 func TestUppy(t *testing.T) {
-	chromium(t)
+	testbed.Browser(t)
 	var oncegate string
 	page := serve(t, bundle(t), func() string { return oncegate })
 	st := testbed.New(t, allow(page))

@@ -105,8 +105,8 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 		},
 	}
 	// The same tests for another runtime.
-	if runtime := os.Getenv("ONCEGATE_RUNTIME"); runtime != "" {
-		setup.Settings["runtime"] = runtime
+	if name := runtime(); name != "" {
+		setup.Settings["runtime"] = name
 	}
 	setup.S3.Fault, setup.S3.Log = st.fault, log
 	for _, o := range options {
