@@ -13,7 +13,7 @@ if [ -n "$unformatted" ]; then
   printf 'not gofmt-ed:\n%s\n' "$unformatted"
   exit 1
 fi
-for script in .ci/run $(git ls-files '*.sh'); do bash -n "$script"; done
+for script in .ci/* $(git ls-files '*.sh'); do bash -n "$script"; done
 
 echo "go vet and staticcheck: this machine"
 "$go" vet ./...
