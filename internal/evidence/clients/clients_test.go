@@ -27,6 +27,9 @@ type client func(t *testing.T, url, file string) string
 var good = map[string]client{
 	"curl -T":                curl("-T", "FILE"),
 	"curl --data-binary":     curl("-X", "PUT", "--data-binary", "@FILE"),
+	"curl -u":                curl("-u", "me:secret", "-T", "FILE"),
+	"curl --anyauth":         curl("--anyauth", "-u", "me:secret", "-T", "FILE"),
+	"curl --negotiate":       curl("--negotiate", "-u", ":", "-T", "FILE"),
 	"curl -T, HTTP/1.0":      curl("--http1.0", "-T", "FILE"),
 	"wget":                   wget,
 	"Go":                     goClient(func(raw string) string { return raw }),
@@ -56,7 +59,7 @@ func TestClients(t *testing.T) {
 	st := testbed.New(t)
 	for name, upload := range good {
 		t.Run(name, func(t *testing.T) {
-			file, content := photo(t)
+			file, content := recording(t)
 			m := st.Mint(t)
 			if got := upload(t, m.URL, file); got != "200" {
 				t.Fatalf("the first upload: %q, want 200", got)
@@ -73,13 +76,13 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// photo is a file of which no byte may get lost.
-func photo(t *testing.T) (path, content string) {
+// recording is a file of which no byte may get lost.
+func recording(t *testing.T) (path, content string) {
 	t.Helper()
 	bytes := make([]byte, 100_000)
 	random := rand.NewChaCha8([32]byte{13})
 	random.Read(bytes)
-	path = filepath.Join(t.TempDir(), "photo.jpg")
+	path = filepath.Join(t.TempDir(), "recording.bin")
 	if err := os.WriteFile(path, bytes, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ const [flavour, url] = location.hash.slice(1).split('|');
 const say = (text) => { document.querySelector('#status').textContent = text; };
 const zone = new Dropzone('#zone', {
   method: 'put',
-  binaryBody: true,
+  binaryBody: flavour !== 'form',
   url: (files) => files[0].uploadURL,
   accept(file, done) {
     file.uploadURL = url; // a page asks its server for it here

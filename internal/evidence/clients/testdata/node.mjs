@@ -28,6 +28,12 @@ const clients = {
     other.searchParams.sort();
     return clients.fetch(other, body);
   },
+  // A mistake that is often made.
+  form(url, body) {
+    const form = new FormData();
+    form.append('file', new Blob([body]));
+    return clients.axios(url, form);
+  },
 };
 
 const [name, url, file] = process.argv.slice(2);

@@ -1,0 +1,98 @@
+package clients
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"oncegate/internal/evidence/testbed"
+)
+
+// pages are upload widgets in a browser, by page and flavour. What they say of an answer
+// is what a client says.
+var pages = map[string]string{
+	"Dropzone without its headers": "dropzone.html#plain|",
+	"FilePond":                     "filepond.html#raw|",
+}
+
+// TestPages: Dropzone and FilePond in a real browser, as TestClients.
+func TestPages(t *testing.T) {
+	browser := testbed.Browser(t)
+	site := serve(t)
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{site} })
+	for name, page := range pages {
+		t.Run(name, func(t *testing.T) {
+			file, content := recording(t)
+			m := st.Mint(t)
+			address := site + "/" + page + m.URL
+			if got := drive(t, browser, address, file); got != "200" {
+				t.Fatalf("the first upload: %q, want 200", got)
+			}
+			if st.Stored(t, m.Key) != content {
+				t.Error("other bytes are stored than were sent")
+			}
+			if got := drive(t, browser, address, file); got != "403 used" {
+				t.Errorf("the second upload: %q, want 403 used", got)
+			}
+			st.WantVersions(t, m.Key, 1)
+		})
+	}
+}
+
+// serve bundles the pages and serves them as their own origin.
+func serve(t *testing.T) (origin string) {
+	t.Helper()
+	dir := t.TempDir()
+	bundle := exec.CommandContext(t.Context(), "./node_modules/.bin/esbuild", "dropzone.js", "filepond.js", "--bundle", "--format=esm", "--outdir="+dir)
+	bundle.Dir = "testdata"
+	if out, err := bundle.CombinedOutput(); err != nil {
+		t.Fatalf("bundle (`make clients` fetches what is needed): %v\n%s", err, out)
+	}
+	for _, name := range []string{"dropzone.html", "filepond.html"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// drive has a person choose a file on a page, and returns what the page says of the
+// answer.
+func drive(t *testing.T, browser, page, file string) string {
+	t.Helper()
+	input, err := json.Marshal(map[string]any{"files": []string{file}, "line": "#status", "ended": `\d|no answer`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, nodePath(t), "../examples/testdata/drive.mjs", browser, t.TempDir(), page)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // on which a browser is closed
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Stdin = bytes.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var lines []string
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("drive the browser: %v\n%s", err, stderr.String())
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &lines); err != nil || len(lines) != 1 {
+		t.Fatalf("drive the browser: %v in %.200s\n%s", err, stdout.String(), stderr.String())
+	}
+	return strings.TrimSpace(lines[0])
+}
