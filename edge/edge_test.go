@@ -145,7 +145,7 @@ func TestGate(t *testing.T) {
 	}
 
 	response := w.run(t, edge.GateFunction, event).Response
-	if response == nil || response.Status != "403" || response.Body != "Forbidden: this URL has already been used." {
+	if response == nil || response.Status != "403" || response.Body != "Forbidden: this URL has already been used; if an earlier try was your own, it may be stored, and any other upload needs a new URL." {
 		t.Errorf("second PUT: %+v", response)
 	}
 }

@@ -14,21 +14,21 @@ type row struct {
 // sentence that begins with the status text. Nothing else of an error ever reaches
 // a client.
 var refusals = map[onetime.Reason]row{
-	onetime.Used:             {statusForbidden, "this URL has already been used."},
-	onetime.Revoked:          {statusForbidden, "this URL has been revoked."},
+	onetime.Used:             {statusForbidden, "this URL has already been used; if an earlier try was your own, it may be stored, and any other upload needs a new URL."},
+	onetime.Revoked:          {statusForbidden, "this URL has been revoked; get a new one."},
 	onetime.Unknown:          {statusForbidden, "this URL was altered on the way or was not issued here; copy the whole URL again, exactly as it was issued, with & and not &amp;."},
-	onetime.Expired:          {statusForbidden, "this URL has expired."},
+	onetime.Expired:          {statusForbidden, "this URL has expired; get a new one."},
 	onetime.Method:           {statusForbidden, "this method is not allowed here; upload with PUT, get a URL with GET /url."},
-	onetime.Path:             {statusForbidden, "there is nothing at this path."},
-	onetime.LengthRequired:   {statusLengthRequired, "send exactly one Content-Length and no Transfer-Encoding."},
-	onetime.TooLarge:         {statusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes)."},
+	onetime.Path:             {statusForbidden, "there is nothing at this path; upload to the whole URL as it was issued, get a URL with GET /url."},
+	onetime.LengthRequired:   {statusLengthRequired, "the length of an upload must be known before; send exactly one Content-Length and no Transfer-Encoding."},
+	onetime.TooLarge:         {statusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes); send a smaller file."},
 	onetime.TooSmall:         {statusBadRequest, "this URL takes a larger upload."},
 	onetime.Type:             {statusUnsupportedMediaType, "this URL takes another content-type."},
 	onetime.Header:           {statusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
 	onetime.Options:          {statusBadRequest, "an option is not known or out of bounds."},
 	onetime.IndexUnavailable: {statusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
 	onetime.ClaimUnknown:     {statusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},
-	onetime.Internal:         {statusServiceUnavailable, "this request could not be handled."},
+	onetime.Internal:         {statusServiceUnavailable, "this request could not be handled; get a new URL, and tell the operator if it fails again."},
 
 	onetime.CredentialMissing: {statusUnauthorized, "a credential is needed here."},
 	onetime.CredentialInvalid: {statusUnauthorized, "this credential is not valid here."},

@@ -254,11 +254,11 @@ func consequence(err error, u client.URL, given bool) string {
 	case fate == client.Broken:
 		return fmt.Sprintf("; nothing is stored, and the URL may be spent, oncegate status %s says; nothing can be resumed: put the file again%s", u.ID, withNew)
 	case fate == client.Useless && refusal.Reason == onetime.Used:
-		return fmt.Sprintf("; if an earlier upload got no answer, it may be stored all the same: oncegate status %s says", u.ID)
+		return fmt.Sprintf("; oncegate status %s says whether it is stored", u.ID)
 	case fate == client.Useless && refusal.Reason == onetime.Unknown && given:
 		return "; nothing was stored; if the URL was altered on the way it is still good: copy it again"
 	case fate == client.Useless:
-		return "; nothing was stored: get a new URL"
+		return "; nothing was stored"
 	}
 	return fmt.Sprintf("; the file may be stored and the URL spent, oncegate status %s says; nothing can be resumed: put the file again%s", u.ID, withNew)
 }

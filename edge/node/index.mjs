@@ -70,7 +70,7 @@ function refuse() {
       'content-type': [{ value: 'text/plain; charset=utf-8' }],
       'x-oncegate-reason': [{ value: 'internal' }],
     },
-    body: 'Service Unavailable: this request could not be handled.',
+    body: 'Service Unavailable: this request could not be handled; get a new URL, and tell the operator if it fails again.',
   };
 }
 

@@ -64,7 +64,7 @@ describe('the artifact', () => {
     const refused = await functions.gate(putEvent(response.body), context());
     assert.equal(refused.status, '403');
     assert.equal(reasonOf(refused), 'used');
-    assert.equal(refused.body, 'Forbidden: this URL has already been used.');
+    assert.equal(refused.body, 'Forbidden: this URL has already been used; if an earlier try was your own, it may be stored, and any other upload needs a new URL.');
   });
 
   test('uses the bucket’s Region, not the one it runs in', async () => {

@@ -39,7 +39,7 @@ const MAX_ANSWER_BYTES = 1 << 20;
 const refusals = {
   'index-unavailable': 'the index gave no clear answer and nothing was spent; try the same request again.',
   'claim-unknown': 'the upload did not go through and its URL may be spent; get a new one.',
-  internal: 'this request could not be handled.',
+  internal: 'this request could not be handled; get a new URL, and tell the operator if it fails again.',
 };
 
 function refuse(reason) {

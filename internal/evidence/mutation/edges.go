@@ -50,9 +50,9 @@ var edgeMutants = []mutant{
 	{rule, "retry-after an unknown claim", "return r == IndexUnavailable || r", "return r == ClaimUnknown || r == IndexUnavailable || r", false},
 	{refuse, "used is another status", "onetime.Used:             {statusForbidden,", "onetime.Used:             {statusConflict,", false},
 	{refuse, "a missing credential is forbidden", "onetime.CredentialMissing: {statusUnauthorized,", "onetime.CredentialMissing: {statusForbidden,", false},
-	{refuse, "revoked has no row", "\tonetime.Revoked:          {statusForbidden, \"this URL has been revoked.\"},\n", removed, false},
+	{refuse, "revoked has no row", "\tonetime.Revoked:          {statusForbidden, \"this URL has been revoked; get a new one.\"},\n", removed, false},
 	{refuse, "unknown is 404", "onetime.Unknown:          {statusForbidden,", "onetime.Unknown:          {statusNotFound,", false},
-	{refuse, "expired has no row", "\tonetime.Expired:          {statusForbidden, \"this URL has expired.\"},\n", removed, false},
+	{refuse, "expired has no row", "\tonetime.Expired:          {statusForbidden, \"this URL has expired; get a new one.\"},\n", removed, false},
 	{refuse, "the index is a fault of ours", "onetime.IndexUnavailable: {statusServiceUnavailable,", "onetime.IndexUnavailable: {500,", false},
 	{refuse, "a claim unknown is accepted", "onetime.ClaimUnknown:     {statusServiceUnavailable,", "onetime.ClaimUnknown:     {202,", false},
 
