@@ -1,6 +1,6 @@
 // Command infra is the CDK app: it turns config.json and build/edge into the
 // CloudFormation templates of one deployment. cdk.json tells the CDK command line
-// to run it; what it takes from the environment are switches for the whole app:
+// to run it. Environment variables are switches for the whole app:
 //
 //	CONFIG            the settings file, config.json when unset
 //	CDK_OUTDIR        where the templates go, cdk.out when unset

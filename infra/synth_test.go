@@ -12,8 +12,9 @@ import (
 	"oncegate/internal/config"
 )
 
-// The way that users go: the CDK command line of package-lock.json, cdk.json, this
-// program as a process, the real artifact. Offline: every proxy is a closed port.
+// TestCommandLineSynthesizesOffline goes the way that users go: the CDK command line of
+// package-lock.json, cdk.json, this program as a process, the real artifact. It is
+// offline, because every proxy is a closed port.
 func TestCommandLineSynthesizesOffline(t *testing.T) {
 	cdk, err := filepath.Abs("../node_modules/aws-cdk/bin/cdk")
 	if err != nil {

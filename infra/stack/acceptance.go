@@ -22,17 +22,16 @@ const (
 	uploadEntryKeys = layout.UploadEntries + "*"
 )
 
-// What a regional job may take. A copy of 5 GiB within a bucket is a matter of a
-// minute at most; the queue hands a message out again after six times the function's
-// time, as AWS asks for:
+// Limits of a regional job. Copying 5 GiB within a bucket takes a minute at most. The
+// queue hands a message out again after six times the function's timeout, as AWS asks:
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 const (
 	jobSeconds   = 120
 	jobMemory    = 256
 	jobBatch     = 10
 	receives     = 5  // then a message is dead
-	posts        = 8  // the same of the webhook: about an hour, with the pauses between
-	keepMessages = 14 // days: the longest that SQS keeps any
+	posts        = 8  // the webhook's receives: about an hour, with the pauses between
+	keepMessages = 14 // days, the longest that SQS offers
 )
 
 // jobs makes the regional functions that follow queues, in the stack of the bucket.
@@ -43,7 +42,7 @@ type jobs struct {
 	alarms alarms
 }
 
-// newAcceptance makes what accepts uploads: the bucket tells a queue of everything
+// newAcceptance makes what accepts uploads: the bucket notifies a queue of everything
 // that is stored under uploads/, and a function follows the queue.
 func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket) {
 	j := jobs{stack, conf, o, newAlarms(stack, conf)}
@@ -108,8 +107,8 @@ const (
 	acceptedType = "oncegate.accepted"
 )
 
-// notify has the bucket tell the queue. S3 tries the queue when it is told of it, so
-// the queue's policy comes first. That policy names the bucket by its text: with a
+// notify makes the bucket notify the queue. S3 tries the queue when it is configured, so
+// the queue's policy must come first. That policy names the bucket as text: with a
 // reference each would wait for the other.
 func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -136,7 +135,7 @@ func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 	resource.AddResourceDependency(policy, nil)
 }
 
-// queue makes a queue with one for its dead messages, and an alarm on each.
+// queue makes a queue and its dead-letter queue, with an alarm on each.
 func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 	props := func(name string) *awssqs.QueueProps {
 		return &awssqs.QueueProps{
@@ -157,10 +156,10 @@ func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 	return queue
 }
 
-// function makes a function that follows the queue and may do what the statements
-// say, and nothing else.
+// function makes a function that follows the queue and may do only what the statements
+// allow.
 func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...awsiam.PolicyStatement) awslambda.Function {
-	function := newNative(j.stack, j.conf, j.o, native{
+	function := newProgram(j.stack, j.conf, j.o, program{
 		id: id, name: j.conf.Deploy.FunctionName(name), description: name + ": " + what, directory: j.o.Accept,
 		memory: jobMemory, timeout: jobSeconds, environment: map[string]string{"ONCEGATE_JOB": name},
 		statements: append(statements, allow("FollowQueue", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, *queue.QueueArn())),
@@ -171,8 +170,8 @@ func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...
 	return function
 }
 
-// protectAccepted keeps everybody else from putting an object where consumers trust
-// that it was accepted. Consumers may delete what they are done with.
+// protectAccepted denies writing under accepted/ to everybody else, because consumers
+// trust what is there. They may delete it when they are done.
 func protectAccepted(bucket awss3.Bucket, role awsiam.IRole) {
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("OnlyAcceptanceAccepts"),
@@ -184,10 +183,10 @@ func protectAccepted(bucket awss3.Bucket, role awsiam.IRole) {
 	}))
 }
 
-// acceptanceLifecycle are the rules that acceptance adds. An accepted version goes
-// when a URL can no longer be enabled: until then enable must see that the object is
-// stored. There is no schedule by the minute, since nothing waits for one: nobody can
-// read under uploads/ by a URL, and a spent URL stores nothing more.
+// acceptanceLifecycle returns the rules that acceptance adds. An accepted version is
+// removed when its URL can no longer be enabled: until then enable must see that the
+// object is stored. Days are exact enough: nobody can read under uploads/ with a URL,
+// and a spent URL stores nothing more.
 func acceptanceLifecycle(conf config.Config) []*awss3.LifecycleRule {
 	return []*awss3.LifecycleRule{
 		{Id: jsii.String("upload-entries"), Prefix: jsii.String(layout.UploadEntries), Expiration: days(config.KeepValidDays)},
@@ -212,7 +211,7 @@ func metric(namespace, name, statistic string, dimensions *map[string]*string) a
 	})
 }
 
-// alarms makes alarms of one stack that tell one topic.
+// alarms makes the alarms of one stack, which publish to one topic.
 type alarms struct {
 	stack  awscdk.Stack
 	conf   config.Config

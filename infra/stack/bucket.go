@@ -19,7 +19,7 @@ const (
 	apiKeys     = layout.APIKeys + "*"
 )
 
-// noncurrentDays is how long a version stays that was replaced or deleted.
+// noncurrentDays is how long a replaced or deleted version is kept.
 const noncurrentDays = 30
 
 // newBucket makes the bucket for uploads and index. It outlives its stack, and
@@ -45,11 +45,11 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 	return bucket
 }
 
-// lifecycle keeps an expired entry longer than the valid entry and longer than any
-// URL lives: an expired entry that is gone makes its URL good again. S3 itself does
-// the removing, so that denying s3:DeleteObject does not stop it:
+// lifecycle keeps an expired entry longer than the valid entry and longer than any URL
+// lives: without its expired entry a URL could be spent again. S3 itself removes
+// objects, so denying s3:DeleteObject does not stop it:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
-// (to stop it one must deny s3:PutLifecycleConfiguration).
+// (only denying s3:PutLifecycleConfiguration would).
 func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{
 		{Id: jsii.String("valid-entries"), Prefix: jsii.String(layout.ValidEntries), Expiration: days(config.KeepValidDays)},
@@ -86,8 +86,8 @@ func bucketCORS(conf config.Config) *[]*awss3.CorsRule {
 	}}
 }
 
-// protectIndex holds the first-version rule where no bug of ours can break it, for
-// every principal, the account's administrators included.
+// protectIndex enforces the first-version rule for every principal, the account's
+// administrators included, so that no bug of ours can break it.
 func protectIndex(bucket awss3.Bucket) {
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -98,8 +98,8 @@ func protectIndex(bucket awss3.Bucket) {
 		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(expiredKeys))},
 		Conditions: &map[string]interface{}{"Null": map[string]string{"s3:if-none-match": "true"}},
 	}))
-	// A delete without a version id hides an entry behind a delete marker. Not
-	// s3:DeleteObjectVersion: that is how an operator enables a URL again, by ids.
+	// A delete without a version id hides an entry behind a delete marker.
+	// s3:DeleteObjectVersion stays allowed: with it an operator enables a URL again.
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("IndexIsNotDeleted"),
 		Effect:     awsiam.Effect_DENY,

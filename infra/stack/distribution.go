@@ -14,9 +14,9 @@ import (
 	"oncegate/internal/config"
 )
 
-// newDistribution makes the distribution: /url and what is below it goes to the
-// mint, everything else to the gate, so that no path reaches S3 past both. With
-// detach the functions are left off; S3 then refuses every minted URL by itself.
+// newDistribution makes the distribution. /url and what is below it goes to the mint,
+// everything else to the gate, so no path reaches S3 without one of them. With detach
+// the functions are left off, and S3 refuses every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
 	origin := newOrigin(stack, conf)
 	requestPolicy := newOriginRequestPolicy(stack, conf)
@@ -36,8 +36,7 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 			b.EdgeLambdas = &[]*awscloudfront.EdgeLambda{{
 				EventType:       awscloudfront.LambdaEdgeEventType_VIEWER_REQUEST,
 				FunctionVersion: function,
-				// POST /url has its options in the body. The body of an upload is none
-				// of the function's business.
+				// POST /url has its options in the body. The gate needs no bodies.
 				IncludeBody: jsii.Bool(includeBody),
 			}}
 		}
@@ -80,10 +79,10 @@ var priceClasses = map[string]awscloudfront.PriceClass{
 	"PriceClass_All": awscloudfront.PriceClass_PRICE_CLASS_ALL,
 }
 
-// newOrigin is the bucket under the very host that upload signatures are made for.
-// The name is spelt out because a bucket imported by name is taken to be in the
-// stack's own Region. There is no origin access control on it: CloudFront would sign
-// what is signed already, and S3 takes one signature only (400 InvalidArgument).
+// newOrigin makes the origin: the bucket, under the host that upload signatures are made
+// for. The host is written out, because CDK takes a bucket imported by name to be in the
+// stack's own Region. There is no origin access control: CloudFront would sign requests
+// that are signed already, and S3 refuses two signatures (400 InvalidArgument).
 func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
 	bucket := awss3.Bucket_FromBucketAttributes(stack, jsii.String("UploadBucket"), &awss3.BucketAttributes{
 		BucketName:               jsii.String(conf.Bucket),
@@ -93,16 +92,16 @@ func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
 	return awscloudfrontorigins.S3BucketOrigin_WithBucketDefaults(bucket, nil)
 }
 
-// forwardedHeaders are what S3 takes from an upload: what it stores with the object,
-// what it checks the body against, and Origin for its own CORS rule. CloudFront allows
-// ten. Never Host, which must be the origin's, nor Authorization, a second signature.
+// forwardedHeaders are the headers of an upload that S3 gets: those that it stores with
+// the object or checks the body against, and Origin for its CORS rule. CloudFront allows
+// ten. Host must be the origin's, and Authorization would be a second signature.
 var forwardedHeaders = []string{
 	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
 	"expires", "origin",
 }
 
-// newOriginRequestPolicy forwards the query whole, for it holds the signature, and
-// exactly the headers above.
+// newOriginRequestPolicy forwards the whole query, which holds the signature, and exactly
+// the headers above.
 func newOriginRequestPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.OriginRequestPolicy {
 	headers := slices.Clone(forwardedHeaders)
 	// A header that the gate adds reaches S3 only when it is named here.
@@ -132,8 +131,8 @@ var (
 
 const corsSeconds = 600
 
-// newResponseHeadersPolicy puts CORS and security headers on what S3 answers,
-// errors included. Override: with it off, one CORS header of the origin would keep
+// newResponseHeadersPolicy puts CORS and security headers on S3's answers, errors
+// included. Override is on, because otherwise one CORS header of the origin would keep
 // CloudFront from adding any:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html
 func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
@@ -164,8 +163,8 @@ func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfr
 	return awscloudfront.NewResponseHeadersPolicy(stack, jsii.String("ResponseHeadersPolicy"), props)
 }
 
-// uncachedErrors keeps CloudFront from remembering an error for ten seconds, its
-// default, for every status it lets one say so:
+// uncachedErrors keeps CloudFront from caching errors for ten seconds, its default. It
+// has every status for which CloudFront offers that:
 // https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CustomErrorResponse.html
 func uncachedErrors() *[]*awscloudfront.ErrorResponse {
 	var responses []*awscloudfront.ErrorResponse
@@ -177,8 +176,8 @@ func uncachedErrors() *[]*awscloudfront.ErrorResponse {
 	return &responses
 }
 
-// newLogBucket holds CloudFront's access logs. They are secret: a line has the query
-// of every request, and with it URLs that nobody has spent yet.
+// newLogBucket makes the bucket of CloudFront's access logs. They are secret: they hold
+// the query of every request, and so URLs that nobody has spent yet.
 func newLogBucket(stack awscdk.Stack) awss3.Bucket {
 	bucket := awss3.NewBucket(stack, jsii.String("AccessLogs"), &awss3.BucketProps{
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
@@ -194,6 +193,6 @@ func newLogBucket(stack awscdk.Stack) awss3.Bucket {
 	})
 	suppress(bucket, "AwsSolutions-S1", "It is itself a bucket of logs")
 	awscdk.Annotations_Of(bucket).AddWarningV2(jsii.String("oncegate:access-logs"),
-		jsii.String("accessLogs is on: the logs hold URLs that are not spent yet; whoever reads them can upload"))
+		jsii.String("accessLogs is on: the logs hold URLs that are not spent yet; anybody who reads them can upload"))
 	return bucket
 }

@@ -27,8 +27,7 @@ func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeF
 	}
 }
 
-// askStatements: a stub invokes the one function that decides for it, and has no
-// rights of its own.
+// askStatements lets a stub invoke the one function that decides for it, and nothing else.
 func askStatements(stack awscdk.Stack, conf config.Config, name string) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{allow("Ask", []string{"lambda:InvokeFunction"},
 		"arn:aws:lambda:"+conf.Region+":"+*stack.Account()+":function:"+conf.Deploy.RegionalName(name))}
@@ -85,9 +84,8 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 	return role
 }
 
-// mintStatements: the mint writes valid entries and reads nothing but, where it asks
-// for them, the records of API keys; and where owners may ask for their URLs, what
-// tells of these and takes them back.
+// mintStatements lets the mint write valid entries. With API keys it also reads their
+// records. With the owner API it also reads and revokes URLs.
 func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
@@ -100,27 +98,27 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 	}
 	if conf.OwnerAPI {
 		statements = append(statements,
-			// HeadObject of an upload needs what GetObject needs; there is no less.
+			// HeadObject of an upload needs s3:GetObject. S3 offers no narrower permission.
 			allow("ReadURLs", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys), objects(conf, uploadKeys)),
 			allow("RevokeURLs", []string{"s3:PutObject"}, objects(conf, expiredKeys)))
 	}
 	if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
-		// For the answer 404, as with the gate: what was never made would be 503.
+		// Without it S3 answers 403 for what is absent, as for the gate below, and an
+		// unknown URL or key would be 503.
 		statements = append(statements, allow("TellAbsent", []string{"s3:ListBucket"}, bucketARN(conf)))
 	}
 	return statements
 }
 
-// gateStatements: the gate reads the index, writes expired entries, and lends its
-// right to store an upload to one signature at a time.
+// gateStatements lets the gate read the index, write expired entries, and sign uploads.
 func gateStatements(conf config.Config) []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
 		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
 		allow("WriteExpiredEntries", []string{"s3:PutObject"}, objects(conf, expiredKeys)),
 		allow("StoreUploads", []string{"s3:PutObject"}, objects(conf, uploadKeys)),
-		// For the answer 404: without it S3 says 403 where an object is absent, and
-		// the gate would refuse every upload. No condition on s3:prefix, which
-		// HeadObject does not have:
+		// Without it S3 answers 403 instead of 404 for an absent object, and the gate
+		// would refuse every upload. There is no condition on s3:prefix, because
+		// HeadObject has none:
 		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 		allow("TellAbsentEntries", []string{"s3:ListBucket"}, bucketARN(conf)),
 	}
@@ -139,8 +137,8 @@ func allow(sid string, actions []string, resources ...string) awsiam.PolicyState
 	})
 }
 
-// bucketARN and objects name the bucket by its text: it belongs to another stack,
-// and Lambda@Edge exists in partition "aws" alone.
+// bucketARN and objects write the bucket's name out, because it belongs to another stack.
+// Lambda@Edge exists in partition "aws" alone.
 func bucketARN(conf config.Config) string { return "arn:aws:s3:::" + conf.Bucket }
 
 func objects(conf config.Config, keys string) string { return bucketARN(conf) + "/" + keys }

@@ -16,8 +16,8 @@ import (
 	"oncegate/internal/config"
 )
 
-// logDays is how long logs are kept. Logs that replicas write in other Regions than
-// us-east-1 are in log groups that Lambda makes there, without a limit.
+// logDays is how long logs are kept. In Regions other than us-east-1 Lambda makes the
+// replicas' log groups itself, without a limit.
 const logDays = 30
 
 // requestMetrics is the id of the bucket's request metrics.
@@ -30,7 +30,7 @@ var executionRegions = []string{
 	"ap-southeast-1", "ap-southeast-2", "eu-central-1", "eu-west-1", "eu-west-2", "sa-east-1",
 }
 
-// monitor makes metrics of one distribution.
+// monitor makes the metrics of one distribution.
 type monitor struct {
 	stack        awscdk.Stack
 	conf         config.Config
@@ -46,10 +46,10 @@ func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloud
 	return m.dashboard()
 }
 
-// refusals is the namespace of the metric that countRefusals makes of the log.
+// refusals is the namespace of the metrics that countRefusals makes.
 func refusals(conf config.Config) string { return "oncegate/" + conf.Deploy.Name }
 
-// countRefusals makes one metric for each reason that stands in a log group's lines.
+// countRefusals makes a metric of the refusals in a log group, by reason.
 func countRefusals(conf config.Config, group awslogs.LogGroup) {
 	awslogs.NewMetricFilter(group, jsii.String("Refused"), &awslogs.MetricFilterProps{
 		LogGroup:        group,
@@ -75,8 +75,8 @@ func newTopic(stack awscdk.Stack, conf config.Config) awssns.Topic {
 		DisplayName: jsii.String(conf.Deploy.Name),
 		EnforceSSL:  jsii.Bool(true),
 	})
-	// A topic with a policy of its own has lost the default one, which let the
-	// account's alarms publish.
+	// A policy replaces the topic's default one, which let the account's alarms
+	// publish.
 	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("AlarmsPublish"),
 		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
@@ -90,7 +90,7 @@ func newTopic(stack awscdk.Stack, conf config.Config) awssns.Topic {
 	return topic
 }
 
-// alarms watch what CloudFront itself reports of all Regions, in us-east-1.
+// alarms watch the metrics of all Regions that CloudFront reports in us-east-1.
 func (m monitor) alarms() {
 	action := awscloudwatchactions.NewSnsAction(newTopic(m.stack, m.conf))
 	for _, a := range []struct {
@@ -142,7 +142,7 @@ func (m monitor) dashboard() awscloudwatch.Dashboard {
 	return board
 }
 
-// logHelp says where the other Regions' logs are: no query reaches over Regions.
+// logHelp says where the other Regions' logs are, because no query spans Regions.
 func (m monitor) logHelp() string {
 	var b strings.Builder
 	b.WriteString("Functions log in the Region they run in, to `" + logGroupName(m.conf, "gate") + "` and `…-mint`. Logs Insights there:\n\n")
@@ -164,7 +164,8 @@ func (m monitor) edge(name, statistic string) awscloudwatch.IMetric {
 	})
 }
 
-// refused is the number of 403 answers, from their rate: CloudFront has no count.
+// refused is the number of 403 answers. It is computed from their rate, because
+// CloudFront reports no count.
 func (m monitor) refused() awscloudwatch.IMetric {
 	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
 		Expression:   jsii.String("requests * rate / 100"),

@@ -9,7 +9,7 @@ import (
 	"oncegate/internal/config"
 )
 
-// newOutputs says what a person needs after a deploy.
+// newOutputs makes the outputs that a person needs after a deploy.
 func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution, dashboard awscloudwatch.Dashboard) {
 	base := "https://" + *distribution.DistributionDomainName()
 	if conf.Deploy.Domain != "" {
@@ -29,8 +29,8 @@ func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfro
 	}
 }
 
-// credential is what curl needs to be given a URL, with a variable for the secret. The
-// variables are those that the command line reads.
+// credential returns curl's option for the header that the mint asks for. The secret is in
+// the variable that the command line reads.
 func credential(conf config.Config) string {
 	switch conf.Auth.Kind {
 	case config.AuthAPIKey:

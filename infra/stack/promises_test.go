@@ -22,7 +22,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// template is a template as CDK wrote it, for what package cfn does not read.
+// template returns a template as CDK wrote it. Package cfn does not read all of it.
 func template(t *testing.T, v variant, stack string) map[string]map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(v.out, stack+".template.json"))
@@ -36,7 +36,7 @@ func template(t *testing.T, v variant, stack string) map[string]map[string]any {
 	return parsed.Resources
 }
 
-// ofType are the properties of all resources of a type, each as one line of JSON.
+// ofType returns the properties of all resources of a type, each as one line of JSON.
 func ofType(t *testing.T, v variant, stack, kind string) []string {
 	t.Helper()
 	var all []string
@@ -144,7 +144,7 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
-// Each rate rule answers 429, and says when to come back.
+// TestRateRules: each rate rule answers 429 and says when to come back.
 func TestRateRules(t *testing.T) {
 	acl := ofType(t, full, "Edge", "AWS::WAFv2::WebACL")[0]
 	const answer = `"Action":{"Block":{"CustomResponse":{"CustomResponseBodyKey":"rate","ResponseCode":429,"ResponseHeaders":[` +
@@ -185,7 +185,8 @@ func says(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// What CloudFront adds to S3's answers is what the functions put on theirs.
+// TestCORSIsTheFunctionsOwn: CloudFront adds the same CORS headers to S3's answers as the
+// functions put on theirs.
 func TestCORSIsTheFunctionsOwn(t *testing.T) {
 	functions := &edge.Functions{AllowedOrigins: full.conf.AllowedOrigins, Owner: &onetime.Owner{}, Auth: &apikey.Authorizer{}}
 	origin := full.conf.AllowedOrigins[0]

@@ -9,10 +9,10 @@
 //
 //	Regional  in the region of config.json: the functions that decide there
 //
-// The first are two even when the region is us-east-1, so that the edge can be
-// destroyed and made again while the bucket stays. Nothing is handed from one to
-// the other: bucket and function names are known from config.json. Each concern has
-// a file of its own; what the templates must promise is checked by package cfn.
+// Bucket and Edge are separate even when the region is us-east-1, so that the edge can be
+// destroyed and made again while the bucket stays. They share no references: the names
+// of bucket and functions come from config.json. Package cfn/check checks what the
+// templates must promise.
 package stack
 
 import (
@@ -57,7 +57,7 @@ func Synth(o Options) error {
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{
 		Outdir:             jsii.String(o.Out),
-		AnalyticsReporting: jsii.Bool(false), // same settings, same template, whatever the library's version
+		AnalyticsReporting: jsii.Bool(false), // the same settings give the same template with every version of the library
 	})
 	bucketStack := newStack(app, "Bucket", conf.Region, conf)
 	bucket := newBucket(bucketStack, conf)
@@ -92,8 +92,8 @@ func newStack(app awscdk.App, id, region string, conf config.Config) awscdk.Stac
 	})
 }
 
-// load reads the settings and holds them against the artifact: functions that
-// were packed with other settings would mint for another bucket.
+// load reads the settings and compares them with the artifact's: functions that were
+// packed with other settings would mint for another bucket.
 func load(o Options) (config.Config, error) {
 	conf, err := config.Load(o.Config)
 	if err != nil {
@@ -108,7 +108,7 @@ func load(o Options) (config.Config, error) {
 	// function, distribution and role are of one account, hence of partition "aws".
 	for _, prefix := range []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"} {
 		if strings.HasPrefix(conf.Region, prefix) {
-			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge is in none of the partitions outside of the commercial one", o.Config, conf.Region)
+			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge exists only in the commercial partition", o.Config, conf.Region)
 		}
 	}
 	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}}

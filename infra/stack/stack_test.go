@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // root is the top of the repository.
 const root = "../.."
 
-// fixtures is where package cfn's tests have their templates from.
+// fixtures is where the tests of package cfn find their templates.
 const fixtures = root + "/internal/cfn/testdata"
 
 // variant is a deployment that was synthesized for the tests. Every setting that
@@ -71,8 +71,8 @@ func useNode22() {
 	}
 }
 
-// synth makes the templates for testdata/<name>.json, with a stand-in for the
-// artifact: its content is nothing to the templates but a hash.
+// synth makes the templates for testdata/<name>.json, with a stand-in for the artifact.
+// Only its hash is in the templates.
 func synth(dir, name string) variant {
 	v := variant{name: name, out: filepath.Join(dir, name+".out")}
 	settings := filepath.Join("testdata", name+".json")
@@ -135,8 +135,8 @@ func TestDeploymentKeepsItsPromises(t *testing.T) {
 	}
 }
 
-// The whole of both templates is in the repository, where a review sees what a
-// change of the stack, or of CDK, does to them. Package cfn is tested on the files.
+// The templates are in the repository, so that a review sees what a change of the stack
+// or of CDK does to them. The tests of package cfn read the same files.
 func TestTemplatesAreTheReviewedOnes(t *testing.T) {
 	for _, v := range []variant{plain, full, regional, accepting} {
 		dir := filepath.Join(fixtures, v.name)
@@ -152,8 +152,8 @@ func TestTemplatesAreTheReviewedOnes(t *testing.T) {
 // stacks are all that there can be.
 var stacks = []string{"Bucket", "Regional", "Edge"}
 
-// reviewed are the files of an assembly that package cfn reads, without what is
-// only for the CDK command line.
+// reviewed returns the files of an assembly that package cfn reads, without what only the
+// CDK command line needs.
 func reviewed(t *testing.T, v variant) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -246,8 +246,8 @@ func compareGolden(t *testing.T, path string, got []byte) {
 	t.Errorf("%s has %d lines, want %d (go test ./stack -update, and review the difference)", path, len(g), len(w))
 }
 
-// What every principal may do, in lines that a person can read: nobody widens a
-// permission without changing this file.
+// What every principal may do, in lines that a person can read. A permission cannot be
+// widened without changing this file.
 func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 	var b bytes.Buffer
 	for _, v := range []variant{plain, full, regional, accepting} {
@@ -277,7 +277,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 	compareGolden(t, "testdata/permissions.txt", b.Bytes())
 }
 
-// The rows that cdk-nag writes are rule, resource, compliance, reason, …
+// The columns of cdk-nag's rows are rule, resource, compliance, reason, …
 func TestNagFindsNothing(t *testing.T) {
 	suppressed := map[string]bool{}
 	for _, v := range []variant{plain, full, regional, accepting} {
@@ -316,7 +316,7 @@ func TestNagFindsNothing(t *testing.T) {
 	}
 }
 
-// Both of what is beside the bucket, in another Region than the edge.
+// Regional functions and acceptance together, in another Region than the edge.
 func TestRegionalAndAccepting(t *testing.T) {
 	dir := t.TempDir()
 	settings := filepath.Join(dir, "config.json")

@@ -10,21 +10,21 @@ import (
 	"oncegate/internal/config"
 )
 
-// managedRules are AWS's rule groups for /url. On uploads they must not be: the
-// common rule set blocks bodies over 8 KB and queries over 2,048 bytes:
+// managedRules are AWS's rule groups for /url. They must not apply to uploads: the common
+// rule set blocks bodies over 8 KB and queries over 2,048 bytes:
 // https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html
 var managedRules = []string{"AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
 
-// tooManyBody is the answer to who asks too often, whatever was accepted: WAF knows
-// one. openapi.yaml documents it.
+// tooManyBody is the body of a 429. WAF has one, whatever the client accepts.
+// openapi.yaml documents it.
 const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests: this address or key has asked for too many URLs in five minutes."}`
 
-// rateWindow is over how many seconds requests are counted.
+// rateWindow is for how many seconds requests are counted.
 const rateWindow = 300
 
-// newWebACL guards /url: how often one address, and one API key, may mint, and what
-// AWS knows to be bad. Everything else passes; the gate refuses garbage without cost
-// in S3.
+// newWebACL guards /url: it limits how often one address or API key may mint, and blocks
+// what AWS knows to be bad. Everything else passes. The gate refuses garbage without
+// asking S3.
 func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 	rules := []interface{}{rateRule("url-rate", 0, &awswafv2.CfnWebACL_RateBasedStatementProperty{
 		AggregateKeyType:    jsii.String("IP"),
@@ -33,7 +33,7 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 		ScopeDownStatement:  onlyURL(),
 	})}
 	if conf.Auth.Kind == config.AuthAPIKey {
-		// One key from however many addresses. Requests without the header are not
+		// One key counts from all addresses together. Requests without the header are not
 		// counted here:
 		// https://docs.aws.amazon.com/waf/latest/developerguide/waf-rule-statement-type-rate-based-aggregation-options.html
 		rules = append(rules, rateRule("key-rate", 1, &awswafv2.CfnWebACL_RateBasedStatementProperty{
@@ -77,7 +77,7 @@ func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
 	})
 }
 
-// rateRule refuses what is over a rate.
+// rateRule makes a rule that refuses requests over a rate.
 func rateRule(name string, priority int, statement *awswafv2.CfnWebACL_RateBasedStatementProperty) *awswafv2.CfnWebACL_RuleProperty {
 	return &awswafv2.CfnWebACL_RuleProperty{
 		Name:     jsii.String(name),
@@ -88,7 +88,7 @@ func rateRule(name string, priority int, statement *awswafv2.CfnWebACL_RateBased
 				CustomResponseBodyKey: jsii.String("rate"),
 				ResponseHeaders: &[]interface{}{
 					customHeader("cache-control", "no-store"),
-					// WAF counts anew every few seconds, over the whole window.
+					// WAF counts every few seconds, over the whole window.
 					customHeader("retry-after", strconv.Itoa(rateWindow)),
 				},
 			},
@@ -102,8 +102,8 @@ func customHeader(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProper
 	return &awswafv2.CfnWebACL_CustomHTTPHeaderProperty{Name: jsii.String(name), Value: jsii.String(value)}
 }
 
-// onlyURL matches what CloudFront routes to the mint, as CloudFront reads a path:
-// normalised. An upload's path begins with /uploads/.
+// onlyURL matches what CloudFront routes to the mint. Like CloudFront it normalizes the
+// path first. An upload's path begins with /uploads/.
 func onlyURL() *awswafv2.CfnWebACL_StatementProperty {
 	return &awswafv2.CfnWebACL_StatementProperty{
 		ByteMatchStatement: &awswafv2.CfnWebACL_ByteMatchStatementProperty{
@@ -121,7 +121,7 @@ func visibility(metric string) *awswafv2.CfnWebACL_VisibilityConfigProperty {
 	return &awswafv2.CfnWebACL_VisibilityConfigProperty{
 		CloudWatchMetricsEnabled: jsii.Bool(true),
 		MetricName:               jsii.String(metric),
-		// Samples would show whole requests, queries included.
+		// Samples would show whole requests with their queries.
 		SampledRequestsEnabled: jsii.Bool(false),
 	}
 }

@@ -111,9 +111,8 @@ func readJSON(path string, v any) error {
 	return nil
 }
 
-// resolve works out the intrinsic functions in a template's value. What only AWS
-// knows becomes a placeholder: ${LogicalID}, ${LogicalID.Attribute},
-// ${AWS::AccountId}.
+// resolve evaluates the intrinsic functions in a template's value. What only AWS knows
+// becomes a placeholder: ${LogicalID}, ${LogicalID.Attribute}, ${AWS::AccountId}.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 func (s stack) resolve(value any) (any, error) {
 	switch v := value.(type) {
@@ -218,8 +217,8 @@ func (s stack) attribute(id, name string) string {
 	return "${" + id + "." + name + "}"
 }
 
-// decode resolves a resource's properties and fills in properties, a pointer to a
-// struct that has a field for each.
+// decode resolves a resource's properties and stores them in properties, a pointer to
+// a struct that must have a field for each.
 func (s stack) decode(id string, properties any) error {
 	resolved, err := s.resolve(s.resources[id].Properties)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"oncegate/internal/cfn/cfntest"
 )
 
-// What is not understood stops the reading, and is named.
+// TestReadRefuses: reading stops at what is not understood, and names it.
 func TestReadRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -37,13 +37,13 @@ func TestReadRefuses(t *testing.T) {
 		}, "2 distributions, want one"},
 		{"a function that is not published", func(t *cfntest.Templates) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["LambdaFunctionARN"] = object{"Fn::GetAtt": []any{"Gate3038665D", "Arn"}}
-		}, "which is no published version of the templates"},
+		}, "which is not a published version of the templates"},
 		{"code that is no asset", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"].(object)["S3Key"] = "gone.zip"
 		}, `function oncegate-gate has code "gone.zip"`},
 		{"a foreign role", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Role"] = "arn:aws:iam::111122223333:role/admin"
-		}, "which is no role of the templates"},
+		}, "which is not a role of the templates"},
 		{"a second bucket", func(t *cfntest.Templates) {
 			t.Bucket["Resources"].(object)["Other"] = object{"Type": "AWS::S3::Bucket", "Properties": object{"BucketName": "other"}}
 		}, "bucket Other is neither output BucketName nor for access logs"},
@@ -59,7 +59,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// An evaluator of policies gets them as JSON: nothing may be lost on the way.
+// TestPoliciesSurviveJSON: a policy evaluator gets policies as JSON, and nothing may be
+// lost on the way.
 func TestPoliciesSurviveJSON(t *testing.T) {
 	d, err := cfn.Read("testdata/full")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 type object = map[string]any
 
 // TestNoResourceWaitsForItself: CloudFormation refuses a template whose resources
-// depend on one another in a circle, as bucket and queue would if the queue's policy
-// named the bucket by reference.
+// depend on each other in a circle. Bucket and queue would if the queue's policy named
+// the bucket by reference.
 func TestNoResourceWaitsForItself(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.template.json")
 	if err != nil || len(files) < 8 {
@@ -44,8 +44,8 @@ func TestNoResourceWaitsForItself(t *testing.T) {
 	}
 }
 
-// findCircle returns resources that depend on the next one each, the first being the
-// last; or nil.
+// findCircle returns resources each of which depends on the next one, the first being
+// also the last, or nil if there is no circle.
 func findCircle(resources map[string]object) (circle []string) {
 	done := map[string]bool{}
 	var visit func(id string, path []string) []string
@@ -76,7 +76,8 @@ func findCircle(resources map[string]object) (circle []string) {
 
 var subbed = regexp.MustCompile(`\$\{([A-Za-z0-9]+)[.}]`)
 
-// references are the names that a value of a template refers to, and perhaps others.
+// references returns the names that a value of a template refers to. There may be
+// others among them.
 func references(v any) (ids []string) {
 	switch v := v.(type) {
 	case []any:

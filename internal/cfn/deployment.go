@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Deployment is one oncegate as its templates describe it.
+// Deployment is one deployment of oncegate, as its templates describe it.
 type Deployment struct {
 	Bucket       Bucket
 	Functions    map[string]*Function // at the edge, by function name
@@ -18,25 +18,26 @@ type Deployment struct {
 	Roles        map[string]*Role     // by logical id
 	Distribution Distribution
 	WebACL       *WebACL
-	// Policies of the distribution by the ids that behaviors give.
+	// The distribution's policies, by the ids that behaviors use.
 	OriginRequestPolicies   map[string]OriginRequestPolicy
 	ResponseHeadersPolicies map[string]ResponseHeadersPolicy
-	// OriginAccessControls by the ids that origins give.
+	// OriginAccessControls, by the ids that origins use.
 	OriginAccessControls map[string]OriginAccessControl
-	// Outputs of all stacks; what only AWS knows is ${LogicalID.Attribute} in them.
+	// Outputs of all stacks. What only AWS knows is written ${LogicalID.Attribute}.
 	Outputs map[string]string
-	// Others counts the resources that nothing is read of, by type.
+	// Others counts the resources that are not read, by type.
 	Others map[string]int
 }
 
-// others are resources that have no part in answering a request.
+// others are the types of resources that play no part in answering a request.
 var others = []string{
 	"AWS::CloudFront::MonitoringSubscription", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard",
 	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
 	"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription",
 }
 
-// Read reads the deployment in dir, a cdk.out.
+// Read reads the deployment in dir, which is a cdk.out. It fails if the templates hold
+// anything that this package does not know.
 func Read(dir string) (*Deployment, error) {
 	stacks, err := readAssembly(dir)
 	if err != nil {
@@ -71,7 +72,7 @@ func Read(dir string) (*Deployment, error) {
 	return d, r.link()
 }
 
-// reader collects what can only be joined once everything is read.
+// reader also collects what can be joined only after everything is read.
 type reader struct {
 	*Deployment
 	versions      map[string]string // reference to a version -> function name
@@ -172,7 +173,7 @@ func (r *reader) read(s stack, id string) error {
 		}
 		r.Distribution = Distribution{ID: id, DistributionConfig: p.DistributionConfig}
 	case "AWS::CloudFront::OriginAccessControl":
-		// Harmless as long as no origin names it, which package check looks at.
+		// It is harmless as long as no origin uses it. Package check sees to that.
 		var p struct{ OriginAccessControlConfig OriginAccessControl }
 		if err := s.decode(id, &p); err != nil {
 			return err
@@ -190,13 +191,13 @@ func (r *reader) read(s stack, id string) error {
 	return nil
 }
 
-// link joins what refers to one another.
+// link joins resources that refer to each other.
 func (r *reader) link() error {
 	if r.distributions != 1 {
 		return fmt.Errorf("%d distributions, want one", r.distributions)
 	}
-	// The bucket of the uploads is the one that has outputs made of it; another one
-	// can only be for access logs.
+	// The bucket of the uploads is the one that the output BucketName names. Another
+	// one can only be for access logs.
 	found := false
 	for _, b := range r.buckets {
 		b.Policy = r.policies[b.BucketName]
@@ -207,15 +208,15 @@ func (r *reader) link() error {
 		}
 	}
 	if !found {
-		return errors.New("no bucket has the name that output BucketName says")
+		return errors.New("no bucket has the name in the output BucketName")
 	}
 	for _, f := range slices.Concat(slices.Collect(maps.Values(r.Functions)), slices.Collect(maps.Values(r.Regional))) {
 		id := strings.TrimSuffix(strings.TrimPrefix(f.FunctionProperties.Role, "${"), ".Arn}")
 		if f.Role = r.Roles[id]; f.Role == nil {
-			return fmt.Errorf("function %s has role %q, which is no role of the templates", f.FunctionName, f.FunctionProperties.Role)
+			return fmt.Errorf("function %s has role %q, which is not a role of the templates", f.FunctionName, f.FunctionProperties.Role)
 		}
 		if f.Directory == "" {
-			return fmt.Errorf("function %s has code %q, which is no asset of its stack", f.FunctionName, f.Code.S3Key)
+			return fmt.Errorf("function %s has code %q, which is not an asset of its stack", f.FunctionName, f.Code.S3Key)
 		}
 	}
 	for _, q := range r.Queues {
@@ -232,7 +233,7 @@ func (r *reader) link() error {
 		for i := range b.LambdaFunctionAssociations {
 			a := &b.LambdaFunctionAssociations[i]
 			if a.Function = r.Functions[r.versions[a.LambdaFunctionARN]]; a.Function == nil {
-				return fmt.Errorf("behavior %s has function %q, which is no published version of the templates", b.PathPattern, a.LambdaFunctionARN)
+				return fmt.Errorf("behavior %s has function %q, which is not a published version of the templates", b.PathPattern, a.LambdaFunctionARN)
 			}
 		}
 	}

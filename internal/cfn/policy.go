@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// PolicyDocument is an IAM policy. It marshals to one again.
+// PolicyDocument is an IAM policy. Its JSON is again an IAM policy.
 type PolicyDocument struct {
 	Version   string
 	Statement []Statement
 }
 
-// Statement is one statement of an IAM policy. Elements that turn a condition
-// around (NotAction and the like) are not understood, and nothing here needs them.
+// Statement is one statement of an IAM policy. Negated elements, such as NotAction, are
+// not understood, because nothing here needs them.
 type Statement struct {
 	Sid       string `json:",omitempty"`
 	Effect    string
@@ -25,7 +25,7 @@ type Statement struct {
 	Condition map[string]map[string]Strings `json:",omitempty"` // operator -> key -> values
 }
 
-// Strings is a JSON scalar, or a list of them, as IAM allows both.
+// Strings is a list that JSON may give as a single scalar, because IAM allows both.
 type Strings []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -46,7 +46,7 @@ func (s *Strings) UnmarshalJSON(data []byte) error {
 }
 
 // Principal is who a statement is about: kind ("AWS", "Service") -> names. The
-// short form "*" is kind "AWS", name "*".
+// short form "*" becomes kind "AWS", name "*".
 type Principal map[string]Strings
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -64,8 +64,8 @@ func (p *Principal) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Lines takes a policy apart into lines that say one thing each, "Allow s3:GetObject
-// on arn:…", sorted: two policies with the same lines permit the same.
+// Lines returns the policy as sorted lines that say one thing each, such as
+// "Allow s3:GetObject on arn:…". Policies with the same lines permit the same.
 func (d PolicyDocument) Lines() []string {
 	var lines []string
 	for _, s := range d.Statement {
@@ -96,7 +96,7 @@ func (d PolicyDocument) Lines() []string {
 	return slices.Compact(lines)
 }
 
-// Permissions are the lines of all of a role's policies.
+// Permissions returns the lines of all policies of the role.
 func (r *Role) Permissions() []string {
 	var all PolicyDocument
 	for _, p := range r.Policies {

@@ -23,7 +23,7 @@ type BucketProperties struct {
 	AccessControl          string
 	LifecycleConfiguration struct{ Rules []LifecycleRule }
 	MetricsConfigurations  []struct{ Id string }
-	// NotificationConfiguration says which queues are told of what.
+	// NotificationConfiguration says which events go to which queues.
 	NotificationConfiguration struct {
 		QueueConfigurations []Notification
 	}
@@ -36,7 +36,7 @@ type BucketProperties struct {
 	VersioningConfiguration struct{ Status string }
 }
 
-// Notification has a queue told of events under a key prefix.
+// Notification sends events under a key prefix to a queue.
 type Notification struct {
 	Event, Queue string // such as s3:ObjectCreated:*; the queue's ARN
 	Filter       struct {
@@ -65,14 +65,14 @@ type QueueProperties struct {
 	VisibilityTimeout    int
 }
 
-// Rule is one of the default event bus.
+// Rule is a rule of the default event bus.
 type Rule struct {
 	Name, Description, State string
 	EventPattern             map[string]any
 	Targets                  []struct{ Id, Arn string }
 }
 
-// EventSource has a function follow a queue.
+// EventSource makes a function follow a queue.
 type EventSource struct {
 	BatchSize                    int
 	EventSourceArn, FunctionName string
@@ -95,7 +95,7 @@ type LifecycleRule struct {
 	TagFilters                     []struct{ Key, Value string }
 }
 
-// BucketPolicy is what a bucket refuses or allows by itself.
+// BucketPolicy is the policy that is attached to a bucket.
 type BucketPolicy struct {
 	DeletionPolicy string
 	BucketPolicyProperties
@@ -149,7 +149,7 @@ type FunctionProperties struct {
 	Runtime                     string
 }
 
-// OriginRequestPolicy says what CloudFront sends to the origin beyond path and body.
+// OriginRequestPolicy says what CloudFront sends to the origin besides path and body.
 type OriginRequestPolicy struct {
 	Comment, Name string
 	CookiesConfig struct {
@@ -166,7 +166,7 @@ type OriginRequestPolicy struct {
 	}
 }
 
-// ResponseHeadersPolicy says what CloudFront adds to answers.
+// ResponseHeadersPolicy says which headers CloudFront adds to answers.
 type ResponseHeadersPolicy struct {
 	Comment, Name string
 	CorsConfig    *struct {
@@ -187,7 +187,7 @@ type ResponseHeadersPolicy struct {
 	}
 }
 
-// OriginAccessControl says when CloudFront signs what it sends to an origin.
+// OriginAccessControl says when CloudFront signs requests to an origin.
 type OriginAccessControl struct {
 	Description, Name             string
 	OriginAccessControlOriginType string
@@ -227,7 +227,7 @@ type DistributionConfig struct {
 	WebACLId string
 }
 
-// Behaviors are all cache behaviors in CloudFront's order, the default one last.
+// Behaviors returns all cache behaviors in CloudFront's order, the default one last.
 func (c *DistributionConfig) Behaviors() []*Behavior {
 	var all []*Behavior
 	for i := range c.CacheBehaviors {
@@ -251,7 +251,7 @@ type Behavior struct {
 	TargetOriginId, ViewerProtocolPolicy                          string
 }
 
-// Association hangs a function on an event of a behavior.
+// Association attaches a function to an event of a behavior.
 type Association struct {
 	EventType         string
 	IncludeBody       bool
@@ -259,7 +259,7 @@ type Association struct {
 	Function          *Function `json:"-"`
 }
 
-// Origin is where CloudFront sends what it does not answer.
+// Origin is where CloudFront sends the requests that it does not answer itself.
 type Origin struct {
 	Id, DomainName, OriginPath string
 	OriginAccessControlId      string
@@ -269,13 +269,13 @@ type Origin struct {
 	ConnectionTimeout          int
 }
 
-// WebACL is a WAF web ACL; its rules are not taken apart further.
+// WebACL is a WAF web ACL. The details of its rules are kept as JSON values.
 type WebACL struct {
 	ID            string `json:"-"`
 	Name, Scope   string
 	DefaultAction map[string]any
 	Rules         []WebACLRule
-	// CustomResponseBodies are what the rules answer with, by name.
+	// CustomResponseBodies are the bodies of the rules' answers, by name.
 	CustomResponseBodies map[string]struct{ Content, ContentType string }
 	VisibilityConfig     map[string]any
 }

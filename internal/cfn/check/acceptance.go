@@ -10,14 +10,14 @@ import (
 	"oncegate/internal/layout"
 )
 
-// job is a regional function that follows a queue, as the settings want it.
+// job is a regional function that follows a queue, as the settings ask for it.
 type job struct {
 	name        string
 	permissions []string
 	senders     []string // who may send to the queue
 }
 
-// jobs are all that the settings want.
+// jobs returns all jobs that the settings ask for.
 func jobs(conf config.Config) []job {
 	if !conf.Acceptance.On {
 		return nil
@@ -54,13 +54,13 @@ func jobs(conf config.Config) []job {
 	return all
 }
 
-// jobNamed tells whether the function of this name is one of the jobs.
+// jobNamed reports whether the function of this name is one of the jobs.
 func jobNamed(conf config.Config, name string) bool {
 	return slices.ContainsFunc(jobs(conf), func(j job) bool { return conf.Deploy.Name+"-"+j.name == name })
 }
 
-// checkAcceptance: with acceptance on there are exactly the functions and queues of
-// its jobs, and without it none.
+// checkAcceptance: with acceptance on, the functions and queues are exactly those of
+// its jobs. Without it there are none.
 func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	queues := map[string]bool{}
 	for _, j := range jobs(conf) {
@@ -70,24 +70,24 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 	}
 	for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
 		if !queues[arn] {
-			broken("queue %s is one that the settings do not ask for", arn)
+			broken("the settings do not ask for queue %s", arn)
 		}
 	}
 	checkRules(d, conf, broken)
 	told := d.Bucket.NotificationConfiguration.QueueConfigurations
 	if !conf.Acceptance.On {
 		if len(told) != 0 {
-			broken("the bucket tells a queue, the settings say nothing of it")
+			broken("the bucket notifies a queue, which the settings do not ask for")
 		}
 		return
 	}
 	want := "arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept"
 	if len(told) != 1 || told[0].Event != "s3:ObjectCreated:*" || told[0].Queue != want || fmt.Sprint(told[0].Filter.S3Key.Rules) != "[{prefix "+layout.Uploads+"}]" {
-		broken("the bucket tells %v, want %s told of all that is stored under uploads/", told, want)
+		broken("the bucket notifies %v, want %s for everything stored under uploads/", told, want)
 	}
 }
 
-// checkRules: the webhook is told of this bucket's acceptances, and nothing else is.
+// checkRules: acceptances of this bucket go to the webhook, and nothing else does.
 func checkRules(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := []string{}
 	if conf.Acceptance.Webhook.URL != "" {
@@ -109,7 +109,7 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 	name := conf.Deploy.Name + "-" + j.name
 	f, queue, dead := d.Regional[name], d.Queues[arn], d.Queues[arn+"-dead"]
 	if f == nil || queue == nil || dead == nil {
-		broken("function %s, its queue or the one for its dead messages is missing", name)
+		broken("function %s, its queue or its dead-letter queue is missing", name)
 		return
 	}
 	checkProgram(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
@@ -134,11 +134,11 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 			}
 		}
 		compare(want, q.Policy.Lines(), func(line string) { broken("policy of queue %s lacks: %s", q.QueueName, line) },
-			func(line string) { broken("policy of queue %s says what it should not: %s", q.QueueName, line) })
+			func(line string) { broken("policy of queue %s must not say: %s", q.QueueName, line) })
 	}
 }
 
-// checkRemoval: what was accepted is removed when the settings say so.
+// checkRemoval: accepted uploads are removed after the days that the settings say.
 func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	removed := 0
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
@@ -151,14 +151,14 @@ func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...
 	}
 }
 
-// onlyAccepted tells whether a lifecycle rule touches nothing but uploads that are
-// accepted and announced.
+// onlyAccepted reports whether a lifecycle rule touches only uploads that are accepted
+// and announced.
 func onlyAccepted(r cfn.LifecycleRule) bool {
 	return len(r.TagFilters) == 1 && r.TagFilters[0].Key == "oncegate" && r.TagFilters[0].Value == "accepted"
 }
 
-// onlyAcceptanceAccepts is the line of the bucket policy that keeps everybody else
-// from writing accepted/.
+// onlyAcceptanceAccepts returns the line of the bucket policy that denies writing under
+// accepted/ to everybody but the function of acceptance.
 func onlyAcceptanceAccepts(d *cfn.Deployment, conf config.Config) string {
 	role := "(no role)"
 	if f := d.Regional[conf.Deploy.Name+"-accept"]; f != nil {

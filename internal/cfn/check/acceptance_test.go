@@ -6,8 +6,8 @@ import (
 	"oncegate/internal/cfn/cfntest"
 )
 
-// TestCheckAcceptance: with acceptance on there is all that it takes, nothing wider,
-// and without it none of that.
+// TestCheckAcceptance: with acceptance on there is what it needs and nothing more. Without
+// it there is none of that.
 func TestCheckAcceptance(t *testing.T) {
 	role := func(t *templates) object { return t.Bucket.Role("AcceptRole") }
 	queue := func(t *templates) object { return t.Bucket.Properties("AWS::SQS::Queue", "AcceptQueue") }
@@ -26,14 +26,14 @@ func TestCheckAcceptance(t *testing.T) {
 			"acceptance: oncegate-accept lacks: Allow s3:ListBucketVersions on arn:aws:s3:::accepting-uploads if StringLike"},
 		{"it announces anything", on, func(t *templates) { delete(cfntest.Statement(role(t), "Announce"), "Condition") },
 			"acceptance: oncegate-accept lacks: Allow events:PutEvents"},
-		{"the bucket tells nobody", on, func(t *templates) { delete(bucket(t), "NotificationConfiguration") },
-			"acceptance: the bucket tells []"},
-		{"the bucket tells of everything", on, func(t *templates) {
+		{"the bucket notifies nobody", on, func(t *templates) { delete(bucket(t), "NotificationConfiguration") },
+			"acceptance: the bucket notifies []"},
+		{"the bucket notifies of everything", on, func(t *templates) {
 			delete(bucket(t)["NotificationConfiguration"].(object)["QueueConfigurations"].([]any)[0].(object), "Filter")
-		}, "acceptance: the bucket tells"},
-		{"the bucket may not tell", on, func(t *templates) { cfntest.Without(policy(t), "BucketNotifies") },
+		}, "acceptance: the bucket notifies"},
+		{"the bucket may not notify", on, func(t *templates) { cfntest.Without(policy(t), "BucketNotifies") },
 			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
-		{"any bucket may tell", on, func(t *templates) { delete(cfntest.Statement(policy(t), "BucketNotifies"), "Condition") },
+		{"any bucket may notify", on, func(t *templates) { delete(cfntest.Statement(policy(t), "BucketNotifies"), "Condition") },
 			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
 		{"messages come again too early", on, func(t *templates) { queue(t)["VisibilityTimeout"] = 719 },
 			"acceptance: queue of oncegate-accept hands a message out again after 719 s, want six times the function's 120 s"},
@@ -52,7 +52,7 @@ func TestCheckAcceptance(t *testing.T) {
 		{"the webhook cannot read its key", "full", func(t *templates) {
 			cfntest.Without(t.Bucket.Role("WebhookRole"), "ReadSecret")
 		}, "acceptance: full-webhook lacks: Allow ssm:GetParameter on arn:aws:ssm:eu-west-1:${AWS::AccountId}:parameter/oncegate/webhook"},
-		{"the webhook is told of other buckets", "full", func(t *templates) {
+		{"other buckets reach the webhook", "full", func(t *templates) {
 			delete(t.Bucket.Properties("AWS::Events::Rule", "")["EventPattern"].(object), "detail")
 		}, "acceptance: there is"},
 		{"the rule may not send", "full", func(t *templates) {
@@ -63,7 +63,7 @@ func TestCheckAcceptance(t *testing.T) {
 		}, "acceptance: there is a rule ENABLED"},
 		{"a queue that nobody asks for", "plain", func(t *templates) {
 			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"QueueName": "extra"}}
-		}, "acceptance: queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra is one that the settings do not ask for"},
+		}, "acceptance: the settings do not ask for queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra"},
 	} {
 		t.Run(tt.name, tt.isNamed)
 	}

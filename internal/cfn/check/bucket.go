@@ -15,7 +15,7 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
 	}
 	if b.VersioningConfiguration.Status != "Enabled" {
-		broken("versioning is not enabled: the first-version rule has nothing to hold on to")
+		broken("versioning is not enabled, and the first-version rule needs it")
 	}
 	if e := b.BucketEncryption.ServerSideEncryptionConfiguration; len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
 		broken("objects are not encrypted with S3's keys (AES256)")
@@ -58,7 +58,7 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
 		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
 		default:
-			broken("rule %s removes current objects under %q after %d days, which no setting says", r.Id, r.Prefix, r.ExpirationInDays)
+			broken("rule %s removes current objects under %q after %d days, which the settings do not ask for", r.Id, r.Prefix, r.ExpirationInDays)
 		}
 		if n := r.NoncurrentVersionExpiration.NoncurrentDays; n > 0 {
 			noncurrent = n
@@ -74,7 +74,7 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 	case valid <= longest:
 		broken("valid entries are removed after %d days, a URL can live for %d", valid, longest)
 	case expired <= valid:
-		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL comes back to life", expired, valid)
+		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL could be spent again", expired, valid)
 	}
 }
 
@@ -92,5 +92,5 @@ func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string
 		want = append(want, onlyAcceptanceAccepts(d, conf))
 	}
 	compare(want, d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
-		func(line string) { broken("says what it should not: %s", line) })
+		func(line string) { broken("must not say: %s", line) })
 }

@@ -14,7 +14,7 @@ import (
 	"oncegate/internal/config"
 )
 
-// fixtures are templates that the CDK app's tests hold it to.
+// fixtures are the templates that the CDK app's tests compare its output with.
 const fixtures = "../testdata"
 
 type (
@@ -71,7 +71,7 @@ func TestTheReviewedTemplatesAreGood(t *testing.T) {
 	}
 }
 
-// damaged is one broken thing. It must be named, and nothing else.
+// damaged is a deployment with one broken thing. That must be named, and nothing else.
 type damaged struct {
 	name   string
 	on     string // which testdata
@@ -139,11 +139,11 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			"bucket policy: does not say: Deny s3:DeleteObject on arn:aws:s3:::plain-uploads/signatures/*"},
 		{"versions cannot be deleted", "plain", func(t *templates) {
 			cfntest.Statement(t.BucketPolicy(), "IndexIsNotDeleted")["Action"] = []any{"s3:DeleteObject", "s3:DeleteObjectVersion"}
-		}, "bucket policy: says what it should not: Deny s3:DeleteObjectVersion"},
+		}, "bucket policy: must not say: Deny s3:DeleteObjectVersion"},
 		{"somebody is let in", "plain", func(t *templates) {
 			d := t.BucketPolicy()
 			cfntest.With(d, object{"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::plain-uploads/uploads/*"})
-		}, "bucket policy: says what it should not: Allow s3:PutObject on arn:aws:s3:::plain-uploads/uploads/* for AWS *"},
+		}, "bucket policy: must not say: Allow s3:PutObject on arn:aws:s3:::plain-uploads/uploads/* for AWS *"},
 		{"plain http is taken", "plain", func(t *templates) {
 			d := t.BucketPolicy()
 			d["Statement"] = d["Statement"].([]any)[1:]
@@ -197,7 +197,7 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			t.Behavior(1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
 		}, "associations: behavior /url/* includes the body: true, want false"},
 		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior(1)["PathPattern"] = "/uploads/*" },
-			`associations: behavior "/uploads/*" is one that oncegate does not have`},
+			`associations: behavior "/uploads/*" is not oncegate's`},
 
 		{"memory", "plain", func(t *templates) { t.Edge.Properties("AWS::Lambda::Function", "Gate")["MemorySize"] = 512 },
 			"functions: oncegate-gate has 512 MB"},

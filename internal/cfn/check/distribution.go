@@ -14,7 +14,7 @@ func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string
 		handler, known := want[b.PathPattern]
 		delete(want, b.PathPattern)
 		if !known {
-			broken("behavior %q is one that oncegate does not have: it would lead past the gate", b.PathPattern)
+			broken("behavior %q is not oncegate's: it would lead past the gate", b.PathPattern)
 			continue
 		}
 		if len(b.LambdaFunctionAssociations) != 1 || len(b.FunctionAssociations) != 0 {
@@ -25,8 +25,8 @@ func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string
 		if a.Function.Handler != handler || a.EventType != "viewer-request" {
 			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, handler)
 		}
-		// POST /url has its options in the body; a gate that waits for bodies would
-		// not stream them.
+		// POST /url has its options in the body. A gate that waited for the body of an
+		// upload would not stream it.
 		if want := b.PathPattern == "/url"; a.IncludeBody != want {
 			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want)
 		}
@@ -60,7 +60,7 @@ func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 	}
 }
 
-// forwardedHeaders are what an origin request policy must list, and all it may.
+// forwardedHeaders are exactly the headers that an origin request policy must list.
 func forwardedHeaders(conf config.Config) []string {
 	headers := []string{
 		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
@@ -79,7 +79,7 @@ func checkForwarding(d *cfn.Deployment, conf config.Config, broken func(string, 
 	for _, b := range d.Distribution.Behaviors() {
 		p, ok := d.OriginRequestPolicies[b.OriginRequestPolicyId]
 		if !ok {
-			broken("%s has origin request policy %q, which is none of the templates", shown(b), b.OriginRequestPolicyId)
+			broken("%s has origin request policy %q, which is not in the templates", shown(b), b.OriginRequestPolicyId)
 			continue
 		}
 		if q := p.QueryStringsConfig; q.QueryStringBehavior != "all" {
@@ -160,7 +160,7 @@ func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(str
 	for _, b := range d.Distribution.Behaviors() {
 		p, ok := d.ResponseHeadersPolicies[b.ResponseHeadersPolicyId]
 		if !ok {
-			broken("%s has response headers policy %q, which is none of the templates", shown(b), b.ResponseHeadersPolicyId)
+			broken("%s has response headers policy %q, which is not in the templates", shown(b), b.ResponseHeadersPolicyId)
 			continue
 		}
 		s := p.SecurityHeadersConfig

@@ -42,7 +42,7 @@ func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, .
 	}
 }
 
-// permissions are what each function at the edge needs, and all it may have.
+// permissions are exactly what a function at the edge must be allowed.
 func permissions(f *cfn.Function, conf config.Config) []string {
 	logs := "arn:aws:logs:*:${AWS::AccountId}:log-group:/aws/lambda/us-east-1." + f.FunctionName + ":*"
 	lines := []string{
@@ -55,7 +55,7 @@ func permissions(f *cfn.Function, conf config.Config) []string {
 	return append(lines, decisionPermissions(function, conf)...)
 }
 
-// decisionPermissions are what it takes to decide for mint or gate.
+// decisionPermissions are what the decisions of mint or gate need.
 func decisionPermissions(function string, conf config.Config) []string {
 	arn := "arn:aws:s3:::" + conf.Bucket
 	var lines []string

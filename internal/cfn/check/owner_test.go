@@ -6,8 +6,8 @@ import (
 	"oncegate/internal/cfn/cfntest"
 )
 
-// TestCheckOwnerAPI: with ownerApi the mint's role has exactly what it takes to tell
-// of URLs and to take them back, and without it nothing of that.
+// TestCheckOwnerAPI: with ownerApi the mint's role has exactly what reporting on URLs and
+// revoking them need. Without it there is none of that.
 func TestCheckOwnerAPI(t *testing.T) {
 	for _, tt := range []damaged{
 		{"the mint cannot read what owners ask for", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "ReadURLs") },

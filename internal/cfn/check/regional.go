@@ -12,7 +12,7 @@ import (
 	"oncegate/internal/config"
 )
 
-// checkRegional holds the functions beside the bucket to what their stubs expect.
+// checkRegional: the regional functions are those that the stubs at the edge ask.
 func checkRegional(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := map[string]string{} // function name -> mint or gate
 	if conf.Deploy.Runtime == config.RuntimeRegional {
@@ -40,7 +40,7 @@ func checkRegional(d *cfn.Deployment, conf config.Config, broken func(string, ..
 		function, known := want[name]
 		delete(want, name)
 		if !known {
-			broken("there is a function %s, which no setting says", name)
+			broken("there is a function %s, which the settings do not ask for", name)
 			continue
 		}
 		checkProgram(d.Regional[name], conf, map[string]string{"ONCEGATE_FUNCTION": function}, decisionPermissions(function, conf), broken)
@@ -53,7 +53,7 @@ func checkRegional(d *cfn.Deployment, conf config.Config, broken func(string, ..
 	}
 }
 
-// checkProgram holds a Go program on Lambda to what all of them must be.
+// checkProgram checks what holds for every Go program on Lambda.
 func checkProgram(f *cfn.Function, conf config.Config, environment map[string]string, permissions []string, broken func(string, ...any)) {
 	name := f.FunctionName
 	if f.Region != conf.Region || f.Handler != "bootstrap" || len(f.Architectures) != 1 {

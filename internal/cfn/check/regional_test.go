@@ -36,7 +36,7 @@ func TestCheckRegional(t *testing.T) {
 			document := t.RolePolicy("Gate")
 			document["Statement"] = document["Statement"].([]any)[:1]
 		}, "regional: oncegate-regional-gate lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/*"},
-		{"the mint may everything", "regional", func(t *templates) { t.RolePolicy("Mint")["Statement"].([]any)[0].(object)["Action"] = "s3:*" },
+		{"the mint may do everything", "regional", func(t *templates) { t.RolePolicy("Mint")["Statement"].([]any)[0].(object)["Action"] = "s3:*" },
 			"regional: oncegate-regional-mint has what it does not need: Allow s3:*"},
 		{"the stub may write", "regional", func(t *templates) {
 			t.Edge.Role("GateRole")["Statement"].([]any)[0].(object)["Action"] = "s3:PutObject"

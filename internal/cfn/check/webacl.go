@@ -11,12 +11,12 @@ import (
 func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	if !conf.Deploy.WAF {
 		if d.WebACL != nil || d.Distribution.WebACLId != "" {
-			broken("there is one, the settings say none")
+			broken("there is one, which the settings do not ask for")
 		}
 		return
 	}
 	if d.WebACL == nil || d.Distribution.WebACLId != "${"+d.WebACL.ID+".Arn}" {
-		broken("the distribution has none, the settings say one")
+		broken("the distribution has none, and the settings ask for one")
 		return
 	}
 	if _, ok := d.WebACL.DefaultAction["Allow"]; !ok || d.WebACL.Scope != "CLOUDFRONT" {
