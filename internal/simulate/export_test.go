@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// CheckTable finds cells that are missing, or far from the same way in the other
-// direction: both mean that the table was not copied well.
+// CheckTable finds missing cells, and cells that differ much from the way back. Both mean
+// that the table was copied badly.
 func CheckTable() error {
 	if len(roundTrips) != len(regions) {
 		return fmt.Errorf("%d rows for %d Regions", len(roundTrips), len(regions))

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Spread is a time as a log-normal distribution: half of all draws are below P50,
-// 99 of 100 below P99.
+// Spread is a log-normal distribution of times: half of all draws are below P50, 99 of 100
+// below P99.
 type Spread struct{ P50, P99 time.Duration }
 
 // z99 is the 99th percentile of the standard normal distribution.
@@ -18,17 +18,17 @@ func (s Spread) draw(r *rand.Rand) time.Duration {
 	return time.Duration(float64(s.P50) * math.Exp(sigma*r.NormFloat64()))
 }
 
-// around is a spread of the model's shape about a median.
+// around returns the spread of round trips with this median.
 func (m Model) around(median time.Duration) Spread {
 	return Spread{median, time.Duration(float64(median) * m.TripP99)}
 }
 
-// Compute is CPU time of one invocation, on a whole core: of every one, and what the
-// first one of a container takes on top.
+// Compute is the CPU time of one invocation on a whole core, and the extra time of a
+// container's first one.
 type Compute struct{ Each, First time.Duration }
 
-// Model is everything that is not the network's map. DefaultModel says where each
-// figure comes from.
+// Model is everything but the network's map. DefaultModel says where each figure comes
+// from.
 type Model struct {
 	// TripP99 is the 99th percentile of a round trip, as a multiple of its median.
 	TripP99 float64
@@ -38,27 +38,26 @@ type Model struct {
 	Invoke Spread
 	// EdgeStart and RegionalStart are a container's start up to the handler.
 	EdgeStart, RegionalStart Spread
-	// EdgeMint and EdgeGate are the default runtime's functions, Stub the regional
-	// one's at the edge, RegionalMint and RegionalGate the Go functions behind it.
+	// EdgeMint and EdgeGate are the default runtime's functions. Stub is the regional
+	// runtime's function at the edge, RegionalMint and RegionalGate those behind it.
 	EdgeMint, EdgeGate, Stub, RegionalMint, RegionalGate Compute
 	// EdgeMemory and RegionalMemory are the functions' memory in MB.
 	EdgeMemory, RegionalMemory int
-	// KeepWarm is how long Lambda keeps a container that has nothing to do;
-	// KeepAlive how long a connection survives that.
+	// KeepWarm is how long Lambda keeps an idle container, KeepAlive how long an idle
+	// connection survives.
 	KeepWarm, KeepAlive time.Duration
 	// Between is the time from a URL to its upload.
 	Between Spread
 }
 
-// DefaultModel is what is known, and else assumed. Only the CPU times were measured
-// here (on a core of a machine that is not Lambda's); everything about
-// AWS is as published or reported.
+// DefaultModel is what is known, or else assumed. Only the CPU times were measured, on a
+// machine that is not Lambda's. Everything about AWS is as published or reported.
 func DefaultModel() Model {
 	const ms = time.Millisecond
 	return Model{
-		TripP99: 1.15, // assumed: AWS's own network, seldom congested
-		// "Tens of milliseconds" is the median of small requests, 100 to 200 what an
-		// application should expect:
+		TripP99: 1.15, // assumed: AWS's own network is seldom congested
+		// The median of small requests is "tens of milliseconds", and an application
+		// should expect 100 to 200:
 		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
 		// https://docs.aws.amazon.com/whitepapers/latest/s3-optimizing-performance-best-practices/timeouts-and-retries-for-latency-sensitive-applications.html
 		Read:          Spread{15 * ms, 120 * ms},
@@ -82,12 +81,12 @@ func DefaultModel() Model {
 	}
 }
 
-// fullCore is the memory in MB at which Lambda gives one whole core; less memory
-// gives as much less of it:
+// fullCore is the memory in MB at which Lambda gives one whole core. Less memory gives
+// proportionally less:
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const fullCore = 1769
 
-// wall is how long computing takes with that much memory.
+// wall returns how long computing takes with that much memory.
 func wall(cpu time.Duration, memory int) time.Duration {
 	return time.Duration(float64(cpu) * max(1, fullCore/float64(memory)))
 }

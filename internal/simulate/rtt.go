@@ -13,8 +13,8 @@ var regions = strings.Fields(`af-south-1 ap-east-1 ap-northeast-1 ap-northeast-2
 	ap-southeast-1 ap-southeast-2 ca-central-1 eu-central-1 eu-north-1 eu-south-1 eu-west-1 eu-west-2 eu-west-3
 	me-south-1 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2`)
 
-// medians holds round trips between Regions in whole milliseconds, medians, a row
-// for each Region it was measured from. The figures are a sample of
+// medians holds the median round trips between Regions in milliseconds, a row for each
+// Region they were measured from. The figures are a sample of
 // https://www.cloudping.co as the network simulator of jvm-libp2p keeps it
 // (https://github.com/libp2p/jvm-libp2p, AwsLatencies); they change a little over
 // the years.
@@ -42,7 +42,7 @@ const medians = `
 	274	136	97	120	99	217	161	140	60	140	156	150	119	128	134	211	174	63	51	22	3
 `
 
-// roundTrips is medians, read.
+// roundTrips is medians, parsed.
 var roundTrips = func() [][]time.Duration {
 	var table [][]time.Duration
 	for line := range strings.Lines(strings.TrimSpace(medians)) {
@@ -56,7 +56,7 @@ var roundTrips = func() [][]time.Duration {
 	return table
 }()
 
-// RoundTrip is the median round trip from one Region to another.
+// RoundTrip returns the median round trip from one Region to another.
 func RoundTrip(from, to string) (time.Duration, error) {
 	i, j := slices.Index(regions, from), slices.Index(regions, to)
 	for _, at := range []struct {

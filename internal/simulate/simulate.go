@@ -1,5 +1,5 @@
-// Package simulate plays uploads against both runtimes with published round trips
-// between AWS Regions, and says which is faster and cheaper where.
+// Package simulate plays uploads with both runtimes, using published round trips between
+// AWS Regions. Its results say which runtime is faster and cheaper for a given load.
 package simulate
 
 import (
@@ -19,19 +19,18 @@ const (
 	Regional Runtime = "regional"
 )
 
-// Viewers is a share of the uploads: those whose functions CloudFront runs in Region,
-// with a weight of their own.
+// Viewers is a share of the uploads: those whose functions CloudFront runs in Region.
 type Viewers struct {
 	Region string
 	Weight float64
 }
 
-// Load is what is played.
+// Load is the traffic that is played.
 type Load struct {
-	// Bucket is the Region of bucket and regional functions.
+	// Bucket is the Region of the bucket and of regional functions.
 	Bucket  string
 	Viewers []Viewers
-	// PerHour is how many uploads come in an hour, from everywhere together.
+	// PerHour is how many uploads there are in an hour, from everywhere together.
 	PerHour float64
 	// Uploads is how many are played.
 	Uploads int
@@ -39,7 +38,7 @@ type Load struct {
 	Seed uint64
 }
 
-// maxUploads bounds a run to about a second.
+// maxUploads limits a run to about a second.
 const maxUploads = 1_000_000
 
 func (l Load) check() error {
@@ -63,26 +62,26 @@ func (l Load) check() error {
 	return nil
 }
 
-// Percentiles of one kind of invocation, as the viewer waits for it, without the
-// viewer's own way to CloudFront and without the upload itself.
+// Percentiles are how long viewers wait for one kind of invocation. The way from the viewer
+// to CloudFront and the upload itself are not included.
 type Percentiles struct {
 	P50, P90, P99 time.Duration
 	// Cold is the share that waited for a container to start, 0 to 1.
 	Cold float64
 }
 
-// Result is one runtime's.
+// Result is the result for one runtime.
 type Result struct {
 	Mint, Gate Percentiles
-	// GateOf is the gate's by viewers, in the order of Load.Viewers.
+	// GateOf has the gate's percentiles by viewers, in the order of Load.Viewers.
 	GateOf []Percentiles
 	// LambdaUSD is what Lambda and Lambda@Edge cost for a million uploads. S3 and
 	// CloudFront cost the same in both.
 	LambdaUSD float64
 }
 
-// Run plays the load against one runtime. The same load and seed give the same
-// result; both runtimes see the same uploads.
+// Run plays the load with one runtime. The same load and seed give the same result, and
+// both runtimes see the same uploads. A load that makes no sense is an error.
 func Run(load Load, model Model, runtime Runtime) (Result, error) {
 	if err := load.check(); err != nil {
 		return Result{}, err
@@ -120,8 +119,8 @@ type call struct {
 	viewers int // index in Load.Viewers
 }
 
-// calls are all requests in the order of their times: uploads arrive independently
-// of one another, each a mint and some time later a gate.
+// calls returns all requests in the order of their times. Uploads arrive independently of
+// each other. Each is a mint and, some time later, a gate.
 func calls(load Load, model Model) []call {
 	r := rand.New(rand.NewPCG(load.Seed, 2))
 	var total float64

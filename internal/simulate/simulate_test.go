@@ -42,8 +42,8 @@ func run(t *testing.T, l simulate.Load, m simulate.Model, r simulate.Runtime) si
 	return result
 }
 
-// Warm, connected and without chance, each wait is a sum that can be done by hand:
-// from Tokyo to Ireland a trip is 201 ms, within Ireland 1 ms.
+// Warm, connected and without chance, each wait can be added up by hand: a trip from Tokyo
+// to Ireland is 201 ms, within Ireland 1 ms.
 func TestByHand(t *testing.T) {
 	l := load("eu-west-1", 600, "ap-northeast-1")
 	edge, regional := run(t, l, exact(), simulate.Edge), run(t, l, exact(), simulate.Regional)
@@ -92,7 +92,7 @@ func TestCold(t *testing.T) {
 	}
 }
 
-// Far from the bucket one trip beats two; beside it the detour costs.
+// Far from the bucket one trip beats two. Near it the detour costs time.
 func TestWhichIsFaster(t *testing.T) {
 	far, near := load("eu-west-1", 1000, "ap-southeast-2"), load("eu-west-1", 1000, "eu-west-1")
 	m := simulate.DefaultModel()

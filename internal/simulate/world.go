@@ -15,19 +15,19 @@ type world struct {
 	usd     float64
 }
 
-// poolName is a function in a Region; each has containers of its own, and that is
-// why little traffic from many places finds them cold.
+// poolName is a function in a Region. Each has its own containers, so little traffic from
+// many places finds them cold.
 type poolName struct {
 	regional bool
 	job      job
 	region   string
 }
 
-// invoke plays one viewer-request invocation and returns how long it took, and
-// whether any container had to start for it.
+// invoke plays one viewer-request invocation. It returns how long it took and whether a
+// container had to start for it.
 func (w *world) invoke(c call) (waited time.Duration, cold bool) {
 	region := w.load.Viewers[c.viewers].Region
-	median, _ := RoundTrip(region, w.load.Bucket) // checked with the load
+	median, _ := RoundTrip(region, w.load.Bucket) // the load was checked
 	trip := w.model.around(median)
 	at := w.pool(poolName{false, c.job, region}).take(c.at, w.model)
 
@@ -50,8 +50,8 @@ func (w *world) invoke(c call) (waited time.Duration, cold bool) {
 	return waited, cold
 }
 
-// behind plays the regional function. Calls reach it a little out of the order of
-// their times, by less than a trip: nothing beside the minutes that containers live.
+// behind plays the regional function. Calls reach it slightly out of order, by less than a
+// trip, which does not matter for containers that live for minutes.
 func (w *world) behind(now time.Duration, job job) (took time.Duration, cold bool) {
 	compute := w.model.RegionalMint
 	if job == gateJob {
@@ -81,7 +81,7 @@ func (w *world) compute(job job) Compute {
 	}
 }
 
-// started is the time to the handler and in it, without any request.
+// started returns the time until the handler runs and in it, without any request.
 func (w *world) started(cold bool, start Spread, compute Compute, memory int) time.Duration {
 	cpu, took := compute.Each, time.Duration(0)
 	if cold {
@@ -90,13 +90,13 @@ func (w *world) started(cold bool, start Spread, compute Compute, memory int) ti
 	return took + wall(cpu, memory)
 }
 
-// connect is one trip for TCP (RFC 9293) and one for TLS 1.3 (RFC 8446).
+// connect takes one trip for TCP (RFC 9293) and one for TLS 1.3 (RFC 8446).
 func (w *world) connect(trip Spread) time.Duration {
 	return trip.draw(w.rand) + trip.draw(w.rand)
 }
 
-// requests are those to S3, in their order: the mint writes; the gate reads twice at
-// the same time, then writes.
+// requests plays the requests to S3: the mint writes; the gate reads twice at the same
+// time, then writes.
 func (w *world) requests(job job, trip Spread) time.Duration {
 	write := trip.draw(w.rand) + w.model.Write.draw(w.rand)
 	if job == mintJob {
@@ -118,14 +118,14 @@ type pool struct{ containers []*container }
 
 type container struct{ freeFrom time.Duration }
 
-// taken is a container during one invocation.
+// taken is a container that is in use for one invocation.
 type taken struct {
 	*container
 	cold, connected bool
 }
 
-// take finds the container that was used last among the free ones, as Lambda is
-// seen to do, or starts one.
+// take returns the free container that was used last, as Lambda has been seen to do, or
+// starts one.
 func (p *pool) take(now time.Duration, model Model) taken {
 	alive := p.containers[:0]
 	var last *container

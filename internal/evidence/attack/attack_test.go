@@ -35,9 +35,9 @@ const (
 	path                // S3, with the bucket in the path
 )
 
-// attempt is one try. It is refused when the first answer is want: "403 path" of
-// oncegate, "403 InvalidAccessKeyId" of S3, "400" of who reads HTTP; or anything from
-// 400 up, or no answer at all, where S3 servers differ in how they say no.
+// attempt is one try. It is refused if the first answer is want: "403 path" from
+// oncegate, "403 InvalidAccessKeyId" from S3, "400" from an HTTP server. Where S3 servers
+// refuse in different ways, every status from 400 up and a closed connection will do.
 type attempt struct {
 	name, why string
 	at        place
@@ -45,7 +45,7 @@ type attempt struct {
 	want      string
 }
 
-// target is a URL that is good for one upload, and what of it an attempt may use.
+// target is a URL that is good for one upload, with the parts that attempts use.
 type target struct {
 	testbed.Minted
 	query string
@@ -56,7 +56,7 @@ func aim(m testbed.Minted) target {
 	return target{m, query}
 }
 
-// marker is in every body that an attempt sends: no object may ever hold it.
+// marker is in every body that an attempt sends. No object may ever hold it.
 const marker = "stolen passage"
 
 // put is a well-formed upload to this path and query.
@@ -64,7 +64,7 @@ func put(pathAndQuery string, headers ...string) string {
 	return request("PUT", pathAndQuery, headers...) + marker
 }
 
-// request has the marker's length as its Content-Length; who sends no body takes head.
+// request has the marker's length as its Content-Length. Requests without a body use head.
 func request(method, pathAndQuery string, headers ...string) string {
 	return head(method, pathAndQuery, append(headers, fmt.Sprintf("Content-Length: %d", len(marker)))...)
 }
@@ -74,19 +74,19 @@ func head(method, pathAndQuery string, headers ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// anyhow is to be refused, in whatever words ("closed" sorts behind all digits).
+// anyhow stands for every way to be refused ("closed" sorts behind all digits).
 const anyhow = "anyhow"
 
 // good is the URL's own path and query.
 const good = "@path?@query"
 
-// field is what attempts are made on.
+// field is what attempts are made against.
 type field struct {
 	*testbed.Stack
 	edge, s3 string // host:port
 	gateless bool   // no URL is good for anything
 
-	uploads chan struct{} // one for each upload that S3 is asked for
+	uploads chan struct{} // gets a value for each upload that S3 is asked for
 	mu      sync.Mutex
 	seen    []asked // by S3
 }
@@ -113,7 +113,7 @@ func newField(t *testing.T, options ...testbed.Option) *field {
 	return f
 }
 
-// sinceThen are the requests that reached S3 since the last call.
+// sinceThen returns the requests that reached S3 since the last call.
 func (f *field) sinceThen() []asked {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -122,7 +122,7 @@ func (f *field) sinceThen() []asked {
 	return seen
 }
 
-// fill puts the parts of the target into the attempt.
+// fill returns the attempt with the target's parts in place of their names.
 func (f *field) fill(a attempt, m target) string {
 	host, prefix := f.edge, ""
 	switch a.at {
@@ -136,8 +136,8 @@ func (f *field) fill(a attempt, m target) string {
 		"@query", m.query, "@signature", signature, "@id", string(m.ID)).Replace(a.wire)
 }
 
-// speak writes text to the place and reads until the other side closes. A request
-// that asks for nothing and for the end of the connection follows the first answer.
+// speak writes text to the place and reads until the other side closes. After the first
+// answer it sends a harmless request that asks for the end of the connection.
 func (f *field) speak(t *testing.T, at place, text string) []byte {
 	t.Helper()
 	address := f.edge
@@ -156,9 +156,9 @@ func (f *field) speak(t *testing.T, at place, text string) []byte {
 	var all bytes.Buffer
 	in := bufio.NewReader(io.TeeReader(conn, &all))
 	if res, err := http.ReadResponse(in, &http.Request{Method: strings.ToUpper(text[:strings.IndexAny(text+" ", " \t\r\n")])}); err == nil {
-		io.Copy(io.Discard, res.Body) // what was read is in all, cut short or not
+		io.Copy(io.Discard, res.Body) // what was read is in all, even if it was cut short
 	}
-	// It fails where the other side has hung up already.
+	// It fails if the other side has closed already.
 	io.WriteString(conn, "OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	if _, err := io.Copy(io.Discard, in); err != nil && !broken(err) {
 		t.Errorf("the connection was left open: %v", err)
@@ -172,7 +172,7 @@ func broken(err error) bool {
 
 var s3Code = regexp.MustCompile(`<Code>(\w+)</Code>`)
 
-// verdict is the first answer in the words of attempt.want.
+// verdict returns the first answer in the words of attempt.want.
 func verdict(method string, answer []byte) string {
 	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), &http.Request{Method: method})
 	if err != nil {
@@ -189,11 +189,11 @@ func verdict(method string, answer []byte) string {
 	return text
 }
 
-// allowed are the requests that the edge makes of S3 while it refuses: it reads the
-// index, with its own credentials, and nothing else.
+// allowed are the requests that the edge may send to S3 while it refuses: it reads the
+// index with its own credentials, and nothing else.
 var allowed = []string{"GET signatures/valid/", "HEAD signatures/expired/"}
 
-// refused makes one attempt and holds it to its promise.
+// refused makes one attempt and checks that it is refused as it should be.
 func (f *field) refused(t *testing.T, a attempt, m target) {
 	t.Helper()
 	f.sinceThen()
@@ -201,14 +201,14 @@ func (f *field) refused(t *testing.T, a attempt, m target) {
 	answer := f.speak(t, a.at, text)
 	f.CheckLeak(t, string(answer))
 	if bytes.Contains(answer, []byte(`"nonce"`)) || bytes.Contains(answer, []byte("ListBucketResult")) {
-		t.Errorf("the answer shows the bucket's inside")
+		t.Errorf("the answer shows what is in the bucket")
 	}
 	method, _, _ := strings.Cut(text, " ")
 	if got := verdict(strings.ToUpper(method), answer); got != a.want && (a.want != anyhow || got < "400") {
 		t.Errorf("%s: answered %q, want %q", a.why, got, a.want)
 	}
 	if a.at != edge {
-		return // S3 sees the attempt itself; what it stored is looked at afterwards
+		return // S3 sees the attempt itself. What it stored is looked at afterwards.
 	}
 	for _, r := range f.sinceThen() {
 		if !slices.Contains(allowed, r.call) {
@@ -217,7 +217,7 @@ func (f *field) refused(t *testing.T, a attempt, m target) {
 	}
 }
 
-// count is how many attempts were refused, of all tests.
+// count is how many attempts were refused in all tests.
 type count struct {
 	mu sync.Mutex
 	n  int
@@ -231,15 +231,15 @@ func (c *count) add(n int) {
 
 var total count
 
-// TestMain says how many attempts there were.
+// TestMain prints how many attempts there were.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	fmt.Printf("prove: %d attempts refused\n", total.n)
 	os.Exit(code)
 }
 
-// all makes the attempts one after the other with one URL, which must be as good
-// afterwards as it was before.
+// all makes the attempts one after the other with one URL, which must still be good
+// afterwards.
 func (f *field) all(t *testing.T, attempts []attempt) {
 	t.Helper()
 	m := aim(f.Mint(t))
@@ -259,7 +259,7 @@ func (f *field) all(t *testing.T, attempts []attempt) {
 	if f.gateless {
 		return
 	}
-	// They failed for what they were, not because the URL was no good.
+	// They failed because of what they were, and not because the URL was bad.
 	if a := f.Put(t, m.Minted, "the owner's"); a.Status != http.StatusOK {
 		t.Errorf("the URL is spent: %v", a)
 	} else if got := f.Stored(t, m.Key); got != "the owner's" {
@@ -267,8 +267,8 @@ func (f *field) all(t *testing.T, attempts []attempt) {
 	}
 }
 
-// untouched looks at every version of every object in the bucket: all are where
-// oncegate puts them, and none holds what an attempt has sent.
+// untouched looks at every version of every object in the bucket. All must be where
+// oncegate puts them, and none may hold what an attempt has sent.
 func (f *field) untouched(t *testing.T) {
 	t.Helper()
 	client := s3servertest.Client(f.S3)

@@ -14,9 +14,8 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// TestAtS3: a minted URL has no power where there is no gate: at the bucket's own
-// host, and on a distribution whose gate somebody has taken off. Nor has anything
-// that can be made of it.
+// TestAtS3: a minted URL is worth nothing where there is no gate: at the bucket's own host,
+// and on a distribution whose gate was taken off. Nor is anything that can be made of it.
 func TestAtS3(t *testing.T) {
 	for name, at := range map[string]place{"bucket": bucket, "path": path, "open": open} {
 		t.Run(name, func(t *testing.T) {
@@ -33,14 +32,14 @@ func TestAtS3(t *testing.T) {
 	}
 }
 
-// unknownKey is how S3 answers who signs with an access key that is nobody's.
+// unknownKey is S3's answer to a signature with an access key that does not exist.
 const unknownKey = "403 InvalidAccessKeyId"
 
 func atS3(at place) []attempt {
 	const (
-		bearer = "a presigned URL is good for whoever holds it, as often as he likes: S3 must not know this one"
+		bearer = "S3 takes a presigned URL from anybody and any number of times, so it must not accept this one"
 		more   = "the URL must not be good for another operation either"
-		inside = "the index is S3's word against everybody's: who writes there spends or mints"
+		inside = "a client that writes to the index spends or mints URLs"
 	)
 	all := []attempt{
 		{"the URL itself", bearer, at, put(good), unknownKey},
@@ -91,16 +90,16 @@ func atS3(at place) []attempt {
 		}
 		all = append(all, attempt{method + " with the URL", more, at, head(method, good), anyhow})
 	}
-	// The minted access key is no secret, and no secret belongs to it.
+	// The minted access key is public, and there is no secret key for it.
 	for _, secret := range []string{"", "oncegate", "secret", strings.Repeat("\x00", 32), strings.Repeat("0", 64), "@signature"} {
-		all = append(all, attempt{fmt.Sprintf("presigned with the guessed secret %.12q", secret), "who knows how URLs are made must not be able to make one",
+		all = append(all, attempt{fmt.Sprintf("presigned with the guessed secret %.12q", secret), "knowing how URLs are made must not be enough to make one",
 			at, put("@path?" + presign(at, secret)), unknownKey})
 	}
 	return all
 }
 
-// presign signs a fixed path as mint does, with a secret of choice. It is not the
-// path that is put: the access key is looked at before the signature.
+// presign signs a fixed path as mint does, with any secret. That is not the path of the
+// upload: S3 looks at the access key before it checks the signature.
 func presign(at place, secret string) string {
 	host, date := s3servertest.Host, time.Now().UTC().Format("20060102T150405Z")
 	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=oncegate%2F" + date[:8] + "%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=" + date +
@@ -117,10 +116,10 @@ func presign(at place, secret string) string {
 	return query + "&X-Amz-Signature=" + hex.EncodeToString(key)
 }
 
-// TestReads: nothing can be read through the distribution, whoever asks with what.
+// TestReads: nobody can read anything through the distribution.
 func TestReads(t *testing.T) {
 	f := newField(t)
-	// There is something to read: an upload, its entries, and a URL not yet used.
+	// There is something to read: an upload, its entries, and a URL that is not spent.
 	spent := f.Mint(t)
 	if a := f.Put(t, spent, "the owner's"); a.Status != http.StatusOK {
 		t.Fatal(a)
@@ -136,13 +135,13 @@ func TestReads(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "HEAD", "DELETE"} {
 			want := "403 method"
-			// What CloudFront takes for a path below /url gets to mint.
+			// Paths that CloudFront takes to be below /url reach the mint.
 			if strings.HasPrefix(p, "/url/") {
 				want = anyhow
 			}
-			all = append(all, attempt{method + " " + what, "what is stored is read by its owner alone", edge, head(method, p), want})
+			all = append(all, attempt{method + " " + what, "only the owner reads what is stored", edge, head(method, p), want})
 		}
-		all = append(all, attempt{"GET " + what + ", a range", "what is stored is read by its owner alone", edge, head("GET", p, "Range: bytes=0-0"), anyhow})
+		all = append(all, attempt{"GET " + what + ", a range", "only the owner reads what is stored", edge, head("GET", p, "Range: bytes=0-0"), anyhow})
 	}
 	f.all(t, all)
 	if got := f.Stored(t, spent.Key); got != "the owner's" {
@@ -150,30 +149,29 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// TestOtherDeployments: a URL is good where it was minted, for as long as it says.
+// TestOtherDeployments: a URL is good only where it was minted, and as long as it says.
 func TestOtherDeployments(t *testing.T) {
 	here := newField(t)
 	short := newField(t, func(s *testbed.Setup) { s.Settings["expires"] = 1 })
-	const why = "a URL is good for the deployment that has made it"
+	const why = "a URL is good only for the deployment that made it"
 	foreign := func(name string, from *field, want string) attempt {
 		return attempt{name, why, edge, put(strings.TrimPrefix(from.Mint(t).URL, from.Edge.URL())), want}
 	}
-	expired := short.Mint(t) // a second is over when the rest is done
+	expired := short.Mint(t) // its second is over when the rest is done
 	here.all(t, []attempt{
 		foreign("of another deployment", newField(t), "403 unknown"),
 	})
-	// The first moment at which a URL is no longer good is known to the second, and
-	// the clock of the edge is this machine's.
+	// A URL expires at a whole second, and the clock of the edge is this machine's.
 	q := expired.URL[strings.Index(expired.URL, "X-Amz-Date=")+len("X-Amz-Date="):]
 	minted, err := time.Parse("20060102T150405Z", q[:len("20060102T150405Z")])
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Until(minted.Add(time.Second))) // not a moment longer: that is what is tested
+	time.Sleep(time.Until(minted.Add(time.Second))) // no longer, because that moment is tested
 	for _, header := range []string{"X: y", "Date: " + minted.Format(http.TimeFormat), "X-Amz-Date: " + minted.Format("20060102T150405Z")} {
 		name, _, _ := strings.Cut(header, ":")
 		if t.Run("expired this moment, "+name, func(t *testing.T) {
-			short.refused(t, attempt{"", "the viewer's clock is not asked", edge, put(strings.TrimPrefix(expired.URL, short.Edge.URL()), header), "403 expired"}, aim(expired))
+			short.refused(t, attempt{"", "the viewer's clock does not count", edge, put(strings.TrimPrefix(expired.URL, short.Edge.URL()), header), "403 expired"}, aim(expired))
 		}) {
 			total.add(1)
 		}
@@ -182,10 +180,10 @@ func TestOtherDeployments(t *testing.T) {
 	short.WantVersions(t, expired.Key, 0)
 }
 
-// TestMint: what is asked of /url makes a URL as the README says, or none.
+// TestMint: a request to /url makes a URL as documented, or none.
 func TestMint(t *testing.T) {
 	f := newField(t)
-	const why = "who mints chooses nothing but what the options say"
+	const why = "the client chooses nothing beyond the options"
 	var all []attempt
 	for _, q := range []string{
 		"key=uploads/x", "path=/uploads/x", "bucket=other", "host=evil.example", "uuid=00000000-0000-4000-8000-000000000000", "acl=public-read", "versionId=x", "signature=x", "X-Amz-Expires=604800",

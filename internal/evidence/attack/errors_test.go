@@ -18,8 +18,8 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// TestErrorBodies provokes what a viewer can provoke S3 to say behind the gate, and
-// looks for a signature in it. The URL is spent then, and nothing is stored.
+// TestErrorBodies provokes every error that a viewer can provoke from S3 behind the gate,
+// and looks for a signature in it. The URL is spent then, and nothing is stored.
 func TestErrorBodies(t *testing.T) {
 	everything := func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["writeOnce"] = true, true }
 	f := newField(t, everything)
@@ -66,8 +66,8 @@ func TestErrorBodies(t *testing.T) {
 			}
 		})
 	}
-	// What S3 may choke on, and need not. Whatever it says, it says nothing secret,
-	// and what it stores is the body as it was sent.
+	// S3 may refuse these or not. Its answer must hold nothing secret, and what it stores
+	// must be the body as it was sent.
 	for _, header := range []string{
 		"Content-Type: \xff\xfe", "Content-Type: text/plain; charset=\"", "Content-Type: ", "Content-Disposition: attachment; filename=\"../../x\"", "Content-Disposition: \x80",
 		"Content-Encoding: x-unheard-of", "Content-Encoding: gzip", "Content-Language: " + strings.Repeat("x", 1900), "Cache-Control: \xe2\x80\xae", "Expires: never", "Origin: null", "Origin: https://" + strings.Repeat("a", 1900),
@@ -97,7 +97,7 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
-// TestHalfABody: what breaks off is not stored, however it breaks off, and the URL
+// TestHalfABody: a body that breaks off is not stored, however it breaks off, and the URL
 // stays spent.
 func TestHalfABody(t *testing.T) {
 	f := newField(t)

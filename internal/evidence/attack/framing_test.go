@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// TestFraming: where a body begins and ends has one meaning, or the request has
-// none. What hides a second request from one reader reaches no other one.
+// TestFraming: a request whose body has no clear beginning and end is refused. A second
+// request that is hidden in a first one reaches nobody.
 func TestFraming(t *testing.T) {
 	hidden := "PUT /signatures/expired/@id HTTP/1.1\r\nHost: " + "oncegate-test.s3.us-east-1.amazonaws.com" + "\r\nContent-Length: 1\r\n\r\nx"
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(marker), marker)
 	const (
 		two     = "two lengths let two readers see two bodies"
-		hides   = "a second request, hidden in the first one's body, would reach S3 unasked"
-		unknown = "S3 takes no body of unknown length; the URL would be burned for nothing"
-		old     = "an old or odd way to ask goes past what reads the new one"
+		hides   = "a second request, hidden in the first one's body, would reach S3 without the gate"
+		unknown = "S3 takes no body of unknown length; the URL would be spent for nothing"
+		old     = "old or odd syntax could bypass a parser of the new one"
 	)
 	raw := func(lines ...string) string { return strings.Join(lines, "\r\n") }
 	all := []attempt{
@@ -57,9 +57,9 @@ func TestFraming(t *testing.T) {
 		{"a request behind a GET", hides, edge, head("GET", "/uploads/x") + hidden, "403 method"},
 		{"a request in the body of a refused one", hides, edge, head("PUT", "@path", fmt.Sprintf("Content-Length: %d", len(hidden)+64-len("@id"))) + hidden, "403 unknown"},
 		{"a request behind a refused one", hides, edge, request("PUT", "@path") + marker + hidden, "403 unknown"},
-		{"two hosts", "the host is not the viewer's to choose", edge, head("PUT", good, "Host: evil.example", "Content-Length: 14") + marker, "400"},
-		{"no host", "the host is not the viewer's to choose", edge, "PUT @path?@query HTTP/1.1\r\nContent-Length: 14\r\n\r\n" + marker, "400"},
-		{"host with a path", "the host is not the viewer's to choose", edge, "PUT @path?@query HTTP/1.1\r\nHost: a/b\r\nContent-Length: 14\r\n\r\n" + marker, "400"},
+		{"two hosts", "the viewer must not choose the host", edge, head("PUT", good, "Host: evil.example", "Content-Length: 14") + marker, "400"},
+		{"no host", "the viewer must not choose the host", edge, "PUT @path?@query HTTP/1.1\r\nContent-Length: 14\r\n\r\n" + marker, "400"},
+		{"host with a path", "the viewer must not choose the host", edge, "PUT @path?@query HTTP/1.1\r\nHost: a/b\r\nContent-Length: 14\r\n\r\n" + marker, "400"},
 		{"absolute target", old, edge, put("http://@host@path?@query"), "400"},
 		{"absolute target at S3", old, edge, put("http://oncegate-test.s3.us-east-1.amazonaws.com@path?@query"), "400"},
 		{"target of another scheme", old, edge, put("file:///etc/passwd"), "400"},

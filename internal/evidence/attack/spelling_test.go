@@ -10,8 +10,8 @@ import (
 	"oncegate/internal/onetime/onetimetest"
 )
 
-// TestSpellings: what S3, or a cache before it, might take for the same path is another
-// one here, and what is not the minted query in another spelling is no query of ours.
+// TestSpellings: a path that S3 or a cache might take for the same one is another path
+// here, and a query that is not the minted one in another spelling is refused.
 func TestSpellings(t *testing.T) {
 	var all []attempt
 	const onePath = "another spelling of a path that S3 may decode to the same key would not be in the index, or reach another key"
@@ -54,8 +54,7 @@ func TestSpellings(t *testing.T) {
 	} {
 		all = append(all, attempt{"query: " + name, oneQuery, edge, put("@path" + q), "403 unknown"})
 	}
-	// Subresources make a PUT another operation of S3, with the same signature if S3
-	// took it: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+	// A subresource makes another S3 operation of a PUT: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 	for _, sub := range []string{
 		"acl", "tagging", "retention", "legal-hold", "torrent", "restore", "select&select-type=2", "attributes", "uploads", "partNumber=1&uploadId=x", "uploadId=x",
 		"versionId=null", "versions", "append", "renameObject", "encryption", "policy", "cors", "lifecycle", "versioning", "website", "notification", "replication", "logging",
@@ -72,10 +71,10 @@ func TestSpellings(t *testing.T) {
 	f.all(t, respell(all, aim(f.Mint(t))))
 }
 
-// TestRespelt: S3 takes a presigned query however it is spelt, and so does the gate. A
-// spelling is the same URL, so it is good for nothing once another one is spent, and of
-// all spellings at the same time one wins.
-func TestRespelt(t *testing.T) {
+// TestRespelled: S3 takes a presigned query in every spelling, and so does the gate. All
+// spellings are one URL: once one is spent the others are too, and of all at the same time
+// one wins.
+func TestRespelled(t *testing.T) {
 	f := newField(t)
 	m := aim(f.Mint(t))
 	if a := f.Put(t, m.Minted, "the owner's"); a.Status != http.StatusOK {
@@ -116,8 +115,8 @@ func TestRespelt(t *testing.T) {
 	f.untouched(t)
 }
 
-// respell is for what has to be made of the very query: those attempts get a URL of
-// their own, which is never put as it was minted.
+// respell returns the attempts that are made from a minted query. They get a URL of their
+// own, which is never sent as it was minted.
 func respell(all []attempt, m target) []attempt {
 	replace := func(old, new string) string { return strings.Replace(m.query, old, new, 1) }
 	parameters := strings.Split(m.query, "&")

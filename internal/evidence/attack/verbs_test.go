@@ -12,16 +12,16 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// TestVerbs: nothing but PUT uploads, whatever else says that it is one.
+// TestVerbs: only PUT uploads, even if a header says that another method is a PUT.
 func TestVerbs(t *testing.T) {
 	var all []attempt
 	for _, method := range []string{"GET", "HEAD", "DELETE"} {
-		all = append(all, attempt{"method " + method, "an upload's URL neither reads nor deletes", edge, head(method, good), "403 method"})
+		all = append(all, attempt{"method " + method, "the URL of an upload must not read or delete", edge, head(method, good), "403 method"})
 	}
 	for _, method := range []string{"POST", "PATCH"} {
 		all = append(all, attempt{"method " + method, "only PUT is an upload", edge, request(method, good) + marker, "403 method"})
 	}
-	// CloudFront knows seven methods; what else comes does not reach the function.
+	// CloudFront knows seven methods. Others do not reach the function.
 	for _, method := range []string{"COPY", "MOVE", "MKCOL", "PROPFIND", "PURGE", "LOCK", "TRACE", "LINK", "put", "Put", "PUTS", "APPEND"} {
 		all = append(all, attempt{"method " + method, "a method that S3 or a cache may take for PUT", edge, request(method, good) + marker, "403"})
 	}
@@ -37,7 +37,7 @@ func TestVerbs(t *testing.T) {
 	post := func(to, length string) string {
 		return head("POST", to, "Content-Type: multipart/form-data; boundary=b", "Content-Length: "+length) + form
 	}
-	// The uuid and the signature are longer than what stands for them here.
+	// The uuid and the signature are longer than their names here.
 	length := fmt.Sprint(len(form) + 36 - len("@uuid") + 64 - len("@signature"))
 	all = append(all,
 		attempt{"POST policy to the bucket", "a form with a policy uploads to S3 without PUT", edge, post("/", length), "403 method"},
@@ -61,8 +61,8 @@ func TestVerbs(t *testing.T) {
 	newField(t).all(t, all)
 }
 
-// TestHeaders: what a viewer adds to a good upload never reaches S3, where it would
-// be an operation of its own, or a second opinion on who asks. The upload goes on.
+// TestHeaders: headers that a viewer adds to a good upload do not reach S3, where they
+// would mean another operation or other credentials. The upload goes on.
 func TestHeaders(t *testing.T) {
 	f := newField(t)
 	for _, header := range []string{
@@ -116,15 +116,15 @@ func TestHeaders(t *testing.T) {
 	f.untouched(t)
 }
 
-// forwarded are the headers that may stand in an upload's request to S3: those of
-// the origin request policy, and CloudFront's own.
+// forwarded are the headers that an upload's request to S3 may have: those of the origin
+// request policy, and CloudFront's own.
 var forwarded = map[string]bool{
 	"Accept-Encoding": false, "Cache-Control": true, "Connection": true, "Content-Disposition": true, "Content-Encoding": true, "Content-Language": true, "Content-Length": true,
 	"Content-Md5": true, "Content-Type": true, "Origin": true, "Access-Control-Request-Headers": true, "Access-Control-Request-Method": true,
 	"User-Agent": true, "Via": true, "X-Amz-Cf-Id": true, "X-Forwarded-For": true,
 }
 
-// plain holds an upload's request to S3 to what the edge makes.
+// plain checks that a request to S3 is exactly the upload that the edge makes.
 func (f *field) plain(t *testing.T, r asked) {
 	t.Helper()
 	if r.host != s3servertest.Host {
@@ -140,7 +140,7 @@ func (f *field) plain(t *testing.T, r asked) {
 	}
 }
 
-// ordinary holds the stored object to what an upload without more ado makes.
+// ordinary checks that the stored object is that of an upload without extra headers.
 func (f *field) ordinary(t *testing.T, key, body string) {
 	t.Helper()
 	client, ctx, in := s3servertest.Client(f.S3), t.Context(), aws.String(s3servertest.Bucket)

@@ -2,8 +2,8 @@ package main
 
 const accepts = "internal/acceptance/acceptance.go"
 
-// acceptanceMutants are what makes the first version the one that is accepted, once,
-// and all that follows at least once.
+// acceptanceMutants are the rules by which the first version is accepted once, and what
+// follows happens at least once.
 var acceptanceMutants = []mutant{
 	{accepts, "the newest version is accepted", "oldest := versions[len(versions)-1]", "oldest := versions[0]", false},
 	{accepts, "what was accepted is decided again", "decided := err == nil", "decided := err == nil && false", false},

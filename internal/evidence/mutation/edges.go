@@ -1,6 +1,6 @@
 package main
 
-// edgeMutants are what the edge refuses by itself, and how refusals are told.
+// edgeMutants are what the edge refuses by itself, and how it answers refusals.
 var edgeMutants = []mutant{
 	{edgeJSON, "an event of other types", "if r.wrong {", "if false {", false},
 	{edge, "a panic ends the instance", "if p := recover(); p != nil {", "if p := any(nil); p != nil {", false},

@@ -1,6 +1,6 @@
-// Command mutation removes the rules of the gate and the refusals one at a time, and
-// says which test notices. Each mutant is one edit of the source text. It runs on a
-// copy of the sources taken at its start:
+// Command mutation removes the rules of the gate and the refusals one at a time, and says
+// which test notices. Each mutant is one edit of the source text. It works on a copy of
+// the sources:
 //
 //	go run ./internal/evidence/mutation [-run REGEXP] [-v]
 //
@@ -28,16 +28,15 @@ import (
 	"time"
 )
 
-// mutant is one rule that is gone: old, which stands in the file exactly once,
-// becomes new.
+// mutant is one rule removed: old, which must be in the file exactly once, becomes new.
 type mutant struct {
 	file, name, old, new string
-	// protocol: a rule that makes the protocol what it is. Exploration has to find
-	// its want too, whatever other tests do.
+	// protocol: the rule is part of the protocol. Exploration must notice that it is
+	// missing as well, whatever other tests do.
 	protocol bool
 }
 
-// suite is tests that may kill a mutant.
+// suite is a set of tests that may kill a mutant.
 type suite struct {
 	name, dir string
 	args      []string
@@ -52,7 +51,7 @@ var (
 	edges   = suite{"edge", "./edge", []string{"-short", "-failfast"}}
 )
 
-// suites are asked one after the other until one notices.
+// suites are run one after the other until one notices.
 func (m mutant) suites() []suite {
 	switch {
 	case strings.HasPrefix(m.file, "edge/"):
@@ -63,7 +62,7 @@ func (m mutant) suites() []suite {
 	return []suite{unit, explore, edges, long, deep}
 }
 
-// timeout bounds one run of one suite. A mutant that hangs is killed by it.
+// timeout limits one run of one suite. A mutant that hangs counts as killed.
 const timeout = 3 * time.Minute
 
 func main() {
@@ -159,8 +158,8 @@ func moduleRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// copySources copies the packages that the suites are built from, with what lies in
-// their folders, the pages that tests hold the code to, and the files of the root.
+// copySources copies the folders of the packages that the suites are built from, the pages
+// that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
 	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance")
 	command.Dir = root
@@ -207,16 +206,16 @@ func (m mutant) apply(dir string) ([]byte, error) {
 		return nil, err
 	}
 	if n := bytes.Count(text, []byte(m.old)); n != 1 {
-		return nil, fmt.Errorf("%s, %q: what it edits stands there %d times, want once:\n%s", m.file, m.name, n, m.old)
+		return nil, fmt.Errorf("%s, %q: the text to edit is there %d times, want once:\n%s", m.file, m.name, n, m.old)
 	}
 	return bytes.Replace(text, []byte(m.old), []byte(m.new), 1), nil
 }
 
 // result is what became of a mutant.
 type result struct {
-	killer string // "" of one that no suite notices
-	found  string // by exploration, of a rule of the protocol
-	needed bool   // exploration had to find it
+	killer string // "" if no suite notices
+	found  string // what exploration found, for a rule of the protocol
+	needed bool   // exploration must find it
 	said   string
 	err    error
 }
@@ -245,8 +244,8 @@ func (r result) line(m mutant, verbose bool) string {
 	return s + "\n"
 }
 
-// try runs the suites over one mutant. The copy stays as it is: the go command is
-// told to take the mutated file in its place.
+// try runs the suites on one mutant. The copy stays as it is: the go command takes the
+// mutated file by -overlay.
 func (m mutant) try(ctx context.Context, dir string, n int) (r result) {
 	r.needed = m.protocol
 	text, err := m.apply(dir)
@@ -283,11 +282,11 @@ var (
 	running = regexp.MustCompile(`(?m)^\s+(Test\S+|Fuzz\S+) \(`)
 )
 
-// test runs a suite and names the test that fails, "" when none does.
+// test runs a suite and returns the name of the test that fails, or "".
 func (s suite) test(ctx context.Context, dir, overlay string) (killer, said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+time.Minute)
 	defer cancel()
-	// As many mutants run as there are cores, so none needs more than its own.
+	// As many mutants run as there are cores, so each gets one.
 	args := append([]string{"test", "-vet=off", "-p=1", "-timeout", timeout.String(), "-overlay", overlay}, s.args...)
 	command := exec.CommandContext(ctx, "go", append(args, s.dir)...)
 	command.Dir = dir

@@ -27,13 +27,13 @@ const (
 	owners     = "edge/owner.go"
 	limits     = "internal/onetime/limits.go"
 	order      = "internal/onetime/order.go"
-	removed    = "" // the new text of what is simply gone
+	removed    = "" // the new text of what is simply removed
 )
 
 // mutants are all of them, in the order of the rules.
 var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants, acceptanceMutants)
 
-// gateMutants are the rows of the protocol's table, and what holds them together.
+// gateMutants are the rows of the protocol's table and what connects them.
 var gateMutants = []mutant{
 	{gate, "step 1 is not asked", "if err == nil {\n\t\tpass, err = g.spend", "if true {\n\t\tpass, err = g.spend", false},
 	{gate, "look-ups are not asked", "claimBy.Add(-writeLimit-readBackLimit))\n\tif err != nil {", "claimBy.Add(-writeLimit-readBackLimit))\n\tif false {", true},
@@ -49,7 +49,7 @@ var gateMutants = []mutant{
 	{gate, "the list gets no time", "claimBy = deadline.Add(-readBackLimit)", "claimBy = deadline", false},
 	{gate, "a failed claim is ignored", "put.Attempt, claimBy)\n\tif err != nil {\n\t\treturn Pass{}, err\n\t}\n\tif listed", "put.Attempt, claimBy)\n\tif false {\n\t\treturn Pass{}, err\n\t}\n\tif listed", true},
 	{gate, "a claim for an upload revokes", "claimant.claim(ctx, id, Used,", "claimant.claim(ctx, id, Revoked,", true},
-	{gate, "a used URL is claimed again by whoever comes", "case usedErr == nil && attempt.Repeated:", "case usedErr == nil:\n\tcase false:", false},
+	{gate, "a used URL is claimed again by anybody", "case usedErr == nil && attempt.Repeated:", "case usedErr == nil:\n\tcase false:", false},
 	{gate, "a repeated request finds itself used", "case usedErr == nil && attempt.Repeated:", "case false:", false},
 	{gate, "a repeated request may have spent nothing", "if put.Attempt.Repeated && refusal.Reason == IndexUnavailable {", "if false {", false},
 	{gate, "no list", "if listed {\n\t\tif err := g.checkFirst", "if false {\n\t\tif err := g.checkFirst", true},
@@ -70,7 +70,7 @@ var gateMutants = []mutant{
 	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn ValidEntry{}, refuse(Revoked, nil)\n\tcase usedErr == nil && attempt", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil && attempt", true},
 	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn ValidEntry{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
-	// What does not parse has no key, so the next rule would refuse it as well.
+	// Without a parsed entry there is no key, so the next rule would refuse it as well.
 	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn ValidEntry{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
 	{budget, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// TestEdits: every edit still fits the sources, and what comes of it compiles.
-// Whether tests notice is for the program to say, which takes minutes.
+// TestEdits: every edit still fits the sources, and the result compiles. The program says
+// whether tests notice, which takes minutes.
 func TestEdits(t *testing.T) {
 	fset := token.NewFileSet()
 	imported := importer.ForCompiler(fset, "gc", exports(t))
@@ -60,7 +60,7 @@ func TestEdits(t *testing.T) {
 	t.Logf("%d mutants", len(mutants))
 }
 
-// exports opens what the compiler wrote of the packages that the sources import.
+// exports opens the compiler's export data of the packages that the sources import.
 func exports(t *testing.T) importer.Lookup {
 	command := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./edge", "./internal/onetime", "./internal/acceptance")
 	command.Dir = "../../.."

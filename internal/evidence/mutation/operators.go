@@ -7,7 +7,7 @@ const (
 	owner    = "internal/onetime/owner.go"
 )
 
-// operatorMutants are what an operator holds to when he revokes and enables.
+// operatorMutants are the rules of revoke and enable.
 var operatorMutants = []mutant{
 	{keeper, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
 	{keeper, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase !minted:", "case !minted:", false},

@@ -1,6 +1,6 @@
 package main
 
-// ruleMutants are step 1, mint, and what an entry is.
+// ruleMutants are the rules of step 1, of mint and of entries.
 var ruleMutants = []mutant{
 	{put, "a nonce of any form", "if err := put.Attempt.check(); err != nil {", "if false {\n\t\terr := error(nil)", false},
 	{put, "any method", "if put.Method != \"PUT\" {", "if false {", false},
@@ -48,7 +48,8 @@ var ruleMutants = []mutant{
 	{url, "a UUID in another spelling", "isLowerHex(s[:8]+", "isLowerHex(strings.ToLower(s[:8])+", false},
 	{url, "a UUID of another version", "s[14] == '4' && ", removed, false},
 	{url, "a UUID of another variant", "s[19]) >= 0 &&", "s[19]) >= -1 &&", false},
-	// A date that does not parse is no edit: what is written in its place is another form.
+	// Accepting a date that does not parse is no mutant: what is printed then differs, and
+	// is refused for that.
 	{url, "any life", "if err != nil || q.Life < time.Second || q.Life > MaxLife {", "if false {", false},
 	{url, "a life of nothing", "q.Life < time.Second || ", removed, false},
 	{url, "a life of more than seven days", " || q.Life > MaxLife", removed, false},

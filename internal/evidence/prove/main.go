@@ -3,9 +3,9 @@
 //
 //	go run ./internal/evidence/prove [-quick] [-seed N] [-run REGEXP] [-fuzztime DURATION]
 //
-// It runs the tests that `make test` has a slice of, with more of everything; what
-// they say goes to build/prove, a file each. With -quick it is that slice. It fails
-// when one of them does, and says how to repeat it.
+// It runs tests that `make test` runs too, at greater length. With -quick they are as
+// short as there. Their output goes to build/prove, a file each. If one fails, prove
+// fails and says how to repeat it.
 package main
 
 import (
@@ -26,15 +26,14 @@ import (
 	"time"
 )
 
-// proof is one kind of evidence: a command, and what its long form is told by the
-// environment.
+// proof is one kind of evidence: a command, and the environment that makes it long.
 type proof struct {
 	name    string
 	command []string
 	long    []string // environment of the long form
 }
 
-// proofs are in the order of their length. All of it takes half an hour on two
+// proofs returns all kinds, the shortest first. Together they take half an hour on two
 // idle cores, and less than four minutes with -quick.
 func proofs(node string) []proof {
 	test := func(dir, run string) []string {
@@ -103,7 +102,7 @@ func run(ctx context.Context, quick bool, seed uint64, only string, fuzzTime tim
 
 type prover struct {
 	ctx   context.Context
-	dir   string // for what the commands say
+	dir   string // for the output of the commands
 	seed  uint64
 	quick bool
 }
@@ -123,7 +122,7 @@ func (p prover) prove(one proof) error {
 	lines := said.FindAllSubmatch(text, -1)
 	lines = slices.DeleteFunc(lines, func(line [][]byte) bool { return bytes.HasPrefix(line[1], []byte("0 ")) })
 	if len(lines) == 0 {
-		return fmt.Errorf("%s: it passed without a word about how much: see %s", one.name, log)
+		return fmt.Errorf("%s: it passed without saying how much it did: see %s", one.name, log)
 	}
 	for _, line := range lines {
 		fmt.Printf("%s\n", line[1])
@@ -131,7 +130,7 @@ func (p prover) prove(one proof) error {
 	return nil
 }
 
-// command runs it and keeps what it says.
+// command runs a command and keeps its output.
 func (p prover) command(name string, env []string, command ...string) (log string, text []byte, err error) {
 	log = filepath.Join(p.dir, name+".log")
 	c := exec.CommandContext(p.ctx, command[0], command[1:]...)
@@ -144,8 +143,8 @@ var (
 	target = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 	execs  = regexp.MustCompile(`execs: (\d+) `)
 
-	// Go's fuzzer can take the end of its own time for a failure, with no input that
-	// fails: https://go.dev/issue/75804, mended in Go 1.27.
+	// Go's fuzzer can report the end of its own time as a failure, without an input that
+	// fails: https://go.dev/issue/75804, fixed in Go 1.27.
 	deadline = regexp.MustCompile(`(?m)^--- FAIL: .*\n    context deadline exceeded\nFAIL$`)
 )
 

@@ -1,4 +1,4 @@
-// Package tree holds the source tree to its rules: who imports whom, what is
-// linked into what is deployed, and how packages and files are written. It is tests
-// and nothing else.
+// Package tree tests that the source tree keeps its rules: who imports whom, what is
+// linked into the programs, and how packages and files are written. It holds nothing but
+// tests.
 package tree

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// inner are the packages whose place in the tree is fixed, and all of it that they
-// may import besides the standard library.
+// inner are the packages whose imports are fixed: all that they may import besides the
+// standard library.
 var inner = map[string]struct {
 	may    []string
 	reason string
 }{
 	"internal/onetime": {
 		[]string{"oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
-		"the one-time rule is pure: whoever reads it needs to know no adapter",
+		"the one-time rule is pure: its reader needs to know no adapter",
 	},
 	"edge": {
 		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
@@ -36,7 +36,7 @@ var inner = map[string]struct {
 	},
 	"internal/auth/bearer": {
 		[]string{"oncegate/internal/onetime", "github.com/golang-jwt/jwt/v5"},
-		"one library reads tokens; the keys come by a Fetcher, whoever that is",
+		"one library reads tokens; the keys come from a Fetcher",
 	},
 	"internal/s3sdk": {
 		[]string{"oncegate/internal/layout", "oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/acceptance", "github.com/aws/..."},
@@ -77,7 +77,7 @@ var inner = map[string]struct {
 	"internal/lean/urlquery":   {nil, "it is linked into the wasm"},
 }
 
-// never are imports that a package must not have itself, whatever it may link.
+// never are packages that a package must not import itself. It may link them.
 var never = map[string]map[string]string{
 	"internal/onetime": {
 		"net/...":     "the rule knows no network and no HTTP",
@@ -116,7 +116,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestOneDirection: cmd, infra and edge/* stand on top, nothing imports them.
+// TestOneDirection: cmd, infra and the mains of edge are on top, and nothing imports them.
 func TestOneDirection(t *testing.T) {
 	mains := map[string]bool{}
 	for _, s := range sources(t) {
@@ -133,15 +133,15 @@ func TestOneDirection(t *testing.T) {
 			case mains[name]:
 				t.Errorf("%s imports the main %s", s.dir, name)
 			case under(name, "oncegate/cmd/...", "oncegate/edge/wasm/...", "oncegate/edge/node/...", "oncegate/edge/regional/...", "oncegate/edge/accept/..."):
-				t.Errorf("%s imports %s, which stands on top", s.dir, name)
+				t.Errorf("%s imports %s, which is on top", s.dir, name)
 			case under(name, "oncegate/infra/...") && !under(s.path(), "oncegate/infra/..."):
-				t.Errorf("%s imports %s: the deployment is made of built files, nothing is made of it", s.dir, name)
+				t.Errorf("%s imports %s: the deployment is made of built files, and nothing is made of it", s.dir, name)
 			}
 		}
 	}
 }
 
-// roofs are the two halves of the tree that a product does not stand on.
+// roofs are the two parts of the tree that a product must not depend on.
 var roofs = []struct {
 	roof   string
 	open   []string // who may import it
@@ -161,7 +161,7 @@ var roofs = []struct {
 // internal/local, because real parts come before fakes.
 const forTests = "oncegate/internal/evidence/testbed"
 
-// TestTwoRoofs: what ships does not know what plays and proves it.
+// TestTwoRoofs: what ships does not depend on what plays and proves it.
 func TestTwoRoofs(t *testing.T) {
 	find(t, "internal/local")
 	find(t, "internal/evidence/testbed")

@@ -14,11 +14,11 @@ import (
 	"oncegate/internal/layout"
 )
 
-// TestKeysAreSpeltOnce: where things lie in the bucket is said in package layout.
-// Tests may spell keys again, so that one that is renamed is noticed, and so may
-// verify where it re-spells the path of a URL.
-func TestKeysAreSpeltOnce(t *testing.T) {
-	spelt := 0
+// TestKeysAreSpelledOnce: where things lie in the bucket is said in package layout.
+// Tests may spell keys again, so that a renamed key is noticed. So may verify where it
+// respells the path of a URL.
+func TestKeysAreSpelledOnce(t *testing.T) {
+	spelled := 0
 	walk(t, func(name string, text []byte) {
 		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "internal/evidence/") {
 			return
@@ -38,7 +38,7 @@ func TestKeysAreSpeltOnce(t *testing.T) {
 				if !strings.HasPrefix(strings.TrimPrefix(value, "/"), prefix) {
 					continue
 				}
-				spelt++
+				spelled++
 				if path.Dir(name) != "internal/layout" && name != "internal/verify/refusals.go" {
 					t.Errorf("%s spells %s: package layout has it", name, literal.Value)
 				}
@@ -46,7 +46,7 @@ func TestKeysAreSpeltOnce(t *testing.T) {
 			return true
 		})
 	})
-	if spelt == 0 {
-		t.Error("no key is spelt: the tree was not read")
+	if spelled == 0 {
+		t.Error("no key is spelled: the tree was not read")
 	}
 }

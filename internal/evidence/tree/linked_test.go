@@ -21,7 +21,7 @@ type link struct {
 	Imports    []string
 }
 
-// linked lists what these packages are built from.
+// linked lists all packages that these packages are built from.
 func linked(t *testing.T, env []string, patterns ...string) []link {
 	t.Helper()
 	command := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Name,Standard,Imports"}, patterns...)...)
@@ -75,7 +75,7 @@ var inTestsOnly = map[string]string{
 	"oncegate/internal/local/s3server/s3servertest": "it is for tests",
 }
 
-// notDeployed are packages that nothing links that runs on AWS.
+// notDeployed are packages that no program on AWS links.
 var notDeployed = map[string]string{
 	"oncegate/internal/local/...":    "what is deployed knows nothing of being played",
 	"oncegate/internal/evidence/...": "what is deployed knows nothing of being proved",

@@ -15,7 +15,8 @@ import (
 
 var exact = regexp.MustCompile(`^(npm:(@[\w.-]+/)?[\w.-]+@)?\d+\.\d+\.\d+$`)
 
-// TestPinned: what is fetched has one version and one checksum, whoever serves it.
+// TestPinned: everything that is fetched has one version and one checksum, so it does not
+// matter which server it comes from.
 func TestPinned(t *testing.T) {
 	modules, locks := 0, 0
 	walk(t, func(name string, text []byte) {
@@ -49,7 +50,7 @@ func TestPinned(t *testing.T) {
 				case !strings.HasPrefix(p.Integrity, "sha512-"):
 					t.Errorf("%s: %s has no SHA-512", name, dependency)
 				case p.Resolved != "":
-					t.Errorf("%s: %s names the registry that it came from; any will do that has the same bytes", name, dependency)
+					t.Errorf("%s: %s names a registry; any that has the same bytes must do", name, dependency)
 				}
 			}
 		case "go.mod":
@@ -67,7 +68,7 @@ func TestPinned(t *testing.T) {
 			for _, loose := range []string{"@latest", "@main", "npm install", "npm i ", "curl -", "curl http"} {
 				for line := range strings.Lines(string(text)) {
 					if strings.Contains(line, loose) {
-						t.Errorf("%s: %q fetches what nobody has pinned", name, strings.TrimSpace(line))
+						t.Errorf("%s: %q fetches something that is not pinned", name, strings.TrimSpace(line))
 					}
 				}
 			}

@@ -24,7 +24,7 @@ const (
 	root   = "../../.."
 )
 
-// Folders that hold no source of ours.
+// foreign are folders that hold no source of ours.
 var foreign = []string{".git", "node_modules", "build", "bin", "cdk.out", "testdata"}
 
 // source is a Go package as it is written. Files of every build constraint are read,
@@ -57,7 +57,7 @@ func walk(t *testing.T, visit func(name string, text []byte)) {
 		}
 		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // was there a moment ago: a build's temporary file
+			return nil // a build's temporary file, which is gone again
 		}
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func walk(t *testing.T, visit func(name string, text []byte)) {
 	}
 }
 
-// sources reads all packages, those of the other modules in the tree included.
+// sources returns all packages, including those of the other modules in the tree.
 var sources = func() func(t *testing.T) []source {
 	var once sync.Once
 	var all []source
@@ -129,7 +129,7 @@ func find(t *testing.T, dir string) source {
 			return s
 		}
 	}
-	t.Fatalf("there is no package in %s: the rules are about a tree that is gone", dir)
+	t.Fatalf("there is no package in %s: the rules no longer fit the tree", dir)
 	return source{}
 }
 

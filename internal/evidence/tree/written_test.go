@@ -49,7 +49,7 @@ func TestGofmt(t *testing.T) {
 
 const maxLines = 500
 
-// long are the files that may have more lines, and why.
+// long are the files that may have more lines, with the reason.
 var long = map[string]string{}
 
 func TestFileLength(t *testing.T) {
