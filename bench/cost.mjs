@@ -1,14 +1,15 @@
-// What a million uploads cost, from build/bench.json and the price list below: prints
-// the table in docs/performance.md. One upload is one mint, one gate and the PUT of the body.
+// Prints what a million uploads cost, the table in docs/performance.md, from
+// build/bench.json and the price list below. One upload is one mint, one gate and the PUT
+// of the body.
 //
-// Duration is what was measured within Lambda's limits with S3 at no distance, plus
-// the trips to S3, each as long as the distance. An invocation that Lambda begins cold
-// is billed its start as well; that share is the reader's to guess and left out.
+// The duration is what was measured within Lambda's limits with S3 at no distance, plus
+// the trips to S3. Lambda also bills the start of a cold invocation. How many are cold
+// depends on the traffic, so that is left out.
 import { readFileSync } from 'node:fs';
 import { root } from './lib/process.mjs';
 import { column, quantile } from './lib/stats.mjs';
 
-// USD, us-east-1, 2026, as reported; per request unless it says otherwise.
+// USD, us-east-1, 2026, as reported, per request unless stated otherwise.
 // https://aws.amazon.com/s3/pricing/ https://aws.amazon.com/lambda/pricing/
 // https://aws.amazon.com/cloudfront/pricing/
 const PRICE = { PUT: 5e-6, LIST: 5e-6, GET: 0.4e-6, HEAD: 0.4e-6, invocation: 0.6e-6, gigabyteSecond: 0.00005001, request: 1e-6 };
@@ -16,7 +17,7 @@ const GIGABYTES = 0.125;
 const MILLION = 1e6;
 
 const data = JSON.parse(readFileSync(`${root}build/bench.json`, 'utf8'));
-if (!data.limited) throw new Error('build/bench.json is of a quick run: make bench');
+if (!data.limited) throw new Error('build/bench.json is from a quick run: run make bench');
 const median = (rounds, name) => quantile(column(rounds, name), 0.5);
 
 function cost(name, distance) {

@@ -1,7 +1,7 @@
-// What a full index costs: mint and gate beside 0, 10,000 and 100,000 entries, and the
-// memory of `oncegate list`, on the real S3 server. Three servers run at once, each
-// with its own number of entries, and take turns within each round: what slows the
-// machine slows all alike. Prints ratios to the empty index.
+// Measures what a full index costs: mint and gate with 0, 10,000 and 100,000 entries, and
+// the memory of `oncegate list`, on the real S3 server. Three servers run at once, each with
+// its own number of entries. They take turns within each round, so whatever slows the
+// machine slows all of them. Prints ratios to the empty index.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -49,7 +49,7 @@ for (const figure of ['mintWall', 'gateWall', 'mintCPU', 'gateCPU']) {
   }).join('; ')}`);
 }
 
-// list says of every entry what became of its URL, and how much memory it held at most.
+// list runs `oncegate list` over every entry and returns its peak memory.
 async function list(s3, ...flags) {
   const child = spawn(`${root}bin/oncegate`, ['list', '--json', '--config', `${root}build/edge/config.json`, ...flags], {
     env: { AWS_ACCESS_KEY_ID: 'ONCEGATEBENCH', AWS_SECRET_ACCESS_KEY: 'oncegate-bench-secret', AWS_ENDPOINT_URL_S3: s3.http, ONCEGATE_BUCKET: BUCKET },

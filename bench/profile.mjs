@@ -1,7 +1,7 @@
-// A CPU profile of ours, cold and warm: which functions the time goes to. Run it with
-// the deployed Node; give it the artifact's program linked with names (-s left out of
-// -ldflags), or wasm functions show as numbers. The profiles stay in build/bench, for
-// the developer tools of a browser.
+// Prints a CPU profile of oncegate, cold and warm: which functions take the time. Run it
+// with the deployed Node. Give it a program that is linked with names (without -s in
+// -ldflags), or wasm functions show as numbers. The profiles stay in build/bench and can
+// be opened in a browser's developer tools.
 //
 //	node bench/profile.mjs PROGRAM.wasm
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';

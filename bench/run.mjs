@@ -1,6 +1,5 @@
-// Measures oncegate against peers A and B, prints the table and writes
-// build/bench.json. See README.md in this folder. With --quick: fewer rounds, the
-// goals only.
+// Measures oncegate against peers A and B, prints the table and writes build/bench.json.
+// See README.md in this folder. With --quick there are fewer rounds, and only the goals.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -51,7 +50,7 @@ if (!quick) {
     try {
       data.index.versitygw = await step('the same on versitygw', () => scenarios.index(real, [0, 10_000, 100_000], 3, 10));
     } catch (error) {
-      // It shares two cores with everybody, and may be too slow for a candidate's limits.
+      // The machine is shared, and may be too slow for a candidate's limits.
       say(`versitygw: not measured, ${error.message}`);
     }
     await real.end();

@@ -1,7 +1,7 @@
-// Where the bytes of a WebAssembly program made by Go are: node wasmsize.mjs FILE.
-// `go tool nm` does not read wasm, so the sections are read here: the code section
-// has every function's size, the name section, which a link without -s writes, its
-// name. Data (types, strings, tables for the collector) has no names to go by.
+// Prints what the bytes of a WebAssembly program made by Go are: node wasmsize.mjs FILE.
+// `go tool nm` does not read wasm, so the sections are read here. The code section has
+// the size of every function, the name section its name, if the link was without -s.
+// Data (types, strings, tables for the collector) has no names.
 // https://webassembly.github.io/spec/core/binary/modules.html
 import { readFileSync } from 'node:fs';
 
@@ -55,7 +55,7 @@ while (at < bytes.length) {
 }
 if (names.size === 0) throw new Error('no names: link without -s');
 
-// packageOf is the import path in a symbol such as net/http.(*Request).Write.
+// packageOf returns the import path in a symbol such as net/http.(*Request).Write.
 function packageOf(symbol) {
   const generic = symbol.replace(/\[.*/, '');
   if (/^(type:|go:)/.test(generic)) return 'made by the compiler (type:.eq and such)';

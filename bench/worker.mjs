@@ -1,13 +1,13 @@
-// One candidate in one process: what Lambda's runtime would be. It takes commands
-// from file descriptor 3, a line of JSON each, and answers each with one. Between
-// commands it is blocked in a read, as a container is frozen between invocations.
+// Runs one candidate in one process, in place of Lambda's runtime. It takes commands from
+// file descriptor 3, a line of JSON each, and answers each with one. Between commands it
+// is blocked in a read, as a container is frozen between invocations.
 //
-// It imports as little as can be before the candidate is loaded, and counts the
-// CPU time of all its threads, in milliseconds, from the end of one command to the
-// end of the next, so that nothing a candidate leaves to the background escapes.
+// It imports as little as possible before the candidate is loaded. It counts the CPU time
+// of all its threads, in milliseconds, from the end of one command to the end of the next,
+// so that work in the background counts too.
 
-// Not by import: that would load what is behind every getter of the module, and
-// what the candidate needs of it is the candidate's to load.
+// Not by import: that would load what is behind every getter of the module. The candidate
+// must pay itself for what it needs of it.
 const { readFileSync, readSync, writeSync } = process.getBuiltinModule('node:fs');
 const { createRequire } = process.getBuiltinModule('node:module');
 
@@ -18,7 +18,7 @@ let used = process.cpuUsage();
 
 const header = (key, value) => [{ key, value }];
 
-// The headers that a browser and curl send; CloudFront adds x-forwarded-for and via.
+// The headers that a browser and curl send. CloudFront adds x-forwarded-for and via.
 function event(method, uri, querystring, more) {
   return {
     Records: [{
@@ -76,7 +76,7 @@ async function gate() {
   if (answer?.method !== 'PUT' || !answer.querystring) throw new Error(`gate refused: ${JSON.stringify(answer)}`);
 }
 
-// several makes n calls, so many at a time, and says how long each took.
+// several makes n calls, a number of them at a time, and returns how long each took.
 async function several(call, { n = 1, concurrency = 1 }) {
   const times = [];
   let left = n;
@@ -90,8 +90,8 @@ async function several(call, { n = 1, concurrency = 1 }) {
   return { times };
 }
 
-// memory is what the process holds and the most it ever held, in bytes. VmHWM and
-// not ru_maxrss: the latter is inherited from the process that started this one.
+// memory returns the bytes that the process holds, and the most it ever held. That is
+// VmHWM, because ru_maxrss is inherited from the process that started this one.
 function memory() {
   let status = '';
   try {
@@ -105,7 +105,7 @@ function memory() {
 }
 
 const commands = {
-  // As Lambda does it: a CommonJS module by require, another by import.
+  // As Lambda does it: a CommonJS module with require, others with import.
   load: async () => {
     used = process.cpuUsage();
     functions = file.endsWith('.cjs') ? createRequire(file)(file) : await import(file);
@@ -113,7 +113,7 @@ const commands = {
   mint: (options) => several(mint, options),
   gate: (options) => several(gate, options),
   memory,
-  // once proves that a URL passes once: a candidate that is fast and wrong is none.
+  // once proves that a URL passes once, because a fast candidate must not be a wrong one.
   once: async () => {
     await mint();
     const [url] = urls;
@@ -121,7 +121,7 @@ const commands = {
     const again = await decide(url);
     if (again?.status !== '403') throw new Error(`a URL passed twice: ${JSON.stringify(again)}`);
   },
-  // idle lets what was put off run.
+  // idle lets postponed work run.
   idle: ({ ms }) => new Promise((resolve) => { setTimeout(resolve, ms); }),
 };
 

@@ -1,4 +1,4 @@
-// Builds what is measured besides build/edge, and weighs it all.
+// Builds what is measured besides build/edge, and measures all sizes.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -12,9 +12,9 @@ export function build() {
     copyFileSync(`${root}build/edge/config.json`, `${out}/${name}/config.json`);
   }
   copyFileSync(`${root}bench/peers/floor.mjs`, CANDIDATES.floor);
-  // "module" first lets esbuild leave out what is not used of the SDK: 430 KB in place
-  // of 590. CommonJS, because Node loads it faster than ES modules that import Node's
-  // own modules. Of the four combinations this one was the fastest cold, on a par warm.
+  // With "module" first esbuild leaves out the parts of the SDK that are not used: 430 KB
+  // instead of 590. Node loads CommonJS faster than ES modules that import Node's own
+  // modules. Of the four combinations this one was the fastest cold, and as fast warm.
   execFileSync(`${root}bench/node_modules/.bin/esbuild`, [
     `${root}bench/peers/sdk.mjs`, '--bundle', '--minify', '--platform=node', '--target=node22', '--format=cjs',
     '--main-fields=module,main', '--log-level=error', `--outfile=${CANDIDATES.sdk}`,
@@ -22,9 +22,9 @@ export function build() {
   execFileSync('go', ['build', '-trimpath', '-o', `${out}/standin`, './bench/standin'], { cwd: root, stdio: 'inherit' });
 }
 
-// sizes are the bytes of each candidate's folder as it is and as a zip file: what
-// each file deflates to, with the zip format's 30 + 46 bytes and the name, twice,
-// for each, and 22 at the end.
+// sizes returns the bytes of each candidate's folder as it is and as a zip file. For each
+// file zip needs the deflated content, 30 + 46 bytes and the name twice, and 22 bytes at
+// the end.
 export function sizes() {
   return Object.fromEntries(Object.entries(CANDIDATES).map(([name, file]) => {
     const folder = path.dirname(file);
@@ -38,7 +38,7 @@ export function sizes() {
   }));
 }
 
-// goBenchmarks runs the native Go path and returns its figures by name.
+// goBenchmarks runs the Go path as native code and returns its figures by name.
 export function goBenchmarks(time) {
   const text = execFileSync('go', ['test', '-run', '^$', '-bench', '.', '-benchmem', '-benchtime', time, './bench/native'], { cwd: root, encoding: 'utf8' });
   const found = [...text.matchAll(/^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns\/op\s+(\d+) B\/op\s+(\d+) allocs\/op$/gm)];

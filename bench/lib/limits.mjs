@@ -2,10 +2,10 @@
 // 128/1769 of one core (1769 MB is one whole core:
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
 //
-// They are real where this program may make cgroups, v2 or v1: as root, mostly. The
-// kernel then ends a process that needs more memory and holds back one that has
-// used its share of a period. Elsewhere the share is kept by stopping and continuing
-// the process, and memory is only watched; kind says which of them it was.
+// They are real where this program may make cgroups, v2 or v1, mostly as root. The kernel
+// then ends a process that needs more memory, and throttles one that has used its share of
+// a period. Elsewhere the process is stopped and continued to keep its share, and memory
+// is only watched. kind says which of them it was.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 
@@ -17,7 +17,7 @@ const QUOTA_US = Math.round(PERIOD_US * SHARE);
 const BASE = '/sys/fs/cgroup';
 const name = `oncegate-bench-${process.pid}`;
 
-// Where each version keeps what is set and what is read.
+// The files of each version: those that are written and those that are read.
 const VERSIONS = [
   {
     kind: 'cgroup v2',
@@ -40,16 +40,16 @@ const VERSIONS = [
   },
 ];
 
-// limits prepares limits for one process: wrap is for its command line, begin is
-// called with its process id, end gives { kind, peak, throttled } and tidies up.
+// limits prepares limits for one process: wrap changes its command line, begin is called
+// with its process id, end returns { kind, peak, throttled } and cleans up.
 export function limits(id) {
   for (const version of VERSIONS) {
     const folders = version.folders(`${name}-${id}`);
     try {
       for (const folder of folders) mkdirSync(folder);
       for (const [file, value, optional] of version.settings(folders)) {
-        // The kernel makes the files with the folder; where they are not, this is a
-        // folder like any other.
+        // The kernel makes the files with the folder. Without them this is an ordinary
+        // folder.
         if (existsSync(file)) writeFileSync(file, String(value));
         else if (!optional) throw new Error(`${file} is missing`);
       }
@@ -76,9 +76,9 @@ export function limits(id) {
   return dutyCycle();
 }
 
-// dutyCycle lets a process run for its share of every 200 ms. All of its threads
-// run in that time, and a process that waits loses what it does not use: harder
-// than Lambda in the one, softer in the other.
+// dutyCycle lets a process run for its share of every 200 ms. All of its threads run in
+// that time, which is softer than Lambda. A process that waits loses the time that it does
+// not use, which is harder.
 function dutyCycle() {
   let cycle;
   return {

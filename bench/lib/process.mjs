@@ -1,5 +1,5 @@
-// Starting what is measured and what it is measured against: candidates (worker.mjs
-// in the Node that is deployed) and S3 servers (the command standin).
+// Starts candidates (worker.mjs in the Node that is deployed) and S3 servers (the command
+// standin).
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -9,16 +9,16 @@ export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const out = `${root}build/bench`;
 mkdirSync(out, { recursive: true });
 
-// The Node that runs this runs the candidates as well: start it with the deployed one.
+// Candidates run in the Node that runs this, so start it with the deployed one.
 export const node = process.execPath;
 
 // The three that are compared, and where their code is.
 export const CANDIDATES = { ours: `${root}build/edge/index.mjs`, sdk: `${out}/sdk/index.cjs`, floor: `${out}/floor/index.mjs` };
 export const NAMES = Object.keys(CANDIDATES);
 
-// The heap limits that Lambda starts Node with in a function of 128 MB: a tenth for
-// the young generation's two halves, the rest for the old one. They are what the
-// runtime was seen to do; AWS does not document them.
+// The heap limits with which Lambda starts Node in a function of 128 MB: a tenth for the
+// young generation's two halves, the rest for the old one. The runtime was seen to do so.
+// AWS does not document it.
 const HEAP = ['--max-semi-space-size=6', '--max-old-space-size=116'];
 
 const children = new Set();
@@ -32,8 +32,8 @@ function start(command, args, options) {
   return child;
 }
 
-// What Lambda gives a function: a role's temporary credentials, whose session token
-// is about this long. versitygw knows one operator, without a token.
+// Lambda gives a function a role's temporary credentials, whose session token is about
+// this long. versitygw knows one operator, without a token.
 function environment(s3, more) {
   return {
     AWS_ACCESS_KEY_ID: 'ONCEGATEBENCH',
@@ -48,12 +48,12 @@ function environment(s3, more) {
   };
 }
 
-// Candidate is a running process. Each method ends when the answer is there.
+// Candidate is a running process. Each method returns when the answer is there.
 export class Candidate {
   #answers;
 
-  // options: env adds to the environment, nodeFlags go to Node, wrap turns the
-  // command line into another one (limits).
+  // options: env is added to the environment, nodeFlags go to Node, wrap changes the
+  // command line (for limits).
   constructor(name, s3, { env, nodeFlags = [], wrap = (line) => line, file = CANDIDATES[name] } = {}) {
     this.name = name;
     const [command, ...args] = wrap([node, ...HEAP, ...nodeFlags, `${root}bench/worker.mjs`, file]);
@@ -77,7 +77,7 @@ export class Candidate {
   }
 }
 
-// S3 is a running server: the stand-in, or with real the local S3 server.
+// S3 is a running server: the stand-in or, with real, the local S3 server.
 export class S3 {
   static async start(...args) {
     const s3 = new S3();
@@ -104,7 +104,7 @@ export class S3 {
   }
 }
 
-// everyone starts one process of each candidate, loaded and warmed by a few calls.
+// everyone starts one process of each candidate, and loads and warms it.
 export async function everyone(s3, { warmup = 0, ...options } = {}) {
   const all = NAMES.map((name) => new Candidate(name, s3, options));
   for (const candidate of all) {
@@ -118,8 +118,8 @@ export async function everyone(s3, { warmup = 0, ...options } = {}) {
   return all;
 }
 
-// turns gives each round's order: everyone is first as often as anyone, so that
-// what drifts hits all alike.
+// turns returns each round's order. Each candidate is first equally often, so that drift
+// affects all of them alike.
 export function* turns(rounds, all) {
   for (let i = 0; i < rounds; i++) yield all.map((_, j) => all[(i + j) % all.length]);
 }

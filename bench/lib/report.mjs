@@ -1,12 +1,12 @@
-// The goals, and the table that is printed.
+// Works out the goals and prints the tables.
 import { column, quantile, ratio, summary } from './stats.mjs';
 
 const MB = 1e6;
 const number = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : '?');
 const spread = (s, scale = 1, digits = 2) => `${number(s.median / scale, digits)} [${number(s.q1 / scale, digits)}..${number(s.q3 / scale, digits)}]`;
 
-// goals compares what was measured with what is wanted: rows with what, unit, the
-// three values, the ratios, goal and stretch; a goal holds where value <= goal.
+// goals compares what was measured with what is wanted. It returns rows with what, unit,
+// the three values, the ratios, goal and stretch. A goal is met if value <= goal.
 export function goals(data) {
   const rows = [];
   const compare = (what, unit, rounds, name, against, goal, stretch, scale = 1) => {
@@ -53,7 +53,7 @@ function lines(rows) {
   return rows.map((row) => row.map((cell, i) => (i ? cell.padStart(width[i]) : cell.padEnd(width[i]))).join('  ').trimEnd()).join('\n');
 }
 
-// goalTable shows the goals: medians [quartiles], ratios as medians of the rounds' ratios.
+// goalTable formats the goals: medians [quartiles], ratios as medians of the rounds' ratios.
 export function goalTable(rows) {
   return lines([
     ['', 'ours', 'A: AWS SDK', 'B: floor', 'ours/A', 'ours/B', 'goal', '', 'stretch', ''],
@@ -71,7 +71,7 @@ export function goalTable(rows) {
   ]);
 }
 
-// figureTable shows medians of one scenario, a line per figure.
+// figureTable formats the medians of one scenario, a line for each figure.
 export function figureTable(title, result, figures) {
   const names = Object.keys(result);
   const median = (name, figure) => quantile(column(result[name], figure), 0.5);

@@ -1,6 +1,6 @@
-// What is measured. Every scenario gives { candidate: rounds }, where a round is an
-// object of figures, and takes all candidates in turns within each round. CPU and
-// wall times are milliseconds, per call; sizes are bytes.
+// The scenarios that are measured. Each returns { candidate: rounds }, where a round is an
+// object of figures. Within each round all candidates take turns. CPU and wall times are
+// milliseconds per call, sizes are bytes.
 import { Candidate, NAMES, everyone, turns } from './process.mjs';
 import { MEMORY, SHARE, limits } from './limits.mjs';
 import { quantile } from './stats.mjs';
@@ -9,7 +9,7 @@ const empty = () => Object.fromEntries(NAMES.map((name) => [name, []]));
 const all = (candidates, call) => Promise.all(candidates.map(call));
 const end = (candidates) => all(candidates, (c) => c.end());
 
-// cold: a fresh process for every round; what Lambda does for a first request.
+// cold: a fresh process in every round, as Lambda starts one for a first request.
 export async function cold(s3, rounds, options) {
   const result = empty();
   for (const order of turns(rounds, NAMES)) {
@@ -30,9 +30,9 @@ export async function cold(s3, rounds, options) {
   return result;
 }
 
-// warm: one process each, in batches of half mints, half gates, until each has had
-// so many invocations; memory is noted on the way. The first tenth warms up and
-// does not count.
+// warm: one process each, in batches of half mints and half gates, until each has had a
+// number of invocations. Memory is noted on the way. The first tenth warms up and does not
+// count.
 export async function warm(s3, invocations, batch, notes) {
   const result = empty();
   const memory = Object.fromEntries(NAMES.map((name) => [name, {}]));
@@ -61,8 +61,8 @@ export async function warm(s3, invocations, batch, notes) {
   return { result, memory };
 }
 
-// distance: S3 so many milliseconds away. Also what is asked of S3 for one upload,
-// in how many trips that wait for one another, and what went over the wire.
+// distance: S3 a number of milliseconds away. Also the requests to S3 for one upload, the
+// trips that wait for each other, and the bytes on the wire.
 export async function distance(s3, delay, rounds) {
   const result = empty();
   await s3.reset();
@@ -90,8 +90,8 @@ export async function distance(s3, delay, rounds) {
   return result;
 }
 
-// concurrency: so many calls under way at a time in one process (Lambda has one;
-// the local edge and tests have more), S3 10 ms away.
+// concurrency: a number of calls at a time in one process, S3 10 ms away. Lambda has one,
+// the local edge and tests have more.
 export async function concurrency(s3, levels, calls) {
   const result = {};
   await s3.reset({ delay: 10 });
@@ -114,7 +114,7 @@ export async function concurrency(s3, levels, calls) {
   return result;
 }
 
-// index: so many entries of others in the index.
+// index: a number of other URLs' entries in the index.
 export async function index(s3, fills, rounds, batch) {
   const result = {};
   for (const fill of fills) {
@@ -134,8 +134,8 @@ export async function index(s3, fills, rounds, batch) {
   return result;
 }
 
-// limited: a fresh process within Lambda's limits, cold and then for so many
-// invocations. All three run at once: together they may use a quarter of a core.
+// limited: a fresh process within Lambda's limits, cold and then for a number of
+// invocations. All three run at once, since together they may use a quarter of a core.
 export async function limited(s3, invocations) {
   await s3.reset();
   const result = empty();

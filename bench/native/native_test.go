@@ -23,7 +23,7 @@ const (
 	region = "us-east-1"
 )
 
-// memory is S3 as far as the gate uses it: GET, HEAD, PUT and PUT if absent.
+// memory is as much of S3 as the gate uses: GET, HEAD, PUT and PUT if absent.
 type memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte
@@ -100,7 +100,7 @@ func BenchmarkMintAndGate(b *testing.B) {
 	}
 }
 
-// BenchmarkRefuse is the price of garbage: no request is made for it.
+// BenchmarkRefuse measures a refusal of garbage, for which S3 is not asked.
 func BenchmarkRefuse(b *testing.B) {
 	_, gate := setUp(b)
 	garbage := onetime.Put{Method: http.MethodPut, Path: "/uploads/x", Query: "x=y", Headers: headers{}}

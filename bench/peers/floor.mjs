@@ -1,11 +1,10 @@
-// Peer B, the floor: the work of oncegate, request for request and answer for
-// answer, in JavaScript by hand, with nothing but what Node brings. It is what is
-// left when there is no SDK, no WebAssembly and no care for being extended: no
-// repeats, no read-back, no table of refusals, nothing told apart but pass and
-// refuse. Nobody should deploy it.
+// Peer B, the floor: the work of oncegate, request for request and answer for answer,
+// written by hand in JavaScript with Node alone. It has no SDK, no WebAssembly, no repeats,
+// no read-back and no table of refusals: a request passes or is refused. Nobody should
+// deploy it.
 //
-// Node's own modules come by getBuiltinModule: an import statement reads every getter
-// of the module, and behind those of http lies a second HTTP client, some 20 ms of CPU.
+// Node's own modules are loaded with getBuiltinModule. An import statement reads every
+// getter of the module, and those of http load a second HTTP client, some 20 ms of CPU.
 const [{ createHash, createHmac, randomBytes, randomUUID }, { readFileSync }] = ['node:crypto', 'node:fs'].map(process.getBuiltinModule);
 
 const { bucket, region = 'us-east-1', expires = 900 } = JSON.parse(readFileSync(new URL('config.json', import.meta.url), 'utf8'));

@@ -1,15 +1,13 @@
 // Peer A: the one-time rule as it was first published, with the AWS SDK for
 // JavaScript. HEAD valid and HEAD expired at once, PUT expired, list its versions,
-// pass if ours is the oldest. Two faults of the original are put right, for speed
-// is compared here and not care: versions are sorted by a number, and only a 404
-// counts as absent.
+// pass if ours is the oldest. Two faults of the original are fixed, because only speed is
+// compared here: versions are sorted by a number, and only a 404 counts as absent.
 // https://github.com/laardee/one-time-presigned-url
 //
-// It is tuned as a careful user would have it, and where in doubt in its favour:
-// bundled into one minified CommonJS file, one client kept for good (the SDK keeps
-// connections alive by itself), credentials and endpoint handed in so that no
-// provider chain and no file is looked for, checksums only where S3 requires them,
-// no log.
+// It is tuned as a careful user would tune it, and in its favour where there is a choice:
+// bundled into one minified CommonJS file, one client for all requests (the SDK keeps
+// connections alive by itself), credentials and endpoint given so that no provider chain
+// and no file is read, checksums only where S3 requires them, no log.
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

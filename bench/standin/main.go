@@ -1,17 +1,17 @@
-// Command standin is the S3 server that the benchmark's candidates talk to: in a
-// process of its own, as slow as it is told to be, and counting what it is asked.
+// Command standin is the S3 server that the benchmark's candidates talk to. It runs in its
+// own process, answers as slowly as it is told to, and counts requests.
 //
-// By default objects are kept in memory and signatures are taken as read, so that
-// the server's own work does not show in what is measured. With -versitygw it is a
-// real S3 server that verifies every signature.
+// By default it keeps objects in memory and checks no signatures, so that its own work does
+// not affect the measurement. With -versitygw it is a real S3 server that verifies every
+// signature.
 //
-// It prints one line of JSON with its addresses (http, https, control; https only
-// for the stand-in, with a certificate that it writes to -cert) and ends when its
-// standard input does. On the control address:
+// It prints one line of JSON with its addresses (http, https, control) and ends when its
+// standard input does. Only the stand-in has https, with a certificate that it writes to
+// -cert. On the control address:
 //
-//	POST /reset?delay=50ms&fill=1000  empty the bucket, fill it with entries of
-//	                                  others, wait so long before each answer
-//	GET  /counts                      what came since: see type counts
+//	POST /reset?delay=50ms&fill=1000  empty the bucket, fill it with other URLs'
+//	                                  entries, and delay each answer
+//	GET  /counts                      what came since then: see type counts
 package main
 
 import (
@@ -40,7 +40,7 @@ func run() error {
 	dir := flag.String("dir", "", "data of versitygw")
 	bucket := flag.String("bucket", "", "bucket of versitygw")
 	flag.Parse()
-	// A collection may use both cores, one of which is the candidate's: have few.
+	// A garbage collection may use both cores, and the candidate needs one: have few.
 	debug.SetGCPercent(800)
 
 	var s server
@@ -81,7 +81,7 @@ func run() error {
 	return err
 }
 
-// server is what is behind the addresses.
+// server answers on the addresses.
 type server interface {
 	addresses() (http, https string)
 	reset(delay time.Duration, fill int) error
@@ -89,14 +89,14 @@ type server interface {
 	close()
 }
 
-// counts is what came since the last reset.
+// counts is what came in since the last reset.
 type counts struct {
 	Requests map[string]int // by method and folder, such as "PUT signatures/valid/"
-	// Trips is how often a request came while no other was under way: with a delay
-	// that is long against the client's own work, and one client at a time, the
-	// number of round trips that had to wait for one another.
+	// Trips is how often a request came while no other was being answered. If the delay
+	// is long compared with the client's own work, and there is one client at a time,
+	// this is the number of round trips that had to wait for each other.
 	Trips int
-	// BytesIn and BytesOut are what went over the connections, below TLS if any.
+	// BytesIn and BytesOut are the bytes on the connections, those of TLS included.
 	BytesIn, BytesOut int64
 	Connections       int
 }

@@ -92,8 +92,8 @@ func (s *standIn) reset(delay time.Duration, fill int) error {
 	return nil
 }
 
-// fillerKey is the i-th entry of an index that others have filled: the valid entry of
-// a URL, then the expired entry of the same.
+// fillerKey returns the i-th key of a filled index: the valid entry of a URL, then the
+// expired entry of the same URL.
 func fillerKey(i int) string {
 	sum := sha256.Sum256([]byte(strconv.Itoa(i / 2)))
 	return []string{layout.ValidEntries, layout.ExpiredEntries}[i%2] + hex.EncodeToString(sum[:])
@@ -197,9 +197,9 @@ func (s *standIn) get(w http.ResponseWriter, r *http.Request, key string) {
 	}
 }
 
-// fail says how long the answer is even to a HEAD, where none follows. S3 marks such
-// answers as chunked, which net/http does not let one do; with neither, Node would
-// take the connection for one that ends with the answer, and open another.
+// fail sets the length of the answer even for a HEAD, which has no body. S3 marks such
+// answers as chunked, which net/http does not allow. With neither, Node would take the
+// connection to end with the answer, and open another one.
 func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	text := fmt.Sprintf("%s<Error><Code>%s</Code><Message>%s</Message><RequestId>TX234S0F24A06C7B</RequestId></Error>", xml.Header, code, message)
 	w.Header().Set("Content-Type", "application/xml")
@@ -210,7 +210,7 @@ func fail(w http.ResponseWriter, r *http.Request, status int, code, message stri
 	}
 }
 
-// list takes the prefix for a whole key: it is one, whoever asks here.
+// list takes the prefix for a whole key, because it always is one here.
 func (s *standIn) list(w http.ResponseWriter, prefix string) {
 	w.Header().Set("Content-Type", "application/xml")
 	fmt.Fprintf(w, `%s<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><Prefix>%s</Prefix><KeyMarker></KeyMarker><VersionIdMarker></VersionIdMarker><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>`, xml.Header, prefix)
@@ -223,7 +223,7 @@ func (s *standIn) list(w http.ResponseWriter, prefix string) {
 	io.WriteString(w, "</ListVersionsResult>")
 }
 
-// listen opens a listener whose connections are counted.
+// listen opens a listener that counts the bytes of its connections.
 func (s *standIn) listen() (net.Listener, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	return countingListener{ln, s}, err
@@ -266,8 +266,8 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// selfSigned makes a certificate for 127.0.0.1, good for a day, and writes it to
-// file for the clients to trust.
+// selfSigned makes a certificate for 127.0.0.1 that is good for a day. It writes it to file,
+// so that clients can trust it.
 func selfSigned(file string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

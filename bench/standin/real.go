@@ -16,15 +16,15 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// real is versitygw behind package s3server. It cannot be slowed or counted byte by
-// byte: it is here to see the candidates work with a server that is not ours.
+// real is versitygw behind package s3server. It cannot be slowed down, and its bytes are
+// not counted. It shows that the candidates work with a server that is not ours.
 type real struct {
 	*s3server.Server
 	entries string // the folder in which versitygw keeps the bucket's objects
 	filled  int
 }
 
-// Credentials that the runner hands to the candidates, for both servers alike.
+// The credentials that the runner gives to the candidates, for both servers.
 const (
 	accessKey = "ONCEGATEBENCH"
 	secretKey = "oncegate-bench-secret"
@@ -47,9 +47,8 @@ func (r *real) addresses() (string, string) { return r.URL(), "" }
 func (r *real) close()                      { r.Close() }
 func (r *real) counts() counts              { return counts{Requests: r.Requests()} }
 
-// reset empties nothing. It fills by writing the files under which versitygw would
-// keep the entries: a hundred thousand requests would take longer than the rest of
-// the benchmark.
+// reset empties nothing. It writes the files in which versitygw would keep the entries,
+// because a hundred thousand requests would take longer than the rest of the benchmark.
 func (r *real) reset(delay time.Duration, fill int) error {
 	if delay != 0 {
 		return fmt.Errorf("versitygw cannot be slowed down")

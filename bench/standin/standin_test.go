@@ -33,7 +33,7 @@ func ask(t *testing.T, s *standIn, method, path, body string, header ...string) 
 	return res.StatusCode, string(text)
 }
 
-// TestAsS3: what the candidates rely on.
+// TestAsS3: the stand-in answers like S3 where the candidates rely on it.
 func TestAsS3(t *testing.T) {
 	s, err := startStandIn(filepath.Join(t.TempDir(), "cert.pem"))
 	if err != nil {
@@ -66,7 +66,7 @@ func TestAsS3(t *testing.T) {
 	}
 }
 
-// TestHeadLength: Node keeps a connection only if the answer says where it ends.
+// TestHeadLength: Node keeps a connection open only if the answer says where it ends.
 func TestHeadLength(t *testing.T) {
 	s, err := startStandIn("")
 	if err != nil {
