@@ -1,6 +1,11 @@
 package edge
 
-import "oncegate/internal/onetime"
+import (
+	"iter"
+	"maps"
+
+	"oncegate/internal/onetime"
+)
 
 // Event is a CloudFront viewer-request event, field for field as documented:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-event-structure.html
@@ -78,6 +83,9 @@ func (h Headers) Values(name string) []string {
 	}
 	return values
 }
+
+// Names are the lower-case names of all headers, in no order.
+func (h Headers) Names() iter.Seq[string] { return maps.Keys(h) }
 
 // set replaces a header by one line. CloudFront spells the wire name itself when
 // Key is left out.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/lean/ascii"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/lean/urlquery"
 	"oncegate/internal/onetime"
@@ -25,7 +26,7 @@ var options = []option{
 	{"expires", func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil }},
 	{"maxBytes", func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil }},
 	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = number(v); o.Empty = v == "0"; return nil }},
-	{"type", func(o *orders, v string) error { o.Limits.Type = strings.ToLower(v); return present("type", v) }},
+	{"type", func(o *orders, v string) error { o.Limits.Type = ascii.Lower(v); return present("type", v) }},
 	{"sha256", func(o *orders, v string) (err error) { o.Limits.SHA256, err = onetime.ParseSHA256(v); return err }},
 	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},
 	{"label", func(o *orders, v string) error { o.Label = v; return present("label", v) }},
@@ -170,5 +171,5 @@ func present(name, value string) error {
 // mediaType is the type of a content-type or accept value, without parameters.
 func mediaType(value string) string {
 	essence, _, _ := strings.Cut(value, ";")
-	return strings.ToLower(strings.TrimSpace(essence))
+	return ascii.Lower(ascii.Trim(essence))
 }

@@ -132,6 +132,7 @@ func TestOptions(t *testing.T) {
 		{"minBytes", "1001", nil, minBytesRule},
 		{"count", "5", nil, countRule},
 		{"type", "*/*", nil, typeRule}, {"type", "image", nil, typeRule}, {"type", "image/", nil, typeRule}, {"type", "image/png;q=1", nil, typeRule},
+		{"type", "\u0130mage/png", nil, typeRule}, {"type", "image/pn\u212a", nil, typeRule}, {"type", "\u00a0image/png", nil, typeRule}, {"type", "image/png\u0085", nil, typeRule},
 		{"type", "image/png, text/html", nil, typeRule}, {"type", "image/png\r\nx: y", nil, typeRule}, {"type", long, nil, typeRule},
 		{"sha256", sumHex[1:], nil, sha256Rule}, {"sha256", sumHex + "0", nil, sha256Rule}, {"sha256", sumBase64 + "\n", nil, sha256Rule},
 		{"sha256", "sha256-" + sumBase64, nil, sha256Rule}, {"sha256", long, nil, sha256Rule},

@@ -24,7 +24,7 @@ var refusals = map[onetime.Reason]row{
 	onetime.TooLarge:         {statusRequestEntityTooLarge, "one upload holds at most 5 GiB (5368709120 bytes); send a smaller file."},
 	onetime.TooSmall:         {statusBadRequest, "this URL takes a larger upload."},
 	onetime.Type:             {statusUnsupportedMediaType, "this URL takes another content-type."},
-	onetime.Header:           {statusBadRequest, "a header does not fit an upload: no x-amz-copy-source, no aws-chunked body, a whole Content-MD5 if any, at most 2048 bytes of metadata headers."},
+	onetime.Header:           {statusBadRequest, "a header does not fit an upload."},
 	onetime.Options:          {statusBadRequest, "an option is not known or out of bounds."},
 	onetime.IndexUnavailable: {statusServiceUnavailable, "the index gave no clear answer and nothing was spent; try the same request again."},
 	onetime.ClaimUnknown:     {statusServiceUnavailable, "the upload did not go through and its URL may be spent; get a new one."},

@@ -5,6 +5,8 @@ package native
 import (
 	"context"
 	"crypto/rand"
+	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -75,6 +77,8 @@ func put(minted onetime.Minted) onetime.Put {
 type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
+
+func (h headers) Names() iter.Seq[string] { return maps.Keys(h) }
 
 func BenchmarkMint(b *testing.B) {
 	minter, _ := setUp(b)

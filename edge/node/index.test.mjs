@@ -50,6 +50,8 @@ describe('the artifact', () => {
       authorization: [{ key: 'Authorization', value: 'Bearer x' }],
       'x-amz-acl': [{ key: 'x-amz-acl', value: 'public-read' }],
       'content-type': [{ key: 'Content-Type', value: 'image/jpeg' }],
+      cookie: [{ key: 'Cookie', value: 'a=b' }],
+      'user-agent': [{ key: 'User-Agent', value: 'curl/8' }],
     });
     const original = structuredClone(put.Records[0].cf.request);
     const forwarded = await functions.gate(put, context());
@@ -57,8 +59,8 @@ describe('the artifact', () => {
     assert.equal(forwarded.uri, original.uri);
     assert.equal(forwarded.method, 'PUT');
     assert.match(forwarded.querystring, /^X-Amz-Algorithm=.*X-Amz-Credential=AKIDEXAMPLE.*X-Amz-Expires=60&X-Amz-Security-Token=a-session-token&X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=[0-9a-f]{64}$/);
-    const { authorization, 'x-amz-acl': acl, ...kept } = original.headers;
-    assert.ok(authorization && acl);
+    const { authorization, 'x-amz-acl': acl, cookie, 'user-agent': agent, ...kept } = original.headers;
+    assert.ok(authorization && acl && cookie && agent);
     assert.deepEqual(forwarded.headers, kept);
 
     const refused = await functions.gate(putEvent(response.body), context());

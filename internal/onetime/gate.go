@@ -91,7 +91,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	}
 	signed, plain := g.headers(entry, put.Headers)
 	if err := put.checkSizes(plain); err != nil {
-		return Pass{}, refuse(Header, err)
+		return Pass{}, err
 	}
 	claimant := claimant{g.Index, g.Clock, g.Entropy, writeLimit, readBackLimit}
 	version, err := claimant.claim(ctx, id, Used, put.Request, put.Attempt, claimBy)

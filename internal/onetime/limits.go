@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"oncegate/internal/lean/ascii"
 )
 
 // Limits are the conditions that were minted into a URL. The zero value has none.
@@ -73,7 +75,7 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 	}
 	if len(given) == 1 {
 		essence, parameters, _ := strings.Cut(given[0], ";")
-		essence = strings.ToLower(strings.TrimSpace(essence))
+		essence = ascii.Lower(ascii.Trim(essence))
 		prefix, wild := strings.CutSuffix(l.Type, "*")
 		fits := essence == l.Type && !wild || wild && strings.HasPrefix(essence, prefix) && validType(essence) && essence != l.Type
 		// S3 gives the header back as it came, and of "image/png;x,text/html" a

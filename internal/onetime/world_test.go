@@ -2,6 +2,8 @@ package onetime_test
 
 import (
 	"context"
+	"iter"
+	"maps"
 	"runtime"
 	"testing"
 	"time"
@@ -75,6 +77,8 @@ func (w *world) deadline() time.Time { return w.clock.Now().Add(plenty) }
 type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
+
+func (h headers) Names() iter.Seq[string] { return maps.Keys(h) }
 
 // upload is a well-formed PUT with the URL. request is how its claim is told from
 // other claims in the store.
