@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/lean/ascii"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
 )
@@ -47,8 +48,8 @@ func wantsJSON(headers Headers) bool {
 }
 
 func weightless(value string) bool {
-	for parameter := range strings.SplitSeq(strings.ToLower(value), ";") {
-		if q, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
+	for parameter := range strings.SplitSeq(ascii.Lower(value), ";") {
+		if q, ok := strings.CutPrefix(ascii.Trim(parameter), "q="); ok {
 			weight, err := strconv.ParseFloat(q, 64)
 			return err == nil && weight == 0
 		}
@@ -130,6 +131,8 @@ func (row row) answer(reason onetime.Reason, detail string, asJSON bool) *Respon
 		r = jsonAnswer(row.status, refusalJSON{row.status, reason, message}.write)
 	}
 	r.Headers.set("x-oncegate-reason", string(reason))
+	// Uppy and other clients of S3 show this one: it is the name of S3's own errors.
+	r.Headers.set("x-amz-error-code", string(reason))
 	if reason.Again() {
 		r.Headers.set("retry-after", retryAfter)
 	}

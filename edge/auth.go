@@ -17,10 +17,6 @@ type Authorizer interface {
 	// be called concurrently.
 	Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (by string, err error)
 
-	// Header is the lower-case name of the header with the credential. Pages of the
-	// allowed origins may send it.
-	Header() string
-
 	// Challenge is the WWW-Authenticate that a 401 must have: RFC 9110, 11.6.1.
 	Challenge(reason onetime.Reason) string
 }

@@ -30,8 +30,6 @@ func (a *authorizer) Authorize(_ context.Context, headers onetime.Headers, deadl
 	return a.by, a.err
 }
 
-func (a *authorizer) Header() string { return "x-credential" }
-
 func (a *authorizer) Challenge(reason onetime.Reason) string { return "Test " + string(reason) }
 
 // asking is a request for a URL with a credential.
@@ -160,27 +158,6 @@ func TestAuthIsForMint(t *testing.T) {
 				t.Errorf("got %q, asked %d times; want %q, %d times", got, auth.asked, tt.want, tt.asked)
 			}
 		})
-	}
-}
-
-// TestAuthPreflight: pages may send the credential's header, to the mint alone.
-func TestAuthPreflight(t *testing.T) {
-	for _, tt := range []struct {
-		function string
-		auth     edge.Authorizer
-		want     bool
-	}{
-		{edge.MintFunction, &authorizer{}, true},
-		{edge.MintFunction, nil, false},
-		{edge.GateFunction, &authorizer{}, false},
-	} {
-		w := newWorld(t)
-		w.Auth = tt.auth
-		event := load(t, "preflight.json")
-		allowed := value(t, w.run(t, tt.function, event).Response, "access-control-allow-headers")
-		if got := strings.Contains(allowed, "x-credential"); got != tt.want || !strings.Contains(allowed, "content-type") {
-			t.Errorf("%s: allowed are %s", tt.function, allowed)
-		}
 	}
 }
 

@@ -3,19 +3,19 @@ package edge
 import (
 	"slices"
 	"strings"
+
+	"oncegate/internal/lean/ascii"
 )
 
-// uploadHeaders are what a page may send with an upload beyond what needs no
-// preflight: S3 stores them with the object or checks the body against them.
-var uploadHeaders = []string{
-	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
-}
-
-// mintHeaders are what a page may send when it asks for a URL; Accept needs no leave.
-var mintHeaders = []string{"authorization", "content-type", "x-api-key"}
-
 // exposedHeaders are what a page may read of an answer.
-var exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
+var exposedHeaders = []string{"etag", "retry-after", "x-amz-error-code", "x-amz-version-id", "x-oncegate-reason"}
+
+// What is answered to a page that asks to send headers. The rest of a longer list is left
+// out, so that its browser refuses.
+const (
+	maxAskedHeaders = 64
+	maxAskedBytes   = 2 << 10
+)
 
 // preflightSeconds is how long a browser keeps a preflight's answer. Short: a
 // change of allowedOrigins is felt within it.
@@ -25,21 +25,38 @@ const preflightSeconds = "600"
 // nothing is spent. https://fetch.spec.whatwg.org/#cors-preflight-fetch
 func (f *Functions) preflight(c *call) *Response {
 	route, _ := f.find(c)
-	headers := route.headers
 	methods := make([]string, len(route.methods))
-	credential := false
 	for i, m := range route.methods {
 		methods[i] = m.name
-		credential = credential || m.credential
-	}
-	if credential && f.Auth != nil {
-		headers = append(headers[:len(headers):len(headers)], f.Auth.Header())
 	}
 	r := answer(statusNoContent, "")
 	r.Headers.set("access-control-allow-methods", strings.Join(methods, ", "))
-	r.Headers.set("access-control-allow-headers", strings.Join(headers, ", "))
+	if f.allows(c.request.Headers.Values("origin")) {
+		if names := askedHeaders(c.request.Headers, route.refusesHeader); len(names) > 0 {
+			r.Headers.set("access-control-allow-headers", strings.Join(names, ", "))
+		}
+	}
 	r.Headers.set("access-control-max-age", preflightSeconds)
 	return r
+}
+
+// askedHeaders are the names that a page asks to send, in lower case and each once,
+// without those that refuses is true of. What is no name of a header is left out. They
+// are never answered by "*", which does not cover authorization.
+func askedHeaders(headers Headers, refuses func(name string) bool) (names []string) {
+	size := 0
+	for _, line := range headers["access-control-request-headers"] {
+		for name := range strings.SplitSeq(line.Value, ",") {
+			name = ascii.Lower(ascii.Trim(name))
+			if size += len(name); size > maxAskedBytes || len(names) == maxAskedHeaders {
+				return names
+			}
+			if ascii.Token(name) && name != "*" && !slices.Contains(names, name) && (refuses == nil || !refuses(name)) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // addCORS lets pages of the allowed origins read an answer, refusals included. A
@@ -60,6 +77,9 @@ func (f *Functions) addCORS(r *Response, c *call) {
 			return
 		}
 		allowed = origin[0]
+		// For pages that send credentials along whether they are wanted or not. Nothing
+		// here reads cookies.
+		r.Headers.set("access-control-allow-credentials", "true")
 	}
 	r.Headers.set("access-control-allow-origin", allowed)
 	r.Headers.set("access-control-expose-headers", strings.Join(exposedHeaders, ", "))

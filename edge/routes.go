@@ -16,8 +16,9 @@ type route struct {
 	// enabled reports whether the deployment has the route; nil: always.
 	enabled func(f *Functions) bool
 	methods []method
-	// headers are what a page may send.
-	headers []string
+	// refusesHeader reports whether a page may not send this header here. nil: it may send
+	// any.
+	refusesHeader func(name string) bool
 	// refusals are the answers that differ here from the table of refusals.
 	refusals map[onetime.Reason]row
 }
@@ -41,7 +42,7 @@ const anyPath = "*"
 // that no route covers they are those of the function's first route.
 var routes = []route{
 	{
-		function: MintFunction, path: "/url", headers: mintHeaders,
+		function: MintFunction, path: "/url",
 		methods: []method{
 			{name: methodGet, handle: (*Functions).mint, credential: true},
 			{name: methodHead, handle: (*Functions).checkOrder},
@@ -49,7 +50,7 @@ var routes = []route{
 		},
 	},
 	{
-		function: MintFunction, path: "/url/{id}", headers: mintHeaders, enabled: hasOwners, refusals: ownerRefusals,
+		function: MintFunction, path: "/url/{id}", enabled: hasOwners, refusals: ownerRefusals,
 		methods: []method{
 			{name: methodGet, handle: (*Functions).status, credential: true, does: "says what became of the URL"},
 			{name: methodHead, handle: (*Functions).status, credential: true},
@@ -57,7 +58,7 @@ var routes = []route{
 		},
 	},
 	{
-		function: GateFunction, path: anyPath, headers: uploadHeaders,
+		function: GateFunction, path: anyPath, refusesHeader: onetime.RefusesHeader,
 		methods: []method{
 			{name: methodPut, handle: (*Functions).upload},
 		},

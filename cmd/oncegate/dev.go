@@ -36,8 +36,9 @@ make dev synthesizes first. Ctrl-C stops everything.
     --config PATH     refuse templates that were synthesized with other settings
     --port N          where CloudFront listens (8080, or $PORT)
     --s3-port N       where S3 listens (9000, or $S3_PORT)
-    --headers MODE    what reaches S3 of the headers that no policy names: strict,
-                      nothing; lenient, those of CloudFront's default table (strict)
+    --response-policy MODE
+                      what the response headers policy is put on, which AWS leaves open:
+                      origin-only, S3's answers; all, the functions' too (origin-only)
     --data DIR        the bucket and what belongs to it; survives restarts (build/dev)
     --max-workers N   Node processes per function (twice the cores, at least 4)
 
@@ -50,7 +51,7 @@ const versitygw = "build/tools/versitygw"
 type devOptions struct {
 	template, config, data string
 	port, s3Port           int
-	lenient                bool
+	policyOnGenerated      bool
 	maxWorkers             int
 }
 
@@ -62,7 +63,7 @@ func parseDev(args []string) (devOptions, error) {
 	fs.StringVar(&o.data, "data", "build/dev", "")
 	port := fs.String("port", envOr("PORT", "8080"), "")
 	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
-	headers := fs.String("headers", "strict", "")
+	policy := fs.String("response-policy", "origin-only", "")
 	fs.IntVar(&o.maxWorkers, "max-workers", 0, "")
 	if err := parse(fs, args); err != nil {
 		return o, err
@@ -70,12 +71,12 @@ func parseDev(args []string) (devOptions, error) {
 	if o.maxWorkers < 0 {
 		return o, usagef(fs, "--max-workers is %d: allowed is 1 or more", o.maxWorkers)
 	}
-	switch *headers {
-	case "strict":
-	case "lenient":
-		o.lenient = true
+	switch *policy {
+	case "origin-only":
+	case "all":
+		o.policyOnGenerated = true
 	default:
-		return o, usagef(fs, "--headers is %q: allowed are strict and lenient", *headers)
+		return o, usagef(fs, "--response-policy is %q: allowed are origin-only and all", *policy)
 	}
 	var err error
 	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
@@ -149,11 +150,11 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 			Operator: keys, Addr: address(o.s3Port), Log: log,
 		},
 		Edge: cloudfront.Options{
-			Node:           func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
-			Addr:           address(o.port),
-			LenientHeaders: o.lenient,
-			MaxWorkers:     o.maxWorkers,
-			Log:            log,
+			Node:              func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
+			Addr:              address(o.port),
+			PolicyOnGenerated: o.policyOnGenerated,
+			MaxWorkers:        o.maxWorkers,
+			Log:               log,
 		},
 		Jobs: local.Jobs{Dir: o.data, Parameters: parameters},
 		Listening: func(at local.Addresses) error {

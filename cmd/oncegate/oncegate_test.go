@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,7 +140,7 @@ func TestErrorsNameTheFix(t *testing.T) {
 		{dev("--max-workers", "-1"), "allowed is 1 or more"},
 		{dev("--port", port), "port " + port + " is taken by another program: choose another one with PORT="},
 		{dev("--s3-port", port), "port " + port + " is taken by another program: choose another one for S3 with S3_PORT="},
-		{dev("--headers", "loose"), "allowed are strict and lenient"},
+		{dev("--response-policy", "some"), "allowed are origin-only and all"},
 		{dev("--template", t.TempDir()), "run `make build/cdk.out/manifest.json`"},
 		{dev("--config", other), "run `make build/cdk.out/manifest.json CONFIG=" + other + "`"},
 	} {
@@ -316,10 +315,7 @@ func TestDevRefusesBrokenTemplates(t *testing.T) {
 		{"a permission more", func(t *testbed.Templates) {
 			t.RolePolicy("Mint")["Statement"].([]any)[0].(testbed.Object)["Action"] = "s3:*"
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:* on "},
-		{"a header not forwarded", func(t *testbed.Templates) {
-			headers := t.RequestPolicy()["HeadersConfig"].(testbed.Object)
-			headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == "content-type" })
-		}, "forwarding: the default behavior does not forward content-type"},
+		{"forwarding of its own", testbed.ForwardingLess("content-type"), "forwarding: the default behavior has origin request policy"},
 		{"no gate", func(t *testbed.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
 			"associations: the default behavior has 0 Lambda"},
 		{"no versioning", func(t *testbed.Templates) {

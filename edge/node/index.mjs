@@ -68,6 +68,7 @@ function refuse() {
     headers: {
       'cache-control': [{ value: 'no-store' }],
       'content-type': [{ value: 'text/plain; charset=utf-8' }],
+      'x-amz-error-code': [{ value: 'internal' }],
       'x-oncegate-reason': [{ value: 'internal' }],
     },
     body: 'Service Unavailable: this request could not be handled; get a new URL, and tell the operator if it fails again.',

@@ -49,6 +49,7 @@ function refuse(reason) {
     headers: {
       'cache-control': [{ value: 'no-store' }],
       'content-type': [{ value: 'text/plain; charset=utf-8' }],
+      'x-amz-error-code': [{ value: reason }],
       'x-oncegate-reason': [{ value: reason }],
       ...(reason === 'index-unavailable' && { 'retry-after': [{ value: '1' }] }),
     },

@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,6 @@ func (noKeys) ReadKey(context.Context, time.Duration, string) ([]byte, error) {
 // tokens stands for what checks tokens.
 type tokens struct{ config.JWT }
 
-func (tokens) Header() string                  { return "authorization" }
 func (tokens) Challenge(onetime.Reason) string { return "Bearer" }
 func (tokens) Authorize(context.Context, onetime.Headers, time.Time) (string, error) {
 	return "", errors.New("not asked in this test")
@@ -37,14 +37,14 @@ func TestNewAuthorizer(t *testing.T) {
 		name   string
 		auth   config.Auth
 		local  bool
-		header string // "" for nobody is asked
+		scheme string // of the challenge, "" for nobody is asked
 		fails  bool
 	}{
 		{"anybody", config.Auth{Kind: config.AuthNone}, false, "", false},
-		{"keys", config.Auth{Kind: config.AuthAPIKey}, false, "x-api-key", false},
-		{"tokens", config.Auth{Kind: config.AuthJWT, JWT: https}, false, "authorization", false},
+		{"keys", config.Auth{Kind: config.AuthAPIKey}, false, "ApiKey", false},
+		{"tokens", config.Auth{Kind: config.AuthJWT, JWT: https}, false, "Bearer", false},
 		{"tokens by http", config.Auth{Kind: config.AuthJWT, JWT: http}, false, "", true},
-		{"tokens by http on the local edge", config.Auth{Kind: config.AuthJWT, JWT: http}, true, "authorization", false},
+		{"tokens by http on the local edge", config.Auth{Kind: config.AuthJWT, JWT: http}, true, "Bearer", false},
 		{"something else", config.Auth{Kind: "password"}, true, "", true},
 		{"nothing", config.Auth{}, true, "", true},
 	} {
@@ -55,12 +55,12 @@ func TestNewAuthorizer(t *testing.T) {
 			if (err != nil) != test.fails {
 				t.Fatalf("error %v, want one: %v", err, test.fails)
 			}
-			header := ""
+			scheme := ""
 			if got != nil {
-				header = got.Header()
+				scheme, _, _ = strings.Cut(got.Challenge(onetime.CredentialMissing), " ")
 			}
-			if header != test.header {
-				t.Errorf("asks for %q, want %q", header, test.header)
+			if scheme != test.scheme {
+				t.Errorf("asks for %q, want %q", scheme, test.scheme)
 			}
 		})
 	}

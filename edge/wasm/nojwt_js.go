@@ -24,8 +24,5 @@ func (refuseAll) Authorize(context.Context, onetime.Headers, time.Time) (string,
 	return "", errors.New("this build cannot check tokens; the mint needs oncegate-jwt.wasm")
 }
 
-// Header implements edge.Authorizer.
-func (refuseAll) Header() string { return "authorization" }
-
 // Challenge implements edge.Authorizer.
 func (refuseAll) Challenge(onetime.Reason) string { return "Bearer" }

@@ -72,7 +72,8 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	return &rules
 }
 
-// bucketCORS lets pages read S3's own answers to an upload.
+// bucketCORS lets pages read S3's own answers to an upload. For named origins S3 adds
+// access-control-allow-credentials by itself.
 func bucketCORS(conf config.Config) *[]*awss3.CorsRule {
 	if len(conf.AllowedOrigins) == 0 {
 		return nil

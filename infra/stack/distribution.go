@@ -19,16 +19,21 @@ import (
 // the functions are left off, and S3 refuses every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
 	origin := newOrigin(stack, conf)
-	requestPolicy := newOriginRequestPolicy(stack, conf)
 	responsePolicy := newResponseHeadersPolicy(stack, conf)
 	behavior := func(function awslambda.IVersion, includeBody bool) *awscloudfront.BehaviorOptions {
 		b := &awscloudfront.BehaviorOptions{
-			Origin:                origin,
-			ViewerProtocolPolicy:  awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
-			AllowedMethods:        awscloudfront.AllowedMethods_ALLOW_ALL(), // the only set with PUT
-			CachedMethods:         awscloudfront.CachedMethods_CACHE_GET_HEAD(),
-			CachePolicy:           awscloudfront.CachePolicy_CACHING_DISABLED(),
-			OriginRequestPolicy:   requestPolicy,
+			Origin:               origin,
+			ViewerProtocolPolicy: awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
+			AllowedMethods:       awscloudfront.AllowedMethods_ALLOW_ALL(), // the only set with PUT
+			CachedMethods:        awscloudfront.CachedMethods_CACHE_GET_HEAD(),
+			CachePolicy:          awscloudfront.CachePolicy_CACHING_DISABLED(),
+			// A managed policy, the same whatever the settings: CloudFormation updates a policy
+			// of ours before the distribution, so that the gate of the old settings would run
+			// with the forwarding of the new ones, and S3 would show the client a signature that
+			// misses a header. What reaches S3 is the gate's to decide (package onetime). All
+			// but Host, which must be the origin's:
+			// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
+			OriginRequestPolicy:   awscloudfront.OriginRequestPolicy_ALL_VIEWER_EXCEPT_HOST_HEADER(),
 			ResponseHeadersPolicy: responsePolicy,
 			Compress:              jsii.Bool(false),
 		}
@@ -92,48 +97,24 @@ func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
 	return awscloudfrontorigins.S3BucketOrigin_WithBucketDefaults(bucket, nil)
 }
 
-// forwardedHeaders are the headers of an upload that S3 gets: those that it stores with
-// the object or checks the body against, and Origin for its CORS rule. CloudFront allows
-// ten. Host must be the origin's, and Authorization would be a second signature.
-var forwardedHeaders = []string{
-	"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type",
-	"expires", "origin",
-}
-
-// newOriginRequestPolicy forwards the whole query, which holds the signature, and exactly
-// the headers above.
-func newOriginRequestPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.OriginRequestPolicy {
-	headers := slices.Clone(forwardedHeaders)
-	// A header that the gate adds reaches S3 only when it is named here.
-	if conf.WriteOnce {
-		headers = append(headers, "if-none-match")
-	}
-	if conf.SHA256 {
-		headers = append(headers, "x-amz-checksum-sha256")
-	}
-	return awscloudfront.NewOriginRequestPolicy(stack, jsii.String("OriginRequestPolicy"), &awscloudfront.OriginRequestPolicyProps{
-		OriginRequestPolicyName: jsii.String(conf.Deploy.Name),
-		Comment:                 jsii.String("What S3 needs of an upload"),
-		QueryStringBehavior:     awscloudfront.OriginRequestQueryStringBehavior_All(),
-		HeaderBehavior:          awscloudfront.OriginRequestHeaderBehavior_AllowList(*jsii.Strings(headers...)...),
-		CookieBehavior:          awscloudfront.OriginRequestCookieBehavior_None(),
-	})
-}
-
-// CORS as the functions answer it themselves (package edge; a test compares the two).
+// CORS as the functions answer it themselves (package edge; a test compares the two), but
+// for the headers that a page may send: of those the functions name what it asks for, and
+// nobody else answers preflights.
 var (
 	corsHeaders = []string{
 		"cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
 	}
 	corsMethods    = []string{"GET", "HEAD", "POST", "PUT"} // and DELETE for owners
-	exposedHeaders = []string{"etag", "retry-after", "x-amz-version-id", "x-oncegate-reason"}
+	exposedHeaders = []string{"etag", "retry-after", "x-amz-error-code", "x-amz-version-id", "x-oncegate-reason"}
 )
 
 const corsSeconds = 600
 
-// newResponseHeadersPolicy puts CORS and security headers on S3's answers, errors
-// included. Override is on, because otherwise one CORS header of the origin would keep
-// CloudFront from adding any:
+// newResponseHeadersPolicy puts CORS and security headers on what S3 answers,
+// errors included. AWS does not say whether it touches the functions' answers as well, so
+// the origin's CORS headers are not overridden: those of a preflight, which names what the
+// page asked for, stay as they are under both readings, and on an answer of S3 stand those
+// of the bucket's own rule, which says the same, or else these:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html
 func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
 	props := &awscloudfront.ResponseHeadersPolicyProps{
@@ -151,13 +132,13 @@ func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfr
 			methods = append([]string{"DELETE"}, methods...)
 		}
 		props.CorsBehavior = &awscloudfront.ResponseHeadersCorsBehavior{
-			AccessControlAllowCredentials: jsii.Bool(false),
+			AccessControlAllowCredentials: jsii.Bool(!slices.Contains(conf.AllowedOrigins, "*")),
 			AccessControlAllowHeaders:     jsii.Strings(corsHeaders...),
 			AccessControlAllowMethods:     jsii.Strings(methods...),
 			AccessControlAllowOrigins:     jsii.Strings(conf.AllowedOrigins...),
 			AccessControlExposeHeaders:    jsii.Strings(exposedHeaders...),
 			AccessControlMaxAge:           awscdk.Duration_Seconds(jsii.Number(corsSeconds)),
-			OriginOverride:                jsii.Bool(true),
+			OriginOverride:                jsii.Bool(false),
 		}
 	}
 	return awscloudfront.NewResponseHeadersPolicy(stack, jsii.String("ResponseHeadersPolicy"), props)

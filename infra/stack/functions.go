@@ -112,7 +112,7 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 
 // gateStatements lets the gate read the index, write expired entries, and sign uploads.
 func gateStatements(conf config.Config) []awsiam.PolicyStatement {
-	statements := []awsiam.PolicyStatement{
+	return []awsiam.PolicyStatement{
 		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
 		allow("WriteExpiredEntries", []string{"s3:PutObject"}, objects(conf, expiredKeys)),
 		allow("StoreUploads", []string{"s3:PutObject"}, objects(conf, uploadKeys)),
@@ -121,11 +121,11 @@ func gateStatements(conf config.Config) []awsiam.PolicyStatement {
 		// HeadObject has none:
 		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 		allow("TellAbsentEntries", []string{"s3:ListBucket"}, bucketARN(conf)),
+		// For "firstVersion": "listed", and there whatever the settings: CloudFormation
+		// updates a role before the distribution, and a gate of the old settings that may no
+		// longer list would spend URLs for nothing.
+		when(allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)), "StringLike", "s3:prefix", expiredKeys),
 	}
-	if conf.FirstVersion == config.Listed {
-		statements = append(statements, allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)))
-	}
-	return statements
 }
 
 func allow(sid string, actions []string, resources ...string) awsiam.PolicyStatement {

@@ -213,9 +213,9 @@ func TestCORSIsTheFunctionsOwn(t *testing.T) {
 		what, function string
 		policy         []string
 	}{
-		{"allow-headers", answer["access-control-allow-headers"], cors.AccessControlAllowHeaders.Items},
 		{"expose-headers", answer["access-control-expose-headers"], cors.AccessControlExposeHeaders.Items},
 		{"allow-methods", strings.Join(methods, ", "), cors.AccessControlAllowMethods.Items},
+		{"allow-credentials", answer["access-control-allow-credentials"], []string{fmt.Sprint(cors.AccessControlAllowCredentials)}},
 		{"max-age", answer["access-control-max-age"], []string{fmt.Sprint(cors.AccessControlMaxAgeSec)}},
 	} {
 		if got := strings.Join(c.policy, ", "); got != c.function {

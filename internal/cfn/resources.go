@@ -236,6 +236,10 @@ func (c *DistributionConfig) Behaviors() []*Behavior {
 	return append(all, &c.DefaultCacheBehavior)
 }
 
+// AllViewerExceptHostHeader is the id of the managed origin request policy of that name:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
+const AllViewerExceptHostHeader = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+
 // CachingDisabled is the id of the managed cache policy of that name:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
 const CachingDisabled = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"

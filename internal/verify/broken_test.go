@@ -78,11 +78,9 @@ func behaviors(change func(*cloudfront.Behavior)) testbed.Option {
 	})
 }
 
-// notForwarded leaves a header out of the origin request policy.
+// notForwarded has CloudFront forward by a list that lacks a header.
 func notForwarded(name string) testbed.Option {
-	return behaviors(func(b *cloudfront.Behavior) {
-		b.OriginRequest.Headers = slices.DeleteFunc(slices.Clone(b.OriginRequest.Headers), func(h string) bool { return h == name })
-	})
+	return func(s *testbed.Setup) { s.Template = testbed.ForwardingLess(name) }
 }
 
 // slots limits how many stacks run at a time: each has half a dozen processes.

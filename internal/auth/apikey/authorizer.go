@@ -50,9 +50,6 @@ func NewAuthorizer(records Records, clock onetime.Clock, entropy onetime.Entropy
 	}
 }
 
-// Header implements edge.Authorizer.
-func (a *Authorizer) Header() string { return header }
-
 // Challenge implements edge.Authorizer. No scheme is registered for a key in a
 // header of its own.
 func (a *Authorizer) Challenge(onetime.Reason) string { return `ApiKey realm="oncegate"` }

@@ -65,9 +65,6 @@ func NewAuthorizer(issuer, audience string, fetcher Fetcher, clock onetime.Clock
 	}
 }
 
-// Header implements edge.Authorizer.
-func (a *Authorizer) Header() string { return header }
-
 // Challenge implements edge.Authorizer: RFC 6750, 3.
 func (a *Authorizer) Challenge(reason onetime.Reason) string {
 	if reason == onetime.CredentialInvalid {

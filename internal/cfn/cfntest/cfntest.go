@@ -141,9 +141,17 @@ func (t *Templates) Behavior(n int) Object {
 // Origin is the distribution's one.
 func (t *Templates) Origin() Object { return t.Distribution()["Origins"].([]any)[0].(Object) }
 
-// RequestPolicy is the configuration of the origin request policy.
-func (t *Templates) RequestPolicy() Object {
-	return t.Edge.Properties("AWS::CloudFront::OriginRequestPolicy", "")["OriginRequestPolicyConfig"].(Object)
+// AddRequestPolicy gives the template an origin request policy of its own, on every
+// behavior: the whole query, no cookies, and these headers.
+func (t *Templates) AddRequestPolicy(headers ...string) {
+	const id = "OwnRequestPolicy"
+	t.Edge.Add(id, "AWS::CloudFront::OriginRequestPolicy", Object{"OriginRequestPolicyConfig": Object{
+		"Name": "own", "CookiesConfig": Object{"CookieBehavior": "none"}, "QueryStringsConfig": Object{"QueryStringBehavior": "all"},
+		"HeadersConfig": Object{"HeaderBehavior": "whitelist", "Headers": headers},
+	}})
+	for _, b := range append(t.Distribution()["CacheBehaviors"].([]any), t.Distribution()["DefaultCacheBehavior"]) {
+		b.(Object)["OriginRequestPolicyId"] = Object{"Ref": id}
+	}
 }
 
 // ResponsePolicy is the configuration of the response headers policy.

@@ -35,6 +35,11 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 		if !slices.Equal(rule.AllowedMethods, []string{"PUT"}) {
 			broken("CORS allows %v, uploads are PUT", rule.AllowedMethods)
 		}
+		for _, name := range exposedHeaders {
+			if !slices.Contains(rule.ExposedHeaders, name) {
+				broken("CORS does not let pages read %s", name)
+			}
+		}
 	}
 	if !slices.Equal(origins, conf.AllowedOrigins) {
 		broken("CORS is for origins %v, the settings say %v", origins, conf.AllowedOrigins)

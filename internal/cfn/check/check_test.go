@@ -36,16 +36,9 @@ func settings(t *testing.T, name string) config.Config {
 	return c
 }
 
-// headers changes the list of an origin request policy.
-func headers(t *templates, change func([]any) []any) {
-	config := t.RequestPolicy()["HeadersConfig"].(object)
-	config["Headers"] = change(config["Headers"].([]any))
-}
-
-func forget(header string) func(*templates) {
-	return func(t *templates) {
-		headers(t, func(h []any) []any { return slices.DeleteFunc(h, func(n any) bool { return n == header }) })
-	}
+// ownRequestPolicy gives the templates an origin request policy of their own.
+func ownRequestPolicy(t *templates) {
+	t.AddRequestPolicy("content-type", "if-none-match")
 }
 
 func bucket(t *templates) object { return t.Bucket.Properties("AWS::S3::Bucket", "") }
@@ -112,8 +105,8 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"gate may list under a prefix only", "plain", func(t *templates) {
 			cfntest.Statement(t.RolePolicy("Gate"), "TellAbsentEntries")["Condition"] = object{"StringLike": object{"s3:prefix": "signatures/*"}}
 		}, "permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::plain-uploads"},
-		{"gate may not list versions though listed", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "ListVersions") },
-			"permissions: full-gate lacks: Allow s3:ListBucketVersions on arn:aws:s3:::full-uploads"},
+		{"gate may not list versions, whatever the settings", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "ListVersions") },
+			"permissions: oncegate-gate lacks: Allow s3:ListBucketVersions on arn:aws:s3:::plain-uploads if StringLike s3:prefix signatures/expired/*"},
 		{"mint may not write valid entries", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "WriteValidEntries") },
 			"permissions: oncegate-mint lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/valid/*"},
 		{"mint may not log", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "Logs") },
@@ -221,29 +214,15 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			t.Origin()["OriginCustomHeaders"] = []any{object{"HeaderName": "x-amz-acl", "HeaderValue": "public-read"}}
 		}, "origin: a path or headers are added"},
 
-		{"the query is not forwarded", "plain", func(t *templates) {
-			t.RequestPolicy()["QueryStringsConfig"] = object{"QueryStringBehavior": "none"}
-		}, `forwarding: the default behavior forwards "none" of the query`},
-		{"content-type is not forwarded", "plain", forget("content-type"), "forwarding: the default behavior does not forward content-type"},
-		{"content-md5 is not forwarded", "plain", forget("content-md5"), "forwarding: the default behavior does not forward content-md5"},
-		{"if-none-match is not forwarded though writeOnce", "full", forget("if-none-match"), "forwarding: the default behavior does not forward if-none-match"},
-		{"if-none-match is forwarded though not writeOnce", "plain", func(t *templates) {
-			headers(t, func(h []any) []any { return append(h, "if-none-match") })
-		}, "forwarding: the default behavior forwards if-none-match, which it must not"},
-		{"the checksum is not forwarded though sha256", "full", forget("x-amz-checksum-sha256"), "forwarding: the default behavior does not forward x-amz-checksum-sha256"},
-		{"the checksum is forwarded though not sha256", "plain", func(t *templates) {
-			headers(t, func(h []any) []any { return append(h, "x-amz-checksum-sha256") })
-		}, "forwarding: the default behavior forwards x-amz-checksum-sha256, which it must not"},
-		{"host is forwarded", "plain", func(t *templates) {
-			headers(t, func(h []any) []any { return append(h, "host") })
-		}, "forwarding: the default behavior forwards host"},
-		{"eleven headers", "full", func(t *templates) {
-			headers(t, func(h []any) []any { return append(h, "x-one") })
-		}, `forwarding: the default behavior forwards headers by "whitelist", 11 of them`},
-		{"all headers", "plain", func(t *templates) { t.RequestPolicy()["HeadersConfig"] = object{"HeaderBehavior": "allViewer"} },
-			`forwarding: the default behavior forwards headers by "allViewer"`},
-		{"cookies", "plain", func(t *templates) { t.RequestPolicy()["CookiesConfig"] = object{"CookieBehavior": "all"} },
-			"forwarding: the default behavior forwards cookies"},
+		{"an origin request policy of its own", "plain", ownRequestPolicy,
+			`forwarding: the default behavior has origin request policy "${OwnRequestPolicy}", want the managed AllViewerExceptHostHeader`},
+		{"an origin request policy of its own for the mint", "full", func(t *templates) {
+			t.AddRequestPolicy("origin")
+			t.DefaultBehavior()["OriginRequestPolicyId"] = cfn.AllViewerExceptHostHeader
+		}, `forwarding: behavior /url has origin request policy "${OwnRequestPolicy}"`},
+		{"the viewer's host is forwarded", "plain", func(t *templates) {
+			t.DefaultBehavior()["OriginRequestPolicyId"] = "216adef6-5c7f-47e4-b989-5492eafa07d3"
+		}, `forwarding: the default behavior has origin request policy "216adef6-5c7f-47e4-b989-5492eafa07d3"`},
 		{"no origin request policy", "plain", func(t *templates) { delete(t.DefaultBehavior(), "OriginRequestPolicyId") },
 			`forwarding: the default behavior has origin request policy ""`},
 
@@ -275,9 +254,16 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			delete(t.ResponsePolicy()["SecurityHeadersConfig"].(object), "StrictTransportSecurity")
 		}, "response headers: the default behavior does not add nosniff and a year of HSTS"},
 		{"no CORS", "full", func(t *templates) { delete(t.ResponsePolicy(), "CorsConfig") }, "response headers: the default behavior adds no CORS"},
-		{"CORS with credentials", "full", func(t *templates) {
-			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlAllowCredentials"] = true
+		{"CORS without credentials for named origins", "full", func(t *templates) {
+			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlAllowCredentials"] = false
 		}, "response headers: the default behavior lets"},
+		{"CORS of the functions overridden", "full", func(t *templates) {
+			t.ResponsePolicy()["CorsConfig"].(object)["OriginOverride"] = true
+		}, "response headers: the default behavior overrides CORS headers"},
+		{"the error code is not exposed by the bucket", "full", func(t *templates) {
+			r := bucket(t)["CorsConfiguration"].(object)["CorsRules"].([]any)[0].(object)
+			r["ExposedHeaders"] = slices.DeleteFunc(r["ExposedHeaders"].([]any), func(h any) bool { return h == "x-amz-error-code" })
+		}, "bucket: CORS does not let pages read x-amz-error-code"},
 		{"etag is not exposed", "full", func(t *templates) {
 			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlExposeHeaders"] = object{"Items": []any{"x-amz-version-id", "x-oncegate-reason", "retry-after"}}
 		}, "response headers: the default behavior does not let pages read etag"},

@@ -80,10 +80,8 @@ func decisionPermissions(function string, conf config.Config) []string {
 	lines = append(lines,
 		"Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*",
 		"Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.Uploads+"*",
-		"Allow s3:ListBucket on "+arn)
-	if conf.FirstVersion == config.Listed {
-		lines = append(lines, "Allow s3:ListBucketVersions on "+arn)
-	}
+		"Allow s3:ListBucket on "+arn,
+		"Allow s3:ListBucketVersions on "+arn+" if StringLike s3:prefix "+layout.ExpiredEntries+"*")
 	return lines
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +45,9 @@ func TestBrokenTemplates(t *testing.T) {
 			})
 		}, nil, true, 403, "", "denied by statement NotFromURLs of bucket policy"},
 		{"the query is not forwarded", func(t *testbed.Templates) {
-			t.RequestPolicy()["QueryStringsConfig"].(object)["QueryStringBehavior"] = "none"
+			t.AddRequestPolicy("origin")
+			policy := t.Edge.Properties("AWS::CloudFront::OriginRequestPolicy", "")["OriginRequestPolicyConfig"].(object)
+			policy["QueryStringsConfig"] = object{"QueryStringBehavior": "none"}
 		}, nil, true, 403, "", "AccessDenied"},
 		{"no gate", func(t *testbed.Templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") }, nil,
 			true, 403, "", "InvalidAccessKeyId"},
@@ -98,10 +99,10 @@ func TestBrokenTemplates(t *testing.T) {
 }
 
 // TestWriteOnceNotForwarded: the gate signs a header that then does not arrive. S3's
-// answer shows the client what was signed, which is why Check refuses such templates
-// and config.json has writeOnce off.
+// answer shows the client what was signed, which is why Check takes no policy but the
+// managed one that forwards everything.
 func TestWriteOnceNotForwarded(t *testing.T) {
-	st := testbed.New(t, writeOnce, func(s *testbed.Setup) { s.Template = forget("if-none-match") })
+	st := testbed.New(t, writeOnce, func(s *testbed.Setup) { s.Template = testbed.ForwardingLess("if-none-match") })
 	m := st.Mint(t)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, m.URL, strings.NewReader("x"))
 	if err != nil {
@@ -122,16 +123,8 @@ func TestWriteOnceNotForwarded(t *testing.T) {
 	st.WantVersions(t, m.Key, 0)
 }
 
-// forget leaves a header out of the origin request policy.
-func forget(name string) func(*testbed.Templates) {
-	return func(t *testbed.Templates) {
-		headers := t.RequestPolicy()["HeadersConfig"].(object)
-		headers["Headers"] = slices.DeleteFunc(headers["Headers"].([]any), func(h any) bool { return h == name })
-	}
-}
-
-// TestForwardedHeadersArrive: what the policy names is stored with the object. A
-// header less shows here; the lenient table would hide some.
+// TestForwardedHeadersArrive: what the gate lets through is stored with the object. A
+// policy that lists one header less shows here; the lenient table would hide some.
 func TestForwardedHeadersArrive(t *testing.T) {
 	headers := []string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type"}
 	for _, missing := range append([]string{""}, headers...) {
@@ -139,7 +132,7 @@ func TestForwardedHeadersArrive(t *testing.T) {
 			t.Parallel()
 			st := testbed.New(t, func(s *testbed.Setup) {
 				if missing != "" {
-					s.Template = forget(strings.ToLower(missing))
+					s.Template = testbed.ForwardingLess(strings.ToLower(missing))
 				}
 			})
 			m := st.Mint(t)

@@ -57,6 +57,9 @@ type Options struct {
 	// LenientHeaders forwards some headers that no policy names. AWS's pages disagree
 	// about them; the stricter reading drops them.
 	LenientHeaders bool
+	// PolicyOnGenerated puts the response headers policy on what functions generate, as one
+	// of AWS's pages can be read; by the other one it is for the origin's answers alone.
+	PolicyOnGenerated bool
 	// MaxWorkers limits the processes of one function; 0 means twice the number
 	// of cores, and at least 4.
 	MaxWorkers int
@@ -69,14 +72,15 @@ type Options struct {
 
 // Server is a running local edge.
 type Server struct {
-	d         Distribution
-	log       *slog.Logger
-	s3        string // host:port
-	url       string
-	loose     bool // Options.LenientHeaders
-	patience  patience
-	functions map[string]*function
-	http      *http.Server
+	d                 Distribution
+	log               *slog.Logger
+	s3                string // host:port
+	url               string
+	loose             bool // Options.LenientHeaders
+	patience          patience
+	policyOnGenerated bool
+	functions         map[string]*function
+	http              *http.Server
 
 	ctx      context.Context // ends with Close; every forwarded request hangs on it
 	cancel   context.CancelFunc
@@ -138,14 +142,15 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 	}
 	s := &Server{
-		d:         o.Distribution,
-		log:       o.Log,
-		s3:        s3,
-		url:       url,
-		loose:     o.LenientHeaders,
-		patience:  o.patience,
-		functions: map[string]*function{},
-		served:    make(chan struct{}),
+		d:                 o.Distribution,
+		log:               o.Log,
+		s3:                s3,
+		url:               url,
+		loose:             o.LenientHeaders,
+		patience:          o.patience,
+		policyOnGenerated: o.PolicyOnGenerated,
+		functions:         map[string]*function{},
+		served:            make(chan struct{}),
 	}
 	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
 	for _, fn := range o.Distribution.Functions {

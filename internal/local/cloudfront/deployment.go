@@ -145,8 +145,8 @@ func (t *template) origin() Origin {
 // The managed policies that can be played:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
 var managedRequestPolicies = map[string]OriginRequestPolicy{
-	"":                                     {},                                                    // none
-	"b689b0a8-53d0-40ab-baf2-68738e2966ac": {AllButHost: true, Cookies: true, QueryStrings: true}, // AllViewerExceptHostHeader
+	"":                            {}, // none
+	cfn.AllViewerExceptHostHeader: {AllButHost: true, Cookies: true, QueryStrings: true, Managed: true},
 	"88a5eaf4-2fd4-4709-b370-b4c650ea3fcf": {Headers: []string{ // CORS-S3Origin
 		"origin", "access-control-request-headers", "access-control-request-method",
 	}},

@@ -28,13 +28,12 @@ func TestFromDeployment(t *testing.T) {
 	var patterns []string
 	for _, b := range got.Behaviors {
 		patterns = append(patterns, b.PathPattern+" "+b.ViewerRequest)
-		if len(b.AllowedMethods) != 7 || !b.OriginRequest.QueryStrings || b.OriginRequest.Cookies || b.OriginRequest.AllButHost ||
-			!slices.Contains(b.OriginRequest.Headers, "if-none-match") || !slices.Contains(b.OriginRequest.Headers, "content-type") {
+		if len(b.AllowedMethods) != 7 || !b.OriginRequest.QueryStrings || !b.OriginRequest.Cookies || !b.OriginRequest.AllButHost || !b.OriginRequest.Managed {
 			t.Errorf("behavior %+v", b)
 		}
 		cors := b.ResponseHeaders.CORS
 		if cors == nil || !slices.Equal(cors.AllowedOrigins, []string{"https://app.example.com", "http://localhost:5173"}) ||
-			!slices.Contains(cors.ExposeHeaders, "etag") || cors.MaxAge != 600 || !cors.Override || cors.Credentials {
+			!slices.Contains(cors.ExposeHeaders, "etag") || cors.MaxAge != 600 || cors.Override || !cors.Credentials {
 			t.Errorf("cors %+v", cors)
 		}
 		want := []PolicyHeader{{"Strict-Transport-Security", "max-age=31536000", true}, {"X-Content-Type-Options", "nosniff", true}}
@@ -74,9 +73,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 		want   OriginRequestPolicy
 	}{
 		{"none", func(d *cfn.Deployment) { d.Distribution.DefaultCacheBehavior.OriginRequestPolicyId = "" }, OriginRequestPolicy{}},
-		{"AllViewerExceptHostHeader", func(d *cfn.Deployment) {
-			d.Distribution.DefaultCacheBehavior.OriginRequestPolicyId = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
-		}, OriginRequestPolicy{AllButHost: true, Cookies: true, QueryStrings: true}},
+		{"AllViewerExceptHostHeader", func(d *cfn.Deployment) {}, OriginRequestPolicy{AllButHost: true, Cookies: true, QueryStrings: true, Managed: true}},
 		{"all except host", requestPolicy(func(p *cfn.OriginRequestPolicy) {
 			p.HeadersConfig.HeaderBehavior, p.HeadersConfig.Headers = "allExcept", []string{"Host"}
 			p.CookiesConfig.CookieBehavior = "all"
@@ -91,7 +88,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := got.Behaviors[2].OriginRequest
-			if p.AllButHost != tt.want.AllButHost || p.Cookies != tt.want.Cookies || p.QueryStrings != tt.want.QueryStrings || len(p.Headers) != 0 {
+			if p.AllButHost != tt.want.AllButHost || p.Cookies != tt.want.Cookies || p.QueryStrings != tt.want.QueryStrings || p.Managed != tt.want.Managed || len(p.Headers) != 0 {
 				t.Errorf("got %+v, want %+v", p, tt.want)
 			}
 		})
@@ -100,10 +97,12 @@ func TestPoliciesOfDeployment(t *testing.T) {
 
 func requestPolicy(change func(*cfn.OriginRequestPolicy)) func(*cfn.Deployment) {
 	return func(d *cfn.Deployment) {
-		for id, p := range d.OriginRequestPolicies {
-			change(&p)
-			d.OriginRequestPolicies[id] = p
-		}
+		var p cfn.OriginRequestPolicy
+		p.HeadersConfig.HeaderBehavior, p.HeadersConfig.Headers = "whitelist", []string{"origin"}
+		p.CookiesConfig.CookieBehavior, p.QueryStringsConfig.QueryStringBehavior = "none", "all"
+		change(&p)
+		d.OriginRequestPolicies["${Own}"] = p
+		d.Distribution.DefaultCacheBehavior.OriginRequestPolicyId = "${Own}"
 	}
 }
 
@@ -111,7 +110,7 @@ func firstFunction(d *cfn.Deployment) *cfn.Function { return d.Functions["full-g
 
 // What is refused is refused by name.
 func TestWhatCannotBePlayed(t *testing.T) {
-	const distribution, policy = "Distribution830FAC52: ", "OriginRequestPolicy3EFDB4FA: "
+	const distribution, policy = "Distribution830FAC52: ", "Own: "
 	def := func(d *cfn.Deployment) *cfn.Behavior { return &d.Distribution.DefaultCacheBehavior }
 	origin := func(d *cfn.Deployment) *cfn.Origin { return &d.Distribution.Origins[0] }
 	rule := func(d *cfn.Deployment, n int) map[string]any {

@@ -52,10 +52,12 @@ type OriginRequestPolicy struct {
 	AllButHost   bool     // instead of the list: all that the viewer sent and the function left, but Host
 	Cookies      bool     // all of them, or none
 	QueryStrings bool     // all of the query string, or none of it
+	// Managed policies keep from an S3 origin what would change its answer's headers.
+	Managed bool
 }
 
-// ResponseHeadersPolicy adds headers to what the origin answers. It does not touch
-// generated responses.
+// ResponseHeadersPolicy adds headers to what the origin answers and, by one reading of
+// AWS's pages, to generated responses.
 type ResponseHeadersPolicy struct {
 	CORS    *CORS
 	Headers []PolicyHeader

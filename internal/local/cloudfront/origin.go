@@ -184,14 +184,12 @@ func (s *Server) head(r *http.Request, b Behavior, id string, v viewerRequest, o
 	if out.URI != v.URI {
 		target = out.URI
 	}
-	if b.OriginRequest.QueryStrings {
-		query := v.rawQuerystring
-		if out.Querystring != v.Querystring {
-			query = out.Querystring
-		}
-		if query != "" {
-			target += "?" + query
-		}
+	query := v.rawQuerystring
+	if out.Querystring != v.Querystring {
+		query = out.Querystring
+	}
+	if query = b.OriginRequest.query(query); query != "" {
+		target += "?" + query
 	}
 	var head strings.Builder
 	add := func(name, value string) { head.WriteString(name + ": " + value + "\r\n") }

@@ -61,7 +61,25 @@ func (p OriginRequestPolicy) forwarded(method string, h edge.Headers, lenient bo
 	return names
 }
 
-// apply puts the policy's headers on what the origin answered to r.
+// keptFromS3 are the parameters that managed policies do not forward to an S3 origin:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
+var keptFromS3 = []string{"response-content-type", "response-content-disposition", "response-content-encoding"}
+
+// query is what of a query reaches the origin.
+func (p OriginRequestPolicy) query(query string) string {
+	if !p.QueryStrings {
+		return ""
+	}
+	if !p.Managed || !strings.Contains(query, "response-content-") {
+		return query
+	}
+	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(member string) bool {
+		name, _, _ := strings.Cut(member, "=")
+		return slices.Contains(keptFromS3, name)
+	}), "&")
+}
+
+// apply puts the policy's headers on an answer to r.
 func (p ResponseHeadersPolicy) apply(h http.Header, r *http.Request) {
 	if p.CORS != nil {
 		p.CORS.apply(h, r)

@@ -53,6 +53,41 @@ func TestForwardingModes(t *testing.T) {
 	}
 }
 
+// A managed policy keeps from an S3 origin what would change its answer's headers.
+func TestManagedPolicyDropsResponseParameters(t *testing.T) {
+	for query, want := range map[string]string{
+		"a=1&response-content-type=x&b=2":                       "a=1&b=2",
+		"response-content-disposition=x":                        "",
+		"response-content-encoding=x&response-content-language": "response-content-language",
+		"a=response-content-type":                               "a=response-content-type",
+		"X-Amz-Signature=1":                                     "X-Amz-Signature=1",
+	} {
+		if got := (OriginRequestPolicy{QueryStrings: true, Managed: true}).query(query); got != want {
+			t.Errorf("of %s goes %q, want %q", query, got, want)
+		}
+		if got := (OriginRequestPolicy{QueryStrings: true}).query(query); got != query {
+			t.Errorf("by a policy of one's own: of %s goes %q", query, got)
+		}
+	}
+}
+
+// Whether a policy touches what functions generate is not documented: both are played.
+func TestResponsePolicyOnGenerated(t *testing.T) {
+	const made = `export const gate = async () => ({ status: '200', headers: { 'x-mine': [{ value: '1' }] }, body: 'x' });`
+	for name, all := range map[string]bool{"origin-only": false, "all": true} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, made, noOrigin(t), func(o *Options) {
+				o.PolicyOnGenerated = all
+				o.Distribution.Behaviors[2].ResponseHeaders.Headers = []PolicyHeader{{"X-Content-Type-Options", "nosniff", true}}
+			})
+			res := f.do("PUT", "/x", nil, "Origin", "https://a.example")
+			if got := res.Header.Get("X-Content-Type-Options") == "nosniff"; got != all || res.Header.Get("X-Mine") != "1" {
+				t.Errorf("headers %v, policy %v", res.Header, all)
+			}
+		})
+	}
+}
+
 func TestResponseHeadersPolicy(t *testing.T) {
 	header := func(pairs ...string) http.Header {
 		h := http.Header{}

@@ -91,14 +91,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.log.Error("the function's result is not valid", "function", b.ViewerRequest, "request", id, "err", bad.Detail)
 		page(http.StatusBadGateway, xCacheValidation, "The Lambda function result failed validation: "+bad.Sentence)
 	case out.response != nil:
-		s.respond(w, r, id, out.response)
+		s.respond(w, r, b, id, out.response)
 	default:
 		s.forward(w, r, b, id, v, *out.request)
 	}
 }
 
 // respond writes a response that a function generated.
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *generated) {
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, b Behavior, id string, g *generated) {
 	h := w.Header()
 	h["Content-Type"] = nil // net/http would guess one
 	for name, values := range g.headers {
@@ -108,6 +108,9 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, id string, g *g
 	}
 	if g.status != http.StatusNoContent && g.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(g.body)))
+	}
+	if s.policyOnGenerated {
+		b.ResponseHeaders.apply(h, r)
 	}
 	h.Set("Server", "CloudFront")
 	s.mark(h, id, xCacheGenerated)
