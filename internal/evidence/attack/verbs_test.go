@@ -51,9 +51,16 @@ func TestVerbs(t *testing.T) {
 		attempt{"OPTIONS *", "there is nothing to ask of the server", edge, "OPTIONS * HTTP/1.1\r\nHost: @host\r\n\r\n", "400"},
 	)
 	for _, header := range []string{
-		"X-Amz-Copy-Source: /oncegate-test/uploads/x", "x-amz-copy-source: /oncegate-test/signatures/valid/@id", "X-Amz-Copy-Source: ",
+		"X-Amz-Copy-Source: /oncegate-test/uploads/x", "x-amz-copy-source: /oncegate-test/signatures/valid/@id", "X-Amz-Copy-Source: ", "X-Amz-Copy-Source-Range: bytes=0-1",
 		"Content-Encoding: aws-chunked", "Content-Encoding: gzip,AWS-chunked", "X-Amz-Decoded-Content-Length: 3", "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-		"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "Content-MD5: x", "Content-MD5: ", "Cache-Control: " + strings.Repeat("a", 2100),
+		"X-Amz-Content-Sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER", "Content-MD5: x", "Content-MD5: ", "Content-MD5: c2l4dGVlbiBieXRlcyEhIR==", "Cache-Control: " + strings.Repeat("a", 2100),
+		"Content-Type: multipart/form-data; boundary=b", "Content-Type: Multipart/Form-Data", "Content-Type: text/plain, multipart/form-data; boundary=b", "Content-Type: multipart/byteranges; boundary=b",
+		"Content-Type: \u0130mage/png", "Content-Type: image/png\u0085", "Content-Type: \xa0image/png",
+		"Content-Range: bytes 0-1/2", "Content-Range: bytes 5-18/19", "Content-Range: bytes 0-13/*", "Content-Range: bytes */14", "Range: bytes=0-1", "Range: bytes=-5",
+		"Upload-Offset: 5", "Upload-Complete: ?0", "Upload-Incomplete: ?1", "OC-Chunked: 1", "X-Update-Range: append", "X-Amz-Write-Offset-Bytes: 0",
+		"X-HTTP-Method-Override: DELETE", "X-HTTP-Method: PATCH", "X-Method-Override: POST", "If-Match: \"x\"", "If-Match: *",
+		"X-Amz-Object-Lock-Mode: COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date: 2099-01-01T00:00:00Z", "X-Amz-Object-Lock-Legal-Hold: ON",
+		"X-Amz-Server-Side-Encryption: aws:kms", "X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id: k",
 	} {
 		name, _, _ := strings.Cut(header, ":")
 		all = append(all, attempt{"header " + header[:min(len(header), 60)], name + " makes S3 do or refuse another thing than an upload", edge, put(good, header), "400 header"})
@@ -68,14 +75,15 @@ func TestHeaders(t *testing.T) {
 	for _, header := range []string{
 		"X-Amz-Acl: public-read", "x-amz-grant-read: uri=http://acs.amazonaws.com/groups/global/AllUsers", "X-Amz-Grant-Full-Control: id=x",
 		"X-Amz-Storage-Class: GLACIER", "X-Amz-Website-Redirect-Location: https://evil.example/", "X-Amz-Tagging: a=b",
-		"X-Amz-Meta-Evil: yes", "x-amz-meta-oncegate-reason: revoked", "X-Amz-Object-Lock-Mode: COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date: 2099-01-01T00:00:00Z", "X-Amz-Object-Lock-Legal-Hold: ON",
-		"X-Amz-Server-Side-Encryption: aws:kms", "X-Amz-Server-Side-Encryption-Customer-Algorithm: AES256", "X-Amz-Request-Payer: requester", "X-Amz-Expected-Bucket-Owner: 111111111111",
-		"X-Amz-Write-Offset-Bytes: 0", "X-Amz-Copy-Source-Range: bytes=0-1", "X-Amz-Mp-Object-Size: 1", "X-Amz-Checksum-Crc32: AAAAAA==", "X-Amz-Sdk-Checksum-Algorithm: CRC32", "X-Amz-Trailer: x-amz-checksum-crc32",
+		"X-Amz-Meta-Evil: yes", "x-amz-meta-oncegate-reason: revoked",
+		"X-Amz-Server-Side-Encryption: AES256", "X-Amz-Request-Payer: requester", "X-Amz-Expected-Bucket-Owner: 111111111111",
+		"X-Amz-Mp-Object-Size: 1", "X-Amz-Checksum-Crc32: AAAAAA==", "X-Amz-Sdk-Checksum-Algorithm: CRC32", "X-Amz-Trailer: x-amz-checksum-crc32",
 		"X-Amz-Date: 20200101T000000Z", "X-Amz-Security-Token: x", "X-Amz-Content-Sha256: UNSIGNED-PAYLOAD", "X-Amz-Cf-Id: mine", "X-Amz-Bypass-Governance-Retention: true", "X-Amz-Unheard-Of: x",
 		"Authorization: AWS4-HMAC-SHA256 Credential=oncegate/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=@signature",
 		"Authorization: AWS oncegate:c2lnbmF0dXJl", "Authorization: Bearer x", "authorization: Basic eDp5", "Proxy-Authorization: Basic eDp5",
-		"Date: Wed, 01 Jan 2020 00:00:00 GMT", "If-None-Match: *", "If-Match: \"x\"", "If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT", "If-Unmodified-Since: Wed, 01 Jan 2020 00:00:00 GMT", "Range: bytes=0-1", "Content-Range: bytes 0-1/2",
-		"X-HTTP-Method-Override: DELETE", "X-Forwarded-Host: evil.example", "X-Original-URL: /signatures/valid/@id", "X-Rewrite-URL: /signatures/valid/@id", "Forwarded: host=evil.example",
+		"Date: Wed, 01 Jan 2020 00:00:00 GMT", "If-None-Match: *", "If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT", "If-Unmodified-Since: Wed, 01 Jan 2020 00:00:00 GMT", "Range: bytes=0-", "Content-Range: bytes 0-10/11",
+		"X-HTTP-Method-Override: PUT", "User-Agent: evil", "Accept: text/html", "Accept-Language: de", "Prefer: return=minimal", "Content-Location: /signatures/valid/@id", "Digest: md5=x", "Want-Digest: md5", "Content-Digest: md5=:x:",
+		"Upload-Offset: 0", "Upload-Complete: ?1", "Traceparent: 00-0-0-01", "X-Unheard-Of: x", "X-Forwarded-For: 198.51.100.1", "X-Forwarded-Host: evil.example", "X-Original-URL: /signatures/valid/@id", "X-Rewrite-URL: /signatures/valid/@id", "Forwarded: host=evil.example",
 		"Cookie: a=b", "Referer: https://evil.example/", "Upgrade: h2c", "Connection: content-length", "Connection: host, x-amz-date", "TE: trailers", "Trailer: x-amz-acl", "Expect: 200-ok",
 		"X-Edge-Result-Type: Hit", "CloudFront-Viewer-Country: XX", "X-Real-IP: 127.0.0.1", "Accept-Encoding: gzip", "Keep-Alive: timeout=1000", "Max-Forwards: 0", "Via: 1.0 evil", "X-Oncegate-Reason: passed",
 	} {
@@ -116,11 +124,11 @@ func TestHeaders(t *testing.T) {
 	f.untouched(t)
 }
 
-// forwarded are the headers that an upload's request to S3 may have: those of the origin
-// request policy, and CloudFront's own.
+// forwarded are the headers that an upload's request to S3 may have: those that the
+// gate lets through, and CloudFront's own.
 var forwarded = map[string]bool{
 	"Accept-Encoding": false, "Cache-Control": true, "Connection": true, "Content-Disposition": true, "Content-Encoding": true, "Content-Language": true, "Content-Length": true,
-	"Content-Md5": true, "Content-Type": true, "Origin": true, "Access-Control-Request-Headers": true, "Access-Control-Request-Method": true,
+	"Content-Md5": true, "Content-Type": true, "Expires": true, "Origin": true,
 	"User-Agent": true, "Via": true, "X-Amz-Cf-Id": true, "X-Forwarded-For": true,
 }
 
@@ -134,6 +142,12 @@ func (f *field) plain(t *testing.T, r asked) {
 		if !forwarded[name] {
 			t.Errorf("S3 got the header %s: %q", name, values)
 		}
+	}
+	if agent := r.header.Get("User-Agent"); agent != "Amazon CloudFront" {
+		t.Errorf("S3 was asked by %q", agent)
+	}
+	if from := r.header.Get("X-Forwarded-For"); strings.Contains(from, "198.51.100.1") {
+		t.Errorf("S3 was told of %q", from)
 	}
 	if id := r.header["X-Amz-Cf-Id"]; len(id) != 1 || id[0] == "mine" {
 		t.Errorf("X-Amz-Cf-Id is %q", id)

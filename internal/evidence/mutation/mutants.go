@@ -6,6 +6,7 @@ const (
 	gate       = "internal/onetime/gate.go"
 	claim      = "internal/onetime/claim.go"
 	put        = "internal/onetime/put.go"
+	headers    = "internal/onetime/headers.go"
 	url        = "internal/onetime/url.go"
 	spelling   = "internal/onetime/spelling.go"
 	budget     = "internal/onetime/budget.go"
@@ -31,7 +32,7 @@ const (
 )
 
 // mutants are all of them, in the order of the rules.
-var mutants = slices.Concat(gateMutants, ruleMutants, operatorMutants, edgeMutants, acceptanceMutants)
+var mutants = slices.Concat(gateMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants)
 
 // gateMutants are the rows of the protocol's table and what connects them.
 var gateMutants = []mutant{

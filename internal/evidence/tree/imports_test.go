@@ -15,11 +15,11 @@ var inner = map[string]struct {
 	reason string
 }{
 	"internal/onetime": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/lean/ascii", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
 		"the one-time rule is pure: its reader needs to know no adapter",
 	},
 	"edge": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/ascii", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
