@@ -22,7 +22,9 @@ const (
 // noncurrentDays is how long a replaced or deleted version is kept.
 const noncurrentDays = 30
 
-// newBucket makes the bucket for uploads and index. It outlives its stack, and
+// newBucket makes the bucket for uploads and index. It has no CORS rule: CloudFront's policy
+// adds those headers only where the origin has none, and S3 does not say whether its own
+// would let pages send credentials. The bucket outlives its stack, and
 // so does its policy: without the policy the index could be deleted.
 func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 	bucket := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
@@ -35,7 +37,6 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 		MinimumTLSVersion: jsii.Number(1.2),
 		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
 		LifecycleRules:    lifecycle(conf),
-		Cors:              bucketCORS(conf),
 		// Request metrics, for the dashboard's S3 errors.
 		Metrics: &[]*awss3.BucketMetrics{{Id: jsii.String(requestMetrics)}},
 	})
@@ -70,21 +71,6 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 		rules = append(rules, acceptanceLifecycle(conf)...)
 	}
 	return &rules
-}
-
-// bucketCORS lets pages read S3's own answers to an upload. For named origins S3 adds
-// access-control-allow-credentials by itself.
-func bucketCORS(conf config.Config) *[]*awss3.CorsRule {
-	if len(conf.AllowedOrigins) == 0 {
-		return nil
-	}
-	return &[]*awss3.CorsRule{{
-		AllowedMethods: &[]awss3.HttpMethods{awss3.HttpMethods_PUT},
-		AllowedOrigins: jsii.Strings(conf.AllowedOrigins...),
-		AllowedHeaders: jsii.Strings(corsHeaders...),
-		ExposedHeaders: jsii.Strings(exposedHeaders...),
-		MaxAge:         jsii.Number(corsSeconds),
-	}}
 }
 
 // protectIndex enforces the first-version rule for every principal, the account's

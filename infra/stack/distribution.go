@@ -113,8 +113,8 @@ const corsSeconds = 600
 // newResponseHeadersPolicy puts CORS and security headers on what S3 answers,
 // errors included. AWS does not say whether it touches the functions' answers as well, so
 // the origin's CORS headers are not overridden: those of a preflight, which names what the
-// page asked for, stay as they are under both readings, and on an answer of S3 stand those
-// of the bucket's own rule, which says the same, or else these:
+// page asked for, stay as they are under both readings. S3's answers have none, for the
+// bucket has no CORS rule, and get these:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html
 func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
 	props := &awscloudfront.ResponseHeadersPolicyProps{

@@ -368,14 +368,15 @@ func TestOrigins(t *testing.T) {
 		{"another one", []testbed.Option{allow}, "https://other.example.com", false, []string{"cors"}},
 		{"anybody", []testbed.Option{allowAll}, page, false, []string{"cors"}},
 		{"anybody, as meant", []testbed.Option{allowAll}, page, true, nil},
-		// Neither by CloudFront's policy nor by the bucket's own rules.
 		{"not on what S3 answers", []testbed.Option{allow, behaviors(func(b *cloudfront.Behavior) {
 			b.ResponseHeaders = cloudfront.ResponseHeadersPolicy{}
-		}), func(s *testbed.Setup) {
-			s.Template = func(t *testbed.Templates) {
-				delete(t.Bucket.Properties("AWS::S3::Bucket", ""), "CorsConfiguration")
-			}
-		}}, page, false, []string{"cors"}},
+		})}, page, false, []string{"cors"}},
+		{"without credentials on what S3 answers", []testbed.Option{allow, behaviors(func(b *cloudfront.Behavior) {
+			cors := *b.ResponseHeaders.CORS
+			cors.Credentials = false
+			b.ResponseHeaders.CORS = &cors
+		})}, page, false, []string{"cors"}},
+		{"the policy on all answers", []testbed.Option{allow, func(s *testbed.Setup) { s.Edge.PolicyOnGenerated = true }}, page, false, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

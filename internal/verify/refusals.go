@@ -309,7 +309,10 @@ func (r *run) cors(ctx context.Context) error {
 			if allowed != origin && allowed != "*" {
 				return want("access-control-allow-origin "+origin+" for "+what, "%q", allowed)
 			}
-			for _, name := range []string{"etag", "x-amz-version-id", "x-oncegate-reason"} {
+			if credentials := a.header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != (allowed == origin) {
+				return want("access-control-allow-credentials for "+what+" exactly where the origin is named", "%q", credentials)
+			}
+			for _, name := range []string{"etag", "x-amz-error-code", "x-amz-version-id", "x-oncegate-reason"} {
 				if !lists(exposed, name) && exposed != "*" {
 					return want("access-control-expose-headers with "+name+" for "+what, "%q", exposed)
 				}

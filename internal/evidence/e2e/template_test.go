@@ -163,24 +163,6 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-// TestBucketCORS: without a response headers policy the bucket's own rules apply.
-func TestBucketCORS(t *testing.T) {
-	const page = "https://app.example"
-	st := testbed.New(t, func(s *testbed.Setup) {
-		s.Settings["allowedOrigins"] = []string{page}
-		s.Template = func(t *testbed.Templates) {
-			delete(t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object), "CorsConfig")
-		}
-	})
-	for origin, want := range map[string]string{page: page, "https://other.example": ""} {
-		m := st.Mint(t)
-		a := st.Do(t, http.MethodPut, m.URL, http.Header{"Origin": {origin}}, strings.NewReader("x"))
-		if got := a.Header.Get("Access-Control-Allow-Origin"); a.Status != http.StatusOK || got != want {
-			t.Errorf("origin %s: %v, allowed is %q, want %q", origin, a, got, want)
-		}
-	}
-}
-
 // TestStartRefusesTemplates: the local edge refuses what it cannot play.
 func TestStartRefusesTemplates(t *testing.T) {
 	for name, c := range map[string]struct {

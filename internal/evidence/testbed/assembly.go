@@ -217,9 +217,6 @@ func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 			methods["Items"] = slices.DeleteFunc(methods["Items"].([]any), func(m any) bool { return m == "DELETE" })
 		}
 		t.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"] = cors
-		rules := full.Bucket.Properties("AWS::S3::Bucket", "")["CorsConfiguration"].(Object)
-		rules["CorsRules"].([]any)[0].(Object)["AllowedOrigins"] = origins
-		t.Bucket.Properties("AWS::S3::Bucket", "")["CorsConfiguration"] = rules
 	}
 	for _, function := range []string{"Mint", "Gate"} {
 		p := t.Edge.Properties("AWS::Lambda::Function", function)

@@ -33,6 +33,35 @@ const inThePage = {
     return { url, tooLarge: await put('123456'), first: await put('1,2,3'), second: await put('1,2,3'), posted: (await posted.json()).urls.length };
   },
 
+  // Mints and uploads with headers and credentials as told, several times over, and then
+  // with the last URL once more, if there was one.
+  async uploads({ mint, tries }) {
+    const answers = [];
+    let url;
+    const attempt = async (what) => {
+      try {
+        return await what();
+      } catch (error) {
+        return { error: error.name };
+      }
+    };
+    const put = (init) => attempt(async () => {
+      const r = await fetch(url, { method: 'PUT', body: 'x', ...init });
+      return {
+        url, status: r.status, reason: r.headers.get('x-oncegate-reason') ?? '', code: r.headers.get('x-amz-error-code') ?? '',
+        version: r.headers.get('x-amz-version-id') ?? '',
+      };
+    });
+    for (const { headers, credentials } of tries) {
+      const init = { headers: headers ?? {}, credentials };
+      const minted = await attempt(async () => ({ url: await (await fetch(mint, init)).text() }));
+      url = minted.url ?? url;
+      answers.push(minted.error ? minted : await put(init));
+    }
+    if (url) answers.push(await put({}));
+    return answers;
+  },
+
   // What a page of an origin that is not allowed gets to know.
   async stranger(mint) {
     try {
