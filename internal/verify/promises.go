@@ -67,7 +67,7 @@ var promises = []promise{
 	{id: "too-large", needs: []string{"first-put"}, check: (*run).tooLarge,
 		text: "a Content-Length over 5 GiB is refused (413 too-large)"},
 	{id: "bad-headers", needs: []string{"first-put"}, check: (*run).badHeaders,
-		text: "x-amz-copy-source, aws-chunked bodies, a malformed Content-MD5, metadata over 2 KB are refused (400 header)"},
+		text: "forms, parts, copies, aws-chunked bodies, a malformed Content-MD5, metadata over 2 KB are refused (400 header)"},
 	{id: "early-refusal", needs: []string{"replay"}, check: (*run).earlyRefusal,
 		text: "a large PUT with a spent URL: the client can read the refusal while it is still sending"},
 	{id: "early-refusal-expect", needs: []string{"replay"}, check: (*run).earlyRefusalExpect,

@@ -57,7 +57,7 @@ func (r *run) preflight(ctx context.Context) error {
 		origin = "https://app.example.com"
 	}
 	a, err := r.do(ctx, request{what: "OPTIONS", method: "OPTIONS", target: m.target, headers: []header{
-		{"Origin", origin}, {"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "content-type"},
+		{"Origin", origin}, {"Access-Control-Request-Method", "PUT"}, {"Access-Control-Request-Headers", "content-type, traceparent"},
 	}})
 	if err != nil {
 		return err
@@ -67,8 +67,11 @@ func (r *run) preflight(ctx context.Context) error {
 		return want("204 and no body", "%v and %s", a, size(int64(len(a.text))))
 	case !lists(allowed, "PUT"):
 		return want("access-control-allow-methods with PUT", "%q", allowed)
-	case !lists(a.header.Get("Access-Control-Allow-Headers"), "content-type"):
-		return want("access-control-allow-headers with content-type", "%q", a.header.Get("Access-Control-Allow-Headers"))
+	}
+	for _, name := range []string{"content-type", "traceparent"} {
+		if got := a.header.Get("Access-Control-Allow-Headers"); r.o.Origin != "" && !lists(got, name) && a.header.Get("Access-Control-Allow-Origin") != "" {
+			return want("access-control-allow-headers with "+name, "%q", got)
+		}
 	}
 	r.survives("preflight", m)
 	return nil
@@ -193,6 +196,9 @@ func (r *run) badHeaders(ctx context.Context) error {
 			{"X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"},
 			{"Content-MD5", "not the base64 of 16 bytes"},
 			{"Content-Disposition", strings.Repeat("a", 2100)},
+			{"Content-Type", "multipart/form-data; boundary=b"},
+			{"Content-Range", "bytes 1-1/2"},
+			{"If-Match", `"of-the-client"`},
 		} {
 			all = append(all, expectation{put("a PUT with "+strings.ToLower(h.name), m.target, "x", h), 400, "header"})
 		}

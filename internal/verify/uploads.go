@@ -418,7 +418,7 @@ func (r *run) checksum(ctx context.Context) error {
 func (r *run) clientHeaders(ctx context.Context) error {
 	_, _, err := r.stored(ctx, "client headers",
 		header{"Authorization", "Bearer of-the-client"},
-		header{"If-Match", `"of-the-client"`},
+		header{"If-None-Match", `"of-the-client"`},
 		header{"X-Amz-Acl", "public-read"},
 		header{"X-Amz-Meta-Of", "the-client"},
 		header{"X-Amz-Tagging", "of=the-client"},

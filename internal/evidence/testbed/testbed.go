@@ -60,6 +60,8 @@ type Setup struct {
 	Settings map[string]any
 	// Template may change the templates, to break them.
 	Template func(*Templates)
+	// Deployment may change what was read from the templates.
+	Deployment func(*cfn.Deployment)
 	// Artifact may change the copy of build/edge in dir, to break it.
 	Artifact func(dir string) error
 	// Distribution may change what the templates stand for.
@@ -117,6 +119,9 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	if setup.Deployment != nil {
+		setup.Deployment(deployment)
+	}
 	if setup.Artifact != nil {
 		if setup.Settings["runtime"] == config.RuntimeRegional {
 			t.Skip("this breaks what runs at the edge, and there it is a stub")
@@ -133,6 +138,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	defer cancel()
 	aws, err := local.Start(ctx, deployment, local.Options{S3: setup.S3, Edge: setup.Edge, Jobs: setup.Jobs, Change: func(d *cloudfront.Distribution) {
 		for _, f := range d.Functions {
+			st.noteSecret(f.Credentials.AccessKeyID)
 			st.noteSecret(f.Credentials.SecretAccessKey)
 			st.noteSecret(f.Credentials.SessionToken)
 		}
@@ -276,16 +282,24 @@ var leaks = regexp.MustCompile(`CanonicalRequest|StringToSign|AWS4-HMAC-SHA256\s
 // canonical request.
 func (st *Stack) CheckLeak(t testing.TB, text string) {
 	t.Helper()
+	if leak := st.Leak(text); leak != "" {
+		t.Error(leak)
+	}
+}
+
+// Leak says which secret an answer holds, or nothing.
+func (st *Stack) Leak(text string) string {
 	if found := leaks.FindString(text); found != "" {
-		t.Errorf("an answer holds %q", found)
+		return fmt.Sprintf("an answer holds %q", found)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for secret := range st.secrets {
 		if strings.Contains(text, secret) {
-			t.Errorf("an answer holds a signature or token that was for S3 alone")
+			return "an answer holds a signature, key or token that was for S3 alone"
 		}
 	}
+	return ""
 }
 
 // checkLog fails the test if the log holds one of them.
