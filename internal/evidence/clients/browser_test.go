@@ -20,6 +20,7 @@ import (
 // pages are upload widgets in a browser, by page and flavour. What they say of an answer
 // is what a client says.
 var pages = map[string]string{
+	"Dropzone":                     "dropzone.html#with|",
 	"Dropzone without its headers": "dropzone.html#plain|",
 	"FilePond":                     "filepond.html#raw|",
 }
@@ -44,6 +45,22 @@ func TestPages(t *testing.T) {
 				t.Errorf("the second upload: %q, want 403 used", got)
 			}
 			st.WantVersions(t, m.Key, 1)
+		})
+	}
+}
+
+// TestPageForms: the widgets send a form unless they are told not to. FilePond also
+// escapes the URL once more.
+func TestPageForms(t *testing.T) {
+	browser := testbed.Browser(t)
+	site := serve(t)
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{site} })
+	for page, want := range map[string]string{"dropzone": "400 header", "filepond": "403 unknown"} {
+		t.Run(page, func(t *testing.T) {
+			upload := func(t *testing.T, url, file string) string {
+				return drive(t, browser, site+"/"+page+".html#form|"+url, file)
+			}
+			mistake{upload, want}.refused(t, st)
 		})
 	}
 }

@@ -20,7 +20,14 @@ var mistakes = map[string]mistake{
 	"curl --ntlm":                 {curl("--ntlm", "-u", "me:secret", "-T", "FILE"), "400 too-small"},
 
 	// A form would be stored with its boundaries, or as nothing.
-	"curl -F": {curl("-F", "file=@FILE"), "403 method"},
+	"curl -X PUT -F":       {curl("-X", "PUT", "-F", "file=@FILE"), "400 header"},
+	"curl -F":              {curl("-F", "file=@FILE"), "403 method"},
+	"PHP array":            {php("array.php"), "400 header"},
+	"Python requests form": {python("requests", "requests_form.py"), "400 header"},
+	"Node axios form":      {node("form"), "400 header"},
+
+	// The tail would be stored as the whole.
+	"curl -C": {curl("-C", "5", "-T", "FILE"), "400 header"},
 
 	// No length is known.
 	"curl -T from standard input": {curl("-T", "-"), "411 length-required"},
