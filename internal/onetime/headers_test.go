@@ -249,3 +249,15 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+// TestReplacedHeaderIsNotMeasured: of a header that the gate sets in place of the
+// client's, only the gate's own counts.
+func TestReplacedHeaderIsNotMeasured(t *testing.T) {
+	w := newWorld(t)
+	put := upload(w.order(t, onetime.Order{Name: strings.Repeat("\u00e9", 100)}), "ours")
+	put.Headers.(headers)["content-disposition"] = []string{strings.Repeat("a", 1800)}
+	gate, _ := w.gate(onetime.Conditional)
+	if _, err := gate.Decide(t.Context(), put, w.deadline()); err != nil {
+		t.Error(err)
+	}
+}
