@@ -86,14 +86,15 @@ func (a *AcceptanceStore) head(ctx context.Context, key string, version *string)
 
 // ListVersions implements acceptance.Store.
 func (a *AcceptanceStore) ListVersions(ctx context.Context, key string) (all []acceptance.Version, err error) {
-	pages := s3.NewListObjectVersionsPaginator(a.s3, &s3.ListObjectVersionsInput{Bucket: &a.bucket, Prefix: &key})
+	pages := s3.NewListObjectVersionsPaginator(a.s3, &s3.ListObjectVersionsInput{Bucket: &a.bucket, Prefix: &key, EncodingType: types.EncodingTypeUrl})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, answered("ListObjectVersions", err, nil)
 		}
+		name := decoder(page.EncodingType)
 		for _, v := range page.Versions {
-			if aws.ToString(v.Key) == key { // a prefix matches longer keys as well
+			if name(v.Key) == key { // a prefix matches longer keys as well
 				all = append(all, acceptance.Version{ID: aws.ToString(v.VersionId), Size: aws.ToInt64(v.Size)})
 			}
 		}

@@ -86,7 +86,7 @@ func (l *Ledger) ListEntries(ctx context.Context, limit time.Duration, kind onet
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	prefix := string(kind)
-	input := &s3.ListObjectsV2Input{Bucket: &l.client.bucket, Prefix: &prefix}
+	input := &s3.ListObjectsV2Input{Bucket: &l.client.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	if after != "" {
 		input.StartAfter = aws.String(prefix + after)
 	}
@@ -95,8 +95,9 @@ func (l *Ledger) ListEntries(ctx context.Context, limit time.Duration, kind onet
 		return onetime.EntryPage{}, outcome("ListEntries", err, nil)
 	}
 	var page onetime.EntryPage
+	decoded := decoder(out.EncodingType)
 	for _, object := range out.Contents {
-		name := strings.TrimPrefix(aws.ToString(object.Key), prefix)
+		name := strings.TrimPrefix(decoded(object.Key), prefix)
 		page.Entries = append(page.Entries, onetime.ListedEntry{Name: name, Modified: aws.ToTime(object.LastModified)})
 		if aws.ToBool(out.IsTruncated) {
 			page.Next = name

@@ -17,6 +17,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
@@ -133,7 +134,7 @@ func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Ob
 func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix string, from s3index.Marker) (s3index.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	input := &s3.ListObjectVersionsInput{Bucket: &c.bucket, Prefix: &prefix}
+	input := &s3.ListObjectVersionsInput{Bucket: &c.bucket, Prefix: &prefix, EncodingType: types.EncodingTypeUrl}
 	if from != (s3index.Marker{}) {
 		input.KeyMarker, input.VersionIdMarker = &from.Key, &from.VersionID
 	}
@@ -143,22 +144,38 @@ func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix s
 		return s3index.Page{Status: answer.Status}, err
 	}
 	page := s3index.Page{Status: http.StatusOK}
+	name := decoder(out.EncodingType)
 	for _, m := range out.DeleteMarkers {
 		page.Versions = append(page.Versions, s3index.KeyVersion{
-			Key:     aws.ToString(m.Key),
+			Key:     name(m.Key),
 			Version: onetime.Version{ID: aws.ToString(m.VersionId), DeleteMarker: true},
 		})
 	}
 	for _, v := range out.Versions {
 		page.Versions = append(page.Versions, s3index.KeyVersion{
-			Key:     aws.ToString(v.Key),
+			Key:     name(v.Key),
 			Version: onetime.Version{ID: aws.ToString(v.VersionId)},
 		})
 	}
 	if aws.ToBool(out.IsTruncated) {
-		page.Next = &s3index.Marker{Key: aws.ToString(out.NextKeyMarker), VersionID: aws.ToString(out.NextVersionIdMarker)}
+		page.Next = &s3index.Marker{Key: name(out.NextKeyMarker), VersionID: aws.ToString(out.NextVersionIdMarker)}
 	}
 	return page, nil
+}
+
+// decoder returns how to read keys in a list. Lists ask for keys in the encoding of URLs: a
+// key may hold characters that XML cannot, and then the whole list could not be read.
+func decoder(encoding types.EncodingType) func(key *string) string {
+	if encoding != types.EncodingTypeUrl {
+		return aws.ToString
+	}
+	return func(key *string) string {
+		decoded, err := url.QueryUnescape(aws.ToString(key))
+		if err != nil {
+			return aws.ToString(key) // the name of nothing that is looked for
+		}
+		return decoded
+	}
 }
 
 // answerOf tells an answer that the SDK reports as an error from no answer.
