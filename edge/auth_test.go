@@ -2,6 +2,8 @@ package edge_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -15,17 +17,23 @@ import (
 	"oncegate/internal/onetime/onetimetest"
 )
 
+// named is the credential of an API key with this label.
+func named(label string) onetime.Credential {
+	sum := sha256.Sum256([]byte(label))
+	return onetime.Credential{Kind: onetime.CredentialKey, ID: hex.EncodeToString(sum[:])[:onetime.CredentialDigits], Label: label}
+}
+
 // authorizer is an edge.Authorizer that does as it is told.
 type authorizer struct {
-	by    string
+	by    onetime.Credential
 	err   error
 	asked int
 }
 
-func (a *authorizer) Authorize(_ context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
+func (a *authorizer) Authorize(_ context.Context, headers onetime.Headers, deadline time.Time) (onetime.Credential, error) {
 	a.asked++
 	if a.err == nil && len(headers.Values("x-credential")) != 1 {
-		return "", &onetime.Refusal{Reason: onetime.CredentialMissing}
+		return onetime.Credential{}, &onetime.Refusal{Reason: onetime.CredentialMissing}
 	}
 	return a.by, a.err
 }
@@ -43,7 +51,7 @@ func asking(t *testing.T) edge.Event {
 // nowhere.
 func TestAuthLabel(t *testing.T) {
 	w := newWorld(t)
-	w.Auth = &authorizer{by: "ci"}
+	w.Auth = &authorizer{by: named("ci")}
 	event := asking(t)
 	event.Records[0].CF.Request.Querystring = "count=2"
 	if response := w.run(t, edge.MintFunction, event).Response; response.Status != "200" {
@@ -55,14 +63,14 @@ func TestAuthLabel(t *testing.T) {
 	}
 	for _, key := range keys {
 		stored, _, _ := w.store.Current(key)
-		if entry, err := onetime.ParseValidEntry(stored.Body); err != nil || entry.By != "ci" {
+		if entry, err := onetime.ParseValidEntry(stored.Body); err != nil || entry.By != named("ci").By() {
 			t.Errorf("entry %s, %v", stored.Body, err)
 		}
 		if strings.Contains(string(stored.Body), "CREDENTIAL") {
 			t.Error("the entry holds the credential")
 		}
 	}
-	if log := w.log.String(); strings.Count(log, `"by":"ci"`) != 2 || strings.Contains(log, "CREDENTIAL") {
+	if log := w.log.String(); strings.Count(log, `"by":"`+named("ci").By()+`"`) != 2 || strings.Contains(log, "CREDENTIAL") {
 		t.Errorf("log %s", log)
 	}
 }
@@ -87,7 +95,7 @@ func TestAuthRefuses(t *testing.T) {
 		for _, accept := range []string{"*/*", "application/json"} {
 			t.Run(tt.name+" "+accept, func(t *testing.T) {
 				w := newWorld(t)
-				w.Auth = &authorizer{by: "ci", err: tt.err}
+				w.Auth = &authorizer{by: named("ci"), err: tt.err}
 				event := asking(t)
 				event.Records[0].CF.Request.Querystring = "wrong=option" // is not looked at
 				event.Records[0].CF.Request.Headers["accept"] = []edge.Header{{Value: accept}}
@@ -150,7 +158,7 @@ func TestAuthIsForMint(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			auth := &authorizer{by: "ci"}
+			auth := &authorizer{by: named("ci")}
 			w.Auth = auth
 			event := load(t, "get-url.json")
 			tt.change(&event.Records[0].CF.Request)
@@ -219,7 +227,7 @@ func TestCredentialsDoNotLeak(t *testing.T) {
 				}
 			}
 			log := w.log.String()
-			if name == "good" && (len(w.store.Keys()) != 1 || !strings.Contains(log, `"by":"ci"`)) {
+			if name == "good" && (len(w.store.Keys()) != 1 || !strings.Contains(log, `"by":"key:`+string(id[:onetime.CredentialDigits])+` ci"`)) {
 				t.Errorf("the good key alone, given once, should mint: %s", log)
 			}
 			if name != "good" && (len(w.store.Keys()) != 0 || !strings.Contains(log, id.Short())) {

@@ -17,9 +17,9 @@ type call struct {
 	deadline  time.Time // when the answer must be ready
 	asJSON    bool      // the client wants JSON, in a refusal too
 
-	route *route     // what is asked for, nil before that is known
-	id    onetime.ID // of the URL, where the path names it
-	by    string     // label of the credential, once it was checked
+	route *route             // what is asked for, nil before that is known
+	id    onetime.ID         // of the URL, where the path names it
+	by    onetime.Credential // once it was checked
 }
 
 // newCall unwraps an event. An event that is not one viewer request means that the

@@ -15,7 +15,7 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	orders.By = c.by
+	orders.By = c.by.By()
 	host := c.request.Headers.Values("host")
 	if len(host) != 1 || host[0] == "" {
 		return Result{}, errors.New("event: want one host header")

@@ -7,8 +7,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// The owner of a URL names it by its fingerprint, and needs the credential that minted
-// it.
+// The owner of a URL names it by its fingerprint, and sends a credential of his.
 
 // status answers GET and HEAD /url/<id>: what became of the URL.
 func (f *Functions) status(ctx context.Context, c *call) (Result, error) {

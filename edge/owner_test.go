@@ -17,7 +17,7 @@ import (
 // and may ask for what he minted.
 func newOwnerWorld(t *testing.T) (*world, *onetimetest.Ledger, *authorizer) {
 	w := newWorld(t)
-	auth := &authorizer{by: "ci"}
+	auth := &authorizer{by: named("ci")}
 	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store}}
 	w.Auth = auth
 	w.Owner = &onetime.Owner{Records: ledger, Clock: w.clock, Entropy: onetimetest.NewEntropy(2)}
@@ -128,7 +128,7 @@ func TestOwnerRevokes(t *testing.T) {
 	if got := reasonOf(t, w.run(t, edge.GateFunction, upload(t, path, query))); got != onetime.Revoked {
 		t.Errorf("an upload is %q, want revoked", got)
 	}
-	if log := w.log.String(); strings.Count(log, `"message":"revoked"`) != 4 || strings.Count(log, `"now":true`) != 1 || !strings.Contains(log, `"by":"ci"`) {
+	if log := w.log.String(); strings.Count(log, `"message":"revoked"`) != 4 || strings.Count(log, `"now":true`) != 1 || !strings.Contains(log, `"by":"`+named("ci").By()+`"`) {
 		t.Errorf("log %s", log)
 	}
 
@@ -161,9 +161,9 @@ func TestOwnerRefuses(t *testing.T) {
 			a.err = &onetime.Refusal{Reason: onetime.IndexUnavailable}
 		}, "503", onetime.IndexUnavailable, 1},
 		{"a bug of the authorizer", "DELETE", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.err = errors.New("x") }, "503", onetime.Internal, 1},
-		{"another's", "GET", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = "somebody" }, "404", onetime.Unknown, 1},
-		{"another's, DELETE", "DELETE", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = "somebody" }, "404", onetime.Unknown, 1},
-		{"no name", "DELETE", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = "" }, "404", onetime.Unknown, 1},
+		{"another's", "GET", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = named("somebody") }, "404", onetime.Unknown, 1},
+		{"another's, DELETE", "DELETE", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = named("somebody") }, "404", onetime.Unknown, 1},
+		{"no name", "DELETE", "ID", func(_ *world, a *authorizer, _ *edge.Request) { a.by = onetime.Credential{} }, "404", onetime.Unknown, 1},
 		{"never minted", "GET", strings.Repeat("0", 64), nil, "404", onetime.Unknown, 1},
 		{"options", "GET", "ID", func(_ *world, _ *authorizer, r *edge.Request) { r.Querystring = "x=y" }, "400", onetime.Options, 1},
 		{"options, DELETE", "DELETE", "ID", func(_ *world, _ *authorizer, r *edge.Request) { r.Querystring = "x" }, "400", onetime.Options, 1},

@@ -25,8 +25,8 @@ func (noKeys) ReadKey(context.Context, time.Duration, string) ([]byte, error) {
 type tokens struct{ config.JWT }
 
 func (tokens) Challenge(onetime.Reason) string { return "Bearer" }
-func (tokens) Authorize(context.Context, onetime.Headers, time.Time) (string, error) {
-	return "", errors.New("not asked in this test")
+func (tokens) Authorize(context.Context, onetime.Headers, time.Time) (onetime.Credential, error) {
+	return onetime.Credential{}, errors.New("not asked in this test")
 }
 
 // TestNewAuthorizer: each setting has its own, and keys that come by http are for the

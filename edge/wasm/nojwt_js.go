@@ -20,8 +20,8 @@ func newBearer(config.JWT) edge.Authorizer { return refuseAll{} }
 type refuseAll struct{}
 
 // Authorize implements edge.Authorizer.
-func (refuseAll) Authorize(context.Context, onetime.Headers, time.Time) (string, error) {
-	return "", errors.New("this build cannot check tokens; the mint needs oncegate-jwt.wasm")
+func (refuseAll) Authorize(context.Context, onetime.Headers, time.Time) (onetime.Credential, error) {
+	return onetime.Credential{}, errors.New("this build cannot check tokens; the mint needs oncegate-jwt.wasm")
 }
 
 // Challenge implements edge.Authorizer.

@@ -26,8 +26,7 @@ type ValidEntry struct {
 	Name string `json:"name,omitempty"`
 	// Label is the minter's note to the operator.
 	Label string `json:"label,omitempty"`
-	// By names the credential that minted: the label of an API key, the subject of
-	// a token. Empty where anybody may mint.
+	// By is the credential that minted (Credential.By). Empty where anybody may mint.
 	By string `json:"by,omitempty"`
 }
 
@@ -128,7 +127,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	if life := e.Expires.Sub(e.Created); life < time.Second || life > MaxLife {
 		return ValidEntry{}, errors.New("valid entry: expires is not within seven days of created")
 	}
-	if err := errors.Join(e.Limits.check(), checkName(e.Name), checkLabel(e.Label)); err != nil {
+	if err := errors.Join(e.Limits.check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText)); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
 	return e, nil
@@ -153,7 +152,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 	if _, err := ParseID(string(e.ID)); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
-	if err := errors.Join(checkLabel(e.Label), checkName(e.Name)); err != nil {
+	if err := errors.Join(checkLabel(e.Label, storedText), checkName(e.Name, storedText)); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
 	return e, nil

@@ -127,15 +127,24 @@ func alreadySpent(reason Reason) error {
 	return &StateError{StateUsed, "the URL was used already"}
 }
 
-// readEntry reads and parses the valid entry. The error is ErrAbsent if there is none.
-func (k keeper) readEntry(ctx context.Context, id ID) (ValidEntry, error) {
-	var body []byte
-	err := k.repeat(ctx, func(limit time.Duration) (err error) {
+// readValid reads the valid entry, whatever is in it. The error is ErrAbsent if there is
+// none.
+func (k keeper) readValid(ctx context.Context, id ID) (body []byte, err error) {
+	err = k.repeat(ctx, func(limit time.Duration) (err error) {
 		body, err = k.records.ReadValid(ctx, limit, id)
 		return err
 	})
 	if err != nil {
-		return ValidEntry{}, fmt.Errorf("read valid entry: %w", err)
+		return nil, fmt.Errorf("read valid entry: %w", err)
+	}
+	return body, nil
+}
+
+// readEntry reads and parses the valid entry. The error is ErrAbsent if there is none.
+func (k keeper) readEntry(ctx context.Context, id ID) (ValidEntry, error) {
+	body, err := k.readValid(ctx, id)
+	if err != nil {
+		return ValidEntry{}, err
 	}
 	return ParseValidEntry(body)
 }

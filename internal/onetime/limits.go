@@ -133,24 +133,25 @@ func ParseSHA256(s string) (string, error) {
 }
 
 // checkName wants a plain file name: no path, nothing that a terminal or a file
-// system would take for something else.
-func checkName(s string) error {
-	if len(s) > MaxNameBytes || s == "." || s == ".." || strings.ContainsAny(s, `/\`) || !plain(s) {
+// system would take for something else. seen is text.Visible for what is asked for, and
+// storedText for what was stored.
+func checkName(s string, seen func(string) bool) error {
+	if len(s) > MaxNameBytes || s == "." || s == ".." || strings.ContainsAny(s, `/\`) || !seen(s) {
 		return fmt.Errorf("name: want a file name of at most %d bytes, without / and \\ and invisible characters", MaxNameBytes)
 	}
 	return nil
 }
 
-func checkLabel(s string) error {
-	if len(s) > MaxLabelBytes || !plain(s) {
+func checkLabel(s string, seen func(string) bool) error {
+	if len(s) > MaxLabelBytes || !seen(s) {
 		return fmt.Errorf("label: want at most %d bytes of text, one line without invisible characters", MaxLabelBytes)
 	}
 	return nil
 }
 
-// plain refuses control, format (bidirectional ones among them) and unassigned
-// characters. Spaces are fine: macOS writes U+202F into the names of screenshots.
-func plain(s string) bool {
+// storedText is what entries may hold. It takes more than text.Visible, for URLs that
+// were minted when fillers and variation selectors still passed.
+func storedText(s string) bool {
 	for _, r := range s {
 		if !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) {
 			return false

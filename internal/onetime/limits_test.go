@@ -125,6 +125,12 @@ func TestOrders(t *testing.T) {
 		{"label of 129 bytes", order{Label: strings.Repeat("x", 129)}, "label: want at most 128 bytes"},
 		{"label with a line end", order{Label: "a\nb"}, "label: "},
 		{"label that is turned around", order{Label: "a\u202eb"}, "label: "},
+		{"name with a filler", order{Name: "a\u3164.jpg"}, "name: "},
+		{"name with a blank", order{Name: "\u2800"}, "name: "},
+		{"name with a selector", order{Name: "a\ufe0f.jpg"}, "name: "},
+		{"name with a tag", order{Name: "a\U000e0041"}, "name: "},
+		{"label with a filler", order{Label: "a\u115fb"}, "label: "},
+		{"label with a joiner", order{Label: "a\u034fb"}, "label: "},
 		{"label that is no UTF-8", order{Label: "\xc3\x28"}, "label: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {

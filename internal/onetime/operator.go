@@ -81,14 +81,23 @@ func ParseTarget(s, region string) (Target, error) {
 // (without it S3 says 403 where something is absent).
 func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
 	k := o.keeper()
-	entry, err := k.readEntry(ctx, target.ID)
+	body, err := k.readValid(ctx, target.ID)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return k.status(ctx, target, nil)
 	case err != nil:
 		return Status{}, err
 	}
-	return k.status(ctx, target, &entry)
+	entry, err := ParseValidEntry(body)
+	if err == nil {
+		return k.status(ctx, target, &entry)
+	}
+	// What cannot be parsed does not hide that the URL is spent.
+	status, statusErr := k.status(ctx, target, nil)
+	if statusErr != nil || status.Spent == nil {
+		return Status{}, err
+	}
+	return status, nil
 }
 
 // Revoke revokes a URL. It makes a claim as the gate does, and so S3 decides between
@@ -104,7 +113,8 @@ func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
 // s3:ListBucket on the bucket.
 func (o *Operator) Revoke(ctx context.Context, target Target) (now bool, err error) {
 	k := o.keeper()
-	_, err = k.readEntry(ctx, target.ID)
+	// An entry that cannot be parsed counts: gates of another version may take it.
+	_, err = k.readValid(ctx, target.ID)
 	if err != nil && !errors.Is(err, ErrAbsent) {
 		return false, err
 	}

@@ -184,6 +184,32 @@ func TestRevokeStates(t *testing.T) {
 	}
 }
 
+// TestUnreadableEntry: an entry that cannot be parsed, of another version perhaps, keeps
+// nobody from taking its URL back, or from seeing that it is spent.
+func TestUnreadableEntry(t *testing.T) {
+	for _, body := range []string{"", "{}", `{"version":2}`, "\x1b[2J"} {
+		w := newWorld(t)
+		m := w.mint(t)
+		w.store.Overwrite(m.ID.ValidKey(), onetimetest.Entry{Body: []byte(body)})
+		operator, _ := w.operator()
+		ctx, target := context.Background(), onetime.Target{ID: m.ID}
+		if status, err := operator.Status(ctx, target); err == nil {
+			t.Errorf("%q: it is %s before it is spent", body, status.State)
+		}
+		if now, err := operator.Revoke(ctx, target); !now || err != nil {
+			t.Errorf("%q: revoked %t, %v", body, now, err)
+		}
+		if status, err := operator.Status(ctx, target); err != nil || status.State != onetime.StateRevoked || status.Spent == nil {
+			t.Errorf("%q: %+v, %v", body, status, err)
+		}
+		for status, err := range operator.List(ctx, onetime.Filter{}) {
+			if status.ID != m.ID {
+				t.Errorf("%q: the list ends with %+v, %v", body, status, err)
+			}
+		}
+	}
+}
+
 // TestRevokeFailures: every request of a revoke fails in every way, by itself and in
 // pairs, while an upload comes before, in between or after. Never do both win, and
 // what Revoke says is so.

@@ -3,6 +3,8 @@ package onetime
 import (
 	"fmt"
 	"time"
+
+	"oncegate/internal/lean/text"
 )
 
 // Order is what is asked of a new URL. The zero Order is a plain URL.
@@ -12,7 +14,7 @@ type Order struct {
 	Empty  bool   // an upload may be empty: no MinBytes of 0 is filled in
 	Name   string // original file name
 	Label  string // note to the operator
-	By     string // the credential that mints
+	By     string // the credential that mints (Credential.By)
 }
 
 // Bounds are what orders are held to, from the settings of the deployment.
@@ -47,7 +49,7 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
 	}
-	for _, err := range []error{o.Limits.check(), checkName(o.Name), checkLabel(o.Label)} {
+	for _, err := range []error{o.Limits.check(), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
 		if err != nil {
 			return o, refuseOption(err)
 		}

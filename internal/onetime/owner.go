@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// Owner asks about URLs and revokes them for the credential that minted them. A
-// credential sees its own URLs and no others. Owner works at the edge, in the time
-// that one invocation has. Its methods may be called concurrently.
+// Owner asks about URLs and revokes them for whoever owns them (see Credential), who
+// sees no others. Owner works at the edge, in the time that one invocation has. Its
+// methods may be called concurrently.
 type Owner struct {
 	Records Records
 	Clock   Clock
 	Entropy Entropy // safe for concurrent use
 }
 
-// Status reports what has become of a URL that the credential by minted, as
-// Operator.Status does. The error is a Refusal: Unknown if there is no such URL or
-// another credential minted it, which must look the same; IndexUnavailable if there
+// Status reports what has become of a URL that the owner of the credential minted, as
+// Operator.Status does. The error is a Refusal: Unknown if there is no such URL or it
+// has another owner, which must look the same; IndexUnavailable if there
 // was no clear answer.
 //
 // Actions: as for Operator.Status.
-func (o *Owner) Status(ctx context.Context, by string, id ID, deadline time.Time) (Status, error) {
+func (o *Owner) Status(ctx context.Context, by Credential, id ID, deadline time.Time) (Status, error) {
 	k := o.keeper(deadline)
 	entry, err := k.ownEntry(ctx, by, id)
 	if err != nil {
@@ -34,13 +34,13 @@ func (o *Owner) Status(ctx context.Context, by string, id ID, deadline time.Time
 	return status, nil
 }
 
-// Revoke revokes a URL that the credential by minted, as Operator.Revoke does. The
+// Revoke revokes a URL that the owner of the credential minted, as Operator.Revoke does. The
 // error is a Refusal: Unknown and IndexUnavailable as for Status; Used if an upload
 // was let through; ClaimUnknown if it is not known whether the URL is revoked now.
 // Calling again finds out.
 //
 // Actions: as for Operator.Revoke.
-func (o *Owner) Revoke(ctx context.Context, by string, id ID, deadline time.Time) (now bool, err error) {
+func (o *Owner) Revoke(ctx context.Context, by Credential, id ID, deadline time.Time) (now bool, err error) {
 	k := o.keeper(deadline)
 	if _, err := k.ownEntry(ctx, by, id); err != nil {
 		return false, ownerRefusal(id, err)
@@ -64,15 +64,15 @@ func (o *Owner) keeper(deadline time.Time) keeper {
 	}
 }
 
-// ownEntry reads the valid entry of a URL that the credential by minted. To any other
-// credential the URL looks absent: only this one read tells the two apart, and it
-// comes first. A URL without the name of a credential belongs to nobody.
-func (k keeper) ownEntry(ctx context.Context, by string, id ID) (ValidEntry, error) {
+// ownEntry reads the valid entry of a URL of the credential's owner. To any other the
+// URL looks absent: only this one read tells the two apart, and it comes first. A URL
+// that no credential minted belongs to nobody.
+func (k keeper) ownEntry(ctx context.Context, by Credential, id ID) (ValidEntry, error) {
 	entry, err := k.readEntry(ctx, id)
 	if err != nil {
 		return ValidEntry{}, err
 	}
-	if by == "" || entry.By != by {
+	if !by.owns(entry) {
 		return ValidEntry{}, ErrAbsent
 	}
 	return entry, nil

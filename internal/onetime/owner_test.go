@@ -13,17 +13,22 @@ import (
 	"oncegate/internal/onetime/onetimetest"
 )
 
-const alice = "alice"
+// credential is a token of this subject, or an API key with this label.
+func credential(kind, id, label string) onetime.Credential {
+	return onetime.Credential{Kind: kind, ID: strings.Repeat(id, onetime.CredentialDigits/len(id)), Label: label}
+}
+
+var alice = credential(onetime.CredentialToken, "a1", "alice")
 
 func (w *world) owner() (*onetime.Owner, *onetimetest.Ledger) {
 	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store}}
 	return &onetime.Owner{Records: ledger, Clock: w.clock, Entropy: w.entropy}, ledger
 }
 
-func (w *world) mintBy(t testing.TB, by string) onetime.Minted {
+func (w *world) mintBy(t testing.TB, by onetime.Credential) onetime.Minted {
 	t.Helper()
 	minter, _ := w.minter()
-	minted, err := minter.Mint(context.Background(), onetime.Order{By: by}, w.deadline())
+	minted, err := minter.Mint(context.Background(), onetime.Order{By: by.By()}, w.deadline())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,17 +91,21 @@ func TestOwnerStates(t *testing.T) {
 // was are alike: the same answer after the same one request.
 func TestOwnerSeesNobodyElses(t *testing.T) {
 	for name, c := range map[string]struct {
-		by     string // who minted
-		as     string // who asks
+		by     onetime.Credential // who minted
+		as     onetime.Credential // who asks
 		absent bool
 	}{
-		"another's":             {"bob", alice, false},
-		"another's, in capital": {"Alice", alice, false},
-		"begins with the name":  {"alice2", alice, false},
-		"nobody's":              {"", alice, false},
-		"asked by nobody":       {alice, "", false},
-		"nobody's, by nobody":   {"", "", false},
-		"never minted":          {alice, alice, true},
+		"another's":                 {credential(onetime.CredentialToken, "b2", "bob"), alice, false},
+		"another's, of one label":   {credential(onetime.CredentialToken, "b2", "alice"), alice, false},
+		"a key's, of one label":     {credential(onetime.CredentialKey, "b2", "alice"), alice, false},
+		"a key's, of one id":        {credential(onetime.CredentialKey, "a1", "alice"), alice, false},
+		"that of a key handed on":   {credential(onetime.CredentialKey, "c3", "ci"), handedOver("d4", "b2", "ci"), false},
+		"of a key by its new one's": {credential(onetime.CredentialKey, "d4", "ci"), handedOver("d4", "b2", "ci"), false},
+		"nobody's":                  {onetime.Credential{}, alice, false},
+		"asked by nobody":           {alice, onetime.Credential{}, false},
+		"nobody's, by nobody":       {onetime.Credential{}, onetime.Credential{}, false},
+		"asked by an empty label":   {onetime.Credential{}, credential(onetime.CredentialKey, "a1", ""), false},
+		"never minted":              {alice, alice, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -129,6 +138,83 @@ func TestOwnerSeesNobodyElses(t *testing.T) {
 				t.Errorf("the upload is refused: %s", reason)
 			}
 		})
+	}
+}
+
+// handedOver is a key made to take over from another one.
+func handedOver(id, from, label string) onetime.Credential {
+	c := credential(onetime.CredentialKey, id, label)
+	c.Owner = credential(onetime.CredentialKey, from, "").ID
+	return c
+}
+
+// TestHandOver: keys of one owner see the URLs of each other, whatever their labels.
+func TestHandOver(t *testing.T) {
+	old, second, third := credential(onetime.CredentialKey, "0a", "app"), handedOver("0b", "0a", "new app"), handedOver("0c", "0a", "app")
+	for _, minted := range []onetime.Credential{old, second, third} {
+		for _, asks := range []onetime.Credential{old, second, third} {
+			w := newWorld(t)
+			m := w.mintBy(t, minted)
+			owner, _ := w.owner()
+			if status, err := owner.Status(context.Background(), asks, m.ID, w.deadline()); err != nil || status.Entry.By != minted.By() {
+				t.Errorf("%s asks about what %s minted: %v", asks.By(), minted.By(), err)
+			}
+			if now, err := owner.Revoke(context.Background(), asks, m.ID, w.deadline()); !now || err != nil {
+				t.Errorf("%s revokes what %s minted: %t, %v", asks.By(), minted.By(), now, err)
+			}
+		}
+	}
+}
+
+// TestOldOwners: a URL that was minted when by was a label alone belongs to the
+// credentials of that label which there were then, and to no later one.
+func TestOldOwners(t *testing.T) {
+	w := newWorld(t)
+	minter, _ := w.minter()
+	m, err := minter.Mint(context.Background(), onetime.Order{By: "photo app"}, w.deadline())
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := w.clock.Now().UTC().Truncate(time.Second)
+	key := func(label string, since time.Time) onetime.Credential {
+		c := credential(onetime.CredentialKey, "a1", label)
+		c.Since = since
+		return c
+	}
+	for name, c := range map[string]struct {
+		as   onetime.Credential
+		owns bool
+	}{
+		"the key":                         {key("photo app", created.Add(-time.Hour)), true},
+		"a key of the same second":        {key("photo app", created), true},
+		"a token":                         {credential(onetime.CredentialToken, "a1", "photo app"), true},
+		"a key made later":                {key("photo app", created.Add(time.Second)), false},
+		"another label":                   {key("photo", created.Add(-time.Hour)), false},
+		"nobody, of that label":           {onetime.Credential{Label: "photo app"}, false},
+		"a key whose by ends in that one": {credential(onetime.CredentialKey, "a1", "x photo app"), false},
+	} {
+		owner, _ := w.owner()
+		_, err := owner.Status(context.Background(), c.as, m.ID, w.deadline())
+		if (err == nil) != c.owns {
+			t.Errorf("%s: %v, want owner %t", name, err, c.owns)
+		}
+	}
+}
+
+func TestParseBy(t *testing.T) {
+	for _, c := range []onetime.Credential{alice, handedOver("b2", "c3", "photo app"), credential(onetime.CredentialKey, "d4", "")} {
+		if got, ok := onetime.ParseBy(c.By()); !ok || got != c {
+			t.Errorf("%q: %+v, %t", c.By(), got, ok)
+		}
+	}
+	id := alice.ID
+	for _, by := range []string{
+		"", "photo app", "key:", "key:" + id, "key: " + id, "key:" + id[1:] + " x", "key:" + id + "0 x", "Key:" + id + " x", "key:" + strings.ToUpper(id) + " x",
+		"key:" + id + "/ x", "key:" + id + "/" + id[1:] + " x", "key:" + id + "/" + id + "/" + id + " x", "none:" + id + " x", " key:" + id + " x", id + " x",
+	} {
+		if got, ok := onetime.ParseBy(by); ok {
+			t.Errorf("%q: %+v", by, got)
+		}
 	}
 }
 

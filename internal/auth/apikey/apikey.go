@@ -9,7 +9,10 @@
 // Thanks to the checksum typos are detected, and garbage is refused without a request
 // to S3. The bucket holds the key's ID, its SHA-256, and a Record:
 //
-//	keys/<id>   {"version":1,"label":"ci","created":"…","revoked":"…"}
+//	keys/<id>   {"version":1,"label":"ci","created":"…","revoked":"…","owner":"<id>"}
+//
+// By its ID, and not by its label, a key owns what it mints. The record of a key that was
+// made to take over from another one names that one as owner.
 //
 // A slow hash is not needed, because a key is too random to guess; it would only make
 // every mint slow.
@@ -28,6 +31,7 @@ import (
 
 	"oncegate/internal/lean/digest"
 	"oncegate/internal/lean/strictjson"
+	"oncegate/internal/lean/text"
 	"oncegate/internal/onetime"
 )
 
@@ -105,7 +109,21 @@ type Record struct {
 	Label   string    `json:"label"`
 	Created time.Time `json:"created"`
 	Revoked time.Time `json:"revoked,omitzero"` // once set, the key mints no more
+	// Owner is the key that this one was made to take over from, or the one that that one
+	// was: the first of all keys of one owner. "" for a key with an owner of its own.
+	Owner ID `json:"owner,omitempty"`
 }
+
+// credential is the key with this ID, as its entries name it.
+func (r Record) credential(id ID) onetime.Credential {
+	c := onetime.Credential{Kind: onetime.CredentialKey, ID: id.digits(), Label: r.Label, Since: r.Created}
+	if r.Owner != "" {
+		c.Owner = r.Owner.digits()
+	}
+	return c
+}
+
+func (id ID) digits() string { return string(id[:onetime.CredentialDigits]) }
 
 // NewRecord is the record of a key that is made now.
 func NewRecord(label string, now time.Time) (Record, error) {
@@ -124,6 +142,7 @@ func (r Record) Marshal() []byte {
 	if !r.Revoked.IsZero() {
 		w.Time("revoked", r.Revoked)
 	}
+	w.StringIf("owner", string(r.Owner))
 	return w.Bytes()
 }
 
@@ -142,6 +161,7 @@ func ParseRecord(body []byte) (Record, error) {
 		Label:   fields.Text("label"),
 		Created: fields.Time("created"),
 		Revoked: fields.Time("revoked"),
+		Owner:   ID(fields.Text("owner")),
 	}
 	if err := fields.Done(); err != nil {
 		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
@@ -152,20 +172,31 @@ func ParseRecord(body []byte) (Record, error) {
 	if r.Created.IsZero() {
 		return Record{}, errors.New("record of a key: created is missing")
 	}
-	if err := CheckLabel(r.Label); err != nil {
-		return Record{}, fmt.Errorf("record of a key: %w", err)
+	if r.Owner != "" {
+		if _, err := ParseID(string(r.Owner)); err != nil {
+			return Record{}, fmt.Errorf("record of a key: owner: %w", err)
+		}
+	}
+	if !storedLabel(r.Label) {
+		return Record{}, errors.New("record of a key: its label is not printable text")
 	}
 	return r, nil
 }
 
-// CheckLabel wants a label that fits into one line of a log or of a terminal.
+// CheckLabel wants a label for a new key that people can read and tell from others.
 func CheckLabel(label string) error {
+	if len(label) > MaxLabelBytes || !text.Name(label) {
+		return fmt.Errorf("label: want 1 to %d bytes of text without invisible characters, words apart by one space", MaxLabelBytes)
+	}
+	return nil
+}
+
+// storedLabel is what records may hold. It takes more than CheckLabel, for keys that
+// were made when fillers and variation selectors still passed.
+func storedLabel(label string) bool {
 	ok := label != "" && len(label) <= MaxLabelBytes && utf8.ValidString(label) && label == strings.TrimSpace(label)
 	for _, r := range label {
 		ok = ok && unicode.IsPrint(r)
 	}
-	if !ok {
-		return fmt.Errorf("label: want 1 to %d bytes of printable text, no space at either end", MaxLabelBytes)
-	}
-	return nil
+	return ok
 }

@@ -102,25 +102,31 @@ func TestRecords(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(again, r) {
 		t.Errorf("got %+v, %v", again, err)
 	}
+	_, r.Owner = newKey(t, 7)
+	again, err = apikey.ParseRecord(r.Marshal())
+	if err != nil || !reflect.DeepEqual(again, r) || !strings.HasSuffix(string(r.Marshal()), `,"owner":"`+string(r.Owner)+`"}`) {
+		t.Errorf("got %+v, %v", again, err)
+	}
 	for name, body := range map[string]string{
-		"empty":             ``,
-		"no JSON":           `{`,
-		"two values":        `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z"}{}`,
-		"another version":   `{"version":2,"label":"a","created":"2026-03-04T05:06:07Z"}`,
-		"no version":        `{"label":"a","created":"2026-03-04T05:06:07Z"}`,
-		"an unknown field":  `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","scope":"x"}`,
-		"no label":          `{"version":1,"created":"2026-03-04T05:06:07Z"}`,
-		"a label of spaces": `{"version":1,"label":"  ","created":"2026-03-04T05:06:07Z"}`,
-		"a line break":      `{"version":1,"label":"a\nb","created":"2026-03-04T05:06:07Z"}`,
-		"no created":        `{"version":1,"label":"a"}`,
-		"revoked no time":   `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","revoked":true}`,
-		"too large":         `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z"}` + strings.Repeat(" ", 4096),
+		"an owner cut short": `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","owner":"` + string(r.Owner[1:]) + `"}`,
+		"empty":              ``,
+		"no JSON":            `{`,
+		"two values":         `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z"}{}`,
+		"another version":    `{"version":2,"label":"a","created":"2026-03-04T05:06:07Z"}`,
+		"no version":         `{"label":"a","created":"2026-03-04T05:06:07Z"}`,
+		"an unknown field":   `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","scope":"x"}`,
+		"no label":           `{"version":1,"created":"2026-03-04T05:06:07Z"}`,
+		"a label of spaces":  `{"version":1,"label":"  ","created":"2026-03-04T05:06:07Z"}`,
+		"a line break":       `{"version":1,"label":"a\nb","created":"2026-03-04T05:06:07Z"}`,
+		"no created":         `{"version":1,"label":"a"}`,
+		"revoked no time":    `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","revoked":true}`,
+		"too large":          `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z"}` + strings.Repeat(" ", 4096),
 	} {
 		if got, err := apikey.ParseRecord([]byte(body)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, got)
 		}
 	}
-	for _, label := range []string{"", " a", "a ", "a\tb", "a\u202eb", "a\xff", strings.Repeat("a", 65)} {
+	for _, label := range []string{"", " a", "a ", "a\tb", "a\u202eb", "a\xff", "a\u3164b", "\u115f", "a\u2800", "a\u034fb", "a\ufe0f", "a  b", "a\u00a0b", strings.Repeat("a", 65)} {
 		if _, err := apikey.NewRecord(label, start); err == nil {
 			t.Errorf("label %q is accepted", label)
 		}

@@ -55,17 +55,17 @@ func NewAuthorizer(records Records, clock onetime.Clock, entropy onetime.Entropy
 func (a *Authorizer) Challenge(onetime.Reason) string { return `ApiKey realm="oncegate"` }
 
 // Authorize implements edge.Authorizer.
-func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
+func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (onetime.Credential, error) {
 	values := headers.Values(header)
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return "", &onetime.Refusal{Reason: onetime.CredentialMissing, Detail: "a credential is needed here; send an API key in the header " + header}
+		return onetime.Credential{}, &onetime.Refusal{Reason: onetime.CredentialMissing, Detail: "a credential is needed here; send an API key in the header " + header}
 	}
 	if len(values) > 1 {
-		return "", invalid(errors.New("more than one key"))
+		return onetime.Credential{}, invalid(errors.New("more than one key"))
 	}
 	id, err := Parse(values[0])
 	if err != nil {
-		return "", invalid(err)
+		return onetime.Credential{}, invalid(err)
 	}
 	// The time before the request, so that no answer is used for longer than its life
 	// after it was true. Round takes the monotonic clock away, which stands still while
@@ -77,9 +77,9 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 	a.mu.Unlock()
 	switch {
 	case isKnown:
-		return known.label, nil
+		return known.credential, nil
 	case isRefused:
-		return "", invalid(refused.cause)
+		return onetime.Credential{}, invalid(refused.cause)
 	}
 
 	var body []byte
@@ -91,20 +91,21 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 	var record Record
 	switch {
 	case errors.Is(err, onetime.ErrAbsent):
-		return "", a.refuse(id, now, fmt.Errorf("key %s… is not known", id.Short()))
+		return onetime.Credential{}, a.refuse(id, now, fmt.Errorf("key %s… is not known", id.Short()))
 	case err == nil:
 		record, err = ParseRecord(body)
 	}
 	if err != nil {
-		return "", &onetime.Refusal{Reason: onetime.IndexUnavailable, Err: fmt.Errorf("key %s…: %w", id.Short(), err)}
+		return onetime.Credential{}, &onetime.Refusal{Reason: onetime.IndexUnavailable, Err: fmt.Errorf("key %s…: %w", id.Short(), err)}
 	}
 	if !record.Revoked.IsZero() {
-		return "", a.refuse(id, now, fmt.Errorf("key %s… (%s) is revoked", id.Short(), record.Label))
+		return onetime.Credential{}, a.refuse(id, now, fmt.Errorf("key %s… (%s) is revoked", id.Short(), record.Label))
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known.put(id, cached{read: now, label: record.Label})
-	return record.Label, nil
+	credential := record.credential(id)
+	a.known.put(id, cached{read: now, credential: credential})
+	return credential, nil
 }
 
 // refuse remembers why a key is refused, and refuses it.
@@ -127,9 +128,9 @@ type cache struct {
 }
 
 type cached struct {
-	read  time.Time
-	label string
-	cause error
+	read       time.Time
+	credential onetime.Credential
+	cause      error
 }
 
 // get finds what was read within life. A clock that was set back ages everything.

@@ -83,7 +83,7 @@ func (w *world) store(t testing.TB, seed uint64, label string, revoked bool) str
 	return key
 }
 
-func (w *world) ask(h headers) (by string, reason onetime.Reason, err error) {
+func (w *world) ask(h headers) (by onetime.Credential, reason onetime.Reason, err error) {
 	by, err = w.Authorize(context.Background(), h, w.clock.Now().Add(5*time.Second))
 	if err != nil {
 		reason = onetime.ReasonOf(err)
@@ -124,11 +124,13 @@ func TestAuthorize(t *testing.T) {
 			if reason != tt.want || w.records.reads != tt.reads {
 				t.Errorf("got %q (%v) with %d reads, want %q with %d", reason, err, w.records.reads, tt.want, tt.reads)
 			}
-			if tt.want == "" && by != "ci" {
-				t.Errorf("minted by %q, want ci", by)
+			_, id := newKey(t, 1)
+			want := onetime.Credential{Kind: onetime.CredentialKey, ID: string(id[:onetime.CredentialDigits]), Label: "ci", Since: start}
+			if tt.want != "" {
+				want = onetime.Credential{}
 			}
-			if tt.want != "" && by != "" {
-				t.Errorf("refused, but by %q", by)
+			if by != want {
+				t.Errorf("minted by %+v, want %+v", by, want)
 			}
 			if err != nil && (strings.Contains(err.Error(), key[4:]) || strings.Contains(err.Error(), strange[4:])) {
 				t.Errorf("the error holds a key: %v", err)
@@ -137,6 +139,32 @@ func TestAuthorize(t *testing.T) {
 				t.Errorf("the client is told %q, want %q whatever the cause", refusal.Detail, details[refusal.Reason])
 			}
 		})
+	}
+}
+
+// TestOwners: keys of one label are two owners, and a key that was made to take over is
+// the owner that the other one is. The answers of the cache say the same.
+func TestOwners(t *testing.T) {
+	w := newWorld()
+	first, second := w.store(t, 1, "app", false), w.store(t, 2, "app", false)
+	_, firstID := newKey(t, 1)
+	third, thirdID := newKey(t, 3)
+	r, err := apikey.NewRecord("app", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Owner = firstID
+	w.records.bodies[string(thirdID)] = r.Marshal()
+	for range 2 {
+		for key, want := range map[string]string{
+			first:  "key:" + string(firstID[:32]) + " app",
+			second: "key:" + func() string { _, id := newKey(t, 2); return string(id[:32]) }() + " app",
+			third:  "key:" + string(thirdID[:32]) + "/" + string(firstID[:32]) + " app",
+		} {
+			if by, reason, err := w.ask(headers{"x-api-key": {key}}); by.By() != want {
+				t.Errorf("by %q (%q, %v), want %q", by.By(), reason, err, want)
+			}
+		}
 	}
 }
 
@@ -174,6 +202,25 @@ func TestLifeOfAnAnswer(t *testing.T) {
 	// A clock that was set back must not lengthen a life.
 	w.store(t, 1, "ci", true)
 	w.clock.Set(start.Add(-time.Hour))
+	if reason := w.reason(key); reason != onetime.CredentialInvalid {
+		t.Errorf("after the clock was set back: %q", reason)
+	}
+}
+
+// TestRevokedIsForgotten: once a container knows that a key is revoked, no clock makes it
+// mint again.
+func TestRevokedIsForgotten(t *testing.T) {
+	w := newWorld()
+	key := w.store(t, 1, "ci", false)
+	if reason := w.reason(key); reason != "" {
+		t.Fatal(reason)
+	}
+	w.store(t, 1, "ci", true)
+	w.clock.Set(start.Add(apikey.KnownLife))
+	if reason := w.reason(key); reason != onetime.CredentialInvalid {
+		t.Fatal(reason)
+	}
+	w.clock.Set(start.Add(time.Second)) // within the life of the first answer
 	if reason := w.reason(key); reason != onetime.CredentialInvalid {
 		t.Errorf("after the clock was set back: %q", reason)
 	}

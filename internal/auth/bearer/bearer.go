@@ -6,18 +6,24 @@
 // names the audience; when exp is in the future, and nbf and iat, if present, are not;
 // when sub is there; and when its header demands no extension (crit). The key says
 // which algorithm it is for, never the token.
+//
+// Names in tokens and key sets are read exactly. encoding/json, and with it the library,
+// takes "SUB" for sub, and the last of two. So a token with a registered name in another
+// case, or with any name twice, does not hold, and such a key is no key.
 package bearer
 
 import (
 	"context"
-	_ "crypto/sha256" // of RS256 and ES256
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"oncegate/internal/lean/text"
 	"oncegate/internal/onetime"
 )
 
@@ -41,6 +47,7 @@ var algorithms = []string{
 
 // Authorizer lets clients with a token mint. It implements edge.Authorizer.
 type Authorizer struct {
+	issuer string
 	keys   *keys
 	clock  onetime.Clock
 	parser *jwt.Parser
@@ -50,8 +57,9 @@ type Authorizer struct {
 // It fetches nothing before it is asked.
 func NewAuthorizer(issuer, audience string, fetcher Fetcher, clock onetime.Clock) *Authorizer {
 	return &Authorizer{
-		keys:  &keys{fetcher: fetcher, clock: clock},
-		clock: clock,
+		issuer: issuer,
+		keys:   &keys{fetcher: fetcher, clock: clock},
+		clock:  clock,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms),
 			jwt.WithIssuer(issuer),
@@ -74,26 +82,29 @@ func (a *Authorizer) Challenge(reason onetime.Reason) string {
 }
 
 // Authorize implements edge.Authorizer. The label is the token's subject.
-func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (string, error) {
+func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, deadline time.Time) (onetime.Credential, error) {
 	values := headers.Values(header)
 	if len(values) == 0 {
-		return "", missing()
+		return onetime.Credential{}, missing()
 	}
 	if len(values) > 1 {
-		return "", invalid(errors.New("more than one authorization header"))
+		return onetime.Credential{}, invalid(errors.New("more than one authorization header"))
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	// The scheme is read without regard to case: RFC 9110, 11.1.
 	if token = strings.TrimLeft(token, " "); token == "" || !strings.EqualFold(scheme, "bearer") {
-		return "", missing()
+		return onetime.Credential{}, missing()
 	}
 	if len(token) > maxTokenBytes || strings.Trim(token, tokenAlphabet) != "" {
-		return "", invalid(errors.New("not a token"))
+		return onetime.Credential{}, invalid(errors.New("not a token"))
 	}
 
 	var claims jwt.RegisteredClaims
 	var unavailable error
 	_, err := a.parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+		if _, err := readExact(t.Raw, 0, headerNames); err != nil {
+			return nil, err
+		}
 		if _, demanded := t.Header["crit"]; demanded {
 			return nil, errCritical
 		}
@@ -108,15 +119,27 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 		return jwt.VerificationKeySet{Keys: found}, err
 	})
 	if unavailable != nil {
-		return "", &onetime.Refusal{Reason: onetime.KeysUnavailable, Err: unavailable}
+		return onetime.Credential{}, &onetime.Refusal{Reason: onetime.KeysUnavailable, Err: unavailable}
 	}
 	if err != nil {
-		return "", invalid(cause(err))
+		return onetime.Credential{}, invalid(cause(err))
 	}
-	if !plainSubject(claims.Subject) {
-		return "", invalid(errors.New("sub is missing, longer than 128 bytes or not printable"))
+	// The library has read the same claims: no name in them has a second reading.
+	exact, err := readExact(token, 1, claimNames)
+	if err != nil {
+		return onetime.Credential{}, invalid(err)
 	}
-	return claims.Subject, nil
+	subject, _ := exact.Get("sub").Text()
+	if len(subject) > maxSubjectBytes || !text.Name(subject) {
+		return onetime.Credential{}, invalid(errSubject)
+	}
+	return a.credential(subject), nil
+}
+
+// credential is a subject of the issuer, as its entries name it.
+func (a *Authorizer) credential(subject string) onetime.Credential {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(a.issuer), a.issuer, subject))
+	return onetime.Credential{Kind: onetime.CredentialToken, ID: hex.EncodeToString(sum[:])[:onetime.CredentialDigits], Label: subject}
 }
 
 // tokenAlphabet is base64url and the dot: RFC 7515, 2 and 3.1.
@@ -125,13 +148,14 @@ const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 var (
 	errCritical   = errors.New("the header demands an extension (crit)")
 	errUnknownKey = errors.New("no key of the issuer fits")
+	errSubject    = fmt.Errorf("sub: want 1 to %d bytes of text without invisible characters, words apart by one space", maxSubjectBytes)
 )
 
 // cause says in words of ours why a token does not hold: the library's errors quote
 // from the token.
 func cause(err error) error {
 	for _, known := range []error{
-		errCritical, errUnknownKey,
+		errCritical, errUnknownKey, errInexact,
 		jwt.ErrTokenMalformed,
 		jwt.ErrTokenExpired, jwt.ErrTokenNotValidYet, jwt.ErrTokenUsedBeforeIssued,
 		jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer, jwt.ErrTokenRequiredClaimMissing,
@@ -142,19 +166,6 @@ func cause(err error) error {
 		}
 	}
 	return errors.New("the token does not hold")
-}
-
-func plainSubject(s string) bool {
-	if s == "" || len(s) > maxSubjectBytes {
-		return false
-	}
-	for _, r := range s {
-		// What is not UTF-8 has become U+FFFD in the JSON decoder.
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return false
-		}
-	}
-	return true
 }
 
 func missing() error {

@@ -1,10 +1,14 @@
 package bearer_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"oncegate/internal/auth/bearer"
 	"oncegate/internal/onetime"
 )
 
@@ -59,6 +64,33 @@ func TestTokens(t *testing.T) {
 		{"no issuer", rs(with("iss", nil)), invalid},
 		{"no subject", rs(with("sub", nil)), invalid},
 		{"a subject of two lines", rs(with("sub", "a\nb")), invalid},
+		{"a subject with a filler", rs(with("sub", "alice\u3164")), invalid},
+		{"a subject with a blank", rs(with("sub", "al\u2800ice")), invalid},
+		{"a subject with a joiner", rs(with("sub", "al\u034fice")), invalid},
+		{"a subject with a selector", rs(with("sub", "alice\ufe0f")), invalid},
+		{"a subject that is turned around", rs(with("sub", "\u202eecila")), invalid},
+		{"a subject with two spaces", rs(with("sub", "a  lice")), invalid},
+		{"a subject that ends in a space", rs(with("sub", "alice ")), invalid},
+		{"a subject with a wide space", rs(with("sub", "al\u2003ice")), invalid},
+		{"a subject that is no text", rs(with("sub", 7)), invalid},
+
+		{"sub twice", raw(t, "", `{"sub":"bob",`), invalid},
+		{"SUB besides", raw(t, "", `{"SUB":"bob",`), invalid},
+		{"SUB at the end", rawEnd(t, `,"SUB":"bob"}`), invalid},
+		{"a long s in sub", rawEnd(t, `,"\u017fub":"bob"}`), invalid},
+		{"Exp at the end", rawEnd(t, `,"Exp":9999999999}`), invalid},
+		{"AUD at the end", rawEnd(t, `,"AUD":"uploads"}`), invalid},
+		{"ISS at the end", rawEnd(t, `,"ISS":"https://issuer.example/"}`), invalid},
+		{"Nbf at the end", rawEnd(t, `,"Nbf":0}`), invalid},
+		{"a name of one's own twice", rawEnd(t, `,"role":"a","role":"b"}`), invalid},
+		{"claims of one's own", rawEnd(t, `,"role":"a","Role":"b"}`), ""},
+		{"half a surrogate pair", rawEnd(t, `,"name":"\ud800"}`), invalid},
+		{"alg twice", raw(t, `{"alg":"none",`, ""), invalid},
+		{"ALG besides", raw(t, `{"ALG":"none",`, ""), invalid},
+		{"kid twice", raw(t, `{"kid":"x",`, ""), invalid},
+		{"KID besides", raw(t, `{"KID":"x",`, ""), invalid},
+		{"Crit", raw(t, `{"Crit":["b64"],`, ""), invalid},
+
 		{"a long subject", rs(with("sub", strings.Repeat("a", 129))), invalid},
 		{"claims null", must(jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims(nil)).SignedString(rsaKey)), invalid},
 
@@ -108,14 +140,68 @@ func TestTokens(t *testing.T) {
 			if reason != tt.want {
 				t.Errorf("got %q (%v), want %q", reason, err, tt.want)
 			}
-			if want := map[bool]string{true: "alice"}[tt.want == ""]; by != want {
-				t.Errorf("minted by %q, want %q", by, want)
+			if want := map[bool]string{true: "alice"}[tt.want == ""]; by.Label != want {
+				t.Errorf("minted by %q, want %q", by.Label, want)
 			}
 			nothingOf(t, tt.token, err)
 			if w.site.hits > 1 {
 				t.Errorf("%d fetches for one token", w.site.hits)
 			}
 		})
+	}
+}
+
+// raw is a good token whose header and claims begin in another way, if not "".
+func raw(t testing.TB, header, claims string) string {
+	parts := strings.Split(good(t), ".")
+	for i, begin := range []string{header, claims} {
+		if begin != "" {
+			parts[i] = b64([]byte(begin + strings.TrimPrefix(string(must(base64.RawURLEncoding.DecodeString(parts[i]))), "{")))
+		}
+	}
+	return signed(parts[0] + "." + parts[1])
+}
+
+// rawEnd is a good token whose claims end in another way.
+func rawEnd(t testing.TB, end string) string {
+	parts := strings.Split(good(t), ".")
+	return signed(parts[0] + "." + b64([]byte(strings.TrimSuffix(string(must(base64.RawURLEncoding.DecodeString(parts[1]))), "}")+end)))
+}
+
+// signed has the signature of the issuer's RSA key.
+func signed(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return content + "." + b64(must(rsa.SignPKCS1v15(rand.Reader, rsaKey, crypto.SHA256, sum[:])))
+}
+
+// TestSubjects: what a token mints belongs to its issuer and subject, and to no key.
+func TestSubjects(t *testing.T) {
+	by := func(issuer, subject string) onetime.Credential {
+		w := newWorld()
+		w.Authorizer = bearer.NewAuthorizer(issuer, audience, w.site, w.clock)
+		c := with("sub", subject)
+		c["iss"] = issuer
+		by, reason, err := w.ask(headers{"authorization": {"Bearer " + sign(t, jwt.SigningMethodRS256, rsaKey, "r", c)}})
+		if reason != "" || by.Kind != onetime.CredentialToken || by.Label != subject || by.Owner != "" {
+			t.Fatalf("%+v, %q, %v", by, reason, err)
+		}
+		return by
+	}
+	alice := by(issuer, "alice")
+	if alice != by(issuer, "alice") || alice.By() != "jwt:"+alice.ID+" alice" {
+		t.Errorf("alice is %+v, then another", alice)
+	}
+	ids := map[string]bool{}
+	// The last two are the same text, cut in two ways.
+	for _, c := range [][2]string{{issuer, "alice"}, {issuer, "Alice"}, {issuer, "alic\u0435"}, {"https://isuser.example/", "alice"}, {issuer + "a", "lice"}} {
+		ids[by(c[0], c[1]).ID] = true
+	}
+	if len(ids) != 5 {
+		t.Errorf("%d owners, want 5", len(ids))
+	}
+	key := strings.Repeat("0a", 32)
+	if got := by(issuer, "key:"+key[:32]+" app"); got.Kind == onetime.CredentialKey || got.ID == key[:32] {
+		t.Errorf("a subject that looks like a key is %+v", got)
 	}
 }
 
@@ -196,6 +282,7 @@ func FuzzToken(f *testing.F) {
 	for _, seed := range []string{
 		token, "", "a.b.c", parts[0] + "." + parts[1] + ".", b64([]byte(`{"alg":"none"}`)) + "." + parts[1] + ".",
 		b64([]byte(`{"alg":"RS256","kid":"r","crit":[]}`)) + "." + parts[1] + "." + parts[2],
+		raw(f, `{"kid":"x",`, ""), raw(f, "", `{"SUB":"bob",`), rawEnd(f, `,"\u017fub":"bob"}`),
 		b64([]byte(`null`)) + "." + b64([]byte(`null`)) + "." + parts[2],
 	} {
 		f.Add(seed)
@@ -204,8 +291,8 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		w.clock.Set(start) // fetching moved it on
 		by, reason, err := w.ask(headers{"authorization": {"Bearer " + s}})
-		if reason == "" && (strings.TrimLeft(s, " ") != token || by != "alice") {
-			t.Errorf("%q mints for %q", s, by)
+		if reason == "" && (strings.TrimLeft(s, " ") != token || by.Label != "alice") {
+			t.Errorf("%q mints for %q", s, by.Label)
 		}
 		if reason != "" && reason != onetime.CredentialMissing && reason != onetime.CredentialInvalid {
 			t.Errorf("%q: %q, %v", s, reason, err)

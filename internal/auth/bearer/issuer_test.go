@@ -138,7 +138,7 @@ type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
 
-func (w *world) ask(h headers) (by string, reason onetime.Reason, err error) {
+func (w *world) ask(h headers) (by onetime.Credential, reason onetime.Reason, err error) {
 	by, err = w.Authorize(context.Background(), h, w.clock.Now().Add(5*time.Second))
 	if err != nil {
 		reason = onetime.ReasonOf(err)

@@ -7,11 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
+
+	"oncegate/internal/lean/strictjson"
 )
 
 const (
@@ -39,19 +40,21 @@ func parseSet(body []byte) ([]key, error) {
 	if len(body) > maxSetBytes {
 		return nil, fmt.Errorf("JWKS: %d bytes, at most %d are allowed", len(body), maxSetBytes)
 	}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
 	// The text of JSON errors may quote what was read, which here is public.
-	if err := json.Unmarshal(body, &set); err != nil {
+	set, err := strictjson.Parse(string(body))
+	if err != nil {
 		return nil, fmt.Errorf("JWKS: %w", err)
 	}
-	if len(set.Keys) > maxKeys {
-		return nil, fmt.Errorf("JWKS: %d keys, at most %d are allowed", len(set.Keys), maxKeys)
+	if !exact(set, setNames) {
+		return nil, fmt.Errorf("JWKS: %w", errInexact)
+	}
+	list := set.Get("keys")
+	if len(list.Members) > maxKeys {
+		return nil, fmt.Errorf("JWKS: %d keys, at most %d are allowed", len(list.Members), maxKeys)
 	}
 	var keys []key
-	for _, raw := range set.Keys {
-		if k, ok := parseKey(raw); ok {
+	for _, m := range list.Members {
+		if k, ok := parseKey(m.Value); ok && list.Kind == strictjson.Array {
 			keys = append(keys, k)
 		}
 	}
@@ -62,40 +65,53 @@ func parseSet(body []byte) ([]key, error) {
 }
 
 // parseKey reads one JWK: RFC 7517, 4; RFC 7518, 6; RFC 8037, 2.
-func parseKey(raw json.RawMessage) (key, bool) {
-	var k struct {
-		Type      string   `json:"kty"`
-		ID        string   `json:"kid"`
-		Use       string   `json:"use"`
-		Ops       []string `json:"key_ops"`
-		Algorithm string   `json:"alg"`
-		Curve     string   `json:"crv"`
-		N         string   `json:"n"`
-		E         string   `json:"e"`
-		X         string   `json:"x"`
-		Y         string   `json:"y"`
+func parseKey(v strictjson.Value) (key, bool) {
+	ok := exact(v, keyNames)
+	text := func(name string) string {
+		m := v.Get(name)
+		s, isText := m.Text()
+		ok = ok && (isText || m.Kind == strictjson.Absent || m.Kind == strictjson.Null)
+		return s
 	}
-	if json.Unmarshal(raw, &k) != nil || k.Use != "" && k.Use != "sig" || k.Ops != nil && !slices.Contains(k.Ops, "verify") {
+	found := key{id: text("kid")}
+	kind, curve, use, algorithm := text("kty"), text("crv"), text("use"), text("alg")
+	n, e, x, y := text("n"), text("e"), text("x"), text("y")
+	if !ok || use != "" && use != "sig" || !mayVerify(v.Get("key_ops")) {
 		return key{}, false
 	}
-	found := key{id: k.ID}
-	var ok bool
 	switch {
-	case k.Type == "RSA":
+	case kind == "RSA":
 		found.algorithm = "RS256"
-		found.public, ok = parseRSA(k.N, k.E)
-	case k.Type == "EC" && k.Curve == "P-256":
+		found.public, ok = parseRSA(n, e)
+	case kind == "EC" && curve == "P-256":
 		found.algorithm = "ES256"
-		found.public, ok = parseP256(k.X, k.Y)
-	case k.Type == "OKP" && k.Curve == "Ed25519":
+		found.public, ok = parseP256(x, y)
+	case kind == "OKP" && curve == "Ed25519":
 		found.algorithm = "EdDSA"
-		var x []byte
-		x, ok = number(k.X)
-		found.public, ok = ed25519.PublicKey(x), ok && len(x) == ed25519.PublicKeySize
+		var public []byte
+		public, ok = number(x)
+		found.public, ok = ed25519.PublicKey(public), ok && len(public) == ed25519.PublicKeySize
+	default:
+		return key{}, false
 	}
 	// "Ed25519" is RFC 9864's name for what tokens still call EdDSA.
-	named := k.Algorithm == "" || k.Algorithm == found.algorithm || k.Algorithm == "Ed25519" && found.algorithm == "EdDSA"
+	named := algorithm == "" || algorithm == found.algorithm || algorithm == "Ed25519" && found.algorithm == "EdDSA"
 	return found, ok && named
+}
+
+// mayVerify reads key_ops, which may be missing.
+func mayVerify(ops strictjson.Value) bool {
+	switch ops.Kind {
+	case strictjson.Absent, strictjson.Null:
+		return true
+	case strictjson.Array:
+		for _, m := range ops.Members {
+			if s, _ := m.Text(); s == "verify" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func parseRSA(n, e string) (crypto.PublicKey, bool) {

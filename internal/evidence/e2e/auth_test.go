@@ -77,7 +77,7 @@ func wantRefused(t *testing.T, a testbed.Answer, status int, reason onetime.Reas
 	}
 }
 
-// wantBy checks the owner in the entry of a URL.
+// wantBy checks who minted a URL, by the label in its entry.
 func wantBy(t *testing.T, st *testbed.Stack, a testbed.Answer, by string) testbed.Minted {
 	t.Helper()
 	if a.Status != http.StatusOK {
@@ -85,7 +85,7 @@ func wantBy(t *testing.T, st *testbed.Stack, a testbed.Answer, by string) testbe
 	}
 	m := testbed.ParseMinted(t, a.Body)
 	entry, err := onetime.ParseValidEntry([]byte(st.Stored(t, m.ID.ValidKey())))
-	if err != nil || entry.By != by {
+	if c, ok := onetime.ParseBy(entry.By); err != nil || !ok || c.Label != by {
 		t.Errorf("minted by %q (%v), want %q", entry.By, err, by)
 	}
 	return m

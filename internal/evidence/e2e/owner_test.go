@@ -11,6 +11,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
@@ -127,6 +128,39 @@ func TestOwner(t *testing.T) {
 	if a.Status != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Methods") != "GET, HEAD, DELETE" ||
 		a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "x-api-key") {
 		t.Errorf("preflight: %v %v", a, a.Header)
+	}
+}
+
+// TestOwnersOfOneLabel: two keys with one label are two owners. A key that was made to take
+// over from another one has the same owner.
+func TestOwnersOfOneLabel(t *testing.T) {
+	st := testbed.New(t, owners)
+	key, id := newKey(t, st)
+	storeKey(t, st, id, "app")
+	first, second := withKey(key), keyFor(t, st, "app")
+	key, heirID := newKey(t, st)
+	record, err := apikey.NewRecord("app, new", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Owner = id
+	if err := operatorIndex(st).CreateKey(t.Context(), 10*time.Second, string(heirID), record.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	heir := withKey(key)
+
+	m := wantBy(t, st, mintWith(t, st, first), "app")
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		if a := st.Do(t, method, ownURL(st, m.ID), second, nil); a.Status != http.StatusNotFound {
+			t.Errorf("%s with another key of the same label: %v", method, a)
+		}
+	}
+	if a := st.Do(t, http.MethodDelete, ownURL(st, m.ID), heir, nil); a.Status != http.StatusOK {
+		t.Errorf("DELETE with the key that took over: %v", a)
+	}
+	m = wantBy(t, st, mintWith(t, st, heir), "app, new")
+	if s := statusBy(t, st, first, m.ID); s.State != onetime.StateMinted {
+		t.Errorf("the old key asks about a URL of the new one: %+v", s)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -51,6 +52,9 @@ var (
 	edges   = suite{"edge", "./edge", []string{"-short", "-failfast"}}
 )
 
+// own are the packages whose own tests must notice.
+var own = []string{"internal/auth/", "internal/lean/text/", "internal/acceptance/webhook/"}
+
 // suites are run one after the other until one notices.
 func (m mutant) suites() []suite {
 	switch {
@@ -58,6 +62,9 @@ func (m mutant) suites() []suite {
 		return []suite{edges}
 	case m.file == accepts:
 		return []suite{accept}
+	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
+		dir := path.Dir(m.file)
+		return []suite{{dir, "./" + dir, []string{"-short", "-failfast"}}}
 	}
 	return []suite{unit, explore, edges, long, deep}
 }

@@ -5,6 +5,8 @@ const (
 	operator = "internal/onetime/operator.go"
 	keeper   = "internal/onetime/keeper.go"
 	owner    = "internal/onetime/owner.go"
+
+	credential = "internal/onetime/credential.go"
 )
 
 // operatorMutants are the rules of revoke and enable.
@@ -19,8 +21,16 @@ var operatorMutants = []mutant{
 
 	{operator, "a revoke after an unclear read", "if err != nil && !errors.Is(err, ErrAbsent) {\n\t\treturn false, err", "if false {\n\t\treturn false, err", false},
 
-	{owner, "everybody owns everything", "if by == \"\" || entry.By != by {", "if false {", false},
-	{owner, "nobody owns what nobody minted", "by == \"\" || ", removed, false},
+	{owner, "everybody owns everything", "if !by.owns(entry) {", "if false {", false},
+	{credential, "nobody owns what nobody minted", "e.By != \"\" && ", removed, false},
+	{credential, "nobody is an owner", "if c.Kind == \"\" {\n\t\treturn false", "if false {\n\t\treturn false", false},
+	{credential, "owners by label", "return by.owner() == c.owner()", "return by.Label == c.Label", false},
+	{credential, "owners of one kind", "return by.owner() == c.owner()", "return by.ID == c.ID", false},
+	{credential, "nothing is handed over", "return c.Kind + \":\" + c.Owner", "return c.Kind + \":\" + c.ID", false},
+	{credential, "by does not say whose it is", "c.ID + c.handedOver() +", "c.ID +", false},
+	{credential, "a new key owns what its label did", " && !e.Created.Before(c.Since)", removed, false},
+	{credential, "an id of any length", "isLowerHex(id, CredentialDigits) &&", "id != \"\" &&", false},
+	{credential, "any kind", "(kind == CredentialKey || kind == CredentialToken)", "kind != \"\"", false},
 	{owner, "a revoke does not ask whose it is", "if _, err := k.ownEntry(ctx, by, id); err != nil {", "if _, err := k.readEntry(ctx, id); err != nil {", false},
 	{owner, "a status does not ask whose it is", "entry, err := k.ownEntry(ctx, by, id)", "entry, err := k.readEntry(ctx, id)", false},
 	{owner, "an owner has all the time there is", "deadline: deadline,", removed, false},

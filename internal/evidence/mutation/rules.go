@@ -62,7 +62,7 @@ var ruleMutants = []mutant{
 	{reader, "an entry with something behind it", "if p.space(); p.at != len(p.text) {", "if p.space(); false {", false},
 	{entry, "an entry of another version", "if v := fields.Int(\"version\"); v != entryVersion {", "if v := fields.Int(\"version\"); false && v != entryVersion {", false},
 	{entry, "an entry of any limits", "errors.Join(e.Limits.check(), ", "errors.Join(", false},
-	{entry, "an entry of any name", "checkName(e.Name), ", removed, false},
+	{entry, "an entry of any name", "checkName(e.Name, storedText), ", removed, false},
 	{limits, "more than maxBytes", "case length > l.most():\n\t\treturn", "case length > MaxBytes:\n\t\treturn", false},
 	{limits, "maxBytes are too many", "case length > l.most():", "case length >= l.most():", false},
 	{limits, "less than minBytes", "case length < l.MinBytes:", "case false:", false},
@@ -78,5 +78,7 @@ var ruleMutants = []mutant{
 	{limits, "a sha256 with line ends", " && len(s) == base64.StdEncoding.EncodedLen(32)", removed, false},
 	{limits, "a name that is a path", "|| strings.ContainsAny(s, `/\\`) ", removed, false},
 	{limits, "a name of any length", "len(s) > MaxNameBytes || ", removed, false},
-	{limits, "a name with invisible characters", " || !plain(s) {\n\t\treturn fmt.Errorf(\"name", " {\n\t\treturn fmt.Errorf(\"name", false},
+	{limits, "a name with invisible characters", " || !seen(s) {\n\t\treturn fmt.Errorf(\"name", " {\n\t\treturn fmt.Errorf(\"name", false},
+	{order, "a name with fillers", "checkName(o.Name, text.Visible)", "checkName(o.Name, storedText)", false},
+	{order, "a label with fillers", "checkLabel(o.Label, text.Visible)", "checkLabel(o.Label, storedText)", false},
 }

@@ -15,7 +15,7 @@ var inner = map[string]struct {
 	reason string
 }{
 	"internal/onetime": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/lean/ascii", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/lean/ascii", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text", "oncegate/internal/lean/urlquery"},
 		"the one-time rule is pure: its reader needs to know no adapter",
 	},
 	"edge": {
@@ -31,12 +31,12 @@ var inner = map[string]struct {
 		"it is linked into the wasm, where the SDK costs more to load than the work it does",
 	},
 	"internal/auth/apikey": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/digest", "oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/digest", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
 		"a key is checked with the standard library, at the edge and on the command line",
 	},
 	"internal/auth/bearer": {
-		[]string{"oncegate/internal/onetime", "github.com/golang-jwt/jwt/v5"},
-		"one library reads tokens; the keys come from a Fetcher",
+		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text", "github.com/golang-jwt/jwt/v5"},
+		"one library checks the signatures of tokens; the keys come from a Fetcher",
 	},
 	"internal/s3sdk": {
 		[]string{"oncegate/internal/layout", "oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/acceptance", "github.com/aws/..."},
@@ -74,6 +74,7 @@ var inner = map[string]struct {
 	"internal/lean/strictjson": {nil, "it is linked into the wasm and used by the rule"},
 	"internal/lean/nearest":    {nil, "it is linked into the wasm"},
 	"internal/lean/digest":     {nil, "it is linked into the wasm and used by the rule"},
+	"internal/lean/text":       {nil, "it is linked into the wasm and used by the rule"},
 	"internal/lean/urlquery":   {nil, "it is linked into the wasm"},
 }
 

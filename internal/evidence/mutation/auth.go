@@ -1,0 +1,39 @@
+package main
+
+const (
+	bearer = "internal/auth/bearer/bearer.go"
+	exact  = "internal/auth/bearer/exact.go"
+	sets   = "internal/auth/bearer/jwks.go"
+	keys   = "internal/auth/apikey/apikey.go"
+	holder = "internal/auth/apikey/authorizer.go"
+	seen   = "internal/lean/text/text.go"
+)
+
+// authMutants are what credentials are held to, and what names they may have.
+var authMutants = []mutant{
+	{bearer, "a header of any names", "if _, err := readExact(t.Raw, 0, headerNames); err != nil {", "if false {\n\t\t\terr := errInexact", false},
+	{bearer, "claims in any case", "readExact(token, 1, claimNames)", "readExact(token, 1, nil)", false},
+	{bearer, "an extension is ignored", "_, demanded := t.Header[\"crit\"]; demanded {", "_, demanded := t.Header[\"crit\"]; demanded && false {", false},
+	{bearer, "a subject of any text", "!text.Name(subject) {", "!text.Visible(subject) {", false},
+	{bearer, "a subject of any length", "len(subject) > maxSubjectBytes || ", removed, false},
+	{bearer, "an owner is the subject alone", "a.issuer, subject))", "\"\", subject))", false},
+	{bearer, "issuer and subject run together", "\"%d:%s%s\", len(a.issuer), a.issuer", "\"%s%s\", a.issuer", false},
+	{bearer, "a token is a key", "Kind: onetime.CredentialToken", "Kind: onetime.CredentialKey", false},
+	{exact, "a name stands twice", "if seen[m.Name] {", "if false {", false},
+	{exact, "a registered name in another case", "strings.EqualFold(m.Name, name) {", "strings.ToLower(m.Name) == name {", false},
+	{sets, "a set of any names", "if !exact(set, setNames) {", "if false {", false},
+	{sets, "a key of any names", "ok := exact(v, keyNames)", "ok := true", false},
+	{sets, "a key for other operations", " || !mayVerify(v.Get(\"key_ops\")) {", " {", false},
+	{keys, "an owner that is no id", "if _, err := ParseID(string(r.Owner)); err != nil {", "if false {\n\t\t\tvar err error", false},
+	{keys, "an owner is not written", "w.StringIf(\"owner\", string(r.Owner))\n", removed, false},
+	{keys, "a new key takes over nothing", "c.Owner = r.Owner.digits()", "_ = r", false},
+	{keys, "a key is as old as time", ", Since: r.Created}", "}", false},
+	{keys, "a label of any text", "!text.Name(label) {", "!text.Visible(label) {", false},
+	{holder, "a revoked key mints", "if !record.Revoked.IsZero() {", "if false {", false},
+	{holder, "a key that is gone stays known", "delete(a.known.entries, id)", "_ = id", false},
+	{seen, "fillers are seen", "!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && ", removed, false},
+	{seen, "selectors are seen", " && !unicode.Is(unicode.Variation_Selector, r)", removed, false},
+	{seen, "blanks are seen", "if r == '\\u2800' || ", "if ", false},
+	{seen, "wide spaces name", "if r != ' ' && unicode.IsSpace(r) {", "if r == 0 {", false},
+	{seen, "two spaces name", " && !strings.Contains(s, \"  \")", removed, false},
+}
