@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // bar shows how much of an upload is sent, on one line of a terminal. It overwrites the
@@ -25,10 +25,8 @@ const (
 )
 
 func newBar(w io.Writer, name string, size int64, now func() time.Time) *bar {
-	if runes := []rune(printable(name)); len(runes) > 20 {
-		name = string(runes[:19]) + "…"
-	} else {
-		name = string(runes)
+	if name = shown(name); utf8.RuneCountInString(name) > 20 {
+		name = string([]rune(name)[:19]) + "…"
 	}
 	return &bar{w: w, name: name, size: size, began: now(), now: now}
 }
@@ -52,14 +50,3 @@ func (b *bar) sent(n int64) {
 func (b *bar) clear() { fmt.Fprintf(b.w, "\r%*s\r", lineWidth, "") }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-// terminal reports whether w is a character device: a terminal, or something harmless
-// like /dev/null.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}

@@ -9,7 +9,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const enableHelp = `oncegate enable URL|id|uploads/<uuid> [flags]
+const enableHelp = `oncegate enable URL|id|uploads/<uuid>|- [flags]
 
 Makes a spent URL good for one more upload, until its time is over: a URL that was
 revoked, or whose upload broke off. Enable it when that upload is over: one that is

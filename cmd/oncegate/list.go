@@ -22,8 +22,8 @@ the order of time there is --latest. Valid entries are kept for 8 days.
 
     --state STATE  only minted, used, revoked or expired
     --label LABEL  only URLs with this label
-    --by NAME      only URLs minted with the API key of this label, or a token with
-                   this sub
+    --by WHO       only URLs minted with an API key of this label or id, one that
+                   took over from it, or a token with this sub
     --since WHEN   only URLs minted since: 90m, 36h, 7d, 2026-03-01, or
                    2026-03-01T12:00:00Z
     --latest N     only the last N, newest first; 1 to 10000; printed at the end
@@ -93,7 +93,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			continue
 		case err != nil:
 			return err
-		case *by != "" && (status.Entry == nil || status.Entry.By != *by):
+		case *by != "" && (status.Entry == nil || !mintedBy(status.Entry.By, *by)):
 			continue
 		case last.most > 0:
 			last.add(status)
@@ -122,8 +122,32 @@ func writeRow(w io.Writer, s onetime.Status) error {
 	if s.Entry != nil {
 		entry = *s.Entry
 	}
-	_, err := fmt.Fprintf(w, rowFormat, s.ID, s.State, shownTime(entry.Created), orDash(s.Key), orDash(printable(entry.By)), orDash(entry.Label))
+	_, err := fmt.Fprintf(w, rowFormat, s.ID, s.State, shownTime(entry.Created), orDash(shown(s.Key)), orDash(shown(shortBy(entry.By))), orDash(shown(entry.Label)))
 	return err
+}
+
+// shortBy is who minted as people read it: with the 12 digits of ids that key list shows.
+func shortBy(by string) string {
+	c, ok := onetime.ParseBy(by)
+	if !ok {
+		return by
+	}
+	c.ID, c.Owner = c.ID[:shortDigits], c.Owner[:min(len(c.Owner), shortDigits)]
+	return c.By()
+}
+
+const shortDigits = 12
+
+// mintedBy reports whether who is the label or the subject of the credential, or, with 8
+// digits or more, the beginning of its id or its owner's.
+func mintedBy(by, who string) bool {
+	c, ok := onetime.ParseBy(by)
+	if !ok {
+		return by == who // before there were ids
+	}
+	who = strings.TrimPrefix(who, c.Kind+":")
+	digits := who[:min(len(who), onetime.CredentialDigits)]
+	return c.Label == who || len(digits) >= leastDigits && (strings.HasPrefix(c.ID, digits) || strings.HasPrefix(c.Owner, digits))
 }
 
 // latest holds the rows that were minted last, newest first. A row whose time of minting

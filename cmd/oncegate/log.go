@@ -11,7 +11,7 @@ import (
 )
 
 // lineHandler writes log records for people: one line each, with the function's name in
-// front and no time.
+// front and no time. Whatever is in a record, it cannot begin a second line.
 type lineHandler struct {
 	mu       *sync.Mutex // shared by all handlers of w
 	w        io.Writer
@@ -52,10 +52,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 			fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		}
 	}
-	b.WriteByte('\n')
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := io.WriteString(h.w, b.String())
+	_, err := io.WriteString(h.w, shown(b.String())+"\n")
 	return err
 }
 

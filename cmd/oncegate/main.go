@@ -48,10 +48,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal cancels ctx. After stop, the second one ends the program at once.
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintf(os.Stderr, "oncegate: %v\n", err)
+	stdout, stderr := newScreen(os.Stdout), newScreen(os.Stderr)
+	if err := run(ctx, os.Args[1:], stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "oncegate: %v\n", err)
 		if h, ok := errors.AsType[*hintError](err); ok {
-			fmt.Fprintf(os.Stderr, "oncegate: hint: %s\n", h.hint)
+			fmt.Fprintf(stderr, "oncegate: hint: %s\n", h.hint)
 		}
 		os.Exit(exitStatus(err))
 	}

@@ -70,20 +70,26 @@ func (n name) find(ctx context.Context, fs *flag.FlagSet, operator *onetime.Oper
 // requestLimit is how long one request to the bucket may take.
 const requestLimit = 10 * time.Second
 
-// findPrefix looks for ids that begin with the prefix, in both halves of the index. One
-// page of each is enough: it starts at the prefix.
+// findPrefix looks for ids that begin with the prefix, in both halves of the index. Lists
+// start at the prefix, and usually have one page.
 func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.Ledger) (onetime.Target, error) {
 	var ids []string
 	for _, kind := range []onetime.EntryKind{onetime.ValidEntries, onetime.ExpiredEntries} {
-		var page onetime.EntryPage
-		err := again(ctx, func() (err error) { page, err = ledger.ListEntries(ctx, requestLimit, kind, n.prefix); return err })
-		if err != nil {
-			return onetime.Target{}, fmt.Errorf("list %s: %w", kind, err)
-		}
-		for _, entry := range page.Entries {
-			if _, err := onetime.ParseID(entry.Name); err == nil && strings.HasPrefix(entry.Name, n.prefix) && !slices.Contains(ids, entry.Name) {
-				ids = append(ids, entry.Name)
+		for after := n.prefix; strings.HasPrefix(after, n.prefix); {
+			var page onetime.EntryPage
+			err := again(ctx, func() (err error) { page, err = ledger.ListEntries(ctx, requestLimit, kind, after); return err })
+			if err != nil {
+				return onetime.Target{}, fmt.Errorf("list %s: %w", kind, err)
 			}
+			for _, entry := range page.Entries {
+				if _, err := onetime.ParseID(entry.Name); err == nil && strings.HasPrefix(entry.Name, n.prefix) && !slices.Contains(ids, entry.Name) {
+					ids = append(ids, entry.Name)
+				}
+			}
+			if page.Next != "" && page.Next <= after {
+				return onetime.Target{}, fmt.Errorf("list %s: the next page is the same page", kind)
+			}
+			after = page.Next
 		}
 	}
 	switch len(ids) {
@@ -97,18 +103,15 @@ func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.L
 }
 
 // findKey looks for the URL of an object. With acceptance an entry leads from the object
-// to its URL. Without it every valid entry is read.
+// to its URL. Without it, or if it cannot be read, every valid entry is.
 func (n name) findKey(ctx context.Context, operator *onetime.Operator, index *s3index.Index) (onetime.Target, error) {
 	var body []byte
 	err := again(ctx, func() (err error) { body, err = index.ReadUpload(ctx, requestLimit, n.key); return err })
 	if err == nil {
-		entry, err := onetime.ParseUploadEntry(body)
-		if err != nil {
-			return onetime.Target{}, fmt.Errorf("read %s: %w", layout.UploadEntry(n.key), err)
+		if entry, err := onetime.ParseUploadEntry(body); err == nil {
+			return onetime.Target{ID: entry.ID, Key: n.key}, nil
 		}
-		return onetime.Target{ID: entry.ID, Key: n.key}, nil
-	}
-	if !errors.Is(err, onetime.ErrAbsent) {
+	} else if !errors.Is(err, onetime.ErrAbsent) {
 		return onetime.Target{}, fmt.Errorf("read %s: %w", layout.UploadEntry(n.key), err)
 	}
 	var unread error

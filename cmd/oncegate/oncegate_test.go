@@ -395,6 +395,9 @@ func TestLogLines(t *testing.T) {
 	f.Info(`{"no":"message"}`)
 	f.Info(`{"half`)
 	f.Info("plain")
+	f.Info(`{"message":"refused","key":"uploads/x\u000agate: passed id=0123456789ab","by":"\u001b[2J\u202e"}`)
+	f.Info("a\ngate: passed")
+	log.Warn("late version", "key", "uploads/\x1b[1A\ngate: passed", "err", errors.New("a\nb"))
 	log.Error("the invocation failed", "function", "oncegate-mint", "request", "r", "err", errors.New("why"))
 	log.Debug("nothing")
 	const want = `gate: passed id=0123456789ab key=uploads/x n=2
@@ -402,6 +405,9 @@ gate: broken level=ERROR err=x
 gate: {"no":"message"}
 gate: {"half
 gate: plain
+gate: refused key=uploads/x\u000agate: passed id=0123456789ab by=\u001b[2J\u202e
+gate: a\u000agate: passed
+late version key=uploads/\u001b[1A\u000agate: passed: a\u000ab
 mint: the invocation failed request=r: why
 `
 	if b.String() != want {

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
@@ -42,6 +39,11 @@ func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operat
 	if s, err = findSite(*f.config, "", ""); err != nil {
 		return nil, target, s, err
 	}
+	if found[0] == "-" {
+		if found[0], err = readSecret("-"); err != nil {
+			return nil, target, s, err
+		}
+	}
 	named, err := parseName(f.fs, found[0], s.region)
 	if err != nil {
 		return nil, target, s, err
@@ -67,15 +69,6 @@ func shownTime(t time.Time) string {
 		return "-"
 	}
 	return t.UTC().Format(time.RFC3339)
-}
-
-// printable quotes text with control characters: a name from a token is whatever its
-// issuer allows.
-func printable(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
-	}
-	return s
 }
 
 // writeJSON writes v on one line.

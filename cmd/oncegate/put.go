@@ -167,16 +167,16 @@ func (p *putting) check(files []string, withURL bool) error {
 // put uploads one file. Its error names the file and says what became of the URL. Only
 // with --url does the state of the URL decide the exit status.
 func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
-	shown := printable(file)
+	name := shown(file)
 	s, err := openSource(file)
 	if err != nil {
-		return putJSON{}, fmt.Errorf("%s: %w", shown, err)
+		return putJSON{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer s.Close()
 	target := p.url
 	if p.deployment != nil {
 		if target, err = p.mint(ctx, file, s); err != nil {
-			return putJSON{}, fmt.Errorf("%s: %w", shown, refusedOptions(p.fs, err))
+			return putJSON{}, fmt.Errorf("%s: %w", name, refusedOptions(p.fs, err))
 		}
 	}
 	u := client.Upload{URL: target, Body: s, Size: s.size(), Header: map[string]string{}}
@@ -185,17 +185,17 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	} else if t := mime.TypeByExtension(filepath.Ext(file)); t != "" {
 		u.Header["Content-Type"] = t
 	}
-	if terminal(p.stderr) {
-		b := newBar(p.stderr, filepath.Base(file), s.size(), time.Now)
+	if screen, ok := terminal(p.stderr); ok {
+		b := newBar(screen, filepath.Base(file), s.size(), time.Now)
 		u.Sent = b.sent
 		defer b.clear()
 	}
 	stored, err := client.Put(ctx, u)
 	switch {
 	case err != nil && p.deployment == nil:
-		return putJSON{}, fmt.Errorf("%s: %w%s", shown, err, consequence(err, target, true))
+		return putJSON{}, fmt.Errorf("%s: %w%s", name, err, consequence(err, target, true))
 	case err != nil: // %v: the state of this URL is not the exit status
-		return putJSON{}, fmt.Errorf("%s: %v%s", shown, err, consequence(err, target, false))
+		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, consequence(err, target, false))
 	}
 	return putJSON{
 		File: file, ID: target.ID, Key: target.Key, Size: stored.Size, Version: stored.Version, ETag: stored.ETag,
@@ -270,10 +270,10 @@ func (j putJSON) text() string {
 		verified = "no: " + j.Why
 	}
 	for _, line := range [][2]string{
-		{"file", printable(j.File)}, {"id", string(j.ID)}, {"object", j.Key}, {"size", fmt.Sprint(j.Size)},
+		{"file", j.File}, {"id", string(j.ID)}, {"object", j.Key}, {"size", fmt.Sprint(j.Size)},
 		{"version", orDash(j.Version)}, {"sha256", j.SHA256}, {"etag", j.ETag}, {"verified", verified},
 	} {
-		fmt.Fprintf(&b, "%-8s %s\n", line[0], line[1])
+		fmt.Fprintf(&b, "%-8s %s\n", line[0], shown(line[1]))
 	}
 	return b.String()
 }

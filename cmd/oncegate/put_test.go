@@ -65,6 +65,51 @@ func TestSourceChanges(t *testing.T) {
 	}
 }
 
+// TestEmptySource: a file without a size is empty, or it is not uploaded.
+func TestEmptySource(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err == nil {
+		if _, err := openSource("/proc/self/status"); err == nil || !strings.Contains(err.Error(), "has content but no size") {
+			t.Errorf("a file of the kernel: %v", err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openSource(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if all, err := io.ReadAll(s); len(all) != 0 || err != nil {
+		t.Errorf("empty: %q, %v", all, err)
+	}
+	if err := os.WriteFile(path, []byte("more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := io.ReadAll(s); len(all) != 0 || !errors.Is(err, errChanged) {
+		t.Errorf("grown: %q, %v", all, err)
+	}
+}
+
+// TestScreen: what is not visible reaches no terminal, whatever it is part of.
+func TestScreen(t *testing.T) {
+	var out bytes.Buffer
+	s := newScreen(&out)
+	for _, p := range []string{
+		"plain\tline\n", "\x1b[2J", "\r", "\u009b", "\x9b", "é\u202e", "{\"a\":\"\u2028\\n\"}\n", // whole
+		"\xe2\x80", "\xae", "\xf0", "\x9f", "\x99", "\x82", "\ufffd", "\xe2", "x\n", // in pieces
+	} {
+		if n, err := io.WriteString(s, p); n != len(p) || err != nil {
+			t.Errorf("%q: %d, %v", p, n, err)
+		}
+	}
+	const want = "plain\tline\n" + `\u001b[2J\u000d\u009b\ufffdé\u202e{"a":"\u2028\n"}` + "\n" + `\u202e🙂` + "\ufffd" + `\ufffdx` + "\n"
+	if out.String() != want {
+		t.Errorf("got %q\nwant %q", out.String(), want)
+	}
+}
+
 func TestBar(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(0, 0)
@@ -80,11 +125,11 @@ func TestBar(t *testing.T) {
 		lines = append(lines, strings.TrimSpace(out.String()))
 	}
 	want := []string{
-		`"a very long name o… [                    ]   0%  0.0 MB of 4.0 MB`,
+		`a very long name of… [                    ]   0%  0.0 MB of 4.0 MB`,
 		``, // too soon
-		`"a very long name o… [=====               ]  25%  1.0 MB of 4.0 MB`,
-		`"a very long name o… [==========          ]  50%  2.0 MB of 4.0 MB  2.0 MB/s`,
-		`"a very long name o… [====================] 100%  4.0 MB of 4.0 MB  4.0 MB/s`,
+		`a very long name of… [=====               ]  25%  1.0 MB of 4.0 MB`,
+		`a very long name of… [==========          ]  50%  2.0 MB of 4.0 MB  2.0 MB/s`,
+		`a very long name of… [====================] 100%  4.0 MB of 4.0 MB  4.0 MB/s`,
 	}
 	if fmt.Sprint(lines) != fmt.Sprint(want) {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
@@ -96,7 +141,7 @@ func TestBar(t *testing.T) {
 	}
 	empty := newBar(&out, "empty", 0, time.Now)
 	empty.sent(0) // does not divide by zero
-	if terminal(&out) {
+	if _, ok := terminal(&out); ok {
 		t.Error("a buffer is no terminal")
 	}
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
@@ -104,7 +149,7 @@ func TestBar(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if terminal(f) {
+	if _, ok := terminal(newScreen(f)); ok {
 		t.Error("a file is no terminal")
 	}
 }

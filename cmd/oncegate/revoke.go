@@ -8,7 +8,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const revokeHelp = `oncegate revoke URL|id|uploads/<uuid> [flags]
+const revokeHelp = `oncegate revoke URL|id|uploads/<uuid>|- [flags]
 
 Takes a URL back: from then on no upload with it is let through. If an upload comes at
 the same moment, S3 decides, and exactly one of the two wins. A URL that was revoked

@@ -211,7 +211,7 @@ func (s *scenario) print(w io.Writer) error {
 		if !step.OK {
 			result = "FAILED"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", step.Step, step.Want, step.Got, result)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", shown(step.Step), step.Want, shown(step.Got), result)
 	}
 	table.Flush() // writes to memory
 	fmt.Fprintf(&b, "\nLeft in the bucket: %d objects\n", len(s.Left))

@@ -20,8 +20,11 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
@@ -42,6 +45,8 @@ func TestMain(m *testing.M) {
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
 //	readkey NAME FILE   $NAME is the text of the file
+//	keyid NAME FILE     $NAME is the id of the API key in the file, $NAME12 the first 12 digits of it
+//	store KEY BODY      puts an object into the bucket, as somebody with credentials may; BODY may have escapes as in Go
 //	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
 //	proxy NAME cut      or that breaks every upload off after 1000 bytes
 //	waitfor FILE        waits until there is this file
@@ -56,6 +61,11 @@ func TestScripts(t *testing.T) {
 // TestScriptsWithKeys runs testdata/script-keys, on a deployment that asks for API keys.
 func TestScriptsWithKeys(t *testing.T) {
 	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
+}
+
+// TestScriptsSpoilt runs testdata/script-spoilt, on a bucket of its own.
+func TestScriptsSpoilt(t *testing.T) {
+	scripts(t, "testdata/script-spoilt")
 }
 
 func scripts(t *testing.T, dir string, options ...testbed.Option) {
@@ -159,6 +169,26 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 					ts.Fatalf("usage: readkey NAME FILE")
 				}
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+			},
+			"keyid": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: keyid NAME FILE")
+				}
+				id, err := apikey.Parse(strings.TrimSpace(ts.ReadFile(args[1])))
+				ts.Check(err)
+				ts.Setenv(args[0], string(id))
+				ts.Setenv(args[0]+"12", id.Short())
+			},
+			"store": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: store KEY BODY")
+				}
+				body, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
+				ts.Check(err)
+				_, err = s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
+					Bucket: aws.String(s3servertest.Bucket), Key: &args[0], Body: strings.NewReader(body),
+				})
+				ts.Check(err)
 			},
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) < 2 {

@@ -34,7 +34,10 @@ eval "$(aws configure export-credentials --format env)". For make dev: . build/d
 `
 
 // operateHelp ends the help of those that are about URLs.
-const operateHelp = siteHelp + `
+const operateHelp = `
+Others on this machine can see arguments, and use a URL that is still good. With - it
+comes from standard input.
+` + siteHelp + `
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 the URL is not in a state for it
 and nothing was changed.
 `

@@ -16,8 +16,9 @@ import (
 // errChanged means that a file is not what it was when it was opened.
 var errChanged = errors.New("the file changed while it was read")
 
-// source is a file that is being uploaded. It returns the last byte only if size and time
-// of the file are still those of when it was opened. So a changed file is never stored.
+// source is a file that is being uploaded. It returns the last byte only if nothing follows
+// it, and size and time of the file are still those of when it was opened. So a changed
+// file is never stored. Of an empty file it returns the end only if it is still empty.
 type source struct {
 	file *os.File
 	info fs.FileInfo
@@ -45,7 +46,12 @@ func openSource(path string) (*source, error) {
 		f.Close()
 		return nil, err
 	}
-	return &source{f, info, info.Size()}, nil
+	s := &source{f, info, info.Size()}
+	if s.size() == 0 && s.changed() {
+		f.Close()
+		return nil, errors.New("has content but no size, as files of the system have: S3 needs the length first, so save it to a file")
+	}
+	return s, nil
 }
 
 func uploadable(info fs.FileInfo) error {
@@ -67,6 +73,9 @@ func (s *source) Close() error { return s.file.Close() }
 // Read implements io.Reader.
 func (s *source) Read(p []byte) (int, error) {
 	if s.left == 0 {
+		if s.changed() {
+			return 0, errChanged
+		}
 		return 0, io.EOF
 	}
 	n, err := s.file.Read(p[:min(int64(len(p)), s.left)])
@@ -74,13 +83,18 @@ func (s *source) Read(p []byte) (int, error) {
 	if err == io.EOF && s.left > 0 {
 		return 0, errChanged
 	}
-	if s.left == 0 {
-		now, statErr := s.file.Stat()
-		if statErr != nil || now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime()) {
-			return 0, errChanged
-		}
+	if s.left == 0 && s.changed() {
+		return 0, errChanged
 	}
 	return n, err
+}
+
+// changed reports whether the file is not what it was when it was opened. It reads one byte
+// past the end: not every file system keeps size and time up to date.
+func (s *source) changed() bool {
+	n, err := s.file.ReadAt(make([]byte, 1), s.info.Size())
+	now, statErr := s.file.Stat()
+	return n > 0 || err != io.EOF || statErr != nil || now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime())
 }
 
 // Seek implements io.Seeker, to the beginning only.

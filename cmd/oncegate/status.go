@@ -10,7 +10,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const statusHelp = `oncegate status URL|id|uploads/<uuid> [flags]
+const statusHelp = `oncegate status URL|id|uploads/<uuid>|- [flags]
 
 Shows what became of a URL, whether its object is stored, and the next step if there is
 one. Nothing is changed, and the URL is not printed.
@@ -55,7 +55,7 @@ func statusText(s onetime.Status, next string) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-8s %s\n", name, value)
+			fmt.Fprintf(&b, "%-8s %s\n", name, shown(value))
 		}
 	}
 	line("state", string(s.State))
@@ -65,7 +65,7 @@ func statusText(s onetime.Status, next string) string {
 		line("expires", shownTime(e.Expires))
 		line("name", e.Name)
 		line("label", e.Label)
-		line("by", printable(e.By))
+		line("by", shortBy(e.By))
 		line("limits", limitsText(e.Limits))
 	}
 	if s.Spent != nil {

@@ -76,43 +76,23 @@ func runURL(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if *configPath != "" && !*direct {
 		return usagef(fs, "--config is for --direct: a deployment has settings of its own")
 	}
-	var text []byte
+	var m client.Minted
 	if *direct {
-		base, err := f.base(words...)
-		if err != nil {
-			return err
-		}
-		text, err = mintDirect(ctx, fs, *configPath, base, given(fs), stderr)
-		if err != nil {
-			return refusedOptions(fs, err)
-		}
+		m, err = mintDirect(ctx, f, *configPath, words, given(fs), stderr)
 	} else {
-		d, _, err := f.open(words...)
-		if err != nil {
-			return err
+		var d *client.Deployment
+		if d, _, err = f.open(words...); err == nil {
+			m, err = d.Mint(ctx, given(fs))
 		}
-		m, err := d.Mint(ctx, given(fs))
-		if err != nil {
-			return refusedOptions(fs, err)
-		}
-		text = m.JSON
+	}
+	if err != nil {
+		return refusedOptions(fs, err)
 	}
 	if *asJSON {
-		_, err = fmt.Fprintf(stdout, "%s\n", strings.TrimSuffix(string(text), "\n"))
+		_, err = fmt.Fprintf(stdout, "%s\n", strings.TrimSuffix(string(m.JSON), "\n"))
 		return err
 	}
-	var answer struct {
-		URL  string
-		URLs []struct{ URL string }
-	}
-	if err := json.Unmarshal(text, &answer); err != nil {
-		return err
-	}
-	if answer.URL != "" {
-		_, err = fmt.Fprintln(stdout, answer.URL)
-		return err
-	}
-	for _, u := range answer.URLs {
+	for _, u := range m.URLs {
 		if _, err := fmt.Fprintln(stdout, u.URL); err != nil {
 			return err
 		}
@@ -133,22 +113,27 @@ func refusedOptions(fs *flag.FlagSet, err error) error {
 	return err
 }
 
-// mintDirect runs the deployment's mint on this machine and returns the same JSON.
-func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, options url.Values, stderr io.Writer) ([]byte, error) {
+// mintDirect runs the deployment's mint on this machine.
+func mintDirect(ctx context.Context, f deploymentFlags, configPath string, words []string, options url.Values, stderr io.Writer) (client.Minted, error) {
+	var none client.Minted
+	base, err := f.base(words...)
+	if err != nil {
+		return none, err
+	}
 	d, err := client.New(base, client.Credential{})
 	if err != nil {
-		return nil, usagef(fs, "%w", err)
+		return none, usagef(f.fs, "%w", err)
 	}
 	s, err := findSite(configPath, "", "")
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if s.bucket != "" && s.conf == nil {
-		return nil, fmt.Errorf("the settings of the bucket %s, which hold the bounds, are not known: name them with --config", s.bucket)
+		return none, fmt.Errorf("the settings of the bucket %s, which hold the bounds, are not known: name them with --config", s.bucket)
 	}
 	s3, err := s.open(stderr)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	scheme, host, _ := strings.Cut(d.URL(), "://")
 	functions := setup.New(*s.conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
@@ -167,7 +152,9 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 	}}
 	response := functions.Decide(ctx, edge.MintFunction, event, time.Now().Add(30*time.Second)).Response
 	if response.Status == "200" {
-		return []byte(response.Body), nil
+		m := client.Minted{JSON: []byte(response.Body)}
+		m.URLs, err = d.Minted(m.JSON)
+		return m, err
 	}
 	refusal := &client.Refusal{Message: "the mint answered " + response.Status}
 	refusal.Status, _ = strconv.Atoi(response.Status) // the mint's own
@@ -178,5 +165,5 @@ func mintDirect(ctx context.Context, fs *flag.FlagSet, configPath, base string, 
 	if json.Unmarshal([]byte(response.Body), &j) == nil {
 		refusal.Reason, refusal.Message = j.Reason, strings.TrimSuffix(j.Message, ".")
 	}
-	return nil, refusal
+	return none, refusal
 }

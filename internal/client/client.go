@@ -140,6 +140,13 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 		return Minted{}, refusalOf(response, m.JSON)
 	}
 	m.Date, _ = http.ParseTime(response.Header.Get("Date")) // zero if it cannot be read
+	m.URLs, err = d.Minted(m.JSON)
+	return m, err
+}
+
+// Minted reads the URLs in the JSON of an answer. All are URLs of this deployment, and
+// nothing else: each has one spelling, of printable ASCII.
+func (d *Deployment) Minted(text []byte) ([]URL, error) {
 	type one struct {
 		URL       string            `json:"url"`
 		Headers   map[string]string `json:"headers"`
@@ -150,24 +157,30 @@ func (d *Deployment) mint(ctx context.Context, options url.Values) (Minted, erro
 		one
 		URLs []one `json:"urls"`
 	}
-	if err := json.Unmarshal(m.JSON, &all); err != nil {
-		return Minted{}, fmt.Errorf("%s/url answered 200, but not with JSON of oncegate: is this a deployment of oncegate?", d.base)
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("%s/url answered 200, but not with JSON of oncegate: is this a deployment of oncegate?", d.base)
 	}
 	if all.URL != "" {
 		all.URLs = append(all.URLs, all.one)
 	}
+	var urls []URL
 	for _, o := range all.URLs {
 		u, err := ParseURL(o.URL)
-		if err != nil || !strings.HasPrefix(o.URL, d.base+"/") || u.ID != o.ID {
-			return Minted{}, fmt.Errorf("%s answered with a URL that is not one of its own", d.base)
+		if err != nil || u.URL != o.URL || !ascii(o.URL) || !strings.HasPrefix(o.URL, d.base+"/") || u.ID != o.ID {
+			return nil, fmt.Errorf("%s answered with a URL that is not one of its own", d.base)
 		}
 		u.Expires, u.Header = o.ExpiresAt, o.Headers
-		m.URLs = append(m.URLs, u)
+		urls = append(urls, u)
 	}
-	if len(m.URLs) == 0 {
-		return Minted{}, fmt.Errorf("%s/url answered 200 without a URL: is this a deployment of oncegate?", d.base)
+	if len(urls) == 0 {
+		return nil, fmt.Errorf("%s/url answered 200 without a URL: is this a deployment of oncegate?", d.base)
 	}
-	return m, nil
+	return urls, nil
+}
+
+// ascii reports whether s has printable ASCII only, as a URL does.
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // common sets the headers that every request has. Some web ACLs refuse requests without

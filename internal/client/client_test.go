@@ -141,6 +141,15 @@ func TestPut(t *testing.T) {
 	}
 }
 
+// TestPutOfMore: a body that was said to be empty and is not is not sent.
+func TestPutOfMore(t *testing.T) {
+	s, conns := server(t, func(http.ResponseWriter, *http.Request) {})
+	_, err := client.Put(t.Context(), client.Upload{URL: minted(t, s.URL), Body: strings.NewReader("x"), Size: 0})
+	if err == nil || client.FateOf(err) != client.Good || conns.Load() != 0 {
+		t.Errorf("%v, URL %s, %d requests", err, client.FateOf(err), conns.Load())
+	}
+}
+
 // TestPutIsNotRepeated: whatever ends a connection, there is one request, and the
 // error says what became of the URL.
 func TestPutIsNotRepeated(t *testing.T) {
@@ -347,6 +356,10 @@ func TestMint(t *testing.T) {
 		{object("https://elsewhere.example"), "not one of its own", 0},
 		{object(s.URL + ".elsewhere.example"), "not one of its own", 0},
 		{strings.Replace(object(s.URL), string(id), strings.Repeat("0", 64), 1), "not one of its own", 0},
+		{strings.Replace(object(s.URL), "&x-id", `\u009b2J&x-id`, 1), "not one of its own", 0},
+		{strings.Replace(object(s.URL), "&x-id", `\u202e&x-id`, 1), "not one of its own", 0},
+		{strings.Replace(object(s.URL), `","id"`, `\u0085","id"`, 1), "not one of its own", 0},
+		{strings.Replace(object(s.URL), `","id"`, `\u00a0","id"`, 1), "not one of its own", 0},
 		{`{"urls":[]}`, "without a URL", 0},
 		{"<html>", "not with JSON of oncegate", 0},
 	} {

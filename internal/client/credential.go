@@ -2,7 +2,6 @@ package client
 
 import (
 	"errors"
-	"strings"
 
 	"oncegate/internal/auth/apikey"
 )
@@ -31,7 +30,7 @@ func Key(text string) (Credential, error) {
 // Token returns the credential for a bearer token. Only the deployment can tell whether
 // it is good.
 func Token(text string) (Credential, error) {
-	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if text == "" || !ascii(text) {
 		return Credential{}, errors.New("not a token: want one word of printable ASCII")
 	}
 	return Credential{"authorization", "Bearer " + text}, nil

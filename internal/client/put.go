@@ -54,10 +54,26 @@ func Put(ctx context.Context, u Upload) (Stored, error) {
 		if _, err := u.Body.Seek(0, io.SeekStart); err != nil {
 			return &UploadError{Fate: Good, Err: err}
 		}
+		if u.Size == 0 { // then the transport reads nothing of it
+			if err := ended(u.Body); err != nil {
+				return &UploadError{Fate: Good, Err: err}
+			}
+		}
 		stored, err = put(ctx, conn, u)
 		return err
 	})
 	return stored, err
+}
+
+// ended returns an error if there is more of the body than what was read.
+func ended(body io.Reader) error {
+	switch n, err := io.ReadFull(body, make([]byte, 1)); {
+	case n > 0:
+		return errors.New("the body is longer than it was said to be")
+	case err != io.EOF:
+		return err
+	}
+	return nil
 }
 
 func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) {
@@ -118,7 +134,7 @@ func (b *body) stored(header http.Header) (Stored, error) {
 	case s.ETag == "":
 		return s, &UploadError{Unknown, b.sent, errors.New("the answer is 200 without an ETag, so it is not S3's")}
 	case strings.HasPrefix(encryption, "aws:"):
-		s.Unverified = "the bucket encrypts with " + text(encryption, 20) + ", where the ETag is not the MD5"
+		s.Unverified = "the bucket encrypts with " + readable(encryption, 20) + ", where the ETag is not the MD5"
 	case header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "":
 		s.Unverified = "the bucket encrypts with a customer's key, where the ETag is not the MD5"
 	case !md5Hex.MatchString(s.ETag):
@@ -126,7 +142,7 @@ func (b *body) stored(header http.Header) (Stored, error) {
 	case s.ETag != hex.EncodeToString(b.md5.Sum(nil)):
 		return s, ErrAltered
 	}
-	s.ETag, s.Version = text(s.ETag, 100), text(s.Version, 200)
+	s.ETag, s.Version = readable(s.ETag, 100), readable(s.Version, 200)
 	return s, nil
 }
 

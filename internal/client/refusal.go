@@ -11,8 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
+	"oncegate/internal/lean/text"
 	"oncegate/internal/onetime"
 )
 
@@ -73,13 +73,13 @@ var s3Code = regexp.MustCompile(`<Code>(\w{1,64})</Code>`)
 func refusalOf(response *http.Response, body []byte) *Refusal {
 	r := &Refusal{
 		Status: response.StatusCode,
-		Reason: onetime.Reason(text(response.Header.Get("X-Oncegate-Reason"), 40)),
+		Reason: onetime.Reason(readable(response.Header.Get("X-Oncegate-Reason"), 40)),
 		after:  seconds(response.Header.Get("Retry-After")),
 	}
 	var j struct{ Message string }
 	switch code := s3Code.FindSubmatch(body); {
 	case json.Unmarshal(body, &j) == nil && j.Message != "":
-		r.Message = strings.TrimSuffix(text(j.Message, 400), ".")
+		r.Message = strings.TrimSuffix(readable(j.Message, 400), ".")
 	case code != nil:
 		r.s3 = string(code[1])
 		r.Message = fmt.Sprintf("S3 answered %d %s", r.Status, r.s3)
@@ -93,15 +93,10 @@ func refusalOf(response *http.Response, body []byte) *Refusal {
 	return r
 }
 
-// text returns the part of s that is safe on a terminal, cut to most bytes.
-func text(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	return s[:min(len(s), most)]
+// readable returns what a terminal can show of s, cut to most bytes.
+func readable(s string, most int) string {
+	s = text.Escape(s)
+	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }
 
 // UploadError is a failed upload with no answer, or with one that cannot be trusted.
