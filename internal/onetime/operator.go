@@ -81,23 +81,14 @@ func ParseTarget(s, region string) (Target, error) {
 // (without it S3 says 403 where something is absent).
 func (o *Operator) Status(ctx context.Context, target Target) (Status, error) {
 	k := o.keeper()
-	body, err := k.readValid(ctx, target.ID)
+	entry, err := k.readEntry(ctx, target.ID)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return k.status(ctx, target, nil)
 	case err != nil:
 		return Status{}, err
 	}
-	entry, err := ParseValidEntry(body)
-	if err == nil {
-		return k.status(ctx, target, &entry)
-	}
-	// What cannot be parsed does not hide that the URL is spent.
-	status, statusErr := k.status(ctx, target, nil)
-	if statusErr != nil || status.Spent == nil {
-		return Status{}, err
-	}
-	return status, nil
+	return k.status(ctx, target, &entry)
 }
 
 // Revoke revokes a URL. It makes a claim as the gate does, and so S3 decides between
