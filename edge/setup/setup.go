@@ -60,6 +60,7 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 			WriteOnce:    conf.WriteOnce,
 			SHA256:       conf.SHA256,
+			MaxBytes:     conf.MaxBytes,
 		},
 		MaxCount:       conf.MaxCount,
 		AllowedOrigins: conf.AllowedOrigins,

@@ -43,6 +43,9 @@ type Gate struct {
 	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. If it did not, S3
 	// would miss a signed header and quote in its refusal what was signed.
 	SHA256 bool
+	// MaxBytes bounds every upload, whatever its URL was minted with: settings that
+	// became stricter hold for URLs from before. 0: no bound but the URL's own.
+	MaxBytes int64
 }
 
 // Pass lets one upload through.
@@ -83,7 +86,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err != nil {
 		return Pass{}, err
 	}
-	if err := entry.Limits.checkUpload(length, put.Headers); err != nil {
+	if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {
 		return Pass{}, err
 	}
 	if entry.Limits.SHA256 != "" && !g.SHA256 {
@@ -97,6 +100,11 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	version, err := claimant.claim(ctx, id, Used, put.Request, put.Attempt, claimBy)
 	if err != nil {
 		return Pass{}, err
+	}
+	if version == "" || version == "null" {
+		// Where versions are not kept, a deleted entry leaves no trace, and its URL
+		// would be good again.
+		return Pass{}, refuse(ClaimUnknown, errors.New("the claim has no version id: is the bucket versioned?"))
 	}
 	if listed {
 		if err := g.checkFirst(ctx, id, version, deadline); err != nil {
@@ -184,9 +192,6 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 // checkFirst is the first-version rule to the letter. S3 lists versions newest
 // first; times are not compared, for they have whole seconds.
 func (g *Gate) checkFirst(ctx context.Context, id ID, version string, deadline time.Time) error {
-	if version == "" {
-		return refuse(ClaimUnknown, errors.New("the claim has no version id: is the bucket versioned?"))
-	}
 	var versions []Version
 	err := requests{g.Clock, g.Entropy}.repeat(ctx, deadline, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
 		versions, err = g.Index.ListExpired(ctx, limit, id)

@@ -43,6 +43,14 @@ func (l Limits) check() error {
 	return nil
 }
 
+// within returns the limits with maxBytes no larger than most. 0 is no bound.
+func (l Limits) within(most int64) Limits {
+	if most > 0 {
+		l.MaxBytes = min(l.most(), most)
+	}
+	return l
+}
+
 func (l Limits) most() int64 {
 	if l.MaxBytes == 0 {
 		return MaxBytes
