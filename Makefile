@@ -4,6 +4,9 @@
 CONFIG ?= config.json
 FUZZTIME ?= 10s
 GO ?= go
+# The same commit gives the same bytes with the same compiler, which go.mod names; the
+# go command fetches it where another one is installed.
+export GOTOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 
 # The race detector needs a C compiler on Linux.
 RACE := $(if $(shell command -v cc gcc clang 2>/dev/null),-race)

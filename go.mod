@@ -2,6 +2,8 @@ module oncegate
 
 go 1.26
 
+toolchain go1.26.8
+
 ignore ./node_modules
 
 require (
