@@ -173,8 +173,8 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	fmt.Fprintf(stdout, `ready after %.1f s. In a second terminal:
 
     URL=$(curl -s %s/url)
-    curl -i -X PUT --data-binary @photo.jpg "$URL"
-    curl -i -X PUT --data-binary @photo.jpg "$URL"
+    curl -i -T photo.jpg "$URL"
+    curl -i -T photo.jpg "$URL"
 
 The bucket is in %s; to look into it:
 
