@@ -4,7 +4,7 @@
 //	accept   follows the notifications of the bucket that come by SQS: copies the first
 //	         version of an upload to accepted/ and announces it (package acceptance)
 //	webhook  follows the announcements that come by SQS from the event bus: posts
-//	         each to the URL of the settings (package webhook)
+//	         each to the URL of the settings (package webhook), if the bucket says the same
 //
 // Its settings are config.json in LAMBDA_TASK_ROOT.
 package main
@@ -12,6 +12,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,13 +96,13 @@ func newHandler(log *slog.Logger) (handler, error) {
 
 // newJob is what the function is there for.
 func newJob(name string, conf config.Config, provider aws.CredentialsProvider, options func(service string) awssdk.Options) (follow, error) {
+	acceptor := &acceptance.Acceptor{
+		Bucket: conf.Bucket,
+		Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
+	}
 	switch name {
 	case "accept":
-		acceptor := &acceptance.Acceptor{
-			Bucket: conf.Bucket,
-			Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
-			Bus:    awssdk.NewBus(options("EVENTBRIDGE")),
-		}
+		acceptor.Bus = awssdk.NewBus(options("EVENTBRIDGE"))
 		return func(ctx context.Context, log *slog.Logger, m events.SQSMessage) bool {
 			return acceptor.Follow(ctx, log, m.Body)
 		}, nil
@@ -114,6 +115,7 @@ func newJob(name string, conf config.Config, provider aws.CredentialsProvider, o
 		}
 		sender := &webhook.Sender{
 			URL: conf.Acceptance.Webhook.URL, Now: time.Now,
+			Look: func(ctx context.Context, key string) ([]byte, string, error) { return look(ctx, acceptor, key) },
 			Secret: func(ctx context.Context) (string, error) {
 				return awssdk.Parameter(ctx, options("SSM"), conf.Acceptance.Webhook.Secret)
 			},
@@ -124,6 +126,19 @@ func newJob(name string, conf config.Config, provider aws.CredentialsProvider, o
 		}, nil
 	}
 	return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed are accept and webhook", name)
+}
+
+// look is what the webhook posts about an upload.
+func look(ctx context.Context, acceptor *acceptance.Acceptor, key string) (body []byte, version string, err error) {
+	e, err := acceptor.Event(ctx, key)
+	switch {
+	case errors.Is(err, acceptance.ErrAbsent), errors.Is(err, acceptance.ErrForeign):
+		return nil, "", fmt.Errorf("%w: %w", webhook.ErrGarbage, err)
+	case err != nil:
+		return nil, "", err
+	}
+	body, err = json.Marshal(e)
+	return body, e.Version, err
 }
 
 // receives is how often the message has been handed out. It is 0 if SQS does not say.

@@ -96,6 +96,10 @@ func (j jobs) webhook() {
 		Conditions: &map[string]interface{}{"ArnEquals": map[string]string{"aws:SourceArn": "arn:aws:events:" + region + ":" + account + ":rule/" + name}},
 	}))
 	j.function("Webhook", "webhook", "posts what was accepted", queue,
+		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(j.conf)),
+		when(allow("ListAccepted", []string{"s3:ListBucketVersions"}, bucketARN(j.conf)), "StringLike", "s3:prefix", acceptedKeys),
+		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(j.conf, acceptedKeys)),
+		allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(j.conf, uploadEntryKeys)),
 		allow("ReadSecret", []string{"ssm:GetParameter"}, "arn:aws:ssm:"+region+":"+account+":parameter"+j.conf.Acceptance.Webhook.Secret),
 		allow("Postpone", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
 	)

@@ -300,23 +300,56 @@ func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, 
 	return copied, nil
 }
 
-// announce builds the event and announces it.
+// announce announces the event.
 func (a *Acceptor) announce(ctx context.Context, source, copied Object) error {
+	e, err := a.event(ctx, source.Key, source.Version, copied)
+	if err != nil {
+		return err
+	}
+	return a.Bus.Announce(ctx, e)
+}
+
+// event is what there is to say about the accepted object of an upload.
+func (a *Acceptor) event(ctx context.Context, key, version string, copied Object) (Event, error) {
 	e := Event{
-		Bucket: a.Bucket, Key: source.Key, Accepted: copied.Key, Version: source.Version,
+		Bucket: a.Bucket, Key: key, Accepted: copied.Key, Version: version,
 		Size: copied.Size, ETag: strings.Trim(copied.ETag, `"`), SHA256: copied.SHA256, At: copied.Modified.UTC(),
 	}
-	body, err := a.Store.ReadUpload(ctx, source.Key)
+	body, err := a.Store.ReadUpload(ctx, key)
 	switch {
 	case errors.Is(err, ErrAbsent): // not uploaded through oncegate
 	case err != nil:
-		return fmt.Errorf("read the upload entry: %w", err)
+		return Event{}, fmt.Errorf("read the upload entry: %w", err)
 	default:
 		entry, err := onetime.ParseUploadEntry(body)
 		if err != nil {
-			return err
+			return Event{}, err
 		}
 		e.ID, e.Label, e.Name, e.By = entry.ID, entry.Label, entry.Name, entry.By
 	}
-	return a.Bus.Announce(ctx, e)
+	return e, nil
+}
+
+// Event returns the event of an upload that was accepted, as S3 has it now, whoever says
+// that there is one: only the role of acceptance can write accepted objects. It is ErrAbsent
+// if nothing was accepted, or was consumed so long ago that no version is left, and
+// ErrForeign if the key is not an upload's. It makes nothing and needs no Bus.
+//
+// The entry of the URL is kept for 8 days. After that the event has no id, label, name and
+// by.
+func (a *Acceptor) Event(ctx context.Context, key string) (Event, error) {
+	key, err := onetime.UploadKey("/" + key)
+	if err != nil {
+		return Event{}, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	to := layout.AcceptedCopy(key)
+	copied, err := a.accepted(ctx, to)
+	if err != nil {
+		return Event{}, fmt.Errorf("look at %s: %w", to, err)
+	}
+	version := copied.Metadata[VersionMetadata]
+	if version == "" {
+		return Event{}, fmt.Errorf("look at %s: %w", to, ErrAbsent)
+	}
+	return a.event(ctx, key, version, copied)
 }

@@ -1,10 +1,15 @@
 // Package webhook posts acceptances to a URL, signed, at least once and in any order.
 //
-// The body is the detail of the event oncegate.accepted. The headers are
+// What comes on the queue only says which upload to look at: whoever may put events on the
+// bus can put it there. The body is what the bucket says of that upload, as the detail of
+// the event oncegate.accepted has it. The headers are
 //
 //	x-oncegate-delivery    the upload's version id, the same for every try
 //	x-oncegate-timestamp   Unix seconds of this try
 //	x-oncegate-signature   v1=<hex HMAC-SHA256 of timestamp + "." + body>
+//
+// The signature covers the body, and so its version, by which a receiver recognizes repeats.
+// It does not cover x-oncegate-delivery.
 //
 // A post has arrived if the status is 200 to 299. Redirects are not followed, so that
 // posts go to the configured URL only.
@@ -76,6 +81,9 @@ type Message struct {
 // Sender posts to one URL. Its methods may be called concurrently.
 type Sender struct {
 	URL string
+	// Look returns what to post about the upload with this key, and its version that was
+	// accepted. The error wraps ErrGarbage if none was.
+	Look func(ctx context.Context, key string) (body []byte, version string, err error)
 	// Secret reads the key of the signatures.
 	Secret func(ctx context.Context) (string, error)
 	// Postpone makes the queue hand a message out again after d, and not before.
@@ -116,41 +124,47 @@ func (s *Sender) post(ctx context.Context, m Message) (version string, status in
 	var event struct {
 		DetailType string `json:"detail-type"`
 		Source     string
-		Detail     json.RawMessage
+		Detail     struct{ Key, Version string }
 	}
-	var detail struct{ Version string }
 	if err := json.Unmarshal([]byte(m.Body), &event); err != nil {
 		return "", 0, fmt.Errorf("%w: %w", ErrGarbage, err)
 	}
-	if err := json.Unmarshal(event.Detail, &detail); err != nil || detail.Version == "" || event.Source != "oncegate" || event.DetailType != "oncegate.accepted" {
+	if event.Source != "oncegate" || event.DetailType != "oncegate.accepted" {
 		return "", 0, fmt.Errorf("%w: %q of %q", ErrGarbage, event.DetailType, event.Source)
+	}
+	body, version, err := s.Look(ctx, event.Detail.Key)
+	if err != nil {
+		return "", 0, err
+	}
+	if event.Detail.Version != version {
+		return "", 0, fmt.Errorf("%w: it names version %q of %q, and %q was accepted", ErrGarbage, event.Detail.Version, event.Detail.Key, version)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	secret, err := s.key(ctx)
 	if err != nil {
-		return detail.Version, 0, fmt.Errorf("the key of the signatures: %w", err)
+		return version, 0, fmt.Errorf("the key of the signatures: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(event.Detail))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
 	if err != nil {
-		return detail.Version, 0, err
+		return version, 0, err
 	}
 	at := s.Now()
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "oncegate")
-	r.Header.Set(deliveryHeader, detail.Version)
+	r.Header.Set(deliveryHeader, version)
 	r.Header.Set(timestampHeader, strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set(signatureHeader, Sign(secret, at, event.Detail))
+	r.Header.Set(signatureHeader, Sign(secret, at, body))
 	res, err := client.Do(r)
 	if err != nil {
-		return detail.Version, 0, err
+		return version, 0, err
 	}
 	defer res.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be reused
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return detail.Version, res.StatusCode, errors.New("the receiver does not answer 2xx")
+		return version, res.StatusCode, errors.New("the receiver does not answer 2xx")
 	}
-	return detail.Version, res.StatusCode, nil
+	return version, res.StatusCode, nil
 }
 
 // key returns the secret, read again after keepSecret. If it cannot be read, that is an

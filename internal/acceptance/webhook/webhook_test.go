@@ -24,8 +24,24 @@ const secret = "a made-up key of the signatures"
 // event is a message of the queue, as EventBridge puts it there.
 const event = `{"version":"0","id":"1","detail-type":"oncegate.accepted","source":"oncegate","detail":{"key":"uploads/x","version":"v1","size":5}}`
 
-// receiver answers with the next status, and verifies as docs/acceptance.md says.
-type receiver struct {
+// accepted is what the bucket says of the upload, which is not what the message says.
+const accepted = `{"key":"uploads/x","version":"v1","size":5,"by":"key:… photo app"}`
+
+var errFault = errors.New("S3 gave no answer")
+
+// look is the bucket: uploads/x was accepted, and S3 does not say whether uploads/fault was.
+func look(_ context.Context, key string) ([]byte, string, error) {
+	switch key {
+	case "uploads/x":
+		return []byte(accepted), "v1", nil
+	case "uploads/fault":
+		return nil, "", errFault
+	}
+	return nil, "", webhook.ErrGarbage
+}
+
+// hook answers with the next status, and verifies as docs/acceptance.md says.
+type hook struct {
 	t         *testing.T
 	mu        sync.Mutex
 	statuses  []int
@@ -34,7 +50,7 @@ type receiver struct {
 	anyTime   bool // the test has a clock of its own
 }
 
-func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
 		r.t.Error(err)
@@ -63,13 +79,13 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	io.WriteString(w, "nothing that anybody reads")
 }
 
-func sender(t *testing.T, statuses ...int) (*webhook.Sender, *receiver, *[]time.Duration) {
-	r := &receiver{t: t, statuses: statuses}
+func sender(t *testing.T, statuses ...int) (*webhook.Sender, *hook, *[]time.Duration) {
+	r := &hook{t: t, statuses: statuses}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	var postponed []time.Duration
 	return &webhook.Sender{
-		URL: server.URL + "/in", Now: time.Now,
+		URL: server.URL + "/in", Now: time.Now, Look: look,
 		Secret: func(context.Context) (string, error) { return secret, nil },
 		Postpone: func(_ context.Context, queue, receipt string, d time.Duration) error {
 			if queue != "queue" || receipt != "receipt" {
@@ -104,12 +120,33 @@ func TestPost(t *testing.T) {
 		if arrived != tt.ok || !slices.Equal(*postponed, tt.postponed) {
 			t.Errorf("%d: arrived %v, postponed %v", tt.status, arrived, *postponed)
 		}
-		if len(r.bodies) != 1 || r.bodies[0] != `{"key":"uploads/x","version":"v1","size":5}` || r.elsewhere {
+		if len(r.bodies) != 1 || r.bodies[0] != accepted || r.elsewhere {
 			t.Errorf("%d: posted %v, followed %v", tt.status, r.bodies, r.elsewhere)
 		}
 		if strings.Contains(log.String(), secret) || strings.Contains(log.String(), "v1=") || strings.Contains(log.String(), "nothing that") {
 			t.Errorf("the log tells too much: %s", &log)
 		}
+	}
+}
+
+// TestForgedEvent: what somebody else puts on the bus about an accepted upload posts what the
+// bucket says, and nothing of the event.
+func TestForgedEvent(t *testing.T) {
+	s, r, _ := sender(t)
+	m := message(1)
+	m.Body = strings.Replace(event, `"size":5`, `"size":9,"by":"mallory","VERSION":"v1","sha256":"00"`, 1)
+	if !s.Follow(t.Context(), nowhere, m) || len(r.bodies) != 1 || r.bodies[0] != accepted {
+		t.Errorf("posted %q, want %q", r.bodies, accepted)
+	}
+}
+
+// TestBucketSilent: without an answer of the bucket nothing is posted yet.
+func TestBucketSilent(t *testing.T) {
+	s, r, postponed := sender(t)
+	m := message(1)
+	m.Body = strings.Replace(event, "uploads/x", "uploads/fault", 1)
+	if s.Follow(t.Context(), nowhere, m) || len(r.bodies) != 0 || len(*postponed) != 1 {
+		t.Errorf("posted %q, postponed %v", r.bodies, *postponed)
 	}
 }
 
@@ -126,6 +163,8 @@ func TestGarbage(t *testing.T) {
 	for _, body := range []string{
 		"", "garbage", "{}", "null", strings.Replace(event, "oncegate.accepted", "other", 1), strings.Replace(event, `"source":"oncegate"`, `"source":"x"`, 1),
 		strings.Replace(event, `"version":"v1",`, "", 1),
+		// Whoever may put events on the bus: an upload that was not accepted, or another version.
+		strings.Replace(event, "uploads/x", "uploads/y", 1), strings.Replace(event, `"version":"v1"`, `"version":"v2"`, 1), strings.Replace(event, `"key":"uploads/x",`, "", 1),
 	} {
 		if s.Follow(t.Context(), nowhere, webhook.Message{Body: body, Receives: 1}) {
 			t.Errorf("%s: posted", body)

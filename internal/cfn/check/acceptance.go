@@ -44,6 +44,10 @@ func jobs(conf config.Config) []job {
 		all = append(all, job{
 			name: "webhook",
 			permissions: []string{
+				"Allow s3:ListBucket on " + arn,
+				"Allow s3:ListBucketVersions on " + arn + " if StringLike s3:prefix " + layout.Accepted + "*",
+				"Allow s3:GetObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:GetObjectVersion on " + arn + "/" + layout.Accepted + "*",
+				"Allow s3:GetObject on " + arn + "/" + layout.UploadEntries + "*",
 				"Allow ssm:GetParameter on arn:aws:ssm:" + conf.Region + ":${AWS::AccountId}:parameter" + w.Secret,
 				"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + name,
 			},

@@ -52,6 +52,9 @@ func TestCheckAcceptance(t *testing.T) {
 		{"the webhook cannot read its key", "full", func(t *templates) {
 			cfntest.Without(t.Bucket.Role("WebhookRole"), "ReadSecret")
 		}, "acceptance: full-webhook lacks: Allow ssm:GetParameter on arn:aws:ssm:eu-west-1:${AWS::AccountId}:parameter/oncegate/webhook"},
+		{"the webhook posts what the bus says", "full", func(t *templates) {
+			cfntest.Without(t.Bucket.Role("WebhookRole"), "ReadAccepted")
+		}, "acceptance: full-webhook lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/accepted/*"},
 		{"other buckets reach the webhook", "full", func(t *templates) {
 			delete(t.Bucket.Properties("AWS::Events::Rule", "")["EventPattern"].(object), "detail")
 		}, "acceptance: there is"},

@@ -115,4 +115,24 @@ func TestWebhook(t *testing.T) {
 	}
 	a.settle(t)
 	a.want(t, first, version, "first")
+
+	// Anybody who may put events on the bus may say that something was accepted. The bucket
+	// knows better: nothing of it is posted.
+	for _, detail := range []string{
+		`{"bucket":"BUCKET","key":"` + newUploadKey() + `","version":"` + version + `","by":"mallory"}`,
+		`{"bucket":"BUCKET","key":"` + first + `","version":"forged","by":"mallory"}`,
+		`{"bucket":"BUCKET","key":"../keys","version":"v"}`,
+	} {
+		queue.Send(`{"source":"oncegate","detail-type":"oncegate.accepted","detail":` + detail + `}`)
+	}
+	until("all were refused", func() bool { return strings.Count(a.Log(), "not an event of an acceptance") == 3 })
+	if _, got := h.seen(); len(got) != 2 {
+		t.Errorf("posted %+v", got[2:])
+	}
+	// Of what was accepted, the bucket's own words are posted, whatever the message says.
+	queue.Send(`{"source":"oncegate","detail-type":"oncegate.accepted","detail":{"key":"` + first + `","version":"` + version + `","by":"mallory","size":1}}`)
+	until("it was posted", func() bool { _, got := h.seen(); return len(got) == 3 })
+	if _, got := h.seen(); got[2] != got[0] {
+		t.Errorf("posted %+v, want %+v", got[2], got[0])
+	}
 }

@@ -1,6 +1,9 @@
 package main
 
-const accepts = "internal/acceptance/acceptance.go"
+const (
+	accepts = "internal/acceptance/acceptance.go"
+	hook    = "internal/acceptance/webhook/webhook.go"
+)
 
 // acceptanceMutants are the rules by which the first version is accepted once, and what
 // follows happens at least once.
@@ -30,4 +33,18 @@ var acceptanceMutants = []mutant{
 	{accepts, "any key", "\tif err != nil {\n\t\treturn Result{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", "\tif false {\n\t\treturn Result{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", false},
 	{accepts, "an upload without an entry is given up", "case errors.Is(err, ErrAbsent): // not uploaded through oncegate", "case false:", false},
 	{accepts, "an entry that makes no sense passes", "ParseUploadEntry(body)\n\t\tif err != nil {", "ParseUploadEntry(body)\n\t\tif false {", false},
+	{accepts, "an event of any key", "\tif err != nil {\n\t\treturn Event{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", "\tif false {\n\t\treturn Event{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", false},
+	{accepts, "an event of what was not accepted", "if version == \"\" {\n\t\treturn Event{}", "if false {\n\t\treturn Event{}", false},
+	{accepts, "an event without an answer", "if err != nil {\n\t\treturn Event{}, fmt.Errorf(\"look at %s: %w\", to, err)", "if false {\n\t\treturn Event{}, fmt.Errorf(\"look at %s: %w\", to, err)", false},
+
+	{hook, "the bucket is not asked", "if err != nil {\n\t\treturn \"\", 0, err\n\t}\n\tif event", "if false {\n\t\treturn \"\", 0, err\n\t}\n\tif event", false},
+	{hook, "any version", "if event.Detail.Version != version {", "if false {", false},
+	{hook, "any event", "if event.Source != \"oncegate\" || event.DetailType != \"oncegate.accepted\" {", "if false {", false},
+	{hook, "the body is not signed", "\th.Write(body)\n", removed, false},
+	{hook, "the time is not signed", "h.Write([]byte(strconv.FormatInt(at.Unix(), 10) + \".\"))", "_ = strconv.Itoa", false},
+	{hook, "a redirect is followed", "return http.ErrUseLastResponse", "return nil", false},
+	{hook, "any status has arrived", "if res.StatusCode < 200 || res.StatusCode > 299 {", "if res.StatusCode < 200 {", false},
+	{hook, "a secret of any length", "if len(secret) < leastSecret {", "if false {", false},
+	{hook, "a secret is kept for ever", "s.Now().Sub(s.read).Abs() < keepSecret", "true", false},
+	{hook, "garbage is tried again", "if errors.Is(err, ErrGarbage) {", "if false {", false},
 }

@@ -168,7 +168,7 @@ func moduleRoot() (string, error) {
 // copySources copies the folders of the packages that the suites are built from, the pages
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
-	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance")
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {
