@@ -120,7 +120,7 @@ func (a *actor) try(entropy onetime.Entropy, attempt onetime.Attempt) (result st
 		WriteOnce:    a.run.scenario.writeOnce,
 	}
 	passed, err := decider.Decide(context.Background(), onetime.Put{
-		Method: "PUT", Path: url().Path, Query: onetimetest.Spellings(url().Query)[a.spelling].Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,
+		Method: "PUT", Path: url().Path, Query: spellings()[a.spelling].Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,
 	}, a.deadline)
 	if err == nil {
 		return pass, passed.Headers, nil

@@ -34,6 +34,9 @@ var url = sync.OnceValue(func() minted {
 	return minted{m, entry.Body}
 })
 
+// spellings are those of the URL's query, made once: millions of gates are asked.
+var spellings = sync.OnceValue(func() []onetimetest.Spelling { return onetimetest.Spellings(url().Query) })
+
 // panics is a store's reporter where it has nothing to report.
 type panics struct{}
 
