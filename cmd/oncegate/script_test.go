@@ -29,6 +29,7 @@ import (
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
 )
 
 // TestMain lets scripts call this program: the test binary is it.
@@ -49,6 +50,7 @@ func TestMain(m *testing.M) {
 //	store KEY BODY      puts an object into the bucket, as somebody with credentials may; BODY may have escapes as in Go
 //	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
 //	proxy NAME cut      or that breaks every upload off after 1000 bytes
+//	hostile NAME        $NAME is the URL of a deployment that puts commands for terminals into its answers
 //	waitfor FILE        waits until there is this file
 //	source FILE         sets what a file of "export NAME='value'" says
 //
@@ -145,6 +147,14 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 				ts.Defer(p.Close)
 				ts.Setenv(args[0], p.URL)
 			},
+			"hostile": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 1 {
+					ts.Fatalf("usage: hostile NAME")
+				}
+				s := httptest.NewServer(http.HandlerFunc(hostile))
+				ts.Defer(s.Close)
+				ts.Setenv(args[0], s.URL)
+			},
 			"waitfor": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: waitfor FILE")
@@ -204,6 +214,26 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			},
 		},
 	})
+}
+
+// hostile is a deployment whose answers a terminal should not see. The URLs are as they
+// should be.
+func hostile(w http.ResponseWriter, r *http.Request) {
+	const evil = "\u009b2J\u202e\x9b"
+	path := "/uploads/7f1e2d3c-4b5a-4678-9abc-def012345678"
+	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" + onetime.MintedAccessKey + "%2F20260301%2Feu-west-1%2Fs3%2Faws4_request" +
+		"&X-Amz-Date=20260301T120000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=" + strings.Repeat("5e", 32)
+	switch {
+	case r.Method == http.MethodPut:
+		w.Header().Set("x-oncegate-reason", "used")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"message":"gone`+evil+`\noncegate: stored"}`)
+	case r.URL.Query().Has("label"):
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"reason":"options`+evil+`","message":"`+evil+`\u001b[31m\noncegate: all is well"}`)
+	default:
+		fmt.Fprintf(w, `{"url":"http://%s%s?%s","id":"%s","expiresAt":"2026-03-01T12:01:00Z","note":"%s"}`, r.Host, path, query, onetime.Fingerprint(path, query), evil)
+	}
 }
 
 // unreliable passes requests on to a deployment, but for what it does to uploads.

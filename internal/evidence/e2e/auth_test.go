@@ -231,6 +231,10 @@ func TestJWT(t *testing.T) {
 		"not yet valid":  withToken(issuer.rs256(t, map[string]any{"nbf": time.Now().Add(time.Minute).Unix()})),
 		"wrong audience": withToken(issuer.rs256(t, map[string]any{"aud": "x"})),
 		"wrong issuer":   withToken(issuer.rs256(t, map[string]any{"iss": "x"})),
+		"SUB":            withToken(issuer.rs256(t, map[string]any{"SUB": "bob"})),
+		"a long s":       withToken(issuer.rs256(t, map[string]any{"\u017fub": "bob"})), // encoding/json takes it for sub
+		"Exp":            withToken(issuer.rs256(t, map[string]any{"Exp": time.Now().Add(time.Hour).Unix()})),
+		"a filler":       withToken(issuer.rs256(t, map[string]any{"sub": "alice@example.com\u3164"})),
 		"alg none":       withToken(issuer.none(t)),
 		"HS256":          withToken(issuer.hs256(t)),
 		"truncated":      withToken(good[:len(good)-4]),
