@@ -2,11 +2,12 @@
 // is told. Signatures, permissions and the regional functions themselves are met in
 // the Go tests.
 import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, mock, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { context, event, reasonOf } from './harness.mjs';
 
@@ -24,7 +25,8 @@ describe('the stub', () => {
       const chunks = [];
       request.on('data', (chunk) => chunks.push(chunk));
       request.on('end', () => {
-        calls.push({ path: request.url, headers: request.headers, ...JSON.parse(Buffer.concat(chunks)) });
+        const payload = Buffer.concat(chunks);
+        calls.push({ path: request.url, headers: request.headers, payload, ...JSON.parse(payload) });
         script.shift()(response);
       });
     });
@@ -69,6 +71,31 @@ describe('the stub', () => {
     assert.equal(calls[1].headers['x-amz-security-token'], 'a-token');
   });
 
+  // The signing key is kept for a day. With that of yesterday Lambda would refuse every
+  // request after midnight UTC.
+  test('signs with the key of the day, and of no other day', async () => {
+    mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-03-04T23:59:59Z') });
+    try {
+      for (const day of ['20260304', '20260305', '20260304']) {
+        mock.timers.setTime(Date.parse(`${day.replace(/(....)(..)(..)/, '$1-$2-$3')}T12:00:00Z`));
+        script = [answer(forward)];
+        calls.length = 0;
+        await stub.gate(put(), context());
+        const { path, headers, payload } = calls[0];
+        const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+        const hmac = (key, text) => createHmac('sha256', key).update(text).digest();
+        const scope = `${day}/eu-west-1/lambda/aws4_request`;
+        const names = 'host;x-amz-date;x-amz-security-token';
+        const lines = names.split(';').map((name) => `${name}:${headers[name]}\n`).join('');
+        const text = `AWS4-HMAC-SHA256\n${day}T120000Z\n${scope}\n${sha256(`POST\n${path}\n\n${lines}\n${names}\n${sha256(payload)}`)}`;
+        const key = scope.split('/').reduce(hmac, 'AWS4a-secret');
+        assert.ok(headers.authorization.endsWith(`Credential=AKIDEXAMPLE/${scope}, SignedHeaders=${names}, Signature=${hmac(key, text).toString('hex')}`), day);
+      }
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   // The second try carries the nonce of the first and says so.
   for (const [name, first] of Object.entries({
     throttled: answer({}, 429), 'a server error': answer({}, 502), 'a dead connection': reset,
@@ -90,6 +117,7 @@ describe('the stub', () => {
   for (const [name, steps, gateReason] of [
     ['throttled twice', [answer({}, 429), answer({}, 429)], 'index-unavailable'],
     ['throttled, then a server error', [answer({}, 429), answer({}, 500)], 'claim-unknown'],
+    ['a server error, then throttled', [answer({}, 500), answer({}, 429)], 'claim-unknown'],
     ['two server errors', [answer({}, 503), answer({}, 503)], 'claim-unknown'],
     ['no permission', [answer({}, 403, { 'x-amzn-errortype': 'AccessDeniedException' })], 'index-unavailable'],
     ['no such function', [answer({}, 404, { 'x-amzn-errortype': 'ResourceNotFoundException' })], 'index-unavailable'],

@@ -48,6 +48,24 @@ func TestPublishedExamples(t *testing.T) {
 	}
 }
 
+// TestMidnight: a signer keeps the signing key of a day, and of no other day. A key of
+// yesterday would make S3 refuse every request after midnight UTC.
+func TestMidnight(t *testing.T) {
+	kept := sigv4.New(example, "us-east-1")
+	before := exampleTime.Add(-time.Second)
+	for _, at := range []time.Time{before, exampleTime, exampleTime.Add(24 * time.Hour), before} {
+		headers := []sigv4.Pair{{Name: "host", Value: exampleHost}}
+		want := sigv4.New(example, "us-east-1").Presign("PUT", "/x", headers, nil, at, time.Minute)
+		if got := kept.Presign("PUT", "/x", headers, nil, at, time.Minute); got != want {
+			t.Errorf("at %v a signer that was used before signs %s, a new one %s", at, got, want)
+		}
+		want = value(sigv4.New(example, "us-east-1").Sign("GET", "/x", "", headers, sigv4.UnsignedPayload, at), "authorization")
+		if got := value(kept.Sign("GET", "/x", "", headers, sigv4.UnsignedPayload, at), "authorization"); got != want {
+			t.Errorf("at %v a signer that was used before signs %s, a new one %s", at, got, want)
+		}
+	}
+}
+
 func value(headers []sigv4.Pair, name string) (value string) {
 	for _, h := range headers {
 		if h.Name == name {
