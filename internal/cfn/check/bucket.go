@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"oncegate/internal/cfn"
@@ -35,7 +36,9 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 
 func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	longest := int(config.MaxExpires.Hours() / 24)
-	valid, expired, noncurrent := 0, 0, 0
+	// Of several rules for one object S3 goes by the one that removes it first:
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
+	var valid, expired, noncurrent []int
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
 		if r.Status != "Enabled" {
 			continue
@@ -43,9 +46,9 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 		switch {
 		case r.ExpirationInDays == 0:
 		case r.Prefix == layout.ValidEntries:
-			valid = r.ExpirationInDays
+			valid = append(valid, r.ExpirationInDays)
 		case r.Prefix == layout.ExpiredEntries:
-			expired = r.ExpirationInDays
+			expired = append(expired, r.ExpirationInDays)
 		case conf.Acceptance.On && r.Prefix == layout.UploadEntries && r.ExpirationInDays > longest:
 		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
 		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
@@ -53,22 +56,25 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 			broken("rule %s removes current objects under %q after %d days, which the settings do not ask for", r.Id, r.Prefix, r.ExpirationInDays)
 		}
 		if n := r.NoncurrentVersionExpiration.NoncurrentDays; n > 0 {
-			noncurrent = n
-			if n <= longest && strings.HasPrefix(layout.ExpiredEntries, r.Prefix) {
+			noncurrent = append(noncurrent, n)
+			if n <= longest && overlap(layout.Index, r.Prefix) {
 				broken("rule %s removes versions of entries after %d days, a URL can live for %d", r.Id, n, longest)
 			}
 		}
 	}
 	checkRemoval(d, conf, broken)
 	switch {
-	case valid == 0 || expired == 0 || noncurrent == 0:
+	case len(valid) == 0 || len(expired) == 0 || len(noncurrent) == 0:
 		broken("valid entries, expired entries or old versions are never removed")
-	case valid <= longest:
-		broken("valid entries are removed after %d days, a URL can live for %d", valid, longest)
-	case expired <= valid:
-		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL could be spent again", expired, valid)
+	case slices.Min(valid) <= longest:
+		broken("valid entries are removed after %d days, a URL can live for %d", slices.Min(valid), longest)
+	case slices.Min(expired) <= slices.Min(valid):
+		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL could be spent again", slices.Min(expired), slices.Min(valid))
 	}
 }
+
+// overlap reports whether there can be objects under both prefixes.
+func overlap(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 
 func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	arn := "arn:aws:s3:::" + conf.Bucket

@@ -52,6 +52,12 @@ func rule(t *templates, id string) object {
 	panic("no rule " + id)
 }
 
+// addRule puts a lifecycle rule before all others.
+func addRule(t *templates, rule object) {
+	c := bucket(t)["LifecycleConfiguration"].(object)
+	c["Rules"] = append([]any{rule}, c["Rules"].([]any)...)
+}
+
 func TestTheReviewedTemplatesAreGood(t *testing.T) {
 	for _, name := range []string{"plain", "full", "regional", "accepting"} {
 		d, err := cfn.Read(filepath.Join(fixtures, name))
@@ -165,6 +171,21 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"versions of entries go too early", "plain", func(t *templates) {
 			rule(t, "leftovers")["NoncurrentVersionExpiration"] = object{"NoncurrentDays": 7}
 		}, "lifecycle: rule leftovers removes versions of entries after 7 days"},
+		{"expired entries go by an earlier rule", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "signatures/expired/", "ExpirationInDays": 1})
+		}, "lifecycle: expired entries are removed after 1 days, not later than valid ones (8)"},
+		{"valid entries go by an earlier rule", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "signatures/valid/", "ExpirationInDays": 2})
+		}, "lifecycle: valid entries are removed after 2 days, a URL can live for 7"},
+		{"some expired entries go by a rule of their own", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "signatures/expired/0", "ExpirationInDays": 1})
+		}, `lifecycle: rule x removes current objects under "signatures/expired/0" after 1 days`},
+		{"versions of some entries go too early", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "signatures/expired/0", "NoncurrentVersionExpiration": object{"NoncurrentDays": 1}})
+		}, "lifecycle: rule x removes versions of entries after 1 days"},
+		{"versions of what begins like entries go too early", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "sig", "NoncurrentVersionExpiration": object{"NoncurrentDays": 1}})
+		}, "lifecycle: rule x removes versions of entries after 1 days"},
 		{"a rule for all objects", "plain", func(t *templates) { delete(rule(t, "expired-entries"), "Prefix") },
 			`lifecycle: rule expired-entries removes current objects under ""`},
 		{"uploads go though kept for ever", "plain", func(t *templates) { rule(t, "valid-entries")["Prefix"] = "uploads/" },
