@@ -121,7 +121,8 @@ func TestBrokenDeployments(t *testing.T) {
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : response.statusCode,"),
 			nil, []string{"revoked"}}, // the claim alone still holds all the rest
 		{"gate does both",
-			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,"),
+			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,",
+				"let lines = '';", "let lines = request.path.includes('/expired/') ? 'x-amz-version-id\\nmade-up\\n' : '';"),
 			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "revoked"}},
 		{"gate fails", gateIs(`throw new Error('on purpose');`), nil, []string{"gate", "functions"}},
 		{"gate alters a read-only header", gateIs(`
