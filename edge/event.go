@@ -1,9 +1,6 @@
 package edge
 
 import (
-	"iter"
-	"maps"
-
 	"oncegate/internal/onetime"
 )
 
@@ -85,7 +82,13 @@ func (h Headers) Values(name string) []string {
 }
 
 // Names are the lower-case names of all headers, in no order.
-func (h Headers) Names() iter.Seq[string] { return maps.Keys(h) }
+func (h Headers) Names() []string {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	return names
+}
 
 // set replaces a header by one line. CloudFront spells the wire name itself when
 // Key is left out.

@@ -23,7 +23,7 @@ func (f *Functions) upload(ctx context.Context, c *call) (Result, error) {
 	line.String("id", string(pass.ID))
 	line.String("key", pass.Key)
 	f.log(c, line)
-	forward := &Forward{Querystring: pass.Query}
+	forward := &Forward{Querystring: pass.Query, Drop: make([]string, 0, len(c.request.Headers))}
 	for name := range c.request.Headers {
 		if !onetime.Forwarded(name) {
 			forward.Drop = append(forward.Drop, name)

@@ -5,7 +5,6 @@ package native
 import (
 	"context"
 	"crypto/rand"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -78,7 +77,7 @@ type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
 
-func (h headers) Names() iter.Seq[string] { return maps.Keys(h) }
+func (h headers) Names() []string { return slices.Collect(maps.Keys(h)) }
 
 func BenchmarkMint(b *testing.B) {
 	minter, _ := setUp(b)

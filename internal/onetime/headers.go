@@ -129,7 +129,7 @@ func (put Put) checkHeaders(length int64) error {
 	var first *headerRule
 	var sizes sizes
 	sentence := ""
-	for name := range put.Headers.Names() {
+	for _, name := range put.Headers.Names() {
 		rule := ruleOf(name)
 		toS3 := rule.reachesS3()
 		if rule.check == nil && !toS3 {
@@ -165,7 +165,7 @@ func (put Put) checkSizes(set map[string]string) error {
 		return nil
 	}
 	var sizes sizes
-	for name := range put.Headers.Names() {
+	for _, name := range put.Headers.Names() {
 		if _, replaced := set[name]; replaced {
 			continue
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ type Headers interface {
 // PutHeaders are Headers of which all lower-case names are known.
 type PutHeaders interface {
 	Headers
-	Names() iter.Seq[string]
+	Names() []string
 }
 
 // MaxBytes is the largest body that one PUT to S3 can hold, 5 GiB:

@@ -2,9 +2,9 @@ package onetime_test
 
 import (
 	"context"
-	"iter"
 	"maps"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,7 +78,7 @@ type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
 
-func (h headers) Names() iter.Seq[string] { return maps.Keys(h) }
+func (h headers) Names() []string { return slices.Collect(maps.Keys(h)) }
 
 // upload is a well-formed PUT with the URL. request is how its claim is told from
 // other claims in the store.

@@ -7,13 +7,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +89,7 @@ func (w *world) operator() *onetime.Operator {
 type headers map[string][]string
 
 func (h headers) Values(name string) []string { return h[name] }
-func (h headers) Names() iter.Seq[string]     { return maps.Keys(h) }
+func (h headers) Names() []string             { return slices.Collect(maps.Keys(h)) }
 
 // upload sends a PUT with the URL to a gate, and returns the reason of a refusal.
 func (w *world) upload(mode onetime.FirstVersion, path, query string) onetime.Reason {

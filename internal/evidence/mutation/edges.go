@@ -31,7 +31,7 @@ var edgeMutants = []mutant{
 	{edgeMint, "mint with an empty host", " || host[0] == \"\" {", " {", false},
 	{edgeMint, "a failed mint answers", "for _, err := range errs {\n\t\tif err != nil {", "for _, err := range errs {\n\t\tif false {", false},
 	{edgeUpload, "the gate's refusal passes", "if err != nil {\n\t\treturn Result{}, err\n\t}\n\tline := c.logLine(\"passed\")", "if false {\n\t\treturn Result{}, err\n\t}\n\tline := c.logLine(\"passed\")", false},
-	{edgeUpload, "the viewer's query is forwarded", "Querystring: pass.Query}", "Querystring: c.request.Querystring}", false},
+	{edgeUpload, "the viewer's query is forwarded", "Querystring: pass.Query,", "Querystring: c.request.Querystring,", false},
 	{edgeUpload, "every header is forwarded", "if !onetime.Forwarded(name) {", "if false {", false},
 	{edgeUpload, "the gate's headers are not set", "forward.Set.set(name, value)", "_, _ = name, value", false},
 	{edgeUpload, "the order of headers follows no rule", "sortStrings(forward.Drop)", "_ = forward.Drop", false},

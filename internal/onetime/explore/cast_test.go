@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"iter"
-	"slices"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
@@ -138,7 +136,7 @@ func (fiveBytes) Values(name string) []string {
 	return nil
 }
 
-func (fiveBytes) Names() iter.Seq[string] { return slices.Values([]string{"content-length"}) }
+func (fiveBytes) Names() []string { return []string{"content-length"} }
 
 // revoke is an operator who takes the URL back. The outcome is revoked, revoked
 // before, the state that speaks against it, or open.
