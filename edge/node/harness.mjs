@@ -112,7 +112,7 @@ export class S3 {
     }
     if (!found) return response.writeHead(404).end();
     const reason = found.headers['x-amz-meta-oncegate-reason'];
-    response.writeHead(200, reason ? { 'x-amz-meta-oncegate-reason': reason } : {});
+    response.writeHead(200, { 'x-amz-version-id': 'made-up', ...(reason && { 'x-amz-meta-oncegate-reason': reason }) });
     response.end(request.method === 'HEAD' ? undefined : found.body);
   }
 
