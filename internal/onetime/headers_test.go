@@ -100,24 +100,13 @@ func TestRefusedHeaders(t *testing.T) {
 	for _, group := range headerSentences {
 		for _, change := range group.changes {
 			t.Run(change.name, func(t *testing.T) {
-				w := newWorld(t)
-				minted := w.mint(t)
-				put := upload(minted, "ours")
-				change.do(&put)
-				gate, index := w.gate(onetime.Conditional)
-				_, err := gate.Decide(t.Context(), put, w.deadline())
+				err := refusedUnspent(t, change)
 				refusal, _ := errors.AsType[*onetime.Refusal](err)
 				if refusal == nil || refusal.Reason != onetime.Header || !strings.Contains(refusal.Detail, group.sentence) {
 					t.Fatalf("%v, want header: %s", err, group.sentence)
 				}
 				if strings.HasSuffix(refusal.Detail, ".") {
 					t.Errorf("sentence %q ends by itself", refusal.Detail)
-				}
-				if tally := index.Tally(); tally != "" {
-					t.Errorf("index requests: %s", tally)
-				}
-				if _, err := gate.Decide(t.Context(), upload(minted, "again"), w.deadline()); err != nil {
-					t.Errorf("the URL is spent: %v", err)
 				}
 			})
 		}

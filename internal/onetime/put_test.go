@@ -157,24 +157,32 @@ func TestStep1(t *testing.T) {
 	} {
 		for _, change := range group.changes {
 			t.Run(string(group.reason)+"/"+change.name, func(t *testing.T) {
-				w := newWorld(t)
-				minted := w.mint(t)
-				put := upload(minted, "ours")
-				change.do(&put)
-				gate, index := w.gate(onetime.Conditional)
-				_, err := gate.Decide(t.Context(), put, w.deadline())
+				err := refusedUnspent(t, change)
 				if got := reasonOf(t, err); got != group.reason {
 					t.Errorf("reason %q (%v), want %q", got, err, group.reason)
-				}
-				if tally := index.Tally(); tally != "" {
-					t.Errorf("index requests: %s", tally)
-				}
-				if _, err := gate.Decide(t.Context(), upload(minted, "again"), w.deadline()); err != nil {
-					t.Errorf("the URL is spent: %v", err)
 				}
 			})
 		}
 	}
+}
+
+// refusedUnspent sends an upload that the change has spoilt, and returns what the gate
+// says of it. The index must not be asked, and the URL must be good afterwards.
+func refusedUnspent(t *testing.T, change change) error {
+	t.Helper()
+	w := newWorld(t)
+	minted := w.mint(t)
+	put := upload(minted, "ours")
+	change.do(&put)
+	gate, index := w.gate(onetime.Conditional)
+	_, err := gate.Decide(t.Context(), put, w.deadline())
+	if tally := index.Tally(); tally != "" {
+		t.Errorf("index requests: %s", tally)
+	}
+	if _, err := gate.Decide(t.Context(), upload(minted, "again"), w.deadline()); err != nil {
+		t.Errorf("the URL is spent: %v", err)
+	}
+	return err
 }
 
 // TestStep1Accepts: what the upload may have besides.
