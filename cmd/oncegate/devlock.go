@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// dataLock is held by the one process that plays on a data directory. The system lets
-// it go when the process ends, however that ends; the file stays.
+// dataLock is held by the one process that uses a data directory. The system releases it
+// when that process ends, even if it is killed. The file stays.
 type dataLock struct{ file *os.File }
 
 // errLocked says that another process holds the lock.

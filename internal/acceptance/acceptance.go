@@ -253,9 +253,10 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 	return result, nil
 }
 
-// accepted describes the accepted object, which must have been made here. If it was
-// consumed, that is its first version, if it still exists: a later one was made by a
-// call that had looked before the object was consumed. ErrAbsent: nothing was accepted.
+// accepted describes the accepted object, which must have been made here. If a consumer
+// has deleted it, accepted describes its first version, as long as that exists. Later
+// versions come from calls that looked before the deletion. ErrAbsent: nothing was
+// accepted.
 func (a *Acceptor) accepted(ctx context.Context, to string) (Object, error) {
 	object, err := a.Store.HeadAccepted(ctx, to)
 	if errors.Is(err, ErrConsumed) {
