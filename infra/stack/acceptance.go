@@ -2,8 +2,6 @@ package stack
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -68,8 +66,10 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 		MetricName:      jsii.String("LateVersions"),
 		MetricValue:     jsii.String("1"),
 	})
-	j.alarms.add("LateVersions", "Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late", 1,
-		metric("oncegate/"+conf.Deploy.Name, "LateVersions", "Sum", nil))
+	j.alarms.add("LateVersionsAlarm", alarm{
+		name: "LateVersions", what: "Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late",
+		metric: metric("oncegate/"+conf.Deploy.Name, "LateVersions", "Sum", nil), threshold: 1,
+	})
 	if conf.Acceptance.Webhook.URL != "" {
 		j.webhook()
 	}
@@ -153,10 +153,14 @@ func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 	p.DeadLetterQueue = &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(receives)}
 	queue := awssqs.NewQueue(j.stack, jsii.String(id+"Queue"), p)
 	of := func(q awssqs.Queue) *map[string]*string { return &map[string]*string{"QueueName": q.QueueName()} }
-	j.alarms.add(id+"Dead", "Messages of "+name+" were given up. The function's log says why; oncegate replay "+name+" hands them out again", 1,
-		metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", of(dead)))
-	j.alarms.add(id+"Behind", "A message of "+name+" waits for an hour", 3600,
-		metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", of(queue)))
+	j.alarms.add(id+"DeadAlarm", alarm{
+		name: id + "Dead", what: "Messages of " + name + " were given up. The function's log says why; oncegate replay " + name + " hands them out again",
+		metric: metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", of(dead)), threshold: 1,
+	})
+	j.alarms.add(id+"BehindAlarm", alarm{
+		name: id + "Behind", what: "A message of " + name + " waits for an hour",
+		metric: metric("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", of(queue)), threshold: 3600,
+	})
 	return queue
 }
 
@@ -171,6 +175,7 @@ func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...
 	awslambda.NewEventSourceMapping(j.stack, jsii.String(id+"Source"), &awslambda.EventSourceMappingProps{
 		Target: function, EventSourceArn: queue.QueueArn(), BatchSize: jsii.Number(jobBatch), ReportBatchItemFailures: jsii.Bool(true),
 	})
+	j.alarms.watch(id, j.conf.Deploy.FunctionName(name), "its messages come again, and are given up in the end")
 	return function
 }
 
@@ -207,32 +212,4 @@ func acceptanceLifecycle(conf config.Config) []*awss3.LifecycleRule {
 func when(s awsiam.PolicyStatement, operator, key string, values ...string) awsiam.PolicyStatement {
 	s.AddCondition(jsii.String(operator), map[string]interface{}{key: values})
 	return s
-}
-
-func metric(namespace, name, statistic string, dimensions *map[string]*string) awscloudwatch.IMetric {
-	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String(namespace), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(), DimensionsMap: dimensions,
-	})
-}
-
-// alarms makes the alarms of one stack, which publish to one topic.
-type alarms struct {
-	stack  awscdk.Stack
-	conf   config.Config
-	action awscloudwatchactions.SnsAction
-}
-
-func newAlarms(stack awscdk.Stack, conf config.Config) alarms {
-	return alarms{stack, conf, awscloudwatchactions.NewSnsAction(newTopic(stack, conf))}
-}
-
-// add makes an alarm that goes off when the metric reaches the threshold.
-func (a alarms) add(id, what string, threshold int, metric awscloudwatch.IMetric) {
-	alarm := awscloudwatch.NewAlarm(a.stack, jsii.String(id+"Alarm"), &awscloudwatch.AlarmProps{
-		AlarmName: jsii.String(a.conf.Deploy.Name + "-" + id), AlarmDescription: jsii.String(what),
-		Metric: metric, Threshold: jsii.Number(threshold), EvaluationPeriods: jsii.Number(1),
-		ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-		TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
-	})
-	alarm.AddAlarmAction(a.action)
 }

@@ -6,11 +6,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssnssubscriptions"
 	"github.com/aws/jsii-runtime-go"
 
 	"oncegate/internal/config"
@@ -69,61 +65,14 @@ func (m monitor) logGroup(id, name string) awslogs.LogGroup {
 	})
 }
 
-// newTopic makes the topic that the alarms of one stack publish to.
-func newTopic(stack awscdk.Stack, conf config.Config) awssns.Topic {
-	topic := awssns.NewTopic(stack, jsii.String("Alarms"), &awssns.TopicProps{
-		DisplayName: jsii.String(conf.Deploy.Name),
-		EnforceSSL:  jsii.Bool(true),
-	})
-	// A policy replaces the topic's default one, which let the account's alarms
-	// publish.
-	topic.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("AlarmsPublish"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("cloudwatch.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sns:Publish"),
-		Resources:  &[]*string{topic.TopicArn()},
-		Conditions: &map[string]interface{}{"StringEquals": map[string]*string{"aws:SourceAccount": stack.Account()}},
-	}))
-	if conf.Deploy.AlarmEmail != "" {
-		topic.AddSubscription(awssnssubscriptions.NewEmailSubscription(jsii.String(conf.Deploy.AlarmEmail), nil))
-	}
-	return topic
-}
-
-// alarms watch the metrics of all Regions that CloudFront reports in us-east-1.
-func (m monitor) alarms() {
-	action := awscloudwatchactions.NewSnsAction(newTopic(m.stack, m.conf))
-	for _, a := range []struct {
-		id, what  string
-		metric    awscloudwatch.IMetric
-		threshold int
-	}{
-		{"ExecutionErrors", "A function threw, timed out or lacks a permission: viewers get 503", m.edge("LambdaExecutionError", "Sum"), 1},
-		{"ValidationErrors", "A function's result is not what CloudFront takes: viewers get 502", m.edge("LambdaValidationError", "Sum"), 1},
-		{"Throttles", "A Region is at its limit of concurrent executions: viewers get 503", m.edge("LambdaLimitExceededErrors", "Sum"), 1},
-		{"Refusals", "Refused requests: spent URLs are replayed, or somebody guesses", m.refused(), m.conf.Deploy.AlarmRefusals},
-	} {
-		alarm := awscloudwatch.NewAlarm(m.stack, jsii.String(a.id), &awscloudwatch.AlarmProps{
-			AlarmName:          jsii.String(m.conf.Deploy.Name + "-" + a.id),
-			AlarmDescription:   jsii.String(a.what),
-			Metric:             a.metric,
-			Threshold:          jsii.Number(a.threshold),
-			EvaluationPeriods:  jsii.Number(1),
-			ComparisonOperator: awscloudwatch.ComparisonOperator_GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-			TreatMissingData:   awscloudwatch.TreatMissingData_NOT_BREACHING,
-		})
-		alarm.AddAlarmAction(action)
-	}
-}
-
 func (m monitor) dashboard() awscloudwatch.Dashboard {
 	board := awscloudwatch.NewDashboard(m.stack, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
 		DashboardName: jsii.String(m.conf.Deploy.Name),
 	})
 	board.AddWidgets(
-		graph("Requests", edgeRegion, m.edge("Requests", "Sum")),
-		graph("Error rates, %", edgeRegion, m.edge("4xxErrorRate", "Average"), m.edge("5xxErrorRate", "Average"), m.edge("403ErrorRate", "Average")),
-		graph("Function errors", edgeRegion, m.edge("LambdaExecutionError", "Sum"), m.edge("LambdaValidationError", "Sum"), m.edge("LambdaLimitExceededErrors", "Sum")),
+		graph("Requests", edgeRegion, m.edge("Requests", "Sum", fiveMinutes())),
+		graph("Error rates, %", edgeRegion, m.rates("4xx", "403", "5xx", "502", "503", "504")...),
+		graph("Function errors", edgeRegion, m.edge("LambdaExecutionError", "Sum", fiveMinutes()), m.edge("LambdaValidationError", "Sum", fiveMinutes()), m.edge("LambdaLimitExceededErrors", "Sum", fiveMinutes())),
 	)
 	board.AddWidgets(
 		graph("Mint duration by Region, ms, p99", edgeRegion, m.regional("mint", "Duration", "p99")...),
@@ -142,11 +91,21 @@ func (m monitor) dashboard() awscloudwatch.Dashboard {
 	return board
 }
 
+// rates are the error rates of these statuses.
+func (m monitor) rates(statuses ...string) []awscloudwatch.IMetric {
+	var metrics []awscloudwatch.IMetric
+	for _, s := range statuses {
+		metrics = append(metrics, m.edge(s+"ErrorRate", "Average", fiveMinutes()))
+	}
+	return metrics
+}
+
 // logHelp says where the other Regions' logs are, because no query spans Regions.
 func (m monitor) logHelp() string {
 	var b strings.Builder
 	b.WriteString("Functions log in the Region they run in, to `" + logGroupName(m.conf, "gate") + "` and `…-mint`. Logs Insights there:\n\n")
 	b.WriteString("`filter message = \"refused\" | stats count(*) by function, reason`\n\n")
+	b.WriteString("What CloudFront did not take of a function's answer is in `" + validationLogs(m.distribution) + "`, in the same Regions.\n\n")
 	for _, region := range executionRegions {
 		b.WriteString("[" + region + "](https://" + region + ".console.aws.amazon.com/cloudwatch/home?region=" + region + "#logsV2:logs-insights) ")
 	}
@@ -156,22 +115,12 @@ func (m monitor) logHelp() string {
 // edge is a metric of the distribution; CloudFront reports all of them in us-east-1:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/programming-cloudwatch-metrics.html.
 // That page leaves out the three of Lambda@Edge; their names are what CloudFront's
-// own console asks for: https://github.com/awsdocs/amazon-cloudfront-developer-guide/pull/73
-func (m monitor) edge(name, statistic string) awscloudwatch.IMetric {
+// own console asks for: https://github.com/awsdocs/amazon-cloudfront-developer-guide/pull/73.
+// The dashboard shows them; no alarm may rest on them.
+func (m monitor) edge(name, statistic string, period awscdk.Duration) awscloudwatch.IMetric {
 	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
-		Namespace: jsii.String("AWS/CloudFront"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
+		Namespace: jsii.String("AWS/CloudFront"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: period,
 		DimensionsMap: &map[string]*string{"DistributionId": m.distribution.DistributionId(), "Region": jsii.String("Global")},
-	})
-}
-
-// refused is the number of 403 answers. It is computed from their rate, because
-// CloudFront reports no count.
-func (m monitor) refused() awscloudwatch.IMetric {
-	return awscloudwatch.NewMathExpression(&awscloudwatch.MathExpressionProps{
-		Expression:   jsii.String("requests * rate / 100"),
-		Label:        jsii.String("403 answers"),
-		Period:       fiveMinutes(),
-		UsingMetrics: &map[string]awscloudwatch.IMetric{"requests": m.edge("Requests", "Sum"), "rate": m.edge("403ErrorRate", "Average")},
 	})
 }
 
@@ -202,6 +151,14 @@ func graph(title, region string, metrics ...awscloudwatch.IMetric) awscloudwatch
 	return awscloudwatch.NewGraphWidget(&awscloudwatch.GraphWidgetProps{
 		Title: jsii.String(title), Region: jsii.String(region), Left: &metrics, Width: jsii.Number(8), Height: jsii.Number(6),
 	})
+}
+
+// validationLogs is where CloudFront logs what is wrong with a function's answer, in the
+// Region where the function ran. It is no resource of the template: CloudFront makes it
+// when there is something to log, and a group that exists already would fail a deploy.
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-testing-debugging.html
+func validationLogs(distribution awscloudfront.Distribution) string {
+	return "/aws/cloudfront/LambdaEdge/" + *distribution.DistributionId()
 }
 
 func fiveMinutes() awscdk.Duration { return awscdk.Duration_Minutes(jsii.Number(5)) }

@@ -66,24 +66,20 @@ func TestMonitoring(t *testing.T) {
 		t.Run(v.name+": additional metrics are on", func(t *testing.T) {
 			says(t, one(t, "AWS::CloudFront::MonitoringSubscription"), `"RealtimeMetricsSubscriptionStatus":"Enabled"`)
 		})
-		t.Run(v.name+": execution errors, validation errors, throttles and refusals raise an alarm", func(t *testing.T) {
+		t.Run(v.name+": what viewers are answered raises an alarm", func(t *testing.T) {
+			// Package check holds every alarm of every stack to the settings.
 			alarms := ofType(t, v, "Edge", "AWS::CloudWatch::Alarm")
-			if len(alarms) != 4 {
-				t.Fatalf("%d alarms, want 4", len(alarms))
+			if len(alarms) != 2 {
+				t.Fatalf("%d alarms, want 2", len(alarms))
 			}
-			for _, metric := range []string{"LambdaExecutionError", "LambdaValidationError", "LambdaLimitExceededErrors", "403ErrorRate"} {
+			for metric, answers := range map[string]int{"5xxErrorRate": v.conf.Deploy.AlarmFailures, "403ErrorRate": v.conf.Deploy.AlarmRefusals} {
 				found := slices.IndexFunc(alarms, func(a string) bool { return strings.Contains(a, `"MetricName":"`+metric+`"`) })
 				if found < 0 {
 					t.Errorf("no alarm on %s", metric)
 					continue
 				}
 				says(t, alarms[found], `"AlarmActions":[{"Ref":"Alarms`, `"Value":"Global"`, `"Namespace":"AWS/CloudFront"`,
-					`"ComparisonOperator":"GreaterThanOrEqualToThreshold"`, `"TreatMissingData":"notBreaching"`)
-				if metric == "403ErrorRate" {
-					says(t, alarms[found], fmt.Sprintf(`"Threshold":%d`, v.conf.Deploy.AlarmRefusals), "requests * rate / 100")
-				} else {
-					says(t, alarms[found], `"Threshold":1,`, `"Statistic":"Sum"`)
-				}
+					`"TreatMissingData":"notBreaching"`, fmt.Sprintf(`"Threshold":%d.5,`, answers-1), "requests * rate / 100")
 			}
 		})
 		t.Run(v.name+": CloudWatch may publish to the topic, nobody without TLS", func(t *testing.T) {
@@ -112,7 +108,7 @@ func TestMonitoring(t *testing.T) {
 			board := one(t, "AWS::CloudWatch::Dashboard")
 			says(t, board, `"DashboardName":"`+v.conf.Deploy.Name+`"`)
 			for _, signal := range []string{
-				"Requests", "4xxErrorRate", "5xxErrorRate", "403ErrorRate", "LambdaExecutionError", "LambdaValidationError",
+				"Requests", "4xxErrorRate", "5xxErrorRate", "403ErrorRate", "502ErrorRate", "503ErrorRate", "504ErrorRate", "/aws/cloudfront/LambdaEdge/", "LambdaExecutionError", "LambdaValidationError",
 				"LambdaLimitExceededErrors", "Duration", "Throttles", "4xxErrors", "5xxErrors", "Refused",
 				"us-east-1." + v.conf.Deploy.Name + "-gate", "us-east-1." + v.conf.Deploy.Name + "-mint", "ap-southeast-2", "sa-east-1", v.conf.Bucket,
 			} {

@@ -73,8 +73,9 @@ func architecture(o Options) awslambda.Architecture {
 	return awslambda.Architecture_ARM_64()
 }
 
-// newRegional makes the regional mint and gate.
+// newRegional makes the regional mint and gate, with alarms on both.
 func newRegional(stack awscdk.Stack, conf config.Config, o Options) {
+	alarms := newAlarms(stack, conf)
 	for _, f := range []struct {
 		id, name   string
 		statements []awsiam.PolicyStatement
@@ -84,5 +85,6 @@ func newRegional(stack awscdk.Stack, conf config.Config, o Options) {
 			directory: o.Regional, memory: conf.Deploy.RegionalMemory, timeout: conf.Deploy.Timeout,
 			environment: map[string]string{"ONCEGATE_FUNCTION": f.name}, statements: f.statements, refuses: true,
 		})
+		alarms.watch(f.id, conf.Deploy.RegionalName(f.name), "viewers get 503")
 	}
 }

@@ -211,6 +211,9 @@ func (s stack) attribute(id, name string) string {
 	if q, ok := s.resources[id].Properties["QueueName"].(string); ok && name == "Arn" {
 		return "arn:aws:sqs:" + s.region + ":${AWS::AccountId}:" + q
 	}
+	if q, ok := s.resources[id].Properties["QueueName"].(string); ok && name == "QueueName" {
+		return q
+	}
 	if s.resources[id].Type == "AWS::Logs::LogGroup" && name == "Arn" {
 		return "arn:aws:logs:" + s.region + ":${AWS::AccountId}:log-group:" + s.ref(id) + ":*"
 	}

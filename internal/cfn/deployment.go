@@ -23,6 +23,8 @@ type Deployment struct {
 	ResponseHeadersPolicies map[string]ResponseHeadersPolicy
 	// OriginAccessControls, by the ids that origins use.
 	OriginAccessControls map[string]OriginAccessControl
+	// Monitoring are alarms, and where they and the functions write.
+	Monitoring Monitoring
 	// Outputs of all stacks. What only AWS knows is written ${LogicalID.Attribute}.
 	Outputs map[string]string
 	// Others counts the resources that are not read, by type.
@@ -31,9 +33,7 @@ type Deployment struct {
 
 // others are the types of resources that play no part in answering a request.
 var others = []string{
-	"AWS::CloudFront::MonitoringSubscription", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard",
-	"AWS::Logs::LogGroup", "AWS::Logs::MetricFilter",
-	"AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SNS::Subscription",
+	"AWS::CloudFront::MonitoringSubscription", "AWS::CloudWatch::Dashboard",
 }
 
 // Read reads the deployment in dir, which is a cdk.out. It fails if the templates hold
@@ -183,6 +183,9 @@ func (r *reader) read(s stack, id string) error {
 		r.WebACL = &WebACL{ID: id}
 		return s.decode(id, r.WebACL)
 	default:
+		if known, err := r.readMonitoring(s, id); known {
+			return err
+		}
 		if !slices.Contains(others, resource.Type) {
 			return fmt.Errorf("stack %s: resource %s has type %s, which is not understood", s.name, id, resource.Type)
 		}

@@ -32,10 +32,11 @@ type Deploy struct {
 	WAFRate int
 	// AccessLogs turns CloudFront's logs on. They hold URLs that are not spent yet.
 	AccessLogs bool
-	// AlarmEmail receives the alarms, or is empty. AlarmRefusals is how many 403
-	// answers in five minutes raise one.
-	AlarmEmail    string
-	AlarmRefusals int
+	// AlarmEmail receives the alarms, or is empty. AlarmFailures is how many 5xx answers
+	// make a minute a failing one, of which a few raise one. AlarmRefusals is how many 403
+	// answers in one minute raise one.
+	AlarmEmail                   string
+	AlarmFailures, AlarmRefusals int
 }
 
 // The values of Deploy.Runtime.

@@ -10,21 +10,21 @@ import (
 // defaults are what docs/configuration.md promises.
 var defaults = config.Deploy{
 	Name: "oncegate", Runtime: "edge", RegionalMemory: 256, Memory: 128, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
-	PriceClass: "PriceClass_All", WAFRate: 300, AlarmRefusals: 100,
+	PriceClass: "PriceClass_All", WAFRate: 300, AlarmFailures: 1, AlarmRefusals: 100,
 }
 
 func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
 	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "runtime": "regional", "regionalMemory": 512, "memory": 256, "timeout": 30,
 		"nodeRuntime": "nodejs24.x", "keepExpiredDays": 9, "keepUploadsDays": 365, "domain": "up.example.com",
 		"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b", "priceClass": "PriceClass_100",
-		"waf": true, "wafRate": 10, "accessLogs": true, "alarmEmail": "Ops@Example.com", "alarmRefusals": 7}`))
+		"waf": true, "wafRate": 10, "accessLogs": true, "alarmEmail": "Ops@Example.com", "alarmFailures": 5, "alarmRefusals": 7}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Deploy{
 		Name: "prod-2", Runtime: config.RuntimeRegional, RegionalMemory: 512, Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
 		Domain: "up.example.com", CertificateARN: "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b",
-		PriceClass: "PriceClass_100", WAF: true, WAFRate: 10, AccessLogs: true, AlarmEmail: "Ops@Example.com", AlarmRefusals: 7,
+		PriceClass: "PriceClass_100", WAF: true, WAFRate: 10, AccessLogs: true, AlarmEmail: "Ops@Example.com", AlarmFailures: 5, AlarmRefusals: 7,
 	}
 	if got.Deploy != want || !got.WriteOnce {
 		t.Errorf("got %+v, write once %v\nwant %+v, true", got.Deploy, got.WriteOnce, want)
@@ -51,7 +51,7 @@ func TestParseRefusesInDeploy(t *testing.T) {
 		{`"priceClass": "100"`, `allowed is "PriceClass_100", "PriceClass_200" or "PriceClass_All"`},
 		{`"waf": "true"`, "allowed is true or false"}, {`"wafRate": 9`, "from 10"},
 		{`"accessLogs": null`, "accessLogs is null"},
-		{`"alarmEmail": "ops"`, "alarmEmail is"}, {`"alarmEmail": "a@b@c.d"`, "alarmEmail is"}, {`"alarmRefusals": 0`, "from 1"},
+		{`"alarmEmail": "ops"`, "alarmEmail is"}, {`"alarmEmail": "a@b@c.d"`, "alarmEmail is"}, {`"alarmRefusals": 0`, "from 1"}, {`"alarmFailures": 0`, "from 1"},
 	} {
 		_, err := config.Parse([]byte(`{"bucket": "abc", ` + tt.field + `}`))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -65,7 +65,8 @@ var fields = []Field{
 	{"wafRate", `300`, deployment, number[int]{10, 2_000_000_000, 1, "requests in 5 minutes", func(c *Config) *int { return &c.Deploy.WAFRate }}},
 	{"accessLogs", `false`, deployment, boolean(func(c *Config) *bool { return &c.Deploy.AccessLogs })},
 	{"alarmEmail", ``, deployment, text{"one e-mail address", validEmail, func(c *Config) *string { return &c.Deploy.AlarmEmail }}},
-	{"alarmRefusals", `100`, deployment, number[int]{1, math.MaxInt32, 1, "answers in 5 minutes", func(c *Config) *int { return &c.Deploy.AlarmRefusals }}},
+	{"alarmFailures", `1`, deployment, number[int]{1, math.MaxInt32, 1, "answers in a minute", func(c *Config) *int { return &c.Deploy.AlarmFailures }}},
+	{"alarmRefusals", `100`, deployment, number[int]{1, math.MaxInt32, 1, "answers in a minute", func(c *Config) *int { return &c.Deploy.AlarmRefusals }}},
 }
 
 func field(name string) (Field, bool) {

@@ -39,6 +39,8 @@ var promises = []struct {
 	{"viewer", checkViewer},
 	{"response headers", checkResponseHeaders},
 	{"web acl", checkWebACL},
+	{"alarms", checkAlarms},
+	{"logs", checkLogs},
 }
 
 // Deployment returns what is wrong with a deployment that was made for these settings.
