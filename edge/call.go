@@ -17,6 +17,7 @@ type call struct {
 	deadline  time.Time // when the answer must be ready
 	asJSON    bool      // the client wants JSON, in a refusal too
 
+	host  string             // that the viewer has connected to, once it was checked
 	route *route             // what is asked for, nil before that is known
 	id    onetime.ID         // of the URL, where the path names it
 	by    onetime.Credential // once it was checked

@@ -98,9 +98,6 @@ func TestMintRefuses(t *testing.T) {
 		{"HEAD of another path", func(r *edge.Request) { r.Method, r.URI = "HEAD", "/" }, onetime.Path},
 		{"path in upper case", func(r *edge.Request) { r.URI = "/URL" }, onetime.Path},
 		{"path escaped", func(r *edge.Request) { r.URI = "/%75rl" }, onetime.Path},
-		{"no host", func(r *edge.Request) { delete(r.Headers, "host") }, onetime.Internal},
-		{"empty host", func(r *edge.Request) { r.Headers["host"][0].Value = "" }, onetime.Internal},
-		{"two hosts", func(r *edge.Request) { r.Headers["host"] = append(r.Headers["host"], edge.Header{Value: "b"}) }, onetime.Internal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -16,10 +15,6 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 		return Result{}, err
 	}
 	orders.By = c.by.By()
-	host := c.request.Headers.Values("host")
-	if len(host) != 1 || host[0] == "" {
-		return Result{}, errors.New("event: want one host header")
-	}
 	urls, err := f.mintAll(ctx, orders, c)
 	if err != nil {
 		return Result{}, err
@@ -31,7 +26,7 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 		line.Time("expires", m.Expires)
 		f.log(c, line)
 	}
-	return Result{Response: c.minted(f.Scheme+"://"+host[0], urls, orders.count == 0)}, nil
+	return Result{Response: c.minted(f.Scheme+"://"+c.host, urls, orders.count == 0)}, nil
 }
 
 // checkOrder answers HEAD /url, for link previews and monitors: what GET would say,

@@ -95,16 +95,19 @@ func (f *Functions) find(c *call) (found *route, covers bool) {
 	return found, false
 }
 
-// dispatch hands the call to what is there for its path and method, once its
-// credential holds.
+// dispatch hands the call to what is there for its path and method, once its host is
+// known and its credential holds.
 func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
+	var err error
+	if c.host, err = parseHost(c.request.Headers); err != nil {
+		return Result{}, err
+	}
 	r, covers := f.find(c)
 	if !covers {
 		return Result{}, &onetime.Refusal{Reason: onetime.Path}
 	}
 	c.route = r
 	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
-		var err error
 		if c.id, err = onetime.ParseID(c.request.URI[len(prefix):]); err != nil {
 			return Result{}, &onetime.Refusal{Reason: onetime.Path}
 		}
@@ -114,7 +117,6 @@ func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
 		return Result{}, &onetime.Refusal{Reason: onetime.Method, Detail: r.whatMethodsDo()}
 	}
 	if m.credential && f.Auth != nil {
-		var err error
 		if c.by, err = f.Auth.Authorize(ctx, c.request.Headers, c.deadline); err != nil {
 			return Result{}, err
 		}

@@ -36,6 +36,8 @@ make dev synthesizes first. Ctrl-C stops everything.
     --config PATH     refuse templates that were synthesized with other settings
     --port N          where CloudFront listens (8080, or $PORT)
     --s3-port N       where S3 listens (9000, or $S3_PORT)
+    --host NAME       answer viewers that have connected by this name, too; may be given
+                      again. Without it only localhost, *.localhost, 127.0.0.0/8 and ::1
     --response-policy MODE
                       what the response headers policy is put on, which AWS leaves open:
                       origin-only, S3's answers; all, the functions' too (origin-only)
@@ -51,6 +53,7 @@ const versitygw = "build/tools/versitygw"
 type devOptions struct {
 	template, config, data string
 	port, s3Port           int
+	hosts                  []string
 	policyOnGenerated      bool
 	maxWorkers             int
 }
@@ -63,6 +66,10 @@ func parseDev(args []string) (devOptions, error) {
 	fs.StringVar(&o.data, "data", "build/dev", "")
 	port := fs.String("port", envOr("PORT", "8080"), "")
 	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
+	fs.Func("host", "", func(name string) error {
+		o.hosts = append(o.hosts, name)
+		return nil
+	})
 	policy := fs.String("response-policy", "origin-only", "")
 	fs.IntVar(&o.maxWorkers, "max-workers", 0, "")
 	if err := parse(fs, args); err != nil {
@@ -77,6 +84,11 @@ func parseDev(args []string) (devOptions, error) {
 		o.policyOnGenerated = true
 	default:
 		return o, usagef(fs, "--response-policy is %q: allowed are origin-only and all", *policy)
+	}
+	for _, name := range o.hosts {
+		if name == "" || strings.ContainsAny(name, ":/*[] ") && net.ParseIP(name) == nil {
+			return o, usagef(fs, "--host is %q: allowed is a name or an address, without scheme and port", name)
+		}
 	}
 	var err error
 	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
@@ -152,6 +164,7 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 		Edge: cloudfront.Options{
 			Node:              func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
 			Addr:              address(o.port),
+			Hosts:             o.hosts,
 			PolicyOnGenerated: o.policyOnGenerated,
 			MaxWorkers:        o.maxWorkers,
 			Log:               log,

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -101,6 +102,37 @@ func TestEnvIsThereBeforeTheFirstAnswer(t *testing.T) {
 	startDev(t, "--template", template, "--data", data, "--port", port, "--s3-port", "0")
 	if err := <-found; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDevHost: only names of this machine and those of --host are answered, and minted URLs
+// begin with them.
+func TestDevHost(t *testing.T) {
+	t.Chdir(root)
+	template, _ := assembly(t, nil)
+	data := filepath.Join(t.TempDir(), "dev")
+	startDev(t, "--template", template, "--data", data, "--port", "0", "--s3-port", "0", "--host", "phone.example", "--host", "192.0.2.7")
+	env := readEnv(t, envPath(data))
+	for _, tt := range []struct {
+		host string
+		want int
+	}{
+		{"localhost", 200}, {"phone.example:8080", 200}, {"192.0.2.7", 200}, {"rebind.example", 421}, {"192.0.2.8", 421},
+	} {
+		req, err := http.NewRequest("GET", env["ONCEGATE_URL"]+"/url", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = tt.host
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != tt.want || strings.HasPrefix(string(body), "http://"+tt.host+"/uploads/") != (tt.want == 200) {
+			t.Errorf("host %s: %d %s, want %d", tt.host, res.StatusCode, body, tt.want)
+		}
 	}
 }
 

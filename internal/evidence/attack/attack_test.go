@@ -159,7 +159,7 @@ func (f *field) speak(t *testing.T, at place, text string) []byte {
 		io.Copy(io.Discard, res.Body) // what was read is in all, even if it was cut short
 	}
 	// It fails if the other side has closed already.
-	io.WriteString(conn, "OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	io.WriteString(conn, "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	if _, err := io.Copy(io.Discard, in); err != nil && !broken(err) {
 		t.Errorf("the connection was left open: %v", err)
 	}

@@ -15,7 +15,10 @@ func TestFraming(t *testing.T) {
 		two     = "two lengths let two readers see two bodies"
 		hides   = "a second request, hidden in the first one's body, would reach S3 without the gate"
 		unknown = "S3 takes no body of unknown length; the URL would be spent for nothing"
-		old     = "old or odd syntax could bypass a parser of the new one"
+		// Minted URLs begin with the viewer's host.
+		nameless  = "a URL without a host leads nowhere, and nobody is to be told that oncegate is broken"
+		rebinding = "a page on the web, whose name leads to this machine, would use the local edge as its own"
+		old       = "old or odd syntax could bypass a parser of the new one"
 	)
 	raw := func(lines ...string) string { return strings.Join(lines, "\r\n") }
 	all := []attempt{
@@ -66,7 +69,13 @@ func TestFraming(t *testing.T) {
 		{"target without a slash", old, edge, put("uploads/@uuid?@query"), "400"},
 		{"HTTP/1.0 without a length", old, edge, "PUT @path?@query HTTP/1.0\r\nHost: @host\r\n\r\n", "411 length-required"},
 		{"HTTP/1.0 chunked", old, edge, "PUT @path?@query HTTP/1.0\r\nHost: @host\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, "411 length-required"},
-		{"HTTP/1.0 read", old, edge, "GET /signatures/valid/@id HTTP/1.0\r\n\r\n", "403 method"},
+		{"HTTP/1.0 read", old, edge, "GET /signatures/valid/@id HTTP/1.0\r\nHost: @host\r\n\r\n", "403 method"},
+		{"HTTP/1.0 without a host", nameless, edge, "PUT @path?@query HTTP/1.0\r\nContent-Length: 14\r\n\r\n" + marker, "400 header"},
+		{"HTTP/1.0 with an empty host", nameless, edge, "PUT @path?@query HTTP/1.0\r\nHost:\r\nContent-Length: 14\r\n\r\n" + marker, "400 header"},
+		{"minting without a host", nameless, edge, "GET /url HTTP/1.0\r\n\r\n", "400 header"},
+		{"minting with a host that ends a URL", nameless, edge, "GET /url HTTP/1.0\r\nHost: localhost:\r\n\r\n", "400 header"},
+		{"minting for a page", rebinding, edge, "GET /url HTTP/1.1\r\nHost: rebind.example\r\nOrigin: http://rebind.example\r\n\r\n", "421"},
+		{"uploading for a page", rebinding, edge, "PUT @path?@query HTTP/1.1\r\nHost: rebind.example:8080\r\nContent-Length: 14\r\n\r\n" + marker, "421"},
 		{"HTTP/0.9", old, edge, "GET /signatures/valid/@id\r\n\r\n", "400"},
 		{"HTTP/2 preface", old, edge, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"},
 		{"HTTP/1.2", old, edge, "PUT @path HTTP/1.2\r\nHost: @host\r\nContent-Length: 14\r\n\r\n" + marker, "403 unknown"},

@@ -16,6 +16,7 @@ const (
 	edge       = "edge/edge.go"
 	edgeLog    = "edge/log.go"
 	edgeCall   = "edge/call.go"
+	edgeHost   = "edge/host.go"
 	edgeMint   = "edge/mint.go"
 	edgeUpload = "edge/upload.go"
 	routes     = "edge/routes.go"

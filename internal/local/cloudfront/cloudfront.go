@@ -7,6 +7,7 @@
 // through these steps. Each follows the CloudFront developer guide; where its pages
 // disagree, the stricter one holds:
 //
+//   - the name by which the viewer has found this machine
 //   - limits on the URL and the headers, and the behavior for the path
 //   - the viewer-request event, one invocation of the behavior's function within
 //     its time and memory
@@ -51,6 +52,9 @@ type Options struct {
 	Environment []string
 	// Addr is where viewers connect; empty means 127.0.0.1:8080, port 0 a free port.
 	Addr string
+	// Hosts are further names, without a port, that viewers may send as Host. The names and
+	// addresses of this machine alone are always answered.
+	Hosts []string
 	// Listening, if set, is called with the URL before the first viewer is answered. Its
 	// error ends the start.
 	Listening func(url string) error
@@ -76,7 +80,8 @@ type Server struct {
 	log               *slog.Logger
 	s3                string // host:port
 	url               string
-	loose             bool // Options.LenientHeaders
+	hosts             []string // Options.Hosts as hostName has them
+	loose             bool     // Options.LenientHeaders
 	patience          patience
 	policyOnGenerated bool
 	functions         map[string]*function
@@ -151,6 +156,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		policyOnGenerated: o.PolicyOnGenerated,
 		functions:         map[string]*function{},
 		served:            make(chan struct{}),
+	}
+	for _, host := range o.Hosts {
+		s.hosts = append(s.hosts, hostName(host))
 	}
 	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
 	for _, fn := range o.Distribution.Functions {

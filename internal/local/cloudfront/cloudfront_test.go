@@ -69,6 +69,7 @@ func start(t *testing.T, module string, origin http.HandlerFunc, changes ...chan
 		Node:         findNode,
 		S3:           s3.URL,
 		Addr:         "127.0.0.1:0",
+		Hosts:        []string{"h", "d.example", "viewer.example", "d111111abcdef8.cloudfront.net"},
 		Log:          slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range changes {

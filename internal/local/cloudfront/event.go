@@ -56,7 +56,9 @@ func newViewerRequest(r *http.Request) viewerRequest {
 		add(key, values...)
 	}
 	// net/http takes these two out of the header.
-	add("Host", r.Host)
+	if r.Host != "" { // of HTTP/1.0
+		add("Host", r.Host)
+	}
 	add("Transfer-Encoding", r.TransferEncoding...)
 	return v
 }

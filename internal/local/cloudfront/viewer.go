@@ -49,6 +49,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		page(494, xCacheError, "The request headers are too large.")
 		return
 	}
+	if !s.answersFor(r.Host) {
+		s.misdirected(w, r, id)
+		return
+	}
 	v := newViewerRequest(r)
 	b := s.d.behavior(v.rawURI)
 	if !slices.Contains(b.AllowedMethods, r.Method) {
