@@ -74,6 +74,7 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		props.LogBucket = newLogBucket(stack)
 	}
 	distribution := awscloudfront.NewDistribution(stack, jsii.String("Distribution"), props)
+	waitLonger(distribution)
 	suppressDistribution(distribution, conf)
 	return distribution
 }
@@ -95,6 +96,19 @@ func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
 		BucketRegionalDomainName: jsii.String(conf.Bucket + ".s3." + conf.Region + ".amazonaws.com"),
 	})
 	return awscloudfrontorigins.S3BucketOrigin_WithBucketDefaults(bucket, nil)
+}
+
+// originReadSeconds is how long CloudFront waits for S3 when a request is sent. When the
+// time is up the client gets 504, and its URL is spent, so it is the longest that
+// CloudFront offers:
+// https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_S3OriginConfig.html
+const originReadSeconds = 120
+
+// waitLonger sets the time in the template: the construct of an S3 origin has no option for
+// it.
+func waitLonger(distribution awscloudfront.Distribution) {
+	distribution.Node().DefaultChild().(awscloudfront.CfnDistribution).AddPropertyOverride(
+		jsii.String("DistributionConfig.Origins.0.S3OriginConfig.OriginReadTimeout"), jsii.Number(originReadSeconds))
 }
 
 // CORS as the functions answer it themselves (package edge; a test compares the two), but

@@ -268,9 +268,12 @@ type Origin struct {
 	Id, DomainName, OriginPath string
 	OriginAccessControlId      string
 	OriginCustomHeaders        []struct{ HeaderName, HeaderValue string }
-	S3OriginConfig             *struct{ OriginAccessIdentity string }
-	ConnectionAttempts         int
-	ConnectionTimeout          int
+	S3OriginConfig             *struct {
+		OriginAccessIdentity string
+		OriginReadTimeout    int // seconds
+	}
+	ConnectionAttempts int
+	ConnectionTimeout  int
 }
 
 // WebACL is a WAF web ACL. The details of its rules are kept as JSON values.

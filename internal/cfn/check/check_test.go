@@ -228,6 +228,8 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"origin access identity", "plain", func(t *templates) {
 			t.Origin()["S3OriginConfig"].(object)["OriginAccessIdentity"] = "origin-access-identity/cloudfront/E1"
 		}, "origin: an origin access control or identity"},
+		{"CloudFront gives up early", "plain", func(t *templates) { delete(t.Origin()["S3OriginConfig"].(object), "OriginReadTimeout") },
+			"origin: CloudFront gives up on S3 after 0 seconds (0 are 30), want 120"},
 		{"the origin of another region", "full", func(t *templates) {
 			t.Origin()["DomainName"] = "full-uploads.s3.us-east-1.amazonaws.com"
 		}, "origin: is full-uploads.s3.us-east-1.amazonaws.com, uploads are signed for full-uploads.s3.eu-west-1.amazonaws.com"},

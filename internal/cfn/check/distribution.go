@@ -54,6 +54,10 @@ func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 		if o.OriginAccessControlId != "" || o.S3OriginConfig == nil || o.S3OriginConfig.OriginAccessIdentity != "" {
 			broken("an origin access control or identity signs requests that are signed already: S3 answers 400 InvalidArgument")
 		}
+		// The longest that CloudFront offers: an upload that it gives up on has spent its URL.
+		if o.S3OriginConfig != nil && o.S3OriginConfig.OriginReadTimeout != 120 {
+			broken("CloudFront gives up on S3 after %d seconds (0 are 30), want 120", o.S3OriginConfig.OriginReadTimeout)
+		}
 		if o.OriginPath != "" || len(o.OriginCustomHeaders) != 0 {
 			broken("a path or headers are added, which no signature covers")
 		}

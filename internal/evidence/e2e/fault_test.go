@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
@@ -191,5 +192,48 @@ func TestMintFaults(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestSilentStore: S3 takes an upload and says nothing for as long as CloudFront waits,
+// which here is what an edited template says. The uploader gets CloudFront's 504, the URL is
+// spent, and nobody sends the upload again.
+func TestSilentStore(t *testing.T) {
+	st := testbed.New(t, func(s *testbed.Setup) {
+		s.Template = func(t *testbed.Templates) { t.Origin()["S3OriginConfig"].(object)["OriginReadTimeout"] = 1 }
+	})
+	for _, applied := range []bool{false, true} {
+		t.Run(fmt.Sprintf("applied=%v", applied), func(t *testing.T) {
+			m := st.Mint(t)
+			var arrived atomic.Int32
+			st.FaultOn(m.Name, func(r *http.Request) s3server.Fault {
+				if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/"+m.Key) {
+					arrived.Add(1)
+					return s3server.Fault{Kind: s3server.Hang, Apply: applied}
+				}
+				return s3server.Fault{}
+			})
+			began := time.Now()
+			a := st.Put(t, m, "a body")
+			if waited := time.Since(began); waited < time.Second || waited > 20*time.Second { // 30 are CloudFront's own
+				t.Errorf("CloudFront waited for %v", waited)
+			}
+			st.FaultOn(m.Name, nil)
+			if a.Status != http.StatusGatewayTimeout || a.Reason() != "" || a.Header.Get("X-Cache") != "Error from cloudfront" {
+				t.Errorf("%v, want CloudFront's 504", a)
+			}
+			if n := arrived.Load(); n != 1 {
+				t.Errorf("the upload was sent %d times", n)
+			}
+			stored := 0
+			if applied {
+				stored = 1
+			}
+			st.WantVersions(t, m.Key, stored)
+			st.WantVersions(t, m.ID.ExpiredKey(), 1)
+			if again := st.Put(t, m, "again"); again.Status != http.StatusForbidden || again.Reason() != "used" {
+				t.Errorf("%v, want 403 used", again)
+			}
+		})
 	}
 }

@@ -98,6 +98,10 @@ func (t *template) bucket() {
 	}
 }
 
+// defaultReadSeconds is how long CloudFront waits for an origin that does not say:
+// https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_S3OriginConfig.html
+const defaultReadSeconds = 30
+
 func (t *template) origin() Origin {
 	id := t.Distribution.ID
 	var o cfn.Origin
@@ -110,7 +114,7 @@ func (t *template) origin() Origin {
 	out := Origin{
 		Domain:          o.DomainName,
 		ConnectTimeout:  time.Duration(cmp.Or(o.ConnectionTimeout, 10)) * time.Second,
-		ResponseTimeout: 30 * time.Second,
+		ResponseTimeout: defaultReadSeconds * time.Second,
 	}
 	if want := t.Bucket.BucketName + ".s3." + t.Bucket.Region + ".amazonaws.com"; o.DomainName != want {
 		t.bad(id, "Origins[0].DomainName", o.DomainName, "uploads are signed for "+want)
@@ -126,8 +130,13 @@ func (t *template) origin() Origin {
 	}
 	if o.S3OriginConfig == nil {
 		t.bad(id, "Origins[0].S3OriginConfig", "missing", "only S3 origins")
-	} else if o.S3OriginConfig.OriginAccessIdentity != "" {
-		out.Signs = true
+	} else {
+		out.Signs = o.S3OriginConfig.OriginAccessIdentity != ""
+		seconds := cmp.Or(o.S3OriginConfig.OriginReadTimeout, defaultReadSeconds)
+		if seconds < 1 || seconds > 120 {
+			t.bad(id, "Origins[0].S3OriginConfig.OriginReadTimeout", seconds, "CloudFront takes 1 to 120 seconds")
+		}
+		out.ResponseTimeout = time.Duration(seconds) * time.Second
 	}
 	if control := o.OriginAccessControlId; control != "" {
 		switch c, known := t.OriginAccessControls[control]; {

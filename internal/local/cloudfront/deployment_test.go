@@ -55,7 +55,7 @@ func TestFromDeployment(t *testing.T) {
 	if want := (Function{Name: "full-gate", Handler: "index.gate", Runtime: Node24, Timeout: 10 * time.Second, MemoryMB: 256}); gate != want {
 		t.Errorf("function %+v, want %+v", gate, want)
 	}
-	if want := (Origin{Domain: "full-uploads.s3.eu-west-1.amazonaws.com", ConnectTimeout: 10 * time.Second, ResponseTimeout: 30 * time.Second}); got.Origin != want {
+	if want := (Origin{Domain: "full-uploads.s3.eu-west-1.amazonaws.com", ConnectTimeout: 10 * time.Second, ResponseTimeout: 120 * time.Second}); got.Origin != want {
 		t.Errorf("origin %+v, want %+v", got.Origin, want)
 	}
 	if got.EdgeRegion != "us-west-2" {
@@ -140,6 +140,8 @@ func TestWhatCannotBePlayed(t *testing.T) {
 			origin(d).OriginCustomHeaders = append(origin(d).OriginCustomHeaders, struct{ HeaderName, HeaderValue string }{"x", "y"})
 		}, distribution + "Origins[0].OriginCustomHeaders"},
 		{"attempts", func(d *cfn.Deployment) { origin(d).ConnectionAttempts = 1 }, distribution + "Origins[0].ConnectionAttempts is 1"},
+		{"time at the origin", func(d *cfn.Deployment) { origin(d).S3OriginConfig.OriginReadTimeout = 121 },
+			distribution + "Origins[0].S3OriginConfig.OriginReadTimeout is 121: CloudFront takes 1 to 120"},
 		{"custom origin", func(d *cfn.Deployment) { origin(d).S3OriginConfig = nil }, distribution + "Origins[0].S3OriginConfig is missing"},
 		{"control of elsewhere", func(d *cfn.Deployment) { origin(d).OriginAccessControlId = "E1" }, distribution + "Origins[0].OriginAccessControlId is E1"},
 		{"protocol", func(d *cfn.Deployment) { def(d).ViewerProtocolPolicy = "http-only" }, distribution + "DefaultCacheBehavior.ViewerProtocolPolicy is http-only"},
@@ -203,6 +205,17 @@ func TestWhatCannotBePlayed(t *testing.T) {
 				t.Errorf("%v is not ErrCannotPlay", err)
 			}
 		})
+	}
+}
+
+// A template that does not say how long CloudFront waits for S3 leaves it at 30 seconds.
+func TestTimeAtOrigin(t *testing.T) {
+	for seconds, want := range map[int]time.Duration{0: 30 * time.Second, 1: time.Second, 120: 120 * time.Second} {
+		d := deployment(t, "plain")
+		d.Distribution.Origins[0].S3OriginConfig.OriginReadTimeout = seconds
+		if got, err := FromDeployment(d); err != nil || got.Origin.ResponseTimeout != want {
+			t.Errorf("%d: %v, %v, want %v", seconds, got.Origin.ResponseTimeout, err, want)
+		}
 	}
 }
 
