@@ -79,6 +79,7 @@ func writeEnv(data string, at local.Addresses, conf config.Config, keys sigv4.Cr
 		{"AWS_ENDPOINT_URL_S3", at.S3},
 		{"AWS_ACCESS_KEY_ID", keys.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", keys.SecretAccessKey},
+		{"AWS_SESSION_TOKEN", ""}, // of other credentials, which the shell may have had
 		{"AWS_REGION", conf.Region},
 		{"ONCEGATE_BUCKET", conf.Bucket},
 	}

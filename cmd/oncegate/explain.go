@@ -23,8 +23,8 @@ and the URL is not printed. URL may be -, which reads it from standard input.
 Some clients write a query in another way than it was minted. "spelling" says how; the
 gate takes every spelling that S3 takes, so that is not what is wrong.
 
-If the environment has credentials for the bucket, or --config is given, this also asks
-the bucket what became of the URL, as oncegate status does.
+If AWS_ACCESS_KEY_ID or AWS_PROFILE is set, or --config is given, this also asks the
+bucket what became of the URL, as oncegate status does.
 
     --config PATH  settings of the deployment (config.json)
 ` + siteHelp + `
@@ -60,7 +60,7 @@ func runExplain(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if _, err := io.WriteString(stdout, explainedText(explained, time.Now())); err != nil {
 		return err
 	}
-	if *configPath == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" {
+	if *configPath == "" && os.Getenv("AWS_ACCESS_KEY_ID") == "" && os.Getenv("AWS_PROFILE") == "" {
 		return nil
 	}
 	s, err := findSite(*configPath, "", "")
@@ -70,7 +70,7 @@ func runExplain(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if s.bucket == "" && *configPath == "" {
 		return nil // the credentials are for something else
 	}
-	bucket, err := s.open(stderr)
+	bucket, err := s.open(ctx, stderr)
 	if err != nil {
 		return err
 	}

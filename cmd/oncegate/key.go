@@ -96,7 +96,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	s, client, err := openSite(*configPath, stderr)
+	s, client, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
 		return err
 	}

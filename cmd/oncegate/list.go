@@ -68,7 +68,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	case *brief && (*by != "" || *newest > 0):
 		return usagef(fs, "--by and --latest need what --brief leaves out")
 	}
-	s, client, err := openSite(*configPath, stderr)
+	s, client, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
 		return err
 	}

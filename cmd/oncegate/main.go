@@ -143,7 +143,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = v.run(ctx, args, stdout, stderr)
+	err = renewed(ctx, v.run(ctx, args, stdout, stderr))
 	if _, ok := errors.AsType[helpError](err); ok {
 		_, err = io.WriteString(stdout, v.help)
 	}

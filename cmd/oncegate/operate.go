@@ -48,7 +48,7 @@ func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operat
 	if err != nil {
 		return nil, target, s, err
 	}
-	client, err := s.open(f.stderr)
+	client, err := s.open(ctx, f.stderr)
 	if err != nil {
 		return nil, target, s, err
 	}

@@ -47,7 +47,7 @@ func runReplay(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	case !s.conf.Acceptance.On || job == "webhook" && s.conf.Acceptance.Webhook.URL == "":
 		return fmt.Errorf("%s has no %s: there is nothing to replay", s.path, map[string]string{"accept": "acceptance", "webhook": "webhook"}[job])
 	}
-	provider, err := environment()
+	provider, err := findCredentials(ctx, s.region)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			env.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
 			env.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
 			env.Setenv("AWS_REGION", s3servertest.Region)
+			env.Setenv("AWS_EC2_METADATA_DISABLED", "true") // this machine may be an instance
 			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+s3servertest.Bucket+`","region":"`+s3servertest.Region+`","sha256":true}`), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

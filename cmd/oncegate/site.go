@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,9 +9,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
@@ -27,10 +25,8 @@ The bucket is the one that --config names. Without --config it is the one in
 $ONCEGATE_BUCKET, else the one of config.json in this folder. If --config and
 $ONCEGATE_BUCKET name different buckets, nothing is done. The bucket and its endpoint
 are printed first, on standard error.
-
-Credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The
-endpoint is AWS_ENDPOINT_URL_S3, if it is set. For a profile of the AWS CLI:
-eval "$(aws configure export-credentials --format env)". For make dev: . build/dev/env
+` + credentialsHelp + `
+The endpoint is AWS_ENDPOINT_URL_S3, if it is set. For make dev: . build/dev/env
 `
 
 // operateHelp ends the help of those that are about URLs.
@@ -85,7 +81,7 @@ func findSite(configPath, bucket, region string) (site, error) {
 	if conf != nil && (s.bucket == "" || s.bucket == conf.Bucket) {
 		// At AWS the placeholder belongs to somebody else. It is fine on this machine.
 		if err := conf.Deployable(); err != nil && s.endpoint == "" {
-			s.bucket, s.missing = "", &hintError{err, "for the bucket of make dev: . build/dev/env"}
+			s.bucket, s.missing = "", &hintError{err, devHint}
 			return s, nil
 		}
 		s.bucket = conf.Bucket
@@ -140,11 +136,11 @@ func redacted(endpoint string) string {
 }
 
 // open returns a client for the bucket. It first prints where it will act.
-func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
+func (s site) open(ctx context.Context, stderr io.Writer) (*s3sdk.Client, error) {
 	if s.bucket == "" {
 		return nil, s.missing
 	}
-	provider, err := environment()
+	provider, err := findCredentials(ctx, s.region)
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +149,12 @@ func (s site) open(stderr io.Writer) (*s3sdk.Client, error) {
 }
 
 // openSite finds the bucket and opens it.
-func openSite(configPath string, stderr io.Writer) (site, *s3sdk.Client, error) {
+func openSite(ctx context.Context, configPath string, stderr io.Writer) (site, *s3sdk.Client, error) {
 	s, err := findSite(configPath, "", "")
 	if err != nil {
 		return s, nil, err
 	}
-	client, err := s.open(stderr)
+	client, err := s.open(ctx, stderr)
 	return s, client, err
 }
 
@@ -168,19 +164,4 @@ func (s site) operator(client *s3sdk.Client) *onetime.Operator {
 	return &onetime.Operator{
 		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf == nil || s.conf.Acceptance.On,
 	}
-}
-
-// errNoCredentials means that there are none in the environment.
-var errNoCredentials = &hintError{
-	errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)"),
-	"for the bucket of make dev: . build/dev/env",
-}
-
-// environment returns the credentials in the standard variables.
-func environment() (aws.CredentialsProvider, error) {
-	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
-	if id == "" || secret == "" {
-		return nil, errNoCredentials
-	}
-	return credentials.NewStaticCredentialsProvider(id, secret, os.Getenv("AWS_SESSION_TOKEN")), nil
 }

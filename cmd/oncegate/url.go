@@ -131,7 +131,7 @@ func mintDirect(ctx context.Context, f deploymentFlags, configPath string, words
 	if s.bucket != "" && s.conf == nil {
 		return none, fmt.Errorf("the settings of the bucket %s, which hold the bounds, are not known: name them with --config", s.bucket)
 	}
-	s3, err := s.open(stderr)
+	s3, err := s.open(ctx, stderr)
 	if err != nil {
 		return none, err
 	}

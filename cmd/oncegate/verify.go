@@ -19,10 +19,8 @@ Checks every promise of a deployment from outside, and prints one line for each:
 FAIL or skipped. It makes some thirty URLs and spends most of them. It counts the
 objects that it leaves; --json names them.
 
-It also looks into the bucket, if there are credentials in AWS_ACCESS_KEY_ID,
-AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. The endpoint is AWS_ENDPOINT_URL_S3, if it
-is set. For a profile of the AWS CLI:
-eval "$(aws configure export-credentials --format env)". For make dev: . build/dev/env
+It also looks into the bucket, if its name and credentials for it are known. The endpoint
+is AWS_ENDPOINT_URL_S3, if it is set. For make dev: . build/dev/env
 
     --config PATH     settings of the deployment (config.json, if there is one)
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
@@ -31,7 +29,7 @@ eval "$(aws configure export-credentials --format env)". For make dev: . build/d
     --large-bytes N   size of the large upload (33554432)
     --timeout D       for the whole run (5m)
     --json            print one JSON object
-` + deploymentHelp + `
+` + deploymentHelp + credentialsHelp + `
 Exit status: 0 no promise is broken, 1 one is, 2 wrong usage.
 
 Example: oncegate verify https://d111111abcdef8.cloudfront.net --json
@@ -74,11 +72,15 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		URL: d.URL(), Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
 		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region,
 	}
-	// Without credentials the lines about the bucket are skipped and say why.
-	if provider, err := environment(); err == nil {
-		o.Credentials = provider
-		if s.bucket != "" {
+	if s.bucket != "" {
+		if o.Credentials, err = findCredentials(ctx, s.region); err == nil {
 			fmt.Fprintf(stderr, "oncegate: %v\n", s)
+		} else {
+			// The lines about the bucket are skipped, and this is the reason.
+			o.NoCredentials = err.Error()
+			if h, ok := errors.AsType[*hintError](err); ok {
+				o.NoCredentials += " (" + h.hint + ")"
+			}
 		}
 	}
 	if conf := s.conf; conf != nil {

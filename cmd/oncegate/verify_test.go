@@ -16,7 +16,15 @@ import (
 // clearAWS takes away what the environment of the test says of AWS.
 func clearAWS(t *testing.T) {
 	t.Helper()
+	// The SDK looks for HOME only once, when the program begins.
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(home, ".aws/config"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(home, ".aws/credentials"))
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	for _, name := range []string{
+		"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO",
 		"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "ONCEGATE_BUCKET", "ONCEGATE_URL", "ONCEGATE_KEY", "ONCEGATE_TOKEN",
 	} {
 		t.Setenv(name, "")

@@ -54,10 +54,18 @@ func answered(op string, err error) error {
 		ErrorCode() string
 		ErrorMessage() string
 	}](err); ok {
-		return fmt.Errorf("%s: %s: %s", op, api.ErrorCode(), api.ErrorMessage())
+		return &refusal{op, api.ErrorCode(), api.ErrorMessage()}
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
+
+// refusal is an answer of AWS that refuses.
+type refusal struct{ op, code, message string }
+
+func (r *refusal) Error() string { return r.op + ": " + r.code + ": " + r.message }
+
+// ErrorCode returns AWS's code, such as ExpiredToken.
+func (r *refusal) ErrorCode() string { return r.code }
 
 // Bus is the account's default event bus.
 type Bus struct{ client *eventbridge.Client }

@@ -41,7 +41,7 @@ func (x *Index) ListKeys(ctx context.Context, limit time.Duration) ([]string, er
 	var from Marker
 	for {
 		page, err := x.bucket.ListVersions(ctx, limit, layout.APIKeys, from)
-		if err = outcome(op, Answer{Status: page.Status}, err, nil); err != nil {
+		if err = outcome(op, Answer{Status: page.Status, Code: page.Code}, err, nil); err != nil {
 			return nil, err
 		}
 		for _, v := range page.Versions {

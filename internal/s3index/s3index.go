@@ -52,9 +52,15 @@ type Bucket interface {
 	ListVersions(ctx context.Context, limit time.Duration, prefix string, from Marker) (Page, error)
 }
 
+// Code is the code of an answer that refuses, such as AccessDenied.
+type Code string
+
+func (c Code) Error() string { return string(c) }
+
 // Answer is what the index reads of an answer of S3.
 type Answer struct {
 	Status       int
+	Code         Code              // of a refusal, where the Bucket knows it
 	VersionID    string            // x-amz-version-id
 	DeleteMarker bool              // x-amz-delete-marker: true
 	Metadata     map[string]string // x-amz-meta-*, lower-case names without the prefix
@@ -73,6 +79,7 @@ type Object struct {
 // Page is one page of a list of versions. Next is set when there are more.
 type Page struct {
 	Status   int
+	Code     Code // as in Answer
 	Versions []KeyVersion
 	Next     *Marker
 }
@@ -185,7 +192,7 @@ func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime
 			return nil, &onetime.Fault{Op: op, Err: errors.New("no time left for the next page")}
 		}
 		page, err := x.bucket.ListVersions(ctx, left, key, from)
-		if err = outcome(op, Answer{Status: page.Status}, err, nil); err != nil {
+		if err = outcome(op, Answer{Status: page.Status, Code: page.Code}, err, nil); err != nil {
 			return nil, err
 		}
 		for _, v := range page.Versions {
@@ -226,5 +233,9 @@ func outcome(op string, answer Answer, err error, definite map[int]error) error 
 	case definite[answer.Status] != nil:
 		return definite[answer.Status]
 	}
-	return &onetime.Fault{Op: op, Status: answer.Status}
+	fault := &onetime.Fault{Op: op, Status: answer.Status}
+	if answer.Code != "" {
+		fault.Err = answer.Code
+	}
+	return fault
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -120,13 +119,8 @@ func outcome(op string, err error, definite map[int]error) error {
 		return definite[answer.Status]
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
-	// The code alone, such as AccessDenied: the SDK's whole text goes over several
-	// lines of request ids.
-	if api, ok := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err); ok {
-		fault.Err = errors.New(api.ErrorCode())
+	if answer.Code != "" {
+		fault.Err = answer.Code
 	}
 	return fault
 }

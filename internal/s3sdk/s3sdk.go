@@ -141,7 +141,7 @@ func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix s
 	out, err := c.s3.ListObjectVersions(ctx, input)
 	if err != nil {
 		answer, err := answerOf(err)
-		return s3index.Page{Status: answer.Status}, err
+		return s3index.Page{Status: answer.Status, Code: answer.Code}, err
 	}
 	page := s3index.Page{Status: http.StatusOK}
 	name := decoder(out.EncodingType)
@@ -184,10 +184,18 @@ func answerOf(err error) (s3index.Answer, error) {
 	if !ok || response.Response == nil || response.HTTPStatusCode() == http.StatusOK {
 		return s3index.Answer{}, err // no answer, or a 200 whose body was cut short
 	}
-	return s3index.Answer{
+	answer := s3index.Answer{
 		Status:       response.HTTPStatusCode(),
 		DeleteMarker: response.Response.Header.Get("X-Amz-Delete-Marker") == "true",
-	}, nil
+	}
+	// The code alone: the SDK's whole text goes over several lines of request ids.
+	if api, ok := errors.AsType[interface {
+		error
+		ErrorCode() string
+	}](err); ok {
+		answer.Code = s3index.Code(api.ErrorCode())
+	}
+	return answer, nil
 }
 
 // PresignUpload implements onetime.Presigner. It signs for AWS, whatever endpoint the

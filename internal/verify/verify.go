@@ -14,6 +14,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,8 +39,9 @@ type Options struct {
 
 	// Bucket and Region of the deployment. Endpoint is where S3 is, empty for AWS.
 	Bucket, Region, Endpoint string
-	// Credentials for the bucket, or nil.
-	Credentials aws.CredentialsProvider
+	// Credentials for the bucket, or nil; then NoCredentials may say why.
+	Credentials   aws.CredentialsProvider
+	NoCredentials string
 
 	// Origin is a web origin whose pages may upload, or empty. OtherOrigins says that
 	// the pages of every other origin may, too.
@@ -209,7 +211,7 @@ func newRun(o Options) (*run, error) {
 	switch r.why = r.noS3(); {
 	case r.why != "":
 	case o.Credentials == nil:
-		r.why = "no AWS credentials in the environment"
+		r.why = cmp.Or(o.NoCredentials, "no AWS credentials")
 	default:
 		r.bucket = newBucket(r.o)
 	}

@@ -82,6 +82,13 @@ var notDeployed = map[string]string{
 	"oncegate/internal/cfn/...":      "what is deployed does not read its own templates",
 	"oncegate/internal/verify":       "the checks of a deployment are run from outside",
 	"oncegate/internal/simulate":     "a model of the deployment is no part of it",
+	// A function's credentials are in its environment.
+	"github.com/aws/aws-sdk-go-v2/config/...":                 "profiles and sessions are the command line's",
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds/...":       "profiles and sessions are the command line's",
+	"github.com/aws/aws-sdk-go-v2/service/sts/...":            "profiles and sessions are the command line's",
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds/...":   "profiles and sessions are the command line's",
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds/...":   "profiles and sessions are the command line's",
+	"github.com/aws/aws-sdk-go-v2/credentials/logincreds/...": "profiles and sessions are the command line's",
 }
 
 func TestLinkedIntoWasm(t *testing.T) {
