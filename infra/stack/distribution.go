@@ -124,8 +124,16 @@ var (
 
 const corsSeconds = 600
 
+// removedHeaders never reach a viewer. S3 redirects a PUT if it does not find the bucket
+// where it was asked: for minutes after the bucket was made, or in another Region. The
+// Location of such an answer may repeat the query that S3 was sent, which holds the upload
+// signature and the session token. CloudFront hands redirects on, and nothing of its own is
+// asked about them but this policy:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/http-3xx-status-codes.html
+var removedHeaders = []string{"location"}
+
 // newResponseHeadersPolicy puts CORS and security headers on what S3 answers,
-// errors included. AWS does not say whether it touches the functions' answers as well, so
+// errors included, and takes away what no viewer may see. AWS does not say whether it touches the functions' answers as well, so
 // the origin's CORS headers are not overridden: those of a preflight, which names what the
 // page asked for, stay as they are under both readings. S3's answers have none, for the
 // bucket has no CORS rule, and get these:
@@ -133,6 +141,7 @@ const corsSeconds = 600
 func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
 	props := &awscloudfront.ResponseHeadersPolicyProps{
 		ResponseHeadersPolicyName: jsii.String(conf.Deploy.Name),
+		RemoveHeaders:             jsii.Strings(removedHeaders...),
 		SecurityHeadersBehavior: &awscloudfront.ResponseSecurityHeadersBehavior{
 			ContentTypeOptions: &awscloudfront.ResponseHeadersContentTypeOptions{Override: jsii.Bool(true)},
 			StrictTransportSecurity: &awscloudfront.ResponseHeadersStrictTransportSecurity{

@@ -166,7 +166,7 @@ type OriginRequestPolicy struct {
 	}
 }
 
-// ResponseHeadersPolicy says which headers CloudFront adds to answers.
+// ResponseHeadersPolicy says which headers CloudFront adds to answers, and which it removes.
 type ResponseHeadersPolicy struct {
 	Comment, Name string
 	CorsConfig    *struct {
@@ -178,6 +178,7 @@ type ResponseHeadersPolicy struct {
 		AccessControlMaxAgeSec        int
 		OriginOverride                bool
 	}
+	RemoveHeadersConfig   struct{ Items []struct{ Header string } }
 	SecurityHeadersConfig struct {
 		ContentTypeOptions      *struct{ Override bool }
 		StrictTransportSecurity *struct {

@@ -246,6 +246,7 @@ func TestRefusals(t *testing.T) {
 		{403, "of-another-version", "", client.Unknown, "403 of-another-version", 1},
 		{500, "", `<Error><Code>InternalError</Code></Error>`, client.Unknown, "S3 answered 500 InternalError", 1},
 		{503, "", "<html>", client.Unknown, "503 Service Unavailable, and not in oncegate's words", 1},
+		{307, "", `<Error><Code>TemporaryRedirect</Code></Error>`, client.Spent, "S3 answered 307 TemporaryRedirect", 1},
 		{307, "", "", client.Unknown, "a redirect, which is not followed", 1},
 		{403, "used", "{\"message\":\"\\u001b[31mred\\u0007\"}", client.Useless, "[31mred", 1},
 	} {

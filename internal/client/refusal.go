@@ -49,12 +49,15 @@ func (r *Refusal) Fate() Fate {
 		return Good
 	case "":
 		switch {
-		case r.Status < 400 || r.Status >= 500:
+		case r.Status < 300 || r.Status >= 500:
 			return Unknown
-		// The gate puts its reason on every refusal. So if S3 answers, the gate let the
-		// PUT through; but InvalidAccessKeyId means that the URL never reached the gate.
+		// The gate puts its reason on every refusal. So if S3 answers, be it by a redirect,
+		// the gate let the PUT through; but InvalidAccessKeyId means that the URL never
+		// reached the gate.
 		case r.s3 != "" && r.s3 != "InvalidAccessKeyId":
 			return Spent
+		case r.Status < 400:
+			return Unknown
 		}
 		return Broken // CloudFront and web ACLs refuse before the gate, and after it
 	}

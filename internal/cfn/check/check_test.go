@@ -233,6 +233,9 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"the origin of another region", "full", func(t *templates) {
 			t.Origin()["DomainName"] = "full-uploads.s3.us-east-1.amazonaws.com"
 		}, "origin: is full-uploads.s3.us-east-1.amazonaws.com, uploads are signed for full-uploads.s3.eu-west-1.amazonaws.com"},
+		{"the origin by a name of no region", "plain", func(t *templates) {
+			t.Origin()["DomainName"] = "plain-uploads.s3.amazonaws.com"
+		}, "origin: is plain-uploads.s3.amazonaws.com, uploads are signed for plain-uploads.s3.us-east-1.amazonaws.com"},
 		{"origin headers", "plain", func(t *templates) {
 			t.Origin()["OriginCustomHeaders"] = []any{object{"HeaderName": "x-amz-acl", "HeaderValue": "public-read"}}
 		}, "origin: a path or headers are added"},
@@ -276,6 +279,11 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"no HSTS", "plain", func(t *templates) {
 			delete(t.ResponsePolicy()["SecurityHeadersConfig"].(object), "StrictTransportSecurity")
 		}, "response headers: the default behavior does not add nosniff and a year of HSTS"},
+		{"redirects of S3 as they are", "plain", func(t *templates) { delete(t.ResponsePolicy(), "RemoveHeadersConfig") },
+			"response headers: the default behavior lets viewers see location"},
+		{"another header removed", "full", func(t *templates) {
+			t.ResponsePolicy()["RemoveHeadersConfig"] = object{"Items": []any{object{"Header": "x-location"}}}
+		}, "response headers: the default behavior lets viewers see location"},
 		{"no CORS", "full", func(t *templates) { delete(t.ResponsePolicy(), "CorsConfig") }, "response headers: the default behavior adds no CORS"},
 		{"CORS without credentials for named origins", "full", func(t *templates) {
 			t.ResponsePolicy()["CorsConfig"].(object)["AccessControlAllowCredentials"] = false

@@ -3,6 +3,7 @@ package check
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
@@ -138,6 +139,9 @@ func checkViewer(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 // exposedHeaders are what a page reads of an answer.
 var exposedHeaders = []string{"etag", "retry-after", "x-amz-error-code", "x-amz-version-id", "x-oncegate-reason"}
 
+// removedHeaders may hold what S3 was sent, and are nothing that an uploader needs.
+var removedHeaders = []string{"location"}
+
 func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	for _, b := range d.Distribution.Behaviors() {
 		p, ok := d.ResponseHeadersPolicies[b.ResponseHeadersPolicyId]
@@ -149,6 +153,11 @@ func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(str
 		if s.ContentTypeOptions == nil || !s.ContentTypeOptions.Override ||
 			s.StrictTransportSecurity == nil || !s.StrictTransportSecurity.Override || s.StrictTransportSecurity.AccessControlMaxAgeSec < 31536000 {
 			broken("%s does not add nosniff and a year of HSTS", shown(b))
+		}
+		for _, name := range removedHeaders {
+			if !slices.ContainsFunc(p.RemoveHeadersConfig.Items, func(h struct{ Header string }) bool { return strings.EqualFold(h.Header, name) }) {
+				broken("%s lets viewers see %s: S3 may redirect with the upload query in it", shown(b), name)
+			}
 		}
 		cors := p.CorsConfig
 		if cors == nil {

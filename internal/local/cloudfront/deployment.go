@@ -266,6 +266,12 @@ func (t *template) responsePolicy(prefix, id string) ResponseHeadersPolicy {
 			}
 		}
 	}
+	for _, header := range p.RemoveHeadersConfig.Items {
+		if !removable(header.Header) {
+			t.bad(logicalID(id), "RemoveHeadersConfig", header.Header, "CloudFront cannot remove it")
+		}
+		out.Remove = append(out.Remove, header.Header)
+	}
 	if s := p.SecurityHeadersConfig.StrictTransportSecurity; s != nil {
 		value := fmt.Sprintf("max-age=%d", s.AccessControlMaxAgeSec)
 		if s.IncludeSubdomains {

@@ -162,6 +162,12 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		{"host", requestPolicy(func(p *cfn.OriginRequestPolicy) { p.HeadersConfig.Headers[0] = "Host" }), `cannot name header "Host"`},
 		{"cookies", requestPolicy(func(p *cfn.OriginRequestPolicy) { p.CookiesConfig.CookieBehavior = "whitelist" }), policy + "CookiesConfig.CookieBehavior is whitelist"},
 		{"query", requestPolicy(func(p *cfn.OriginRequestPolicy) { p.QueryStringsConfig.QueryStringBehavior = "whitelist" }), policy + "QueryStringsConfig.QueryStringBehavior is whitelist"},
+		{"header that cannot be removed", func(d *cfn.Deployment) {
+			id := def(d).ResponseHeadersPolicyId
+			p := d.ResponseHeadersPolicies[id]
+			p.RemoveHeadersConfig.Items = []struct{ Header string }{{"Location"}, {"X-Amz-Cf-Id"}}
+			d.ResponseHeadersPolicies[id] = p
+		}, "RemoveHeadersConfig is X-Amz-Cf-Id: CloudFront cannot remove it"},
 		{"unknown response policy", func(d *cfn.Deployment) { def(d).ResponseHeadersPolicyId = "x" }, distribution + "DefaultCacheBehavior.ResponseHeadersPolicyId is x"},
 		{"wildcard origin", func(d *cfn.Deployment) {
 			for _, p := range d.ResponseHeadersPolicies {

@@ -56,9 +56,10 @@ type OriginRequestPolicy struct {
 	Managed bool
 }
 
-// ResponseHeadersPolicy adds headers to what the origin answers and, by one reading of
-// AWS's pages, to generated responses.
+// ResponseHeadersPolicy removes headers from what the origin answers and adds others; by
+// one reading of AWS's pages it does the same to generated responses.
 type ResponseHeadersPolicy struct {
+	Remove  []string
 	CORS    *CORS
 	Headers []PolicyHeader
 }

@@ -79,8 +79,28 @@ func (p OriginRequestPolicy) query(query string) string {
 	}), "&")
 }
 
-// apply puts the policy's headers on an answer to r.
+// Headers that a policy cannot remove. CloudFront would put back Date and Server, which
+// nothing here needs:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html#remove-headers-disallowed
+var unremovable = []string{
+	"connection", "content-encoding", "content-length", "date", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+	"proxy-connection", "server", "trailer", "transfer-encoding", "upgrade", "via", "warning", "x-accel-buffering", "x-accel-charset",
+	"x-accel-limit-rate", "x-accel-redirect", "x-amzn-auth", "x-amzn-cf-billing", "x-amzn-cf-id", "x-amzn-cf-xff", "x-amzn-errortype",
+	"x-amzn-fle-profile", "x-amzn-header-count", "x-amzn-header-order", "x-amzn-lambda-integration-tag", "x-amzn-requestid", "x-cache",
+	"x-forwarded-proto", "x-real-ip",
+}
+
+// removable reports whether a policy can remove the header with this name.
+func removable(name string) bool {
+	name = strings.ToLower(name)
+	return token(name) && !slices.Contains(unremovable, name) && !strings.HasPrefix(name, "x-amz-cf-") && !strings.HasPrefix(name, "x-edge-")
+}
+
+// apply takes the policy's headers off an answer to r, and then puts others on it.
 func (p ResponseHeadersPolicy) apply(h http.Header, r *http.Request) {
+	for _, name := range p.Remove {
+		h.Del(name)
+	}
 	if p.CORS != nil {
 		p.CORS.apply(h, r)
 	}

@@ -115,6 +115,10 @@ func TestResponseHeadersPolicy(t *testing.T) {
 	}{
 		{"nothing", ResponseHeadersPolicy{}, "PUT", page, header("Etag", "e"), header("Etag", "e")},
 		{"added", ResponseHeadersPolicy{Headers: []PolicyHeader{{"X-Content-Type-Options", "nosniff", true}}}, "PUT", page, header(), header("X-Content-Type-Options", "nosniff")},
+		{"removed", ResponseHeadersPolicy{Remove: []string{"location", "X-Amz-Meta-A"}}, "PUT", page,
+			header("Location", "https://s3.example/?X-Amz-Signature=x", "X-Amz-Meta-A", "a", "Etag", "e"), header("Etag", "e")},
+		{"removed, then added", ResponseHeadersPolicy{Remove: []string{"x-content-type-options"}, Headers: []PolicyHeader{{"X-Content-Type-Options", "nosniff", false}}}, "PUT", page,
+			header("X-Content-Type-Options", "old"), header("X-Content-Type-Options", "nosniff")},
 		{"replaced", ResponseHeadersPolicy{Headers: []PolicyHeader{{"Strict-Transport-Security", "new", true}}}, "PUT", page, header("Strict-Transport-Security", "old"), header("Strict-Transport-Security", "new")},
 		{"kept", ResponseHeadersPolicy{Headers: []PolicyHeader{{"Strict-Transport-Security", "new", false}}}, "PUT", page, header("Strict-Transport-Security", "old"), header("Strict-Transport-Security", "old")},
 		{"cors instead of the origin's", cors(same), "PUT", page, header("Access-Control-Allow-Origin", "*", "Access-Control-Max-Age", "1"),

@@ -22,6 +22,8 @@ type Fault struct {
 	Status int
 	// Body is what Answer and Truncate answer. Empty and with an error status, it is the S3 error document for it.
 	Body string
+	// Header are further headers of Answer and Truncate.
+	Header http.Header
 }
 
 // Kind is what a fault does instead of the proper answer.
@@ -117,6 +119,9 @@ func replace(res *http.Response, f Fault) {
 	if body == "" && f.Status >= 400 {
 		body = errorDocument(errorCode(f.Status), "fault injected")
 		res.Header.Set("Content-Type", "application/xml")
+	}
+	for name, values := range f.Header {
+		res.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	res.Body.Close()
 	setBody(res, body)
