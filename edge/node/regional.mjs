@@ -70,7 +70,7 @@ async function handle(name, event, context) {
   try {
     return await decide(name, event, context);
   } catch (error) {
-    log(name, error);
+    log(name, event, error);
     return refuse('internal');
   }
 }
@@ -85,7 +85,7 @@ async function decide(name, event, context) {
       return apply(event, await invoke(name, payload, limitMs));
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      log(name, error);
+      log(name, event, error);
       ran ||= error.ran;
       if (repeated || !error.again || context.getRemainingTimeInMillis() - error.pauseMs < LEAST_MS) break;
       await new Promise((resolve) => setTimeout(resolve, error.pauseMs * (0.5 + Math.random())));
@@ -95,9 +95,13 @@ async function decide(name, event, context) {
   return refuse(ran && name === 'gate' ? 'claim-unknown' : 'index-unavailable');
 }
 
-// log writes a line as the regional function does. No payload and no answer is in it.
-function log(name, error) {
-  console.error(JSON.stringify({ timestamp: new Date().toISOString(), level: 'ERROR', message: 'no answer of the regional function', function: name, error: error.message }));
+// log writes a line as the regional function does. No payload and no answer is in it. It
+// goes past the console: with JSON logs Lambda's console puts a line into a field of
+// another object, where no filter on message finds it.
+// https://docs.aws.amazon.com/lambda/latest/dg/nodejs-logging.html
+function log(name, event, error) {
+  const line = { timestamp: new Date().toISOString(), level: 'ERROR', message: 'no answer of the regional function', function: name, error: error.message, request: event?.Records?.[0]?.cf?.config?.requestId };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
 // apply turns the regional function's result into what CloudFront wants: a response,

@@ -19,7 +19,7 @@ const reset = (response) => response.socket.resetAndDestroy();
 describe('the stub', () => {
   let server, stub, dir, errors;
   let calls, script;
-  const { error } = console;
+  const { write } = process.stdout;
   before(async () => {
     server = http.createServer((request, response) => {
       const chunks = [];
@@ -39,11 +39,16 @@ describe('the stub', () => {
       AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${server.address().port}`,
     });
     stub = await import(path.join(dir, 'index.mjs'));
-    console.error = (line) => errors.push(line);
+    process.stdout.write = function (chunk, ...rest) {
+      const line = String(chunk);
+      if (!line.startsWith('{"timestamp"')) return write.call(process.stdout, chunk, ...rest);
+      errors.push(line);
+      return true;
+    };
   });
   beforeEach(() => { [calls, script, errors] = [[], [], []]; });
   after(async () => {
-    console.error = error;
+    process.stdout.write = write;
     rmSync(dir, { recursive: true });
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -142,6 +147,14 @@ describe('the stub', () => {
         assert.equal(script.length, 0);
       }
       assert.ok(!errors.join().includes('signed=1'));
+      assert.ok(errors.length >= 2);
+      for (const line of errors) {
+        assert.ok(line.endsWith('}\n'));
+        const { timestamp, level, message, function: name, error, request } = JSON.parse(line);
+        assert.ok(Date.parse(timestamp));
+        assert.deepEqual([level, message, request], ['ERROR', 'no answer of the regional function', 'request-1']);
+        assert.ok(['mint', 'gate'].includes(name) && error, line);
+      }
     });
   }
 
