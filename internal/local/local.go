@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,7 @@ import (
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/cloudwatch"
 	"oncegate/internal/local/queue"
 	"oncegate/internal/local/s3server"
 )
@@ -41,9 +43,12 @@ type AWS struct {
 	Queues   map[string]*queue.Queue
 	// API is the URL of Lambda and Services.
 	API string
+	// Metrics are what the services report to CloudWatch.
+	Metrics *cloudwatch.Metrics
 
 	regional *regional
 	jobs     *jobs
+	alarms   []cfn.Alarm // with what only a deployment knows filled in
 }
 
 // Options say what the templates do not; what the templates say overrides them.
@@ -104,7 +109,15 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	if o.Change != nil {
 		o.Change(&edge.Distribution)
 	}
-	a := &AWS{}
+	a := &AWS{Metrics: cloudwatch.New(), alarms: alarms(d, edge.Distribution.ID)}
+	if edge.Log == nil {
+		edge.Log = slog.New(slog.DiscardHandler)
+	}
+	counting, err := a.Metrics.Handler(edge.Log.Handler(), d.Monitoring.MetricFilters)
+	if err != nil {
+		return nil, err
+	}
+	edge.Log, edge.Metrics = slog.New(counting), a.Metrics
 	if a.jobs, err = newJobs(d, o.Jobs, edge.Log); err != nil {
 		return nil, err
 	}
@@ -125,7 +138,7 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	}
 	edge.S3 = a.S3.URL()
 	if len(d.Regional) > 0 {
-		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), edge.Log); err != nil {
+		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), a.Metrics, edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/cloudwatch"
 	"oncegate/internal/local/iam"
 	"oncegate/internal/local/lambda"
 	"oncegate/internal/local/s3server"
@@ -34,7 +35,7 @@ type regional struct {
 
 // startRegional makes the functions ready and serves the APIs. Only the roles and the
 // operator may call them.
-func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, log *slog.Logger) (*regional, error) {
+func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, metrics *cloudwatch.Metrics, log *slog.Logger) (*regional, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -72,7 +73,7 @@ func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator a
 		fn, err := lambda.New(lambda.Options{
 			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, cloudfront.Account, name), Region: f.Region,
 			Directory: f.Directory, Environment: environment, Credentials: keys[cloudfront.RoleARN(f.Role)], MemoryMB: f.MemorySize,
-			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Log: log,
+			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Metrics: metrics, Log: log,
 		})
 		if err != nil {
 			n.closeFunctions()

@@ -218,6 +218,9 @@ func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 		}
 		t.Edge.Properties(kind, "")["ResponseHeadersPolicyConfig"].(Object)["CorsConfig"] = cors
 	}
+	for id, answers := range map[string]int{"Failures": conf.Deploy.AlarmFailures, "Refusals": conf.Deploy.AlarmRefusals} {
+		t.Edge.Properties("AWS::CloudWatch::Alarm", id)["Threshold"] = float64(answers) - 0.5
+	}
 	for _, function := range []string{"Mint", "Gate"} {
 		p := t.Edge.Properties("AWS::Lambda::Function", function)
 		p["MemorySize"], p["Timeout"], p["Runtime"] = conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime

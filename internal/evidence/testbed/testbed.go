@@ -47,6 +47,7 @@ type Stack struct {
 	API      string // where Lambda and Services are called
 
 	t       testing.TB
+	aws     *local.AWS
 	log     *syncBuffer
 	mu      sync.Mutex
 	faults  map[string]func(*http.Request) s3server.Fault // by the last part of an object key, or "" for all
@@ -149,6 +150,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	st.aws = aws
 	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
 	st.Services, st.Queues, st.API = aws.Services, aws.Queues, aws.API
 	t.Cleanup(func() {
@@ -163,6 +165,26 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 
 // Log is what the stack has logged so far.
 func (st *Stack) Log() string { return st.log.String() }
+
+// Alarms returns the alarms of the templates by name, each with whether it would go off.
+// It fails the test if one is on something that is not played.
+func (st *Stack) Alarms(t testing.TB) map[string]bool {
+	t.Helper()
+	states, err := st.aws.Alarms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := map[string]bool{}
+	for name, s := range states {
+		off[name] = s.Alarm
+	}
+	return off
+}
+
+// Requests is how many requests of viewers have been counted.
+func (st *Stack) Requests() int {
+	return int(st.aws.Metrics.Sum("AWS/CloudFront", "Requests", "DistributionId", "E1LOCALEDGE", "Region", "Global"))
+}
 
 // root finds the root of the repository.
 func root(t testing.TB) string {

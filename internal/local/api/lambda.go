@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,6 +39,9 @@ type Lambda struct {
 
 // SetIntercept has f see each call first; nil takes it away. For tests.
 func (l *Lambda) SetIntercept(f func(function string) Fault) { l.intercept.Store(&f) }
+
+// throttled is Lambda's answer where a function may have no more executions.
+var throttled = &Refusal{http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded."}
 
 // ServeHTTP answers one call.
 func (l *Lambda) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,13 +87,16 @@ func (l *Lambda) invoke(w http.ResponseWriter, r *http.Request, name string, pay
 	}
 	switch {
 	case fault.Status == http.StatusTooManyRequests:
-		return &Refusal{fault.Status, "TooManyRequestsException", "Rate Exceeded."}
+		return throttled
 	case fault.Status != 0:
 		return &Refusal{fault.Status, "ServiceException", "injected"}
 	case fault.Lose && !fault.Applied:
 		panic(http.ErrAbortHandler)
 	}
 	result, err := l.Functions[name].Invoke(r.Context(), payload)
+	if errors.Is(err, lambda.ErrThrottled) {
+		return throttled
+	}
 	if err != nil {
 		return &Refusal{http.StatusBadGateway, "ServiceException", "the function did not run"}
 	}

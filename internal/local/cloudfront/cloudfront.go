@@ -37,6 +37,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"oncegate/internal/local/cloudwatch"
 )
 
 // Options says what to run and where. Distribution, Node and S3 are needed.
@@ -69,6 +71,8 @@ type Options struct {
 	MaxWorkers int
 	// patience is that of viewers' bodies; zero means a second for a piece and five for all.
 	patience patience
+	// Metrics counts what viewers are answered, if set.
+	Metrics *cloudwatch.Metrics
 	// Log gets the lines that the functions print, at info level with the
 	// attribute "function", and what went wrong. Nil discards them.
 	Log *slog.Logger
@@ -84,6 +88,7 @@ type Server struct {
 	loose             bool     // Options.LenientHeaders
 	patience          patience
 	policyOnGenerated bool
+	metrics           *cloudwatch.Metrics
 	functions         map[string]*function
 	http              *http.Server
 
@@ -154,6 +159,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		loose:             o.LenientHeaders,
 		patience:          o.patience,
 		policyOnGenerated: o.PolicyOnGenerated,
+		metrics:           o.Metrics,
 		functions:         map[string]*function{},
 		served:            make(chan struct{}),
 	}

@@ -29,6 +29,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.requests.Done()
+	c := &counted{ResponseWriter: w}
+	defer c.report(s.metrics, s.d.ID)
+	w = c
 	// CloudFront invokes the function when the headers are there, so an answer
 	// must not wait for a body that nobody will read.
 	http.NewResponseController(w).EnableFullDuplex() // never fails on net/http's own server

@@ -17,9 +17,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/local/cloudwatch"
 	"oncegate/internal/local/container"
 )
 
@@ -39,6 +41,8 @@ type Options struct {
 	Timeout     time.Duration
 	// Concurrency bounds the processes. Beyond it invocations wait in line.
 	Concurrency int
+	// Metrics counts invocations and errors, if set.
+	Metrics *cloudwatch.Metrics
 	// Log gets what the function prints, line by line, and how its processes end.
 	Log *slog.Logger
 }
@@ -53,8 +57,15 @@ type Result struct {
 // Function is a function that can be invoked.
 type Function struct {
 	o          Options
+	throttled  atomic.Bool
 	containers *container.Pool[invocation, Result]
 }
+
+// ErrThrottled says that the function may have no more concurrent executions now.
+var ErrThrottled = errors.New("rate exceeded")
+
+// Throttle has Lambda refuse every invocation from now on, or no more.
+func (f *Function) Throttle(on bool) { f.throttled.Store(on) }
 
 // New makes a function ready. Its processes start when invocations ask for them.
 func New(o Options) (*Function, error) {
@@ -88,7 +99,7 @@ func New(o Options) (*Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Function{o, container.New(container.Options[invocation, Result]{
+	return &Function{o: o, containers: container.New(container.Options[invocation, Result]{
 		Start: func() (container.Container[invocation, Result], error) { return startSandbox(o, env) },
 		Limit: o.Concurrency, Timeout: o.Timeout, MemoryMB: o.MemoryMB, Log: o.Log,
 	})}, nil
@@ -114,11 +125,28 @@ func environment(o Options) ([]string, error) {
 
 // Invoke runs the function once and waits for its answer, as RequestResponse does.
 // The context bounds the wait for a free process alone. An error means that the function
-// did not run; after Close it is container.ErrClosed.
+// did not run: ErrThrottled, or after Close container.ErrClosed.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 	if !json.Valid(payload) {
 		return Result{}, errors.New("the payload is not JSON")
 	}
+	if f.throttled.Load() {
+		f.o.Metrics.Add("AWS/Lambda", "Throttles", 1, "FunctionName", f.o.Name)
+		return Result{}, ErrThrottled
+	}
+	result, err := f.invoke(ctx, payload)
+	if err == nil {
+		failed := 0.0
+		if result.FunctionError != "" {
+			failed = 1
+		}
+		f.o.Metrics.Add("AWS/Lambda", "Invocations", 1, "FunctionName", f.o.Name)
+		f.o.Metrics.Add("AWS/Lambda", "Errors", failed, "FunctionName", f.o.Name)
+	}
+	return result, err
+}
+
+func (f *Function) invoke(ctx context.Context, payload []byte) (Result, error) {
 	id := requestID()
 	result, err := f.containers.Invoke(ctx, invocation{id: id, payload: payload, arn: f.o.ARN})
 	if err == nil || errors.Is(err, container.ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {

@@ -189,6 +189,21 @@ func (q *Queue) Len() int {
 	return len(q.messages)
 }
 
+// Visible counts the messages that could be received now. Oldest is how long ago the
+// first of all messages came in, 0 for none.
+func (q *Queue) Visible() (visible int, oldest time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, m := range q.messages {
+		if !m.visible.After(now) {
+			visible++
+		}
+		oldest = max(oldest, now.Sub(m.Sent))
+	}
+	return visible, oldest
+}
+
 // Bodies returns the bodies of all messages.
 func (q *Queue) Bodies() (all []string) {
 	q.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"oncegate/internal/local/lambda"
@@ -151,4 +152,32 @@ func TestSource(t *testing.T) {
 	if !slices.Equal(dead.Bodies(), []string{"poison"}) {
 		t.Errorf("dead: %v", dead.Bodies())
 	}
+}
+
+// TestVisible: a message that was received is not visible, but goes on waiting.
+func TestVisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.New(queue.Options{Name: "q", Visibility: time.Hour})
+		want := func(visible int, oldest time.Duration) {
+			t.Helper()
+			if n, age := q.Visible(); n != visible || age != oldest {
+				t.Errorf("%d visible, the oldest %v; want %d, %v", n, age, visible, oldest)
+			}
+		}
+		want(0, 0)
+		q.Send("first")
+		time.Sleep(10 * time.Minute)
+		q.Send("second")
+		want(2, 10*time.Minute)
+		m := receive(t, q, 1)
+		want(1, 10*time.Minute)
+		time.Sleep(50*time.Minute - time.Second)
+		want(1, time.Hour-time.Second)
+		time.Sleep(time.Hour)
+		want(2, 2*time.Hour-time.Second)
+		q.Delete(m[0].Receipt)
+		if n, _ := q.Visible(); n != 1 {
+			t.Errorf("%d visible, want 1", n)
+		}
+	})
 }

@@ -81,7 +81,7 @@ func (s *Source) follow(ctx context.Context, messages []Message) {
 	}
 	result, err := s.Function.Invoke(ctx, payload)
 	if err != nil {
-		return // closing
+		return // throttled, or closing
 	}
 	failed, err := s.failed(result)
 	if err != nil {
