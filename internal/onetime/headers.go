@@ -179,10 +179,10 @@ func (put Put) checkSizes(set map[string]string) error {
 	return sizes.check()
 }
 
-// reachesS3 reports whether S3 gets what the viewer wrote into the header. Via is
-// CloudFront's, which adds to it.
+// reachesS3 reports whether S3 gets what the viewer wrote into the header. Via and
+// CDN-Loop are CloudFront's, which adds to them.
 func (r *headerRule) reachesS3() bool {
-	return r.handling == passed || r.handling == stored || r.name == "via"
+	return r.handling == passed || r.handling == stored || r.name == "via" || r.name == "cdn-loop"
 }
 
 // sizes are the bytes of headers, names and values.
