@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -41,6 +42,13 @@ make dev synthesizes first. Ctrl-C stops everything.
     --response-policy MODE
                       what the response headers policy is put on, which AWS leaves open:
                       origin-only, S3's answers; all, the functions' too (origin-only)
+    --limits MODE     how large a request may be, about which AWS's pages disagree: quotas,
+                      20,480 bytes, else 413; wide, 32,768, else 494 (quotas)
+    --continue MODE   who answers Expect: 100-continue, which AWS leaves open: at-once,
+                      CloudFront before the function; by-answer, once the function has
+                      let the upload pass; never, nobody (at-once)
+    --concurrency N   at most N functions at once, in the edge's Region and in the bucket's;
+                      one more is throttled, 503 without x-oncegate-reason (no bound)
     --data DIR        the bucket and what belongs to it; survives restarts (build/dev)
     --max-workers N   Node processes per function (twice the cores, at least 4)
 
@@ -53,9 +61,7 @@ const versitygw = "build/tools/versitygw"
 type devOptions struct {
 	template, config, data string
 	port, s3Port           int
-	hosts                  []string
-	policyOnGenerated      bool
-	maxWorkers             int
+	edge                   cloudfront.Options // what the flags say of it
 }
 
 func parseDev(args []string) (devOptions, error) {
@@ -66,30 +72,38 @@ func parseDev(args []string) (devOptions, error) {
 	fs.StringVar(&o.data, "data", "build/dev", "")
 	port := fs.String("port", envOr("PORT", "8080"), "")
 	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
+	var policy, limits, answer mode
+	policy.add(fs, "response-policy", "origin-only", "all")
+	limits.add(fs, "limits", "quotas", "wide")
+	answer.add(fs, "continue", "at-once", "by-answer", "never")
 	fs.Func("host", "", func(name string) error {
-		o.hosts = append(o.hosts, name)
+		o.edge.Hosts = append(o.edge.Hosts, name)
 		return nil
 	})
-	policy := fs.String("response-policy", "origin-only", "")
-	fs.IntVar(&o.maxWorkers, "max-workers", 0, "")
+	fs.IntVar(&o.edge.Concurrency, "concurrency", 0, "")
+	fs.IntVar(&o.edge.MaxWorkers, "max-workers", 0, "")
 	if err := parse(fs, args); err != nil {
 		return o, err
 	}
-	if o.maxWorkers < 0 {
-		return o, usagef(fs, "--max-workers is %d: allowed is 1 or more", o.maxWorkers)
+	if o.edge.MaxWorkers < 0 {
+		return o, usagef(fs, "--max-workers is %d: allowed is 1 or more", o.edge.MaxWorkers)
 	}
-	switch *policy {
-	case "origin-only":
-	case "all":
-		o.policyOnGenerated = true
-	default:
-		return o, usagef(fs, "--response-policy is %q: allowed are origin-only and all", *policy)
+	if o.edge.Concurrency < 0 {
+		return o, usagef(fs, "--concurrency is %d: allowed is 1 or more", o.edge.Concurrency)
 	}
-	for _, name := range o.hosts {
+	for _, name := range o.edge.Hosts {
 		if name == "" || strings.ContainsAny(name, ":/*[] ") && net.ParseIP(name) == nil {
 			return o, usagef(fs, "--host is %q: allowed is a name or an address, without scheme and port", name)
 		}
 	}
+	for _, m := range []*mode{&policy, &limits, &answer} {
+		if m.chosen() < 0 {
+			return o, usagef(fs, "--%s is %q: allowed are %s", m.flag, m.value, m.words())
+		}
+	}
+	o.edge.PolicyOnGenerated = policy.chosen() == 1
+	o.edge.WideLimits = limits.chosen() == 1
+	o.edge.Continue = cloudfront.Continue(answer.chosen())
 	var err error
 	if o.port, err = parsePort("--port (PORT)", *port); err != nil {
 		return o, err
@@ -97,6 +111,26 @@ func parseDev(args []string) (devOptions, error) {
 	o.s3Port, err = parsePort("--s3-port (S3_PORT)", *s3Port)
 	return o, err
 }
+
+// mode is a flag that takes one of a few words. The first one is the default.
+type mode struct {
+	flag, value string
+	allowed     []string
+}
+
+func (m *mode) add(fs *flag.FlagSet, name string, allowed ...string) {
+	m.flag, m.allowed = name, allowed
+	fs.StringVar(&m.value, name, allowed[0], "")
+}
+
+// words are what is allowed, for a sentence.
+func (m *mode) words() string {
+	last := len(m.allowed) - 1
+	return strings.Join(m.allowed[:last], ", ") + " and " + m.allowed[last]
+}
+
+// chosen is the word's place, or -1.
+func (m *mode) chosen() int { return slices.Index(m.allowed, m.value) }
 
 func envOr(name, value string) string {
 	if v := os.Getenv(name); v != "" {
@@ -156,19 +190,15 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var host string
+	edge := o.edge
+	edge.Node = func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) }
+	edge.Addr, edge.Log = address(o.port), log
 	aws, err := local.Start(starting, deployment, local.Options{
 		S3: s3server.Options{
 			Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
 			Operator: keys, Addr: address(o.s3Port), Log: log,
 		},
-		Edge: cloudfront.Options{
-			Node:              func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) },
-			Addr:              address(o.port),
-			Hosts:             o.hosts,
-			PolicyOnGenerated: o.policyOnGenerated,
-			MaxWorkers:        o.maxWorkers,
-			Log:               log,
-		},
+		Edge: edge,
 		Jobs: local.Jobs{Dir: o.data, Parameters: parameters},
 		Listening: func(at local.Addresses) error {
 			host = strings.Replace(strings.TrimPrefix(at.Edge, "http://"), "127.0.0.1", "localhost", 1)

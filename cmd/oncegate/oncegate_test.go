@@ -130,7 +130,7 @@ func TestErrorsNameTheFix(t *testing.T) {
 		{[]string{"url", "--maxBytes", "1"}, "unknown flag --maxBytes, did you mean --max-bytes (see oncegate help url)"},
 		{[]string{"list", "--labl=x"}, "unknown flag --labl, did you mean --label"},
 		{[]string{"put", "--content-type", "x"}, "unknown flag --content-type: there are --distribution, --expires"},
-		{[]string{"dev", "--colour"}, "unknown flag --colour: there are --config, --data"},
+		{[]string{"dev", "--colour"}, "unknown flag --colour: there are --concurrency, --config"},
 		{[]string{"version", "--json"}, "unknown flag --json: there are none"},
 		{[]string{"put", "--url"}, "--url needs a value"},
 		{[]string{"version", "x"}, `unexpected argument "x" (see oncegate help version)`},

@@ -138,7 +138,7 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	}
 	edge.S3 = a.S3.URL()
 	if len(d.Regional) > 0 {
-		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), a.Metrics, edge.Log); err != nil {
+		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), a.Metrics, edge.Concurrency, edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
 		}

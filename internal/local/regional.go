@@ -15,6 +15,7 @@ import (
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/cloudwatch"
+	"oncegate/internal/local/container"
 	"oncegate/internal/local/iam"
 	"oncegate/internal/local/lambda"
 	"oncegate/internal/local/s3server"
@@ -34,8 +35,9 @@ type regional struct {
 }
 
 // startRegional makes the functions ready and serves the APIs. Only the roles and the
-// operator may call them.
-func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, metrics *cloudwatch.Metrics, log *slog.Logger) (*regional, error) {
+// operator may call them. quota bounds the invocations of all functions together; 0 means
+// no bound.
+func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, metrics *cloudwatch.Metrics, quota int, log *slog.Logger) (*regional, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -62,6 +64,7 @@ func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator a
 	if err != nil {
 		return nil, fmt.Errorf("listen for calls of AWS APIs: %w", err)
 	}
+	account := container.NewConcurrency(quota)
 	n := &regional{Lambda: functions, Services: services, served: make(chan struct{}), url: "http://" + ln.Addr().String()}
 	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
 		f := d.Regional[name]
@@ -73,7 +76,7 @@ func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator a
 		fn, err := lambda.New(lambda.Options{
 			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, cloudfront.Account, name), Region: f.Region,
 			Directory: f.Directory, Environment: environment, Credentials: keys[cloudfront.RoleARN(f.Role)], MemoryMB: f.MemorySize,
-			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: concurrency, Metrics: metrics, Log: log,
+			Timeout: time.Duration(f.Timeout) * time.Second, Concurrency: max(concurrency, quota), Account: account, Metrics: metrics, Log: log,
 		})
 		if err != nil {
 			n.closeFunctions()

@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"oncegate/internal/local/cloudwatch"
+	"oncegate/internal/local/container"
 )
 
 // Options says what to run and where. Distribution, Node and S3 are needed.
@@ -66,8 +67,16 @@ type Options struct {
 	// PolicyOnGenerated puts the response headers policy on what functions generate, as one
 	// of AWS's pages can be read; by the other one it is for the origin's answers alone.
 	PolicyOnGenerated bool
-	// MaxWorkers limits the processes of one function; 0 means twice the number
-	// of cores, and at least 4.
+	// WideLimits takes the wider of AWS's limits on the size of a request, where its pages
+	// disagree.
+	WideLimits bool
+	// Continue is who answers a viewer that waits for 100 Continue.
+	Continue Continue
+	// Concurrency is how many invocations all functions may have together; CloudFront
+	// answers 503 to one more, as where an account's quota is used up. 0 means no bound.
+	Concurrency int
+	// MaxWorkers limits the processes of one function, and an invocation waits for a free
+	// one; 0 means twice the number of cores, and at least 4. With Concurrency none waits.
 	MaxWorkers int
 	// patience is that of viewers' bodies; zero means a second for a piece and five for all.
 	patience patience
@@ -89,6 +98,8 @@ type Server struct {
 	patience          patience
 	policyOnGenerated bool
 	metrics           *cloudwatch.Metrics
+	limits            limits
+	expect            Continue
 	functions         map[string]*function
 	http              *http.Server
 
@@ -160,15 +171,24 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		patience:          o.patience,
 		policyOnGenerated: o.PolicyOnGenerated,
 		metrics:           o.Metrics,
+		limits:            strictLimits,
+		expect:            o.Continue,
 		functions:         map[string]*function{},
 		served:            make(chan struct{}),
 	}
 	for _, host := range o.Hosts {
 		s.hosts = append(s.hosts, hostName(host))
 	}
-	limit := defaultLimit(o.MaxWorkers, runtime.NumCPU())
+	if o.WideLimits {
+		s.limits = wideLimits
+	}
+	for _, warning := range o.Distribution.warnings() {
+		o.Log.Warn(warning)
+	}
+	account := container.NewConcurrency(o.Concurrency)
+	limit := max(defaultLimit(o.MaxWorkers, runtime.NumCPU()), o.Concurrency)
 	for _, fn := range o.Distribution.Functions {
-		s.functions[fn.Name] = newFunction(fn, o.Distribution.EdgeRegion, o.S3, o.Environment, nodes[fn.Runtime], limit, o.Log)
+		s.functions[fn.Name] = newFunction(fn, o.Distribution.EdgeRegion, o.S3, o.Environment, nodes[fn.Runtime], limit, account, o.Log)
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.http = &http.Server{
@@ -181,7 +201,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(o.Continue.listener(ln)); !errors.Is(err, http.ErrServerClosed) {
 			o.Log.Error("the local edge has stopped", "err", err)
 		}
 	}()

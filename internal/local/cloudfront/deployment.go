@@ -309,6 +309,11 @@ func (t *template) function(f *cfn.Function) Function {
 			t.bad(f.Role.ID, "ManagedPolicyArns", arn, "what it says is not known here")
 		}
 	}
+	if large, err := checkSize(f.Directory); err != nil {
+		t.problems = append(t.problems, fmt.Errorf("%s: %w", f.ID, err))
+	} else if large != "" {
+		t.bad(f.ID, "Code", f.Directory, large)
+	}
 	return Function{
 		Name: f.FunctionName, Directory: f.Directory, Handler: f.Handler, Runtime: f.Runtime,
 		Timeout: time.Duration(f.Timeout) * time.Second, MemoryMB: f.MemorySize, Role: RoleARN(f.Role),

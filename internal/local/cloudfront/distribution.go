@@ -162,8 +162,8 @@ func (d Distribution) check() error {
 			bad("behavior %q: %d headers in the origin request policy: allowed are 10", b.PathPattern, n)
 		}
 		for _, h := range b.OriginRequest.Headers {
-			if slices.Contains(unlistable, strings.ToLower(h)) || !token(h) {
-				bad("behavior %q: the origin request policy cannot name header %q", b.PathPattern, h)
+			if why := checkListed(h); why != "" {
+				bad("behavior %q: the origin request policy cannot name header %q: %s", b.PathPattern, h, why)
 			}
 		}
 	}

@@ -124,7 +124,11 @@ func TestDistributionsThatAreRefused(t *testing.T) {
 		{"eleven headers", func(d *Distribution) {
 			d.Behaviors[0].OriginRequest.Headers = strings.Split(strings.Repeat("x-a ", 10)+"x-a", " ")
 		}, "allowed are 10"},
-		{"authorization", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"Authorization"} }, "cannot name"},
+		{"authorization", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"Authorization"} }, "API refuses"},
+		{"accept-encoding", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"accept-Encoding"} }, "API refuses"},
+		{"host", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"host"} }, "API refuses"},
+		{"user-agent", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"User-Agent"} }, "cannot be played"},
+		{"no header name", func(d *Distribution) { d.Behaviors[0].OriginRequest.Headers = []string{"a b"} }, "no header has this name"},
 		{"handler", func(d *Distribution) { d.Functions[0].Handler = "other.mint" }, "index.<export>"},
 		{"runtime", func(d *Distribution) { d.Functions[0].Runtime = "nodejs20.x" }, Node24},
 		{"memory", func(d *Distribution) { d.Functions[0].MemoryMB = 64 }, "128 to 10240"},

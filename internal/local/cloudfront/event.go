@@ -13,13 +13,6 @@ import (
 	"oncegate/edge"
 )
 
-// CloudFront's limits on what a viewer may send, in bytes:
-// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
-const (
-	maxURL     = 8192
-	maxRequest = 32768 // request line and headers
-)
-
 // viewerRequest is the request of the event, and the bytes that came over the wire for
 // each of its values. The two differ where the viewer did not send UTF-8. The origin gets
 // the viewer's bytes of what the function leaves alone.
@@ -98,22 +91,6 @@ func (d Distribution) event(v viewerRequest, requestID string) edge.Event {
 		},
 		Request: v.Request,
 	}}}}
-}
-
-// size is the length of the request line and the headers in their usual form:
-// one space after each colon.
-func size(r *http.Request) int {
-	n := len(r.Method) + 1 + len(r.RequestURI) + 1 + len(r.Proto) + 2
-	n += len("Host: ") + len(r.Host) + 2
-	for _, te := range r.TransferEncoding {
-		n += len("Transfer-Encoding: ") + len(te) + 2
-	}
-	for key, values := range r.Header {
-		for _, value := range values {
-			n += len(key) + 2 + len(value) + 2
-		}
-	}
-	return n + 2
 }
 
 // utf8Text makes UTF-8 of any bytes. CloudFront reads what is not UTF-8 as ISO-8859-1.

@@ -19,7 +19,7 @@ type function struct {
 
 // newFunction makes a function ready. further are variables of its environment, each
 // NAME=value, besides Lambda's.
-func newFunction(fn Function, region, endpoint string, further []string, node nodeBinary, limit int, log *slog.Logger) *function {
+func newFunction(fn Function, region, endpoint string, further []string, node nodeBinary, limit int, account *container.Concurrency, log *slog.Logger) *function {
 	log = log.With("function", fn.Name)
 	env := container.List(environment(fn, region, endpoint))
 	env = append(env, further...)
@@ -27,7 +27,7 @@ func newFunction(fn Function, region, endpoint string, further []string, node no
 		Start: func() (container.Container[invocation, json.RawMessage], error) {
 			return startWorker(node.path, fn, env, log)
 		},
-		Limit: limit, Timeout: fn.Timeout, MemoryMB: fn.MemoryMB, Log: log,
+		Limit: limit, Account: account, Timeout: fn.Timeout, MemoryMB: fn.MemoryMB, Log: log,
 	})}
 }
 

@@ -44,6 +44,14 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 		s.collide(w, r, b, id, out)
 		return
 	}
+	// What the function made of the request is held to the limits as well.
+	head := s.head(r, b, id, v, out)
+	if status, sentence := s.limits.refuse(s.d.Origin.Domain, targetOf(head), len(head), r.ContentLength); status != 0 {
+		s.log.Error("the request to the origin is too large", "request", id, "bytes", len(head))
+		w.Header().Set("Connection", "close")
+		s.page(w, r, id, status, xCacheError, sentence)
+		return
+	}
 	conn, err := s.dial(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -59,7 +67,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, b Behavior, id 
 	body := &viewerBody{Reader: r.Body}
 	sent := make(chan error, 1)
 	go func() {
-		err := send(o, s.head(r, b, id, v, out), body, len(r.TransferEncoding) > 0)
+		err := send(o, head, body, len(r.TransferEncoding) > 0)
 		if body.err != nil {
 			conn.Close() // the viewer broke off: the origin must not store half a body as a whole one
 		}

@@ -180,26 +180,6 @@ func TestConnectionsOfViewersAreKept(t *testing.T) {
 	}
 }
 
-func TestExpectContinueIsAnswered(t *testing.T) {
-	got := make(chan arrived, 1)
-	f := start(t, pass, recorder(got))
-	conn := f.dial()
-	io.WriteString(conn, "PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-	br := bufio.NewReader(conn)
-	if line, err := br.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("got %q, %v", line, err)
-	}
-	br.ReadString('\n')
-	io.WriteString(conn, "abc")
-	res, err := http.ReadResponse(br, nil)
-	if err != nil || res.StatusCode != 200 {
-		t.Fatalf("got %v, %v", res, err)
-	}
-	if a := <-got; a.header.Get("Expect") != "" || a.body != "abc" {
-		t.Errorf("the origin got expect %q, body %q", a.header.Get("Expect"), a.body)
-	}
-}
-
 // The origin sees the first bytes before the viewer has sent the last, the
 // viewer sees the first of the answer before the origin has written the last.
 func TestBothWaysAreStreamed(t *testing.T) {

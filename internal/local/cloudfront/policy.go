@@ -1,6 +1,7 @@
 package cloudfront
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,9 +19,56 @@ var written = []string{
 	"via", "x-amz-cf-id", "x-forwarded-for",
 }
 
-// Headers that a list cannot name. CloudFront's API refuses authorization there. It would
-// take user-agent, but nothing here needs that.
-var unlistable = append([]string{"authorization", "cookie", "user-agent"}, written...)
+// Headers that CloudFront's API refuses in the list of an origin request policy: the first
+// two in any, Host for an S3 origin.
+// https://github.com/aws/aws-cdk/pull/13410
+// https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateDistribution.html (InvalidHeadersForS3Origin)
+var refusedByAPI = []string{"authorization", "accept-encoding", "host"}
+
+// Headers that a list may name at CloudFront, and that cannot be played: CloudFront writes
+// or removes them, and what it does with a listed one is not documented.
+var unplayable = []string{"expect", "user-agent", "via", "x-forwarded-for"}
+
+// Headers with "No" in the last column of the table on that page, for S3 origins: what
+// CloudFront makes of a list with one of them is not documented. A name that ends in a
+// hyphen stands for all that begin so.
+var unsupported = []string{
+	"cache-control", "connection", "content-length", "cookie", "max-forwards", "pragma", "proxy-authenticate",
+	"proxy-authorization", "proxy-connection", "request-range", "te", "trailer", "transfer-encoding", "upgrade",
+	"x-amz-cf-id", "x-edge-", "x-forwarded-proto", "x-real-ip",
+}
+
+// checkListed says what is wrong with a list that names the header, or "".
+func checkListed(name string) string {
+	is := func(h string) bool { return strings.EqualFold(h, name) }
+	switch {
+	case !token(name):
+		return "no header has this name"
+	case slices.ContainsFunc(refusedByAPI, is):
+		return "CloudFront's API refuses it for this origin"
+	case slices.ContainsFunc(unplayable, is):
+		return "what CloudFront does with it cannot be played"
+	}
+	return ""
+}
+
+// warnings are what a distribution may be refused for, or may do otherwise than here.
+func (d Distribution) warnings() []string {
+	var all, told []string
+	for _, b := range d.Behaviors {
+		for _, h := range b.OriginRequest.Headers {
+			name := strings.ToLower(h)
+			if !slices.Contains(told, name) && slices.ContainsFunc(unsupported, func(row string) bool {
+				return row == name || strings.HasSuffix(row, "-") && strings.HasPrefix(name, row)
+			}) {
+				told = append(told, name)
+				all = append(all, fmt.Sprintf("behavior %s: the origin request policy names header %s, which CloudFront's table of request headers "+
+					"does not support: its API may refuse the policy, or CloudFront ignore the name", b.PathPattern, h))
+			}
+		}
+	}
+	return all
+}
 
 // Headers that the table on that page forwards by default. The page on origin request
 // policies says that only those go that a policy names:

@@ -169,3 +169,32 @@ func TestSigningOriginCollides(t *testing.T) {
 		t.Errorf("the log does not say that it cannot be played: %s", log)
 	}
 }
+
+// TestUnsupportedHeaders: a policy that names a header with "No" in CloudFront's table is
+// played, and warned about once.
+func TestUnsupportedHeaders(t *testing.T) {
+	for _, name := range []string{
+		"Cache-Control", "Connection", "Content-Length", "Cookie", "Max-Forwards", "Pragma", "Proxy-Authenticate", "Proxy-Authorization",
+		"Proxy-Connection", "Request-Range", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "X-Amz-Cf-Id", "X-Edge-Location",
+		"X-Forwarded-Proto", "X-Real-IP",
+	} {
+		f := start(t, pass, noOrigin(t), func(o *Options) {
+			for i := range o.Distribution.Behaviors {
+				o.Distribution.Behaviors[i].OriginRequest.Headers = []string{"content-type", name}
+			}
+		})
+		if n := strings.Count(f.log.String(), "origin request policy names header "+name+","); n != 1 {
+			t.Errorf("%s: %d warnings, want 1: %s", name, n, f.log)
+		}
+	}
+	f := start(t, pass, noOrigin(t), func(o *Options) {
+		for i := range o.Distribution.Behaviors {
+			o.Distribution.Behaviors[i].OriginRequest.Headers = []string{
+				"content-type", "content-md5", "if-none-match", "origin", "range", "x-amz-checksum-sha256", "x-edgy", "accept", "referer",
+			}
+		}
+	})
+	if strings.Contains(f.log.String(), "policy names") {
+		t.Errorf("a warning about what the table supports: %s", f.log)
+	}
+}

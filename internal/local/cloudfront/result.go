@@ -21,6 +21,9 @@ import (
 // viewer-request event.
 const maxGenerated = 40 << 10
 
+// maxRewritten is what uri and querystring of a returned request must stay below, together.
+const maxRewritten = 8192
+
 // Headers that functions never see and may not add. The prefixes end in a hyphen.
 var (
 	disallowedNames = []string{
@@ -179,8 +182,8 @@ func interpretRequest(sent edge.Request, members map[string]json.RawMessage) (*e
 	if r.Querystring, ok = text(members["querystring"]); !ok || strings.ContainsAny(r.Querystring, " #") || !line(r.Querystring) {
 		return nil, invalid(sentenceURI, "querystring is missing or has a space, # or control character in it")
 	}
-	if n := len(r.URI) + len("?") + len(r.Querystring); n >= maxURL {
-		return nil, invalid(sentenceURI, "uri and querystring have %d characters: allowed are fewer than %d", n, maxURL)
+	if n := len(r.URI) + len("?") + len(r.Querystring); n >= maxRewritten {
+		return nil, invalid(sentenceURI, "uri and querystring have %d characters: allowed are fewer than %d", n, maxRewritten)
 	}
 	var err error
 	if r.Headers, err = parseHeaders(members["headers"]); err != nil {

@@ -21,6 +21,9 @@ const (
 	xCacheGenerated  = "LambdaGeneratedResponse from cloudfront"
 	xCacheExecution  = "LambdaExecutionError from cloudfront"
 	xCacheValidation = "LambdaValidationError from cloudfront"
+	// Seen in the answers of real distributions:
+	// https://github.com/aws-amplify/amplify-hosting/issues/3422
+	xCacheLimit = "LambdaLimitExceeded from cloudfront"
 )
 
 // ServeHTTP answers one viewer.
@@ -42,14 +45,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		page(http.StatusBadRequest, xCacheError, "Bad request.")
 		return
 	}
-	if len(r.RequestURI) > maxURL {
+	if status, sentence := s.limits.refuse(r.Host, r.RequestURI, size(r), r.ContentLength); status != 0 {
 		w.Header().Set("Connection", "close")
-		page(http.StatusRequestURITooLong, xCacheError, "The URL is too long.")
-		return
-	}
-	if size(r) > maxRequest {
-		w.Header().Set("Connection", "close")
-		page(494, xCacheError, "The request headers are too large.")
+		page(status, xCacheError, sentence)
 		return
 	}
 	if !s.answersFor(r.Host) {
@@ -67,6 +65,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		page(http.StatusForbidden, xCacheError, "A GET request cannot have a body.")
 		return
 	}
+	s.expect.greet(w, r)
 	if b.ViewerRequest == "" {
 		s.forward(w, r, b, id, v, v.Request)
 		return
@@ -82,6 +81,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	began := time.Now()
 	result, err := s.functions[b.ViewerRequest].invoke(r.Context(), id, s.d.event(v, id))
+	if errors.Is(err, container.ErrThrottled) {
+		s.log.Warn("throttled", "function", b.ViewerRequest, "request", id)
+		// https://github.com/aws-amplify/amplify-hosting/issues/3208 has the whole page.
+		page(http.StatusServiceUnavailable, xCacheLimit, "The Lambda function associated with the CloudFront distribution was throttled.")
+		return
+	}
 	if err != nil {
 		if r.Context().Err() == nil && !errors.Is(err, container.ErrClosed) {
 			s.log.Error("the invocation failed", "function", b.ViewerRequest, "request", id, "err", err)

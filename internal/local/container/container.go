@@ -25,6 +25,8 @@ var (
 	ErrExited   = errors.New("the function's process ended")
 	ErrMemory   = errors.New("the function ran out of memory")
 	ErrNotGiven = errors.New("the container was gone before it got the event")
+	// ErrThrottled says that the function did not run: Options.Account was used up.
+	ErrThrottled = errors.New("too many invocations at once")
 )
 
 // initTimeout is Lambda's bound on the init phase:
@@ -45,12 +47,15 @@ type Container[In, Out any] interface {
 	Kill()
 }
 
-// Options say what the containers are and what they may take. All are needed.
+// Options say what the containers are and what they may take. All but Account are needed.
 type Options[In, Out any] struct {
 	Start func() (Container[In, Out], error)
 	// Limit bounds the containers. Beyond it invocations wait in line, where Lambda would
 	// throttle or start one more container.
-	Limit    int
+	Limit int
+	// Account, if set, bounds the invocations of this and other functions. Beyond it an
+	// invocation fails at once, as Lambda throttles.
+	Account  *Concurrency
 	Timeout  time.Duration // of one invocation
 	MemoryMB int           // resident, of one process; enforced on Linux
 	Log      *slog.Logger
@@ -76,9 +81,14 @@ func New[In, Out any](o Options[In, Out]) *Pool[In, Out] {
 }
 
 // Invoke runs the function once. The context bounds the wait for a free container
-// alone: an invocation that has begun goes on without its caller, as in Lambda.
+// alone: an invocation that has begun goes on without its caller, as in Lambda. The errors
+// are those above and the Container's own.
 func (p *Pool[In, Out]) Invoke(ctx context.Context, in In) (Out, error) {
 	var none Out
+	if !p.o.Account.enter() {
+		return none, ErrThrottled
+	}
+	defer p.o.Account.leave()
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():

@@ -28,7 +28,7 @@ import (
 // Bootstrap is the program that an OS-only runtime starts.
 const Bootstrap = "bootstrap"
 
-// Options say what to run. All but Environment and Log are needed.
+// Options say what to run. All but Environment, Account and Log are needed.
 type Options struct {
 	Name      string
 	ARN       string
@@ -43,6 +43,8 @@ type Options struct {
 	Concurrency int
 	// Metrics counts invocations and errors, if set.
 	Metrics *cloudwatch.Metrics
+	// Account, if set, bounds the invocations of this and other functions.
+	Account *container.Concurrency
 	// Log gets what the function prints, line by line, and how its processes end.
 	Log *slog.Logger
 }
@@ -61,8 +63,9 @@ type Function struct {
 	containers *container.Pool[invocation, Result]
 }
 
-// ErrThrottled says that the function may have no more concurrent executions now.
-var ErrThrottled = errors.New("rate exceeded")
+// ErrThrottled says that the function may have no more concurrent executions now, by
+// Throttle or by Options.Account.
+var ErrThrottled = container.ErrThrottled
 
 // Throttle has Lambda refuse every invocation from now on, or no more.
 func (f *Function) Throttle(on bool) { f.throttled.Store(on) }
@@ -101,7 +104,7 @@ func New(o Options) (*Function, error) {
 	}
 	return &Function{o: o, containers: container.New(container.Options[invocation, Result]{
 		Start: func() (container.Container[invocation, Result], error) { return startSandbox(o, env) },
-		Limit: o.Concurrency, Timeout: o.Timeout, MemoryMB: o.MemoryMB, Log: o.Log,
+		Limit: o.Concurrency, Account: o.Account, Timeout: o.Timeout, MemoryMB: o.MemoryMB, Log: o.Log,
 	})}, nil
 }
 
@@ -135,6 +138,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 		return Result{}, ErrThrottled
 	}
 	result, err := f.invoke(ctx, payload)
+	if errors.Is(err, ErrThrottled) {
+		f.o.Metrics.Add("AWS/Lambda", "Throttles", 1, "FunctionName", f.o.Name)
+	}
 	if err == nil {
 		failed := 0.0
 		if result.FunctionError != "" {
@@ -149,7 +155,7 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 func (f *Function) invoke(ctx context.Context, payload []byte) (Result, error) {
 	id := requestID()
 	result, err := f.containers.Invoke(ctx, invocation{id: id, payload: payload, arn: f.o.ARN})
-	if err == nil || errors.Is(err, container.ErrClosed) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if err == nil || errors.Is(err, container.ErrClosed) || errors.Is(err, ErrThrottled) || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return result, err
 	}
 	f.o.Log.Error("the invocation failed", "request", id, "err", err)
