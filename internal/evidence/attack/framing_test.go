@@ -80,7 +80,7 @@ func TestFraming(t *testing.T) {
 		{"HTTP/2 preface", old, edge, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"},
 		{"HTTP/1.2", old, edge, "PUT @path HTTP/1.2\r\nHost: @host\r\nContent-Length: 14\r\n\r\n" + marker, "403 unknown"},
 		{"HTTP/3.0", old, edge, "PUT @path?@query HTTP/3.0\r\nHost: @host\r\nContent-Length: 14\r\n\r\n" + marker, "505"},
-		{"header of 40 KB", "CloudFront refuses what is too large", edge, head("PUT", good, "X: "+strings.Repeat("a", 40<<10), "Content-Length: 14") + marker, "494"},
+		{"header of 40 KB", "CloudFront refuses what is too large", edge, head("PUT", good, "X: "+strings.Repeat("a", 40<<10), "Content-Length: 14") + marker, "413"},
 	}
 	newField(t).all(t, all)
 }

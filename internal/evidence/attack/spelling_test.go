@@ -39,7 +39,7 @@ func TestSpellings(t *testing.T) {
 		attempt{"path: mint by upload", "minting is not uploading", edge, put("/url?@query"), "403 method"},
 		attempt{"path: fragment", "what follows # is not the server's", edge, put("@path#?@query"), "400"},
 		attempt{"path: empty", "there is no empty path", edge, put("?@query"), "400"},
-		attempt{"path: 9000 bytes", "CloudFront refuses what is too long", edge, put("/uploads/" + strings.Repeat("a", 9000) + "?@query"), "414"},
+		attempt{"path: 9000 bytes", "CloudFront refuses what is too long", edge, put("/uploads/" + strings.Repeat("a", 9000) + "?@query"), "413"},
 	)
 
 	const oneQuery = "a query that reads as the same one, and is not, would pass with another meaning"

@@ -79,9 +79,11 @@ type devProcess struct {
 }
 
 // startDev runs it on free ports and waits until it answers.
-func startDev(t *testing.T, template, data string) *devProcess {
+func startDev(t *testing.T, template, data string, flags ...string) *devProcess {
 	t.Helper()
-	d := &devProcess{stderr: &bytes.Buffer{}, cmd: exec.Command(filepath.Join("bin", "oncegate"), "dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data)}
+	d := &devProcess{stderr: &bytes.Buffer{}, cmd: exec.Command(filepath.Join("bin", "oncegate"), append([]string{
+		"dev", "--template", template, "--port", "0", "--s3-port", "0", "--data", data,
+	}, flags...)...)}
 	d.cmd.Dir = root
 	// What a killed process cannot remove is removed with the test.
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())

@@ -49,7 +49,8 @@ func soak(t *testing.T) load {
 func TestSoak(t *testing.T) {
 	testbed.DefaultRuntimeOnly(t, "it is long")
 	l := soak(t)
-	dev := startDev(t, testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil), t.TempDir())
+	// A slow client learns from 100 Continue that it has passed the gate.
+	dev := startDev(t, testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil), t.TempDir(), "--continue", "by-answer")
 	stopped := false
 	t.Cleanup(func() {
 		if !stopped {
