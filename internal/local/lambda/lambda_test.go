@@ -226,6 +226,36 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestAccount: the functions of an account share its concurrency. One more invocation is
+// throttled at once, does not run, and there is room again when one has ended.
+func TestAccount(t *testing.T) {
+	fn, out := function(t)
+	fn.Account = container.NewConcurrency(2)
+	first := start(t, fn)
+	second := start(t, fn)
+	door := filepath.Join(t.TempDir(), "open")
+	var held sync.WaitGroup
+	for _, l := range []*lambda.Function{first, second} {
+		held.Go(func() { invoke(t, l, order{Do: "wait", Path: door}) })
+		for len(l.PIDs()) == 0 { // an invocation that has a process has entered
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for _, l := range []*lambda.Function{first, second} {
+		if r, err := l.Invoke(t.Context(), []byte(`{"Do": "extra"}`)); !errors.Is(err, lambda.ErrThrottled) {
+			t.Errorf("one more: %s, %v, want it throttled", r.Payload, err)
+		}
+	}
+	if err := os.WriteFile(door, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held.Wait()
+	if strings.Contains(out.String(), "extra") {
+		t.Error("a throttled invocation ran")
+	}
+	answered(t, invoke(t, first, order{}))
+}
+
 func TestDeadline(t *testing.T) {
 	fn, _ := function(t)
 	fn.Timeout = 1500 * time.Millisecond
