@@ -25,7 +25,7 @@
 //	oncegate version  print the version
 //
 // Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for
-// what was asked, and nothing was changed.
+// what was asked, and nothing was changed; 4 verify could not tell.
 package main
 
 import (
@@ -90,6 +90,9 @@ func exitStatus(err error) int {
 	}
 	if r, ok := errors.AsType[*client.Refusal](err); ok && r.Fate() == client.Useless {
 		return 3
+	}
+	if errors.Is(err, errUnclear) {
+		return 4
 	}
 	return 1
 }
@@ -174,7 +177,7 @@ oncegate help VERB says more, with an example. First steps: oncegate dev, then i
 second terminal: . build/dev/env; oncegate put photo.jpg
 
 Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for what
-was asked, and nothing was changed.
+was asked, and nothing was changed; 4 verify could not tell.
 `)
 	_, err := io.WriteString(stdout, b.String())
 	return err

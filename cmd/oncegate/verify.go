@@ -16,7 +16,7 @@ import (
 const verifyHelp = `oncegate verify [flags] [DISTRIBUTION-URL]
 
 Checks every promise of a deployment from outside, and prints one line for each: ok,
-FAIL or skipped. It makes some thirty URLs and spends most of them. It counts the
+FAIL, unclear (CloudFront itself answered 503, as at a quota) or skipped. It makes some thirty URLs and spends most of them. It counts the
 objects that it leaves; --json names them.
 
 It also looks into the bucket, if its name and credentials for it are known. The endpoint
@@ -30,13 +30,17 @@ is AWS_ENDPOINT_URL_S3, if it is set. For make dev: . build/dev/env
     --timeout D       for the whole run (5m)
     --json            print one JSON object
 ` + deploymentHelp + credentialsHelp + `
-Exit status: 0 no promise is broken, 1 one is, 2 wrong usage.
+Exit status: 0 no promise is broken, 1 one is, 2 wrong usage, 4 none is broken, and one
+is unclear.
 
 Example: oncegate verify https://d111111abcdef8.cloudfront.net --json
 `
 
-// errFailed means that a line of the report failed.
-var errFailed = errors.New("the deployment does not keep every promise")
+// errFailed means that a line of the report failed, errUnclear that none did and one is unclear.
+var (
+	errFailed  = errors.New("the deployment does not keep every promise")
+	errUnclear = errors.New("whether the deployment keeps every promise could not be told")
+)
 
 func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := newFlags("verify")
@@ -111,8 +115,13 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	} else {
 		_, err = io.WriteString(stdout, report.Summary())
 	}
-	if err == nil && !report.OK {
-		err = errFailed
+	switch {
+	case err != nil:
+		return err
+	case report.Count(verify.Fail) > 0:
+		return errFailed
+	case report.Count(verify.Unclear) > 0:
+		return errUnclear
 	}
-	return err
+	return nil
 }

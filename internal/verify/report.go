@@ -12,10 +12,10 @@ func (l Line) Text() string {
 		s += " [" + l.Observed + "]"
 	}
 	indent := "\n" + strings.Repeat(" ", 29)
-	if l.Result == Skipped {
+	if l.Result == Skipped || l.Result == Unclear {
 		s += indent + l.Reason
 	}
-	if l.Result == Fail {
+	if l.Result == Fail || l.Result == Unclear {
 		s += indent + "expected " + l.Expected + indent + "got      " + l.Got
 	}
 	return s
@@ -25,7 +25,7 @@ func (l Line) Text() string {
 func (r Report) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nLeft in the bucket, as far as known: %d objects (--json lists them)\n", len(r.Left))
-	fmt.Fprintf(&b, "%s: %d ok, %d failed, %d skipped; %d requests in %.1f s\n",
-		r.URL, r.Count(OK), r.Count(Fail), r.Count(Skipped), r.Requests, r.Seconds)
+	fmt.Fprintf(&b, "%s: %d ok, %d failed, %d unclear, %d skipped; %d requests in %.1f s\n",
+		r.URL, r.Count(OK), r.Count(Fail), r.Count(Unclear), r.Count(Skipped), r.Requests, r.Seconds)
 	return b.String()
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -130,12 +131,27 @@ func (r *run) noLeak(context.Context) error {
 }
 
 func (r *run) functions(context.Context) error {
-	return r.scan(func(a *answer) (string, string) {
-		if got := a.header.Get("X-Cache"); strings.HasPrefix(got, "Lambda") && strings.Contains(got, "Error") {
+	err := r.scan(func(a *answer) (string, string) {
+		if got := a.header.Get("X-Cache"); strings.HasPrefix(got, "Lambda") && strings.Contains(got, "Error") && !a.throttled() {
 			return "no error of a function", "x-cache: " + got
 		}
 		return "", ""
 	})
+	if n := r.throttled(); err == nil && n > 0 {
+		return &mismatch{expected: "no answer 503 by CloudFront itself", got: fmt.Sprintf("%d of %d", n, len(r.answers)), throttled: true}
+	}
+	return err
+}
+
+// throttled counts the answers of CloudFront's own.
+func (r *run) throttled() int {
+	n := 0
+	for _, a := range r.answers {
+		if a.throttled() {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *run) securityHeaders(context.Context) error {

@@ -1,5 +1,5 @@
 // Package verify checks a deployment's promises from outside. Each promise is one line:
-// ok, failed, or skipped with a reason.
+// ok, failed, unclear because CloudFront throttled, or skipped with a reason.
 //
 // It needs only the deployment's URL. With credentials for the bucket it also checks the
 // promises about the bucket. A run makes some thirty URLs and spends most of them. It
@@ -74,7 +74,8 @@ type Result string
 const (
 	OK      Result = "ok"
 	Fail    Result = "FAIL"
-	Skipped Result = "skipped"
+	Unclear Result = "unclear" // it was tried, and the answers do not tell
+	Skipped Result = "skipped" // it was not tried
 )
 
 // Line is one promise and its result.
@@ -82,16 +83,16 @@ type Line struct {
 	ID       string `json:"id"`      // stable, for scripts
 	Promise  string `json:"promise"` // one sentence
 	Result   Result `json:"result"`
-	Reason   string `json:"reason,omitempty"`   // why it was skipped
-	Expected string `json:"expected,omitempty"` // when it failed
-	Got      string `json:"got,omitempty"`      // when it failed
+	Reason   string `json:"reason,omitempty"`   // why it was skipped, or is unclear
+	Expected string `json:"expected,omitempty"` // when it failed, or is unclear
+	Got      string `json:"got,omitempty"`      // when it failed, or is unclear
 	Observed string `json:"observed,omitempty"` // what else was seen
 }
 
 // Report is a whole run.
 type Report struct {
 	URL      string   `json:"url"`
-	OK       bool     `json:"ok"` // no line failed
+	OK       bool     `json:"ok"` // no line failed, and none is unclear
 	Lines    []Line   `json:"lines"`
 	Left     []string `json:"left"` // keys of objects that may be left in the bucket
 	Requests int      `json:"requests"`
@@ -127,7 +128,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		}
 		r.results[p.id] = l.Result
 		report.Lines = append(report.Lines, l)
-		report.OK = report.OK && l.Result != Fail
+		report.OK = report.OK && l.Result != Fail && l.Result != Unclear
 		if o.Line != nil {
 			o.Line(l)
 		}
@@ -242,6 +243,7 @@ type promise struct {
 func (r *run) line(ctx context.Context, p promise) Line {
 	l := Line{ID: p.id, Promise: p.text}
 	r.observed = nil
+	before := len(r.answers)
 	err := r.check(ctx, p)
 	l.Observed = strings.Join(r.observed, "; ")
 	var skip *skipped
@@ -253,6 +255,11 @@ func (r *run) line(ctx context.Context, p promise) Line {
 		l.Result, l.Reason = Skipped, skip.reason
 	case errors.As(err, &wrong):
 		l.Result, l.Expected, l.Got = Fail, wrong.expected, wrong.got
+		// The last answer of a line is the one that did not fit.
+		last := len(r.answers) - 1
+		if wrong.throttled || last >= before && r.answers[last].throttled() && !wrong.certain {
+			l.Result, l.Reason = Unclear, throttledReason
+		}
 	default:
 		l.Result, l.Expected, l.Got = Fail, "an answer", err.Error()
 	}
@@ -271,6 +278,8 @@ func (r *run) check(ctx context.Context, p promise) error {
 		case OK:
 		case Fail:
 			return skip("%s failed", id)
+		case Unclear:
+			return skip("%s is unclear", id)
 		default:
 			return skip("it needs %s", id)
 		}
@@ -304,13 +313,17 @@ func (r *run) left() []string {
 	return keys
 }
 
-// mismatch is a broken promise.
-type mismatch struct{ expected, got string }
+// mismatch is a broken promise. If throttled, CloudFront's own 503s may be the reason. If
+// certain, they cannot be.
+type mismatch struct {
+	expected, got      string
+	throttled, certain bool
+}
 
 func (m *mismatch) Error() string { return "expected " + m.expected + ", got " + m.got }
 
 func want(expected, got string, args ...any) error {
-	return &mismatch{expected, fmt.Sprintf(got, args...)}
+	return &mismatch{expected: expected, got: fmt.Sprintf(got, args...)}
 }
 
 // skipped is a promise that could not be checked.
