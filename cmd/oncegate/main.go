@@ -16,6 +16,10 @@
 //	oncegate key      make, list and revoke the keys that may mint
 //	oncegate replay   send failed messages of acceptance again
 //
+// Before a deploy, with AWS credentials for the account:
+//
+//	oncegate doctor   look at what a deploy will run into
+//
 // Without credentials:
 //
 //	oncegate explain  say what a URL is and what has changed it
@@ -110,8 +114,9 @@ type group struct{ title string }
 var (
 	uploader = &group{"Uploading, with a deployment's URL (and a key or token, where its settings ask for one):"}
 	operator = &group{"Looking after a deployment, with AWS credentials for its bucket:"}
+	deployer = &group{"Before a deploy, with AWS credentials for the account:"}
 	alone    = &group{"On this machine, without credentials:"}
-	groups   = []*group{uploader, operator, alone}
+	groups   = []*group{uploader, operator, deployer, alone}
 )
 
 var verbs = []verb{
@@ -125,6 +130,7 @@ var verbs = []verb{
 	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
 	{"replay", "send failed messages of acceptance again", replayHelp, operator, runReplay},
+	{"doctor", "look at what a deploy will run into", doctorHelp, deployer, runDoctor},
 	{"explain", "say what a URL is and what has changed it", explainHelp, alone, runExplain},
 	{"dev", "run CloudFront, Lambda and S3 on this machine", devHelp, alone, runDev},
 	{"config", "print the settings in force", configHelp, alone, runConfig},

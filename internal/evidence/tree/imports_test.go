@@ -54,6 +54,10 @@ var inner = map[string]struct {
 		[]string{"oncegate/internal/acceptance", "github.com/aws/..."},
 		"adapters point at the domain and do not know each other",
 	},
+	"internal/doctor": {
+		[]string{"oncegate/internal/config", "github.com/aws/..."},
+		"it looks at an account before anything is deployed, with the settings alone",
+	},
 	"internal/config": {
 		[]string{"oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
 		"the settings file is read by everything and so may depend on next to nothing",

@@ -81,6 +81,7 @@ var notDeployed = map[string]string{
 	"oncegate/internal/evidence/...": "what is deployed knows nothing of being proved",
 	"oncegate/internal/cfn/...":      "what is deployed does not read its own templates",
 	"oncegate/internal/verify":       "the checks of a deployment are run from outside",
+	"oncegate/internal/doctor":       "the account is looked at from outside",
 	"oncegate/internal/simulate":     "a model of the deployment is no part of it",
 	// A function's credentials are in its environment.
 	"github.com/aws/aws-sdk-go-v2/config/...":                 "profiles and sessions are the command line's",
