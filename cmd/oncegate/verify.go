@@ -26,6 +26,7 @@ is AWS_ENDPOINT_URL_S3, if it is set. For make dev: . build/dev/env
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
     --region REGION   instead of the settings' ($AWS_REGION with another bucket)
     --origin ORIGIN   an origin that may upload (the first of allowedOrigins)
+    --log-bucket NAME that of CloudFront's access logs, to look into them
     --large-bytes N   size of the large upload (33554432)
     --timeout D       for the whole run (5m)
     --json            print one JSON object
@@ -48,6 +49,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	bucket := fs.String("bucket", "", "")
 	region := fs.String("region", "", "")
 	origin := fs.String("origin", "", "")
+	logBucket := fs.String("log-bucket", "", "")
 	largeBytes := fs.Int64("large-bytes", 32<<20, "")
 	timeout := fs.Duration("timeout", 5*time.Minute, "")
 	asJSON := fs.Bool("json", false, "")
@@ -74,7 +76,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	}
 	o := verify.Options{
 		URL: d.URL(), Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
-		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region,
+		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region, LogBucket: *logBucket,
 	}
 	if s.bucket != "" {
 		if o.Credentials, err = findCredentials(ctx, s.region); err == nil {

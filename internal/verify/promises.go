@@ -98,6 +98,9 @@ var promises = []promise{
 	{id: "checksum-forwarding", needs: []string{"first-put"}, check: (*run).checksum,
 		text: "with sha256 S3 stores the body that the URL was minted for and refuses any other (S3's 4xx), which spends the URL"},
 
+	{id: "access-log", bucket: true, check: (*run).accessLog,
+		text: "CloudFront's access logs hold the URLs of uploads as viewers sent them, and nothing that the gate signed"},
+
 	{id: "cors", needs: []string{"replay"}, check: (*run).cors,
 		text: "pages of an allowed origin can read every answer, pages of other origins none"},
 	{id: "https-only", needs: []string{"mint"}, check: (*run).httpsOnly,

@@ -39,7 +39,9 @@ type Options struct {
 
 	// Bucket and Region of the deployment. Endpoint is where S3 is, empty for AWS.
 	Bucket, Region, Endpoint string
-	// Credentials for the bucket, or nil; then NoCredentials may say why.
+	// LogBucket is that of CloudFront's access logs, or empty.
+	LogBucket string
+	// Credentials for the buckets, or nil; then NoCredentials may say why.
 	Credentials   aws.CredentialsProvider
 	NoCredentials string
 
