@@ -98,7 +98,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	t.Helper()
 	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) s3server.Fault{}, secrets: map[string]bool{}}
 	root := root(t)
-	log := slog.New(slog.NewTextHandler(st.log, nil))
+	log := slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	setup := Setup{
 		Settings: map[string]any{"bucket": s3servertest.Bucket, "region": s3servertest.Region},
 		S3:       s3servertest.Options(t),
@@ -151,6 +151,12 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 		return nil, err
 	}
 	st.aws = aws
+	if aws.Lambda != nil {
+		for _, c := range aws.Lambda.Callers {
+			st.Secret(c.Credentials.SecretAccessKey)
+			st.Secret(c.Credentials.SessionToken)
+		}
+	}
 	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
 	st.Services, st.Queues, st.API = aws.Services, aws.Queues, aws.API
 	t.Cleanup(func() {
