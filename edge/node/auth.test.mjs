@@ -1,5 +1,5 @@
-// Tests of the artifact (build/edge) where the settings say who may mint. What holds
-// and what does not is tested in Go; this is about the two builds and the transport.
+// Tests of the artifact (build/edge) with settings that say who may mint. Which credentials
+// are valid is tested in Go. These tests are about the two builds and the transport.
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -103,7 +103,7 @@ describe('keys', () => {
   });
 });
 
-// crc32 is that of zlib, which Node has from 22.2 on only.
+// crc32 is the one of zlib. Node has it since 22.2.
 function crc32(text) {
   let crc = ~0;
   for (const byte of Buffer.from(text)) {

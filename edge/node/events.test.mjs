@@ -1,6 +1,6 @@
-// Random viewer-request events thrown at the artifact: whatever comes in, there is
-// one answer, and it is a pass only for a URL that is registered and not spent.
-// ONCEGATE_EVENTS says how many, ONCEGATE_SEED which.
+// The artifact gets random viewer-request events. Each must have one answer, and only a
+// URL that is registered and not spent may pass. ONCEGATE_EVENTS is how many events there
+// are, ONCEGATE_SEED chooses them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
@@ -9,7 +9,7 @@ import { S3, context, event, load } from './harness.mjs';
 const events = Number(process.env.ONCEGATE_EVENTS || 3000);
 const seed = Number(process.env.ONCEGATE_SEED || 1);
 
-// random is mulberry32: small, and the same everywhere.
+// random is mulberry32, which is small and gives the same numbers everywhere.
 function random(state) {
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -33,7 +33,7 @@ const names = [
   'host', 'content-length', 'transfer-encoding', 'authorization', 'content-type', 'content-md5', 'content-encoding', 'content-disposition', 'x-amz-copy-source', 'x-amz-content-sha256', 'x-amz-decoded-content-length', 'x-amz-acl', 'x-amz-meta-a',
   'x-amz-security-token', 'origin', 'accept', 'if-none-match', 'expect', 'range', 'cache-control', 'x-api-key', 'content-range', 'upload-offset', 'user-agent', 'cookie', '__proto__', 'constructor', 'toString', 'Content-Length', 'HOST', '', 'x'.repeat(200),
 ];
-// What S3 may get of a viewer's headers, and CloudFront's own.
+// The headers of a viewer that S3 may get, and CloudFront's own.
 const forwarded = [
   'cache-control', 'content-disposition', 'content-encoding', 'content-language', 'content-md5', 'content-type', 'expires', 'origin',
   'cdn-loop', 'content-length', 'host', 'transfer-encoding', 'via',
@@ -67,14 +67,14 @@ function twist(s) {
   }
 }
 
-// minted are the parameters of a URL, in the order of the mint.
+// minted are the parameters of a minted URL, in its order.
 const minted = ['X-Amz-Algorithm', 'X-Amz-Credential', 'X-Amz-Date', 'X-Amz-Expires', 'X-Amz-SignedHeaders', 'x-id', 'X-Amz-Signature'];
 
 // own sets a property as JSON.parse does, "__proto__" included.
 const own = (o, key, value) => Object.defineProperty(o, key, { value, enumerable: true, writable: true, configurable: true });
 
-// damage breaks one place of the tree: another value, none, or the same under
-// another name.
+// damage breaks one place of the tree: it changes a value, removes it, or gives it another
+// name.
 function damage(tree) {
   const places = [];
   const walk = (node) => {
@@ -112,8 +112,8 @@ test(`${events} random events, seed ${seed}`, async (t) => {
 
   const pool = []; // URLs that were minted: { uri, querystring }
   const passed = new Set(); // fingerprints
-  // A query that passed is one that was minted, however it is spelt: the fingerprint is
-  // of the mint's own spelling.
+  // A query that passed was minted, however it is spelt. The fingerprint is taken of the
+  // minted spelling.
   const spelling = (querystring) => {
     const given = new Map(querystring.split('&').filter(Boolean).map((member) => {
       const [name, ...value] = member.split('=');
@@ -161,7 +161,7 @@ test(`${events} random events, seed ${seed}`, async (t) => {
       assert.ok(!/X-Amz-Signature=/.test(all), 'a refusal with a signature');
       return;
     }
-    // A pass. What CloudFront sends on is what it handed in, but for the query.
+    // It passes. CloudFront sends on what it handed in, except for the query.
     counts.passed++;
     const was = before.Records[0].cf.request;
     assert.equal(name, 'gate', 'mint has passed a request on');
@@ -178,7 +178,7 @@ test(`${events} random events, seed ${seed}`, async (t) => {
   try {
     for (let i = 0; i < events; i++) {
       if (i % 100 === 0) {
-        // Always some URLs that are good, and not many that are over.
+        // There are always some good URLs, and never many that have expired.
         pool.splice(0, pool.length - 20);
         if (s3.objects.size > 2000) for (const key of s3.objects.keys()) if (!pool.some((u) => key.includes(id(u)))) s3.objects.delete(key);
         s3.requests.length = 0;

@@ -1,6 +1,6 @@
-// What the tests of the Node handler share: events, contexts, artifacts in a
-// folder of their own, and a small S3 that does as it is told. The real S3 server
-// is met in the Go tests; this one can misbehave on the socket.
+// What the tests of the Node handler share: events, contexts, artifacts in folders of
+// their own, and a small S3 that does what a test tells it, errors of the socket included.
+// The Go tests use a real S3 server.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import http from 'node:http';
@@ -52,8 +52,8 @@ export function context(ms = 5000) {
 
 export const reasonOf = (response) => response?.headers?.['x-oncegate-reason']?.[0]?.value;
 
-// tempDir is a folder that is gone when the tests of the file are over. Not sooner:
-// a copy of the artifact reads its files again when it starts anew.
+// tempDir makes a folder that is removed when all tests of the file are over. A copy of the
+// artifact reads its files again when it restarts, so they must stay until then.
 export function tempDir() {
   const dir = mkdtempSync(path.join(tmpdir(), 'oncegate-node-'));
   dirs.push(dir);

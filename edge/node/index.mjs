@@ -2,65 +2,66 @@
 // (edge/wasm) and S3. Nothing is decided here. Every path that does not end in a
 // clear result of the Go program is a refusal.
 
-// Node's own modules are not imported: an import statement reads every getter of the
-// module, and behind those of http and fs lie another HTTP client and a good deal
-// more. It costs 30 of 100 ms of a cold start's CPU time and 8 MB.
+// Node's own modules are not imported. An import statement reads every getter of a
+// module, and the getters of http and fs load another HTTP client and much more. That
+// costs 30 of the 100 ms of CPU time of a cold start, and 8 MB.
 const v8 = process.getBuiltinModule('node:v8');
 
-// Node brings its modules compiled, and V8 takes that only with the flags it was
-// compiled for. Lambda gives it others on the command line, by which the heap was made
-// long before this. Back at their defaults, https and crypto take 6 ms, not 23.
+// Node ships its modules compiled. V8 uses the compiled form only if its flags are those
+// that it was compiled with, and Lambda sets others on the command line. By now the heap
+// has been made with them, so they can be set back. Loading https and crypto then takes
+// 6 ms, not 23.
 for (const flag of ['--max-semi-space-size=0', '--max-old-space-size=0', '--no-expose-gc']) v8.setFlagsFromString(flag);
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { runInThisContext } = process.getBuiltinModule('node:vm');
 const { hash, randomFillSync } = process.getBuiltinModule('node:crypto');
-// The client of S3; the same variable tells the Go program where S3 is.
+// The HTTP client for S3. The same variable tells the Go program where S3 is.
 process.getBuiltinModule(process.env.AWS_ENDPOINT_URL_S3?.startsWith('http:') ? 'node:http' : 'node:https');
 
-// Before WebAssembly is compiled: V8's optimising compiler would spend more CPU time
-// on Go's large functions than the optimised code ever gives back.
+// This must come before WebAssembly is compiled. V8's optimising compiler would spend more
+// CPU time on Go's large functions than the optimised code ever saves.
 v8.setFlagsFromString('--liftoff-only');
-// Most functions of the program are never called: each is checked when it is first
-// compiled, and not all of them at the start (20 ms less).
+// Most functions of the program are never called. With this flag a function is checked
+// when it is first compiled, and not at the start, which saves 20 ms.
 v8.setFlagsFromString('--wasm-lazy-validation');
-// 12 MB less after 4,000 mints and gates, and 1.5 MB less by a young generation that
-// does not double; the CPU time of either is the same within noise.
+// The first flag saves 12 MB after 4,000 mints and gates. The second keeps the young
+// generation from doubling and saves 1.5 MB. Neither changes the CPU time measurably.
 v8.setFlagsFromString('--optimize-for-size');
 v8.setFlagsFromString('--semi-space-growth-factor=1');
 
-// Go's glue takes random bytes from globalThis.crypto, behind which lies all of Web
-// Cryptography (10 ms); this is the one function of it that Go calls.
+// Go's loader takes random bytes from globalThis.crypto, and touching that loads all of
+// Web Cryptography (10 ms). This is the only function of it that Go calls.
 Object.defineProperty(globalThis, 'crypto', { value: { getRandomValues: randomFillSync }, configurable: true });
 
-// Run as it is, without the loader of CommonJS modules (1 ms); sets globalThis.Go.
+// This sets globalThis.Go. It runs without the loader of CommonJS modules, which takes 1 ms.
 runInThisContext(readFileSync(new URL('wasm_exec.js', import.meta.url), 'utf8'), { filename: 'wasm_exec.js' });
 
 const config = readFileSync(new URL('config.json', import.meta.url), 'utf8');
 
-// The Go program comes in two builds. The one that can check tokens is larger, and
-// only the mint has a use for it, where the settings ask for tokens. The other one
-// lets nobody mint there.
+// The Go program comes in two builds. The larger one can check tokens. Only the mint needs
+// it, and only if the settings ask for tokens. With such settings the other build lets
+// nobody mint.
 const tokens = JSON.parse(config)?.auth?.jwt !== undefined;
 const buildFor = (name) => (tokens && name === 'mint' ? 'oncegate-jwt.wasm' : 'oncegate.wasm');
 async function compile(file) {
   const bytes = readFileSync(new URL(file, import.meta.url));
   const module = await WebAssembly.compile(bytes);
-  bytes.buffer.transfer(0); // gives 4 MB back now; the collector would come late
+  bytes.buffer.transfer(0); // frees 4 MB now, which the garbage collector would do late
   return module;
 }
 
-// Time kept for handing the answer over when the Go program has not answered.
+// Time that is kept for the refusal, if the Go program does not answer.
 const ANSWER_RESERVE_MS = 100;
 
-// A socket idle for longer is not used again. S3 does not say when it closes idle
-// connections, and a container may have been frozen for hours in between.
+// A socket that has been idle for longer is not used again. S3 does not say when it closes
+// idle connections, and the container may have been frozen for hours.
 const IDLE_MS = 15_000;
 
 // No answer that the index needs comes near this size.
 const MAX_BODY_BYTES = 1 << 20;
 
-// What is answered when the Go program did not: the words that package edge has
-// for reason "internal" (a test holds the two together).
+// refuse is the answer when there is none from the Go program. Its words are those of
+// package edge for the reason "internal"; a test compares the two.
 function refuse() {
   return {
     status: '503',
@@ -75,9 +76,9 @@ function refuse() {
   };
 }
 
-// Program is one running instance of the Go program. Once it has ended, by a
-// panic, an exit or by being given up, all its invocations end in undefined. What the
-// two call each other for is said in edge/wasm.
+// Program is one running instance of the Go program. It ends by a panic, by an exit, or
+// when it is given up; then all its invocations resolve with undefined. edge/wasm documents
+// the functions that the two sides call.
 class Program {
   #waiting = new Map(); // invocation id -> resolve
   #requests = new Set(); // requests under way
@@ -93,8 +94,9 @@ class Program {
   static async start(module) {
     const program = new Program();
     const go = program.#go;
-    // Collects at 2 MB and not at 4: 3 MB less after 4,000 calls, for no CPU that shows.
-    // Stacks keep their size when it collects: growing again was 8 % of a warm mint.
+    // GOGC=50 collects garbage at 2 MB, not at 4. That saves 3 MB after 4,000 calls and
+    // costs no measurable CPU time. The other setting keeps stacks at their size, because
+    // growing them again took 8 % of a warm mint.
     go.env = { GOGC: '50', GODEBUG: 'gcshrinkstackoff=1' };
     const text = (at, length) => program.#memory.utf8Slice(at, at + length);
     let ready = false;
@@ -114,7 +116,7 @@ class Program {
       fetchKeys: (...request) => program.#fetchKeys(...request),
       log: (...line) => { process.stdout.write(text(...line)); },
       random: (at, length) => { randomFillSync(program.#memory, at, length); },
-      // By Go's own code this is a fifth of a warm invocation.
+      // In Go's own code this would be a fifth of a warm invocation.
       sha256: (at, length, sum) => { program.#memory.set(hash('sha256', program.#memory.subarray(at, at + length), 'buffer'), sum); },
     };
     const instance = await WebAssembly.instantiate(module, { ...go.importObject, oncegate });
@@ -124,7 +126,7 @@ class Program {
     return program;
   }
 
-  // #memory is the Go program's, seen anew when it has grown.
+  // #memory is the memory of the Go program. When that grows, the view is made again.
   get #memory() {
     const { buffer } = this.#exports.mem;
     if (this.#view.buffer !== buffer) this.#view = Buffer.from(buffer);
@@ -150,8 +152,8 @@ class Program {
     });
   }
 
-  // #call calls the Go program and lets it run until it waits for something. If it
-  // traps or exits, that is its end.
+  // #call calls the Go program and lets it run until it waits for something. If the program
+  // traps or exits, it has ended.
   #call(name, ...args) {
     try {
       this.#exports[name](...args);
@@ -165,8 +167,8 @@ class Program {
 
   end() {
     this.ended = true;
-    // A timer of the dead program would throw when it fires, outside any
-    // invocation, and take the container with it.
+    // A timer of the dead program would throw when it fires. That is outside any
+    // invocation, so it would end the container.
     for (const timer of this.#go._scheduledTimeouts.values()) clearTimeout(timer);
     for (const request of this.#requests) request.destroy();
     for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);
@@ -185,8 +187,8 @@ class Program {
     this.#await(id, request({ agent, hostname, port, method, path, headers }), body, limitMs);
   }
 
-  // #fetchKeys gets the one URL that the settings name, on a connection of its own:
-  // minutes pass before the next time. A redirect is not followed.
+  // #fetchKeys gets the one URL that the settings name. It uses a connection of its own,
+  // because the next fetch is minutes away. It follows no redirect.
   #fetchKeys(id, limitMs) {
     const url = new URL(this.#keysURL);
     const { request } = protocols[url.protocol]();
@@ -215,7 +217,7 @@ class Program {
     // After a 101, say, Node ends the request with neither an error nor a response.
     request.on('close', () => answered || fail('the connection ended without an answer'));
     request.on('error', (error) => {
-      // Whatever else lies idle was opened before and is likely dead as well.
+      // The other idle connections are older and probably dead as well.
       dropIdle();
       fail(String(error.message), request.reusedSocket && DEAD.has(error.code));
     });
@@ -231,7 +233,7 @@ class Program {
       response.on('error', (error) => fail(String(error.message)));
       response.on('close', () => {
         if (!response.complete) return fail('answer cut short');
-        // Of the headers, those that package s3wire reads.
+        // Only the headers that package s3wire reads.
         let lines = '';
         for (let i = 0; i < response.rawHeaders.length; i += 2) {
           const name = response.rawHeaders[i].toLowerCase();
@@ -245,10 +247,10 @@ class Program {
   }
 }
 
-// How a reused connection that the other side has closed shows itself.
+// The errors of a reused connection that the other side has closed.
 const DEAD = new Set(['ECONNRESET', 'EPIPE']);
 
-// Node's two HTTP clients, each loaded when it is first used, each with its agent.
+// Node's two HTTP clients. Each is loaded when it is first used, and has its own agent.
 const client = (name) => {
   let loaded;
   return () => {
@@ -264,7 +266,7 @@ const agents = [];
 const protocols = { 'http:': client('node:http'), 'https:': client('node:https') };
 let lastUse = 0;
 
-// connection is the client for S3, its connections fit for use.
+// connection returns the client for S3, without connections that were idle for too long.
 function connection(protocol) {
   const now = Date.now();
   if (now - lastUse > IDLE_MS) dropIdle();
@@ -290,8 +292,8 @@ async function programFor(name) {
   return programs[file];
 }
 
-// A Lambda container runs one handler and names it here; what it needs is made ready
-// now, outside of any invocation.
+// A Lambda container runs one handler and names it in this variable. Its program is started
+// now, before any invocation.
 await programFor(process.env._HANDLER?.split('.')[1]);
 
 async function handle(name, event, context) {
@@ -305,9 +307,9 @@ async function handle(name, event, context) {
   }
 }
 
-// apply turns the program's result into what CloudFront wants: a response, or the
-// very request that it handed in, changed as the result says and nowhere else
-// (a read-only header that comes back altered or missing is a 502).
+// apply turns the program's result into what CloudFront wants. That is a response, or the
+// request that CloudFront handed in, changed only as the result says. CloudFront answers 502
+// if a read-only header comes back altered or is missing.
 function apply(event, result) {
   if (result?.response?.status) return result.response;
   if (!result?.forward?.querystring) return refuse();

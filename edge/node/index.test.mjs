@@ -116,7 +116,7 @@ describe('the artifact', () => {
     globalThis.setTimeout = setTimeout;
     assert.equal(forwarded.status, undefined, forwarded.body);
     assert.ok(dead > 0, 'no connection was reused, so nothing was tried');
-    // The limits of requests are timers too, but none is this short.
+    // The time limits of requests are timers too, but none of them is this short.
     assert.deepEqual(pauses.filter((ms) => ms < 150), []);
   });
 
@@ -159,7 +159,7 @@ describe('the artifact', () => {
   }
 
   test('nothing of an invocation outlives its answer but idle connections', async () => {
-    // A timer that is left is known by its count, and by ending a later invocation.
+    // A timer that is left over shows in the count, and ends a later invocation.
     const timers = () => process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
     const before = timers();
     const url = await mintURL();

@@ -1,9 +1,8 @@
-// The Lambda handlers of oncegate where a regional function makes the decision: each
-// sends its event to a regional function (edge/regional) and does as that says.
-// Nothing is decided here. Every path that does not end in a clear answer of the
-// regional function is a refusal.
+// The Lambda handlers of oncegate with the regional runtime. Each sends its event to a
+// regional function (edge/regional) and does what that answers. Nothing is decided here.
+// Every path that does not end in a clear answer of the regional function is a refusal.
 //
-// Beside it lies settings.json: the region of the functions, and their names.
+// settings.json, in the same folder, has the Region of the functions and their names.
 
 // Node's modules are loaded with V8's flags at their defaults; see index.mjs.
 const v8 = process.getBuiltinModule('node:v8');
@@ -13,29 +12,31 @@ const { createHash, createHmac, randomBytes } = process.getBuiltinModule('node:c
 
 const { region, functions } = JSON.parse(readFileSync(new URL('settings.json', import.meta.url), 'utf8'));
 
-// The local edge says where it plays Lambda; the real edge cannot.
+// The local edge sets this variable to where it plays Lambda. The real edge has none.
 const endpoint = new URL(process.env.AWS_ENDPOINT_URL_LAMBDA ?? `https://lambda.${region}.amazonaws.com`);
 const transport = process.getBuiltinModule(endpoint.protocol === 'https:' ? 'node:https' : 'node:http');
 const agent = new transport.Agent({ keepAlive: true, scheduling: 'lifo' });
 
-// Time kept for handing the answer over, and what the regional function's own answer
-// may need on its way: half the longest trip between two Regions, and then some.
+// The first is time that is kept for handing the answer over. The second is what the answer
+// of the regional function may take on its way: half the longest round trip between two
+// Regions, and some more.
 const ANSWER_RESERVE_MS = 100;
 const WAY_BACK_MS = 300;
 
-// A second try is begun only with time for all that the gate does.
+// A second try begins only if there is time for everything that the gate does.
 const LEAST_MS = 1500;
 
-// Before a second try, unless a connection was dead, which a fresh one mends at once.
+// The pause before a second try. There is none after a dead connection, because a new one
+// can be used at once.
 const PAUSE_MS = 100;
 
-// A socket idle for longer is not used again; see index.mjs.
+// A socket that has been idle for longer is not used again; see index.mjs.
 const IDLE_MS = 15_000;
 
-// Far above the 40 KB that CloudFront takes of a function.
+// Far above the 40 KB that CloudFront takes from a function.
 const MAX_ANSWER_BYTES = 1 << 20;
 
-// What the regional function would say: a test holds the texts together.
+// The texts are those of the regional function; a test compares them.
 const refusals = {
   'index-unavailable': 'the index gave no clear answer and nothing was spent; try the same request again.',
   'claim-unknown': 'the upload did not go through and its URL may be spent; get a new one.',
@@ -57,8 +58,8 @@ function refuse(reason) {
   };
 }
 
-// Failure is why there is no answer: whether the regional function may have run, and
-// whether trying again may help, and after what pause.
+// Failure says why there is no answer, whether the regional function may have run, whether
+// a second try may help, and after what pause.
 class Failure extends Error {
   constructor(message, { ran = true, again = false, pauseMs = 0 } = {}) {
     super(message);
@@ -91,22 +92,22 @@ async function decide(name, event, context) {
       await new Promise((resolve) => setTimeout(resolve, error.pauseMs * (0.5 + Math.random())));
     }
   }
-  // A mint of which nothing was heard has made a URL that nobody holds: none is lost.
+  // If a mint ran and its answer is lost, nobody has its URL, so nothing was spent.
   return refuse(ran && name === 'gate' ? 'claim-unknown' : 'index-unavailable');
 }
 
-// log writes a line as the regional function does. No payload and no answer is in it. It
-// goes past the console: with JSON logs Lambda's console puts a line into a field of
-// another object, where no filter on message finds it.
+// log writes a line in the form that the regional function uses. It holds no payload and no
+// answer. It does not use the console: with JSON logs Lambda's console puts a line into a
+// field of another object, where no filter on message finds it.
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-logging.html
 function log(name, event, error) {
   const line = { timestamp: new Date().toISOString(), level: 'ERROR', message: 'no answer of the regional function', function: name, error: error.message, request: event?.Records?.[0]?.cf?.config?.requestId };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-// apply turns the regional function's result into what CloudFront wants: a response,
-// or the very request that it handed in, changed as the result says and nowhere else
-// (a read-only header that comes back altered or missing is a 502).
+// apply turns the regional function's result into what CloudFront wants. That is a response,
+// or the request that CloudFront handed in, changed only as the result says. CloudFront
+// answers 502 if a read-only header comes back altered or is missing.
 function apply(event, result) {
   if (result?.response?.status) return result.response;
   if (!result?.forward?.querystring) throw new Failure('the answer is no result');
@@ -116,8 +117,8 @@ function apply(event, result) {
   return { ...request, querystring, headers: { ...request.headers, ...set } };
 }
 
-// invoke runs a regional function, which is Lambda's Invoke and not a function URL:
-// it takes one permission for one function, and no address on the internet leads to it.
+// invoke runs a regional function by Lambda's Invoke. Unlike a function URL, that needs one
+// permission for one function, and no address on the internet leads to the function.
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 function invoke(name, payload, limitMs) {
   const path = `/2015-03-31/functions/${functions[name]}/invocations`;
@@ -138,7 +139,7 @@ function invoke(name, payload, limitMs) {
     // After a 101, say, Node ends the request with neither an error nor a response.
     request.on('close', () => answered || fail('the connection ended without an answer'));
     request.on('error', (error) => {
-      dropIdle(); // whatever else lies idle was opened before and is likely dead as well
+      dropIdle(); // the other idle connections are older and probably dead as well
       const dead = request.reusedSocket && DEAD.has(error.code);
       const unsent = NEVER_SENT.has(error.code);
       fail(error.message, { ran: !unsent, again: dead || unsent, pauseMs: dead ? 0 : PAUSE_MS });
@@ -172,8 +173,8 @@ function invoke(name, payload, limitMs) {
   });
 }
 
-// How a reused connection that the other side has closed shows itself, and one that
-// never was.
+// The errors of a reused connection that the other side has closed, and of a connection
+// that was never made.
 const DEAD = new Set(['ECONNRESET', 'EPIPE']);
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
@@ -195,8 +196,8 @@ function dropIdle() {
 const hash = (text) => createHash('sha256').update(text).digest('hex');
 const hmac = (key, text) => createHmac('sha256', key).update(text).digest();
 
-// The signing key is good for a day and these credentials, which a container keeps
-// for its life.
+// The signing key is for one day and one set of credentials. A container has the same
+// credentials as long as it lives.
 let signingKey = { day: '', key: undefined };
 
 // sign is Signature Version 4 with header authentication:

@@ -1,6 +1,5 @@
-// Tests of the stub in the Node that runs this file, against a Lambda that does as it
-// is told. Signatures, permissions and the regional functions themselves are met in
-// the Go tests.
+// Tests of the stub in the Node that runs this file, against a Lambda that does what a test
+// tells it. The Go tests cover signatures, permissions and the regional functions.
 import assert from 'node:assert/strict';
 import { createHash, createHmac } from 'node:crypto';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -76,8 +75,8 @@ describe('the stub', () => {
     assert.equal(calls[1].headers['x-amz-security-token'], 'a-token');
   });
 
-  // The signing key is kept for a day. With that of yesterday Lambda would refuse every
-  // request after midnight UTC.
+  // The signing key is for one day. With yesterday's key Lambda would refuse every request
+  // after midnight UTC.
   test('signs with the key of the day, and of no other day', async () => {
     mock.timers.enable({ apis: ['Date'], now: Date.parse('2026-03-04T23:59:59Z') });
     try {
@@ -101,7 +100,7 @@ describe('the stub', () => {
     }
   });
 
-  // The second try carries the nonce of the first and says so.
+  // The second try has the nonce of the first one and says that it is a repeat.
   for (const [name, first] of Object.entries({
     throttled: answer({}, 429), 'a server error': answer({}, 502), 'a dead connection': reset,
   })) {
@@ -117,7 +116,7 @@ describe('the stub', () => {
     });
   }
 
-  // No clear answer is never a pass; what is said of the URL depends on whether the
+  // Without a clear answer nothing passes. Which refusal it is depends on whether the
   // function may have run.
   for (const [name, steps, gateReason] of [
     ['throttled twice', [answer({}, 429), answer({}, 429)], 'index-unavailable'],

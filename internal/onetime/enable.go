@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// EnableOptions narrow or widen what Enable may do.
+// EnableOptions say what Enable may do.
 type EnableOptions struct {
-	// Replace enables the URL even if its object was stored: a delete marker is put
-	// over the object, which becomes an earlier version of the next upload.
+	// Replace enables the URL even if its object was stored. Enable puts a delete marker over
+	// the object, which then is an earlier version of the next upload.
 	Replace bool
-	// Claim, if set, enables the URL only while it is spent by this claim (see Spent).
-	// With it a repeat after a lost answer is harmless: it cannot undo what came after
-	// the first call.
+	// Claim, if set, enables the URL only while it is spent by this claim (see Spent). A
+	// repeat after a lost answer is then harmless, because it cannot undo what happened
+	// after the first call.
 	Claim string
 }
 
 // Enabled is what Enable did.
 type Enabled struct {
-	// Claims are the version ids that were removed, none when the URL had been
-	// enabled before (possible with EnableOptions.Claim only).
+	// Claims are the version ids that were removed. There are none if the URL had been
+	// enabled before, which is possible with EnableOptions.Claim only.
 	Claims []string
-	// Replaced says that the object was put under a delete marker.
+	// Replaced says that a delete marker was put over the object.
 	Replaced bool
-	// Spent says, if set, that the URL was spent again before Enable had finished.
+	// Spent is set if the URL was spent again before Enable had finished.
 	Spent Reason
 }
 
-// UncertainError says that Enable does not know whether the URL is good again. Set
-// EnableOptions.Claim to try again and undo nothing but this claim.
+// UncertainError says that Enable does not know whether the URL is good again. To try again
+// and undo no other claim, set EnableOptions.Claim to Claim.
 type UncertainError struct {
 	Claim string
 	Err   error
@@ -43,39 +43,40 @@ func (e *UncertainError) Error() string {
 
 func (e *UncertainError) Unwrap() error { return e.Err }
 
-// Enable makes a spent URL good again by removing the versions of its expired
-// entry, for good. One call lets at most one more upload through:
+// Enable makes a spent URL good again. It removes the versions of the URL's expired entry
+// permanently. One call lets at most one more upload through:
 //
-//   - It lists those versions once and from then on deletes only these, by id. S3
-//     never gives an id twice, so it does not matter how often one is deleted, how
-//     late a deletion arrives whose answer got lost, or who else deletes it too.
-//   - The gate claims with a conditional write, which succeeds only while no current
-//     version exists. A claim made after the list is not on it. It stays, and so no
-//     other claim succeeds: the gate refuses until the next call of Enable, whose
-//     list has it. Between any two claims lies a list of its own, so n calls let at
-//     most n more uploads through, whatever is lost and however they overlap.
-//   - Until the last deletion the gate refuses. Delete markers go first: S3 counts
-//     an entry under a marker as absent for a conditional write, so no marker may
-//     come to lie on top. The other versions go newest first.
-//   - If a version is there at the end, somebody has claimed since. Enable says so
-//     and leaves it alone.
+//   - It lists those versions once, and deletes only these, by id. S3 never gives an id
+//     twice. So it does not matter how often a version is deleted, by whom, or how late a
+//     deletion arrives whose answer was lost.
+//   - The gate claims with a conditional write, which succeeds only while there is no current
+//     version. A claim that is made after the list is not on the list, so it stays. While it
+//     is there, no other claim succeeds, and the gate refuses until the next call of
+//     Enable. So between any two claims there is a list, and n calls let at most n more
+//     uploads through, whatever is lost and however the calls overlap.
+//   - The gate refuses until the last deletion. Delete markers are deleted first. For a
+//     conditional write S3 counts an entry under a marker as absent, so a marker must never
+//     become the newest version. The other versions are deleted newest first.
+//   - If there is a version at the end, somebody has claimed in the meantime. Enable reports
+//     that and leaves the version alone.
 //
-// The marker over the object comes before the first deletion, so what it hides was
-// never uploaded by grace of this call. S3 puts it there only if the object is
-// still the one that was looked at (by ETag); a request that arrives late could
-// only hide an upload of the very same bytes. An upload that was let through
-// before and is still under way when Enable is called will be stored whenever it
-// ends: enable a URL when its upload is over.
+// The marker over the object is put there before the first deletion. So it never hides an
+// upload that this call has let through. S3 puts it there only if the object still has the
+// ETag that was read. A request that arrives late can only hide an upload of the same bytes.
+// An upload that is under way while Enable is called is stored when it ends. So enable a URL
+// only when its upload is over.
 //
-// Running it twice: the second call finds no expired entry and says so, unless the
-// URL has been used in between. Then the second call enables it once more, unless
-// Claim forbids that.
+// A second call finds no expired entry and says so, unless the URL has been used in between.
+// Then the second call enables it once more, unless Claim forbids that.
 //
-// The error is a *StateError when nothing was changed since the URL is not spent,
-// is spent by another claim than Claim, has a stored object and Replace is false
-// or not to be had (Operator.Accepting), or can never be good again: its time is over or its valid entry gone. It is an
-// *UncertainError when deletions gave no clear answer. After any other error the
-// URL is not enabled.
+// The error is a *StateError, and nothing was changed, if
+//
+//   - the URL is not spent, or is spent by another claim than Claim;
+//   - its object is stored, and Replace is false or not allowed (Operator.Accepting);
+//   - it can never be good again, because its time is over or its valid entry is gone.
+//
+// It is an *UncertainError if a deletion had no clear answer. After any other error the URL is
+// not enabled.
 //
 // Actions: s3:GetObject on signatures/* and uploads/*, s3:ListBucket and
 // s3:ListBucketVersions on the bucket, s3:DeleteObjectVersion on
@@ -90,8 +91,8 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	case !o.Clock.Now().Before(entry.Expires):
 		return Enabled{}, &StateError{StateExpired, "the URL's time is over and it cannot be enabled: mint a new one"}
 	}
-	// Before the list: a marker may go over an upload of the claims on the list,
-	// never over one that came later.
+	// This comes before the list. The marker may hide an upload of a claim on the list, but
+	// never an upload of a later claim.
 	object, objectErr := o.keeper().headObject(ctx, entry.Key)
 	stored := objectErr == nil
 	if !stored && !errors.Is(objectErr, ErrAbsent) {
@@ -119,7 +120,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 		}
 		done.Replaced = true
 	}
-	// The last to go is the one that the URL was spent by first.
+	// The version that is deleted last is the claim that spent the URL first.
 	uncertain := func(err error) error { return &UncertainError{versions[len(versions)-1].ID, err} }
 	for _, v := range versions {
 		err := o.keeper().repeat(ctx, func(limit time.Duration) error {
@@ -143,7 +144,7 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	return Enabled{}, uncertain(err)
 }
 
-// listExpired lists what there is to remove, in the order in which to remove it.
+// listExpired lists the versions to remove, in the order in which they are removed.
 func (o *Operator) listExpired(ctx context.Context, id ID) (versions []Version, err error) {
 	err = o.keeper().repeat(ctx, func(limit time.Duration) (err error) {
 		versions, err = o.Ledger.ListExpired(ctx, limit, id)
@@ -153,8 +154,8 @@ func (o *Operator) listExpired(ctx context.Context, id ID) (versions []Version, 
 		return nil, fmt.Errorf("list the versions of the expired entry: %w", err)
 	}
 	for _, v := range versions {
-		// Without versioning, or while it is suspended, S3 gives this id again and
-		// again: to delete by it could remove somebody's later claim.
+		// Without versioning, or while it is suspended, S3 gives the same id again and again.
+		// Deleting by such an id could remove a later claim.
 		if v.ID == "" || v.ID == "null" {
 			return nil, errors.New("the expired entry has a version without an id of its own: is the bucket versioned?")
 		}
@@ -179,8 +180,8 @@ func (o *Operator) hideObject(ctx context.Context, key, etag string) error {
 	if err == nil || errors.Is(err, ErrAbsent) {
 		return nil
 	}
-	// The answer to a request that took effect may have got lost, and the repeat
-	// have met its marker.
+	// A request may have taken effect and its answer been lost. The repeat then met the
+	// marker.
 	if _, errNow := o.keeper().headObject(ctx, key); errors.Is(errNow, ErrAbsent) {
 		return nil
 	}

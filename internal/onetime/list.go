@@ -13,31 +13,35 @@ import (
 type Filter struct {
 	State State  // "" for any
 	Label string // "" for any; without its valid entry a URL has none
-	// Since leaves out what was minted before. Where the valid entry is gone, it
-	// goes by the time at which the URL was spent.
+	// Since leaves out URLs that were minted earlier. If the valid entry is gone, the time
+	// at which the URL was spent counts.
 	Since time.Time
-	// Brief leaves out what would take a request of its own: Status.Entry and
-	// Status.Key are empty wherever state and filter do not need them.
+	// Brief saves the request for a valid entry that neither the state nor the filter needs.
+	// Status.Entry and Status.Key are then empty.
 	Brief bool
 }
 
-// listAhead is how many rows of a list may be read at the same time.
+// listAhead is how many rows of a list are read at the same time, at most.
 const listAhead = 32
 
-// maxSkew is how far the clock of a writer may be from S3's: S3 refuses a request
-// that was signed further off (RequestTimeTooSkewed). Valid entries take their
-// times from the writer's clock, lists from S3's.
+// maxSkew is how far a writer's clock may be from S3's clock. S3 refuses a request whose
+// signature is further off (RequestTimeTooSkewed). The times in valid entries are from the
+// writer's clock, those in lists are from S3's.
 const maxSkew = 15 * time.Minute
 
-// List streams the URLs that the index knows, in the order of their fingerprints.
-// It pages through both halves of the index side by side and holds two pages and
-// listAhead rows at a time, however many there are. Beyond one request for each
-// page it makes one for each row that is spent (by what), and one for each whose
-// valid entry must be read: for Filter.Label and Filter.Since, to tell minted from expired in the
-// seven days in which that may be open, and for the row itself unless Filter.Brief.
+// List streams the URLs that the index knows, in the order of their fingerprints. It reads
+// the pages of both halves of the index side by side. However many URLs there are, it holds
+// two pages and listAhead rows at a time.
 //
-// A row was true at some moment while the list ran. An error with Status.ID set is
-// about that row alone, and the list goes on; any other error ends it.
+// It makes one request for each page, and one for each spent row, to learn what spent it. It
+// makes one more for each row whose valid entry it must read:
+//
+//   - for every row, unless Filter.Brief is set;
+//   - for Filter.Label and Filter.Since;
+//   - to tell minted from expired, in the seven days in which only the entry knows.
+//
+// Each row was true at some moment while the list ran. An error with Status.ID set is about
+// that row alone, and the list goes on. Any other error ends the list.
 //
 // Actions: s3:ListBucket on the bucket, s3:GetObject on signatures/*.
 func (o *Operator) List(ctx context.Context, filter Filter) iter.Seq2[Status, error] {
@@ -47,8 +51,8 @@ func (o *Operator) List(ctx context.Context, filter Filter) iter.Seq2[Status, er
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 
-		// Rows in order, each a channel that its row will come from. Its capacity
-		// bounds how many are being read.
+		// The queue holds a channel for each row, in order. Its capacity limits how many rows
+		// are being read.
 		queue := make(chan chan row, listAhead)
 		rows.Go(func() {
 			defer close(queue)
@@ -82,20 +86,20 @@ func (o *Operator) List(ctx context.Context, filter Filter) iter.Seq2[Status, er
 	}
 }
 
-// row is one of a list, or nothing.
+// row is one row of a list. skip says that it is left out.
 type row struct {
 	status Status
 	err    error
 	skip   bool
 }
 
-// entryPair is what the lists say of one URL.
+// entryPair is what the two lists say about one URL.
 type entryPair struct {
 	id             ID
 	valid, expired *ListedEntry // not both nil
 }
 
-// mayMatch leaves out what the lists alone can tell.
+// mayMatch reports whether the URL may match, as far as the lists can tell.
 func (f Filter) mayMatch(p entryPair) bool {
 	switch f.State {
 	case StateUsed, StateRevoked:
@@ -115,7 +119,7 @@ func (f Filter) mayMatch(p entryPair) bool {
 	return f.Label == "" && !p.expired.Modified.Before(f.Since)
 }
 
-// row reads what else the filter or the row needs.
+// row reads what the lists do not say and the filter or the row needs.
 func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	status := Status{ID: p.id}
 	fail := func(err error) row { return row{Status{ID: p.id}, fmt.Errorf("%s: %w", p.id, err), false} }
@@ -157,13 +161,13 @@ func (o *Operator) row(ctx context.Context, p entryPair, filter Filter) row {
 	return row{status, nil, skip}
 }
 
-// timeOpen reports whether only the valid entry knows if the URL's time is over. The
-// entry is so young that the URL may still be alive.
+// timeOpen reports whether the valid entry is so young that the URL may still be good. Only
+// the entry itself says whether the URL's time is over then.
 func (o *Operator) timeOpen(valid ListedEntry) bool {
 	return o.Clock.Now().Before(valid.Modified.Add(MaxLife + maxSkew))
 }
 
-// merge walks both halves of the index at once, in the order of names.
+// merge walks both halves of the index together, in the order of names.
 func (o *Operator) merge(ctx context.Context, visit func(entryPair, error) bool) {
 	valid, stopValid := iter.Pull2(o.entries(ctx, ValidEntries))
 	defer stopValid()
@@ -194,8 +198,8 @@ func (o *Operator) merge(ctx context.Context, visit func(entryPair, error) bool)
 	}
 }
 
-// entries pages through one half of the index. What has no fingerprint for a name
-// was not written by oncegate and is passed over.
+// entries reads one half of the index, page by page. It skips objects whose name is no
+// fingerprint, because oncegate did not write them.
 func (o *Operator) entries(ctx context.Context, kind EntryKind) iter.Seq2[ListedEntry, error] {
 	return func(yield func(ListedEntry, error) bool) {
 		after := ""
