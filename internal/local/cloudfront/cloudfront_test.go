@@ -108,7 +108,7 @@ func (f *fixture) dial() net.Conn {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return conn
 }
 
@@ -257,8 +257,8 @@ func TestFunctionSeesOnlyWhatLambdaGives(t *testing.T) {
 			t.Errorf("got environment\n%v, want\n%v", e.Env, want)
 		}
 		left, _ := e.Context["left"].(float64)
-		if left < 1000 || left > 5000 {
-			t.Errorf("%v ms remain of 5 s", left)
+		if left < 10000 || left > 30000 {
+			t.Errorf("%v ms remain of 30 s", left)
 		}
 		for name, want := range map[string]string{
 			"functionName": "us-east-1.oncegate-gate", "functionVersion": "1", "memoryLimitInMB": "128",
@@ -369,7 +369,11 @@ func TestFailuresOfTheFunction(t *testing.T) {
 		{"number as status", `export const gate = async () => ({ status: 200 })`, 502, xCacheValidation, "status is not a string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, tt.module, noOrigin(t), func(o *Options) { o.Distribution.Functions[1].Timeout = 500 * time.Millisecond })
+			f := start(t, tt.module, noOrigin(t), func(o *Options) {
+				if tt.log == container.ErrTimeout.Error() { // the others end by themselves
+					o.Distribution.Functions[1].Timeout = 500 * time.Millisecond
+				}
+			})
 			for range 2 { // the second one meets a fresh worker
 				res := f.do("PUT", "/x", strings.NewReader("abc"))
 				page := readAll(t, res)

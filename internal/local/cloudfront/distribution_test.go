@@ -35,7 +35,7 @@ func defaults(t *testing.T) Distribution {
 	}
 	function := func(name, handler string) Function {
 		return Function{
-			Name: name, Handler: handler, Runtime: Node22, Timeout: 5 * time.Second, MemoryMB: 128,
+			Name: name, Handler: handler, Runtime: Node22, Timeout: 30 * time.Second, MemoryMB: 128,
 			Credentials: sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"},
 		}
 	}
