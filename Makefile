@@ -157,20 +157,26 @@ diff: build ## show what a deploy would change on AWS
 deploy: build ## deploy to AWS; asks before it widens a permission
 	$(CDK) deploy --all --outputs-file build/outputs.json
 
+# The first deploy. What fails in step 1 is rolled back at once, because CloudFront has no
+# copies of the functions yet; after step 1 nothing is left to be made.
+.PHONY: deploy-first
+deploy-first: build ## the first deploy, in two steps, of which the first can be rolled back
+	ONCEGATE_DETACH=1 $(CDK) deploy --all
+	$(CDK) deploy --all --outputs-file build/outputs.json
+
 # Without CONFIG the verb looks for its settings itself.
 .PHONY: verify
 verify: $(CLI) ## hold a deployment to its promises, from outside (URL=https://..., or ONCEGATE_URL)
 	@$(CLI) verify $(if $(filter-out file,$(origin CONFIG)),--config '$(CONFIG)') $(URL)
 
+EDGE_STACKS = '$(if $(filter regional,$(RUNTIME)),Edge Regional,Edge)'
 .PHONY: destroy
 destroy: build ## take the edge down in two steps; the bucket and its policy stay
-	@echo 'Step 1 of 2: taking the functions off the distribution. CloudFront needs 5 to 15 minutes.'
-	ONCEGATE_DETACH=1 $(CDK) deploy Edge --exclusively --require-approval never
-	@$(MAKE) --no-print-directory destroy-edge
+	@tools/destroy.sh --detach $(EDGE_STACKS) $(CDK)
 
 .PHONY: destroy-edge
 destroy-edge: build ## step 2 of destroy, to go on after an interruption
-	@tools/destroy.sh $(CDK) destroy Edge $(if $(filter regional,$(RUNTIME)),Regional) --force
+	@tools/destroy.sh $(EDGE_STACKS) $(CDK)
 
 # From here on: files, and what builds them.
 

@@ -23,11 +23,13 @@ const (
 type alarms struct {
 	stack  awscdk.Stack
 	conf   config.Config
+	topic  awssns.Topic
 	action awscloudwatchactions.SnsAction
 }
 
 func newAlarms(stack awscdk.Stack, conf config.Config) alarms {
-	return alarms{stack, conf, awscloudwatchactions.NewSnsAction(newTopic(stack, conf))}
+	topic := newTopic(stack, conf)
+	return alarms{stack, conf, topic, awscloudwatchactions.NewSnsAction(topic)}
 }
 
 // alarm goes off when the metric reaches the threshold in that many of the last periods.
@@ -69,6 +71,7 @@ func (a alarms) watch(id, function, then string) {
 // alarm of their own: an alarm sees the metrics of one Region, and they run in many.
 func (m monitor) alarms() {
 	a := newAlarms(m.stack, m.conf)
+	m.first(a.topic)
 	a.add("Failures", alarm{
 		name: "Failures", what: "Viewers get 5xx: nobody can upload, or mint. The dashboard says which status; a refused line in the logs of mint and gate says why; " +
 			"for 502 read " + validationLogs(m.distribution) + ", for 503 also S3's errors",

@@ -22,6 +22,11 @@ const (
 // noncurrentDays is how long a replaced or deleted version is kept.
 const noncurrentDays = 30
 
+// keep retains what a stack made, but for what a deploy made that is then rolled back: left
+// behind, a bucket or a published version would be in the way of every later try.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+const keep = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
+
 // newBucket makes the bucket for uploads and index. It has no CORS rule: CloudFront's policy
 // adds those headers only where the origin has none, and S3 does not say whether its own
 // would let pages send credentials. The bucket outlives its stack, and
@@ -35,13 +40,13 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
 		EnforceSSL:        jsii.Bool(true),
 		MinimumTLSVersion: jsii.Number(1.2),
-		RemovalPolicy:     awscdk.RemovalPolicy_RETAIN,
+		RemovalPolicy:     keep,
 		LifecycleRules:    lifecycle(conf),
 		// Request metrics, for the dashboard's S3 errors.
 		Metrics: &[]*awss3.BucketMetrics{{Id: jsii.String(requestMetrics)}},
 	})
 	protectIndex(bucket)
-	bucket.Policy().ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN)
+	bucket.Policy().ApplyRemovalPolicy(keep)
 	suppress(bucket, "AwsSolutions-S1", "Server access logs write down queries, and with them upload signatures; CloudTrail data events do not")
 	return bucket
 }

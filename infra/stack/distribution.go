@@ -75,6 +75,9 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 	}
 	distribution := awscloudfront.NewDistribution(stack, jsii.String("Distribution"), props)
 	waitLonger(distribution)
+	if props.LogBucket != nil { // with its policy, before the distribution: see first
+		distribution.Node().AddDependency(props.LogBucket)
+	}
 	suppressDistribution(distribution, conf)
 	return distribution
 }
@@ -190,7 +193,7 @@ func newLogBucket(stack awscdk.Stack) awss3.Bucket {
 		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/standard-logging-legacy-s3.html
 		ObjectOwnership: awss3.ObjectOwnership_BUCKET_OWNER_PREFERRED,
 		EnforceSSL:      jsii.Bool(true),
-		RemovalPolicy:   awscdk.RemovalPolicy_RETAIN,
+		RemovalPolicy:   keep,
 		LifecycleRules: &[]*awss3.LifecycleRule{{
 			Id: jsii.String("logs"), Expiration: days(logDays), AbortIncompleteMultipartUploadAfter: days(1),
 		}},

@@ -50,8 +50,9 @@ func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		// A replicated version cannot be deleted while a distribution uses it:
 		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-delete-replicas.html.
-		// The function's own deletion takes them all.
-		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_RETAIN},
+		// The function's own deletion takes them all. A version that a deploy published which is
+		// then rolled back goes: Lambda publishes none that is like the last one.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: keep},
 	})
 	suppress(function, "AwsSolutions-L1", "The runtime is a setting: Lambda@Edge takes a new Node.js later than Lambda does")
 	return function.CurrentVersion()

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"oncegate/internal/config"
@@ -36,11 +37,19 @@ type monitor struct {
 // newMonitoring makes log groups, alarms and the dashboard.
 func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution) awscloudwatch.Dashboard {
 	m := monitor{stack, conf, distribution}
-	countRefusals(conf, m.logGroup("MintLogs", "mint"))
-	countRefusals(conf, m.logGroup("GateLogs", "gate"))
+	for _, group := range []awslogs.LogGroup{m.logGroup("MintLogs", "mint"), m.logGroup("GateLogs", "gate")} {
+		countRefusals(conf, group)
+		m.first(group)
+	}
 	m.alarms()
 	return m.dashboard()
 }
+
+// first has CloudFormation make something, with all that is in it, before the distribution.
+// What fails after the distribution has the rollback delete functions that CloudFront has
+// copied to its locations already, and Lambda refuses that for hours:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-delete-replicas.html
+func (m monitor) first(what constructs.IConstruct) { m.distribution.Node().AddDependency(what) }
 
 // refusals is the namespace of the metrics that countRefusals makes.
 func refusals(conf config.Config) string { return "oncegate/" + conf.Deploy.Name }

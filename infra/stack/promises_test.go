@@ -154,8 +154,8 @@ func TestRateRules(t *testing.T) {
 // The published versions and the logs outlive what a stack may delete.
 func TestWhatIsKept(t *testing.T) {
 	for id, r := range template(t, full, "Edge") {
-		if (r["Type"] == "AWS::Lambda::Version" || r["Type"] == "AWS::S3::Bucket") && r["DeletionPolicy"] != "Retain" {
-			t.Errorf("%s %s has deletion policy %v, want Retain", r["Type"], id, r["DeletionPolicy"])
+		if (r["Type"] == "AWS::Lambda::Version" || r["Type"] == "AWS::S3::Bucket") && r["DeletionPolicy"] != "RetainExceptOnCreate" {
+			t.Errorf("%s %s has deletion policy %v, want RetainExceptOnCreate", r["Type"], id, r["DeletionPolicy"])
 		}
 	}
 }

@@ -33,7 +33,10 @@ type resource struct {
 	Properties          map[string]any
 	DeletionPolicy      string
 	UpdateReplacePolicy string
+	DependsOn           any // an id, or a list of them
 }
+
+func (r resource) removal() Removal { return Removal{r.DeletionPolicy, r.UpdateReplacePolicy} }
 
 // readAssembly reads every stack of the assembly in dir.
 func readAssembly(dir string) ([]stack, error) {

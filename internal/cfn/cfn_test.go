@@ -10,6 +10,8 @@ import (
 	"oncegate/internal/cfn/cfntest"
 )
 
+type object = cfntest.Object
+
 // TestReadRefuses: reading stops at what is not understood, and names it.
 func TestReadRefuses(t *testing.T) {
 	for _, tt := range []struct {

@@ -1,11 +1,9 @@
-package cfn_test
+package cfn
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"testing"
 )
@@ -72,37 +70,4 @@ func findCircle(resources map[string]object) (circle []string) {
 		}
 	}
 	return nil
-}
-
-var subbed = regexp.MustCompile(`\$\{([A-Za-z0-9]+)[.}]`)
-
-// references returns the names that a value of a template refers to. There may be
-// others among them.
-func references(v any) (ids []string) {
-	switch v := v.(type) {
-	case []any:
-		for _, item := range v {
-			ids = append(ids, references(item)...)
-		}
-	case map[string]any:
-		for name, item := range v {
-			switch list, _ := item.([]any); {
-			case name == "Ref", name == "DependsOn" && list == nil:
-				ids = append(ids, fmt.Sprint(item))
-			case name == "DependsOn":
-				for _, id := range list {
-					ids = append(ids, fmt.Sprint(id))
-				}
-			case name == "Fn::GetAtt" && len(list) == 2:
-				ids = append(ids, fmt.Sprint(list[0]))
-			case name == "Fn::Sub":
-				for _, m := range subbed.FindAllStringSubmatch(fmt.Sprint(item), -1) {
-					ids = append(ids, m[1])
-				}
-			default:
-				ids = append(ids, references(item)...)
-			}
-		}
-	}
-	return ids
 }

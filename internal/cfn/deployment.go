@@ -27,6 +27,8 @@ type Deployment struct {
 	Monitoring Monitoring
 	// Outputs of all stacks. What only AWS knows is written ${LogicalID.Attribute}.
 	Outputs map[string]string
+	// AfterDistribution is what CloudFormation may make later than the distribution.
+	AfterDistribution []Later
 	// Others counts the resources that are not read, by type.
 	Others map[string]int
 }
@@ -54,7 +56,7 @@ func Read(dir string) (*Deployment, error) {
 		Outputs:                 map[string]string{},
 		Others:                  map[string]int{},
 	}
-	r := reader{Deployment: d, versions: map[string]string{}, policies: map[string]BucketPolicy{}, queuePolicies: map[string]PolicyDocument{}}
+	r := reader{Deployment: d, versions: map[string]string{}, versionRemovals: map[string][]Removal{}, policies: map[string]BucketPolicy{}, queuePolicies: map[string]PolicyDocument{}}
 	for _, s := range stacks {
 		for _, id := range slices.Sorted(maps.Keys(s.resources)) {
 			if err := r.read(s, id); err != nil {
@@ -75,12 +77,14 @@ func Read(dir string) (*Deployment, error) {
 // reader also collects what can be joined only after everything is read.
 type reader struct {
 	*Deployment
-	versions      map[string]string // reference to a version -> function name
-	policies      map[string]BucketPolicy
-	queuePolicies map[string]PolicyDocument // by queue URL
-	sources       []EventSource
-	buckets       []Bucket
-	distributions int
+	versions map[string]string // reference to a version -> function name
+	// versionRemovals are of each function's versions.
+	versionRemovals map[string][]Removal
+	policies        map[string]BucketPolicy
+	queuePolicies   map[string]PolicyDocument // by queue URL
+	sources         []EventSource
+	buckets         []Bucket
+	distributions   int
 }
 
 func (r *reader) read(s stack, id string) error {
@@ -88,13 +92,13 @@ func (r *reader) read(s stack, id string) error {
 	resource := s.resources[id]
 	switch resource.Type {
 	case "AWS::S3::Bucket":
-		b := Bucket{ID: id, Region: s.region, DeletionPolicy: resource.DeletionPolicy}
+		b := Bucket{ID: id, Region: s.region, Removal: resource.removal()}
 		if err := s.decode(id, &b.BucketProperties); err != nil {
 			return err
 		}
 		r.buckets = append(r.buckets, b)
 	case "AWS::S3::BucketPolicy":
-		p := BucketPolicy{DeletionPolicy: resource.DeletionPolicy}
+		p := BucketPolicy{Removal: resource.removal()}
 		if err := s.decode(id, &p.BucketPolicyProperties); err != nil {
 			return err
 		}
@@ -153,6 +157,7 @@ func (r *reader) read(s stack, id string) error {
 			return err
 		}
 		r.versions[ref] = v.FunctionName
+		r.versionRemovals[v.FunctionName] = append(r.versionRemovals[v.FunctionName], resource.removal())
 	case "AWS::CloudFront::OriginRequestPolicy":
 		var p struct{ OriginRequestPolicyConfig OriginRequestPolicy }
 		if err := s.decode(id, &p); err != nil {
@@ -172,6 +177,7 @@ func (r *reader) read(s stack, id string) error {
 			return err
 		}
 		r.Distribution = Distribution{ID: id, DistributionConfig: p.DistributionConfig}
+		r.AfterDistribution = s.after(id)
 	case "AWS::CloudFront::OriginAccessControl":
 		// It is harmless as long as no origin uses it. Package check sees to that.
 		var p struct{ OriginAccessControlConfig OriginAccessControl }
@@ -221,6 +227,9 @@ func (r *reader) link() error {
 		if f.Directory == "" {
 			return fmt.Errorf("function %s has code %q, which is not an asset of its stack", f.FunctionName, f.Code.S3Key)
 		}
+	}
+	for name, f := range r.Functions {
+		f.VersionRemovals = r.versionRemovals[name]
 	}
 	for _, q := range r.Queues {
 		q.Policy = r.queuePolicies[q.URL]

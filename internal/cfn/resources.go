@@ -2,11 +2,17 @@ package cfn
 
 // Bucket is the bucket of uploads and index.
 type Bucket struct {
-	ID             string
-	Region         string
-	DeletionPolicy string
+	ID     string
+	Region string
+	Removal
 	BucketProperties
 	Policy BucketPolicy
+}
+
+// Removal is what becomes of a resource that a stack no longer has.
+type Removal struct {
+	DeletionPolicy      string // when it leaves the stack, or the stack goes
+	UpdateReplacePolicy string // when another one takes its place
 }
 
 // BucketProperties are those of AWS::S3::Bucket.
@@ -97,7 +103,7 @@ type LifecycleRule struct {
 
 // BucketPolicy is the policy that is attached to a bucket.
 type BucketPolicy struct {
-	DeletionPolicy string
+	Removal
 	BucketPolicyProperties
 }
 
@@ -131,7 +137,9 @@ type Function struct {
 	FunctionProperties
 	Role      *Role
 	Directory string // the unpacked code
-	Sources   []EventSource
+	// VersionRemovals are those of its published versions.
+	VersionRemovals []Removal
+	Sources         []EventSource
 }
 
 // RegionalRuntime is the Lambda runtime of the regional functions, which are Go programs.

@@ -26,9 +26,6 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 	if o := b.OwnershipControls.Rules; len(o) != 1 || o[0].ObjectOwnership != "BucketOwnerEnforced" {
 		broken("object ownership is not enforced")
 	}
-	if b.DeletionPolicy != "Retain" || b.Policy.DeletionPolicy != "Retain" {
-		broken("bucket and bucket policy are not retained when the stack is deleted")
-	}
 	if len(b.CorsConfiguration.CorsRules) != 0 {
 		broken("S3 answers with CORS headers of its own, which keep CloudFront from adding those that pages need")
 	}

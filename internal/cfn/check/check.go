@@ -39,6 +39,7 @@ var promises = []struct {
 	{"viewer", checkViewer},
 	{"response headers", checkResponseHeaders},
 	{"web acl", checkWebACL},
+	{"rollback", checkRollback},
 	{"alarms", checkAlarms},
 	{"logs", checkLogs},
 }

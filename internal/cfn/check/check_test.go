@@ -41,6 +41,16 @@ func ownRequestPolicy(t *templates) {
 	t.AddRequestPolicy("content-type", "if-none-match")
 }
 
+// notFirst has the distribution not wait any more for what begins with id.
+func notFirst(t *templates, id string) {
+	for _, r := range t.Edge["Resources"].(object) {
+		r := r.(object)
+		if list, ok := r["DependsOn"].([]any); ok && strings.HasPrefix(r["Type"].(string), "AWS::CloudFront::") {
+			r["DependsOn"] = slices.DeleteFunc(list, func(on any) bool { return strings.HasPrefix(on.(string), id) })
+		}
+	}
+}
+
 func bucket(t *templates) object { return t.Bucket.Properties("AWS::S3::Bucket", "") }
 
 func rule(t *templates, id string) object {
@@ -156,10 +166,36 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"object ownership", "plain", func(t *templates) { delete(bucket(t), "OwnershipControls") }, "bucket: object ownership"},
 		{"bucket goes with the stack", "plain", func(t *templates) {
 			t.Bucket.Resource("AWS::S3::Bucket", "")["DeletionPolicy"] = "Delete"
-		}, "bucket: bucket and bucket policy are not retained"},
+		}, `rollback: the bucket has deletion policy "Delete"`},
+		{"bucket stays after a failed first deploy", "full", func(t *templates) {
+			t.Bucket.Resource("AWS::S3::Bucket", "")["DeletionPolicy"] = "Retain"
+		}, `rollback: the bucket has deletion policy "Retain" and update-replace policy "Retain", want "RetainExceptOnCreate" and "Retain"`},
+		{"bucket goes when it is replaced", "plain", func(t *templates) {
+			delete(t.Bucket.Resource("AWS::S3::Bucket", ""), "UpdateReplacePolicy")
+		}, `rollback: the bucket has deletion policy "RetainExceptOnCreate" and update-replace policy ""`},
 		{"policy goes with the stack", "plain", func(t *templates) {
 			delete(t.Bucket.Resource("AWS::S3::BucketPolicy", ""), "DeletionPolicy")
-		}, "bucket: bucket and bucket policy are not retained"},
+		}, `rollback: the bucket's policy has deletion policy ""`},
+		{"policy stays after a failed first deploy", "plain", func(t *templates) {
+			t.Bucket.Resource("AWS::S3::BucketPolicy", "")["DeletionPolicy"] = "Retain"
+		}, `rollback: the bucket's policy has deletion policy "Retain"`},
+		{"a version stays after a failed update", "regional", func(t *templates) {
+			t.Edge.Resource("AWS::Lambda::Version", "Gate")["DeletionPolicy"] = "Retain"
+		}, `rollback: the version of oncegate-gate has deletion policy "Retain"`},
+		{"a version that CloudFront has copies of goes", "plain", func(t *templates) {
+			delete(t.Edge.Resource("AWS::Lambda::Version", "Mint"), "DeletionPolicy")
+		}, `rollback: the version of oncegate-mint has deletion policy ""`},
+		{"a log group after the distribution", "plain", func(t *templates) { notFirst(t, "GateLogs") },
+			"rollback: AWS::Logs::LogGroup GateLogs"},
+		{"a metric filter after the distribution", "full", func(t *templates) { notFirst(t, "MintLogsRefused") },
+			"rollback: AWS::Logs::MetricFilter MintLogsRefused"},
+		{"a topic after the distribution", "accepting", func(t *templates) { notFirst(t, "Alarms") },
+			"rollback: AWS::SNS::Topic Alarms"},
+		{"the policy of a topic after the distribution", "plain", func(t *templates) { notFirst(t, "AlarmsPolicy") },
+			"rollback: AWS::SNS::TopicPolicy AlarmsPolicy"},
+		{"a dashboard after the distribution that could come before", "plain", func(t *templates) {
+			t.Edge.Add("Other", "AWS::CloudWatch::Dashboard", object{"DashboardBody": "{}"})
+		}, "rollback: AWS::CloudWatch::Dashboard Other may be made after the distribution"},
 		{"a CORS rule of the bucket", "full", func(t *templates) {
 			bucket(t)["CorsConfiguration"] = object{"CorsRules": []any{object{"AllowedMethods": []any{"PUT"}, "AllowedOrigins": []any{"https://app.example.com"}}}}
 		}, "bucket: S3 answers with CORS headers of its own"},
