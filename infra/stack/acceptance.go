@@ -27,6 +27,7 @@ const (
 	jobSeconds   = 120
 	jobMemory    = 256
 	jobBatch     = 10
+	jobsAtOnce   = 2  // the least that Lambda takes: see docs/acceptance.md
 	receives     = 5  // then a message is dead
 	posts        = 8  // the webhook's receives: about an hour, with the pauses between
 	keepMessages = 14 // days, the longest that SQS offers
@@ -174,6 +175,7 @@ func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...
 	})
 	awslambda.NewEventSourceMapping(j.stack, jsii.String(id+"Source"), &awslambda.EventSourceMappingProps{
 		Target: function, EventSourceArn: queue.QueueArn(), BatchSize: jsii.Number(jobBatch), ReportBatchItemFailures: jsii.Bool(true),
+		MaxConcurrency: jsii.Number(jobsAtOnce),
 	})
 	j.alarms.watch(id, j.conf.Deploy.FunctionName(name), "its messages come again, and are given up in the end")
 	return function

@@ -60,6 +60,7 @@ func Synth(o Options) error {
 		AnalyticsReporting: jsii.Bool(false), // the same settings give the same template with every version of the library
 	})
 	bucketStack := newStack(app, "Bucket", conf.Region, conf)
+	pin(bucketStack, "Bucket", "bucket", conf.Bucket)
 	bucket := newBucket(bucketStack, conf)
 	if conf.Acceptance.On {
 		newAcceptance(bucketStack, conf, o, bucket)
@@ -67,6 +68,8 @@ func Synth(o Options) error {
 
 	edgeStack := newStack(app, "Edge", edgeRegion, conf)
 	edgeStack.AddStackDependency(bucketStack, nil)
+	pin(edgeStack, "Bucket", "bucket", conf.Bucket)
+	pin(edgeStack, "Region", "region", conf.Region)
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		regionalStack := newStack(app, "Regional", conf.Region, conf)
 		regionalStack.AddStackDependency(bucketStack, nil)
@@ -89,6 +92,26 @@ func newStack(app awscdk.App, id, region string, conf config.Config) awscdk.Stac
 		Description: jsii.String("oncegate: one-time upload URLs for s3://" + conf.Bucket),
 		// The account is the one that the credentials belong to at deploy time.
 		Env: &awscdk.Environment{Region: jsii.String(region)},
+	})
+}
+
+// pin has CloudFormation refuse to change a setting of a live deployment: uploads into
+// another bucket would be signed by URLs that its index does not know, and what was
+// stored in the old one would never be accepted. The value goes into a parameter, which the
+// CDK's command line leaves as the first deploy has set it, and a rule compares the two
+// before anything is changed.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
+func pin(stack awscdk.Stack, id, setting, value string) {
+	first := awscdk.NewCfnParameter(stack, jsii.String("Deployed"+id), &awscdk.CfnParameterProps{
+		Type: jsii.String("String"), Default: jsii.String(value),
+		Description: jsii.String("The " + setting + " that this deployment began with. Leave it as it is."),
+	})
+	awscdk.NewCfnRule(stack, jsii.String(id+"Stays"), &awscdk.CfnRuleProps{
+		Assertions: &[]*awscdk.CfnRuleAssertion{{
+			Assert: awscdk.Fn_ConditionEquals(first.ValueAsString(), jsii.String(value)),
+			AssertDescription: jsii.String(setting + " cannot be changed on a live deployment. Deploy a second settings file with a name and a bucket of its own " +
+				"(docs/configuration.md, Change a setting on a live deployment)"),
+		}},
 	})
 }
 

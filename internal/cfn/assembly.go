@@ -24,6 +24,7 @@ type stack struct {
 	name, region string
 	resources    map[string]resource
 	outputs      map[string]any
+	pins         map[string]Pin
 	assets       map[string]string // object key -> path of the file or directory
 }
 
@@ -61,11 +62,13 @@ func readAssembly(dir string) ([]stack, error) {
 		var template struct {
 			Resources map[string]resource
 			Outputs   map[string]struct{ Value any }
+			pinned
 		}
 		if err := readJSON(filepath.Join(dir, artifact.Properties.TemplateFile), &template); err != nil {
 			return nil, fmt.Errorf("read stack %s: %w", id, err)
 		}
 		s.resources = template.Resources
+		s.pins = template.pins()
 		s.outputs = map[string]any{}
 		for name, output := range template.Outputs {
 			s.outputs[name] = output.Value

@@ -27,6 +27,8 @@ type Deployment struct {
 	Monitoring Monitoring
 	// Outputs of all stacks. What only AWS knows is written ${LogicalID.Attribute}.
 	Outputs map[string]string
+	// Pins are the parameters of each stack, by its name, that no deploy may change.
+	Pins map[string]map[string]Pin
 	// AfterDistribution is what CloudFormation may make later than the distribution.
 	AfterDistribution []Later
 	// Others counts the resources that are not read, by type.
@@ -54,10 +56,12 @@ func Read(dir string) (*Deployment, error) {
 		ResponseHeadersPolicies: map[string]ResponseHeadersPolicy{},
 		OriginAccessControls:    map[string]OriginAccessControl{},
 		Outputs:                 map[string]string{},
+		Pins:                    map[string]map[string]Pin{},
 		Others:                  map[string]int{},
 	}
 	r := reader{Deployment: d, versions: map[string]string{}, versionRemovals: map[string][]Removal{}, policies: map[string]BucketPolicy{}, queuePolicies: map[string]PolicyDocument{}}
 	for _, s := range stacks {
+		d.Pins[s.name] = s.pins
 		for _, id := range slices.Sorted(maps.Keys(s.resources)) {
 			if err := r.read(s, id); err != nil {
 				return nil, err

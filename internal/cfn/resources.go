@@ -83,6 +83,7 @@ type EventSource struct {
 	BatchSize                    int
 	EventSourceArn, FunctionName string
 	FunctionResponseTypes        []string
+	ScalingConfig                struct{ MaximumConcurrency int }
 }
 
 // CorsRule is one rule of the bucket's CORS configuration.

@@ -35,7 +35,7 @@ func TestParseRefusesInDeploy(t *testing.T) {
 	const arn = `"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/a"`
 	for _, tt := range []struct{ field, want string }{
 		{`"writeOnce": 1`, "writeOnce is 1: allowed is true or false"},
-		{`"name": ""`, "name is"}, {`"name": "1a"`, "name is"}, {`"name": "a-"`, "name is"},
+		{`"name": ""`, "name is"}, {`"name": "1a"`, "name is"}, {`"name": "a-"`, "name is"}, {`"name": "a-regional"`, "or -regional"},
 		{`"name": "` + strings.Repeat("a", 41) + `"`, "1 to 40"},
 		{`"memory": 127`, "from 128 to 10240"}, {`"regionalMemory": 64`, "regionalMemory is 64"},
 		{`"runtime": "wasm"`, `runtime is "wasm"`}, {`"memory": 128.5`, "memory is 128.5"}, {`"memory": null`, "memory is null"},

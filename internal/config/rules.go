@@ -5,7 +5,7 @@ import "strings"
 const (
 	bucketRule = "3 to 63 of a-z, 0-9 and hyphen, a letter or digit at both ends, " +
 		"none of the prefixes and suffixes that S3 reserves"
-	nameRule        = "1 to 40 of a-z, 0-9 and hyphen, beginning with a letter and not ending with a hyphen"
+	nameRule        = "1 to 40 of a-z, 0-9 and hyphen, beginning with a letter and not ending with a hyphen or -regional"
 	certificateRule = "the ARN of an ACM certificate in us-east-1, arn:aws:acm:us-east-1:<account>:certificate/<id>"
 )
 
@@ -98,7 +98,11 @@ func validOrigin(s string) bool {
 	return !(scheme == "http" && p == "80" || scheme == "https" && p == "443")
 }
 
-func validName(s string) bool { return len(s) <= 40 && label(s) && lower(s[0]) }
+// validName leaves out what ends like the names of regional functions: the edge functions
+// of "x-regional" would be called as the regional ones of "x".
+func validName(s string) bool {
+	return len(s) <= 40 && label(s) && lower(s[0]) && !strings.HasSuffix(s, "-regional")
+}
 
 func validDomain(s string) bool { return len(s) <= 253 && strings.Contains(s, ".") && labels(s) }
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -72,6 +73,13 @@ func newJobs(d *cfn.Deployment, o Jobs, log *slog.Logger) (*jobs, error) {
 		for _, t := range r.Targets {
 			if d.Queues[t.Arn] == nil {
 				return nil, fmt.Errorf("rule %s hands events to %s, which is no queue of the templates", r.Name, t.Arn)
+			}
+		}
+	}
+	for name, f := range d.Regional {
+		for _, e := range f.Sources {
+			if n := e.ScalingConfig.MaximumConcurrency; n != 0 && (n < 2 || n > 1000) {
+				return nil, fmt.Errorf("function %s follows its queue %d times at once: Lambda takes 2 to 1000", name, n)
 			}
 		}
 	}
@@ -275,12 +283,17 @@ func (j *jobs) start(functions map[string]*lambda.Function) {
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
 		for _, e := range j.d.Regional[name].Sources {
 			source := &queue.Source{
-				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Regional[name].Region, BatchSize: e.BatchSize, Pollers: pollers,
+				Queue: j.queues[e.EventSourceArn], Function: functions[name], Region: j.d.Regional[name].Region, BatchSize: e.BatchSize, Pollers: atOnce(e),
 				ItemFailures: slices.Contains(e.FunctionResponseTypes, "ReportBatchItemFailures"), Log: j.log,
 			}
 			j.follow.Go(func() { source.Follow(ctx) })
 		}
 	}
+}
+
+// atOnce is how many batches of an event source may be under way.
+func atOnce(e cfn.EventSource) int {
+	return min(cmp.Or(e.ScalingConfig.MaximumConcurrency, pollers), pollers)
 }
 
 // close stops following the queues. The functions must be closed before, or soon: it

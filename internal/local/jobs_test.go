@@ -30,6 +30,11 @@ func TestJobsRefuse(t *testing.T) {
 		"hands events to other": func(d *cfn.Deployment) {
 			d.Rules = []cfn.Rule{{Name: "r", State: "ENABLED", Targets: []struct{ Id, Arn string }{{"t", "other"}}}}
 		},
+		"Lambda takes 2 to 1000": func(d *cfn.Deployment) {
+			e := cfn.EventSource{EventSourceArn: queue}
+			e.ScalingConfig.MaximumConcurrency = 1
+			d.Regional = map[string]*cfn.Function{"f": {Sources: []cfn.EventSource{e}}}
+		},
 		"or to themselves": func(d *cfn.Deployment) { d.Queues[queue].RedrivePolicy.DeadLetterTargetArn = queue },
 	} {
 		d := &cfn.Deployment{Queues: map[string]*cfn.Queue{queue: {ARN: queue, QueueProperties: cfn.QueueProperties{QueueName: "q"}}}}
@@ -41,6 +46,18 @@ func TestJobsRefuse(t *testing.T) {
 		change(d)
 		if _, err := newJobs(d, Jobs{}, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// An event source follows its queue as often at once as the template says, and by itself as
+// often as Lambda begins with.
+func TestAtOnce(t *testing.T) {
+	for most, want := range map[int]int{0: 5, 2: 2, 5: 5, 1000: 5} {
+		var e cfn.EventSource
+		e.ScalingConfig.MaximumConcurrency = most
+		if got := atOnce(e); got != want {
+			t.Errorf("%d: %d, want %d", most, got, want)
 		}
 	}
 }

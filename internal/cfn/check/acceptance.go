@@ -121,6 +121,14 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 	if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn || !slices.Equal(f.Sources[0].FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
 		broken("%s follows %v, want its queue, with failures reported one by one", name, f.Sources)
 	}
+	// It takes from the concurrent executions of the account, which the gate needs: a new
+	// account has 10 of them. 2 is the least that Lambda takes:
+	// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+	for _, s := range f.Sources {
+		if n := s.ScalingConfig.MaximumConcurrency; n != 2 {
+			broken("%s follows its queue %d times at once (0 is without a limit), want 2: it must leave the gate enough", name, n)
+		}
+	}
 	if queue.VisibilityTimeout < 6*f.Timeout {
 		broken("queue of %s hands a message out again after %d s, want six times the function's %d s", name, queue.VisibilityTimeout, f.Timeout)
 	}

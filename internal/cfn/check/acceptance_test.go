@@ -67,6 +67,9 @@ func TestCheckAcceptance(t *testing.T) {
 		{"a queue that nobody asks for", "plain", func(t *templates) {
 			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"QueueName": "extra"}}
 		}, "acceptance: the settings do not ask for queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra"},
+		{"acceptance takes all concurrent executions", "accepting", func(t *templates) {
+			delete(t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "Accept"), "ScalingConfig")
+		}, "acceptance: oncegate-accept follows its queue 0 times at once (0 is without a limit), want 2"},
 	} {
 		t.Run(tt.name, tt.isNamed)
 	}

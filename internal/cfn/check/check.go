@@ -40,6 +40,7 @@ var promises = []struct {
 	{"response headers", checkResponseHeaders},
 	{"web acl", checkWebACL},
 	{"rollback", checkRollback},
+	{"pins", checkPins},
 	{"alarms", checkAlarms},
 	{"logs", checkLogs},
 }

@@ -164,6 +164,16 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			bucket(t)["PublicAccessBlockConfiguration"].(object)["BlockPublicPolicy"] = false
 		}, "bucket: public access"},
 		{"object ownership", "plain", func(t *templates) { delete(bucket(t), "OwnershipControls") }, "bucket: object ownership"},
+		{"the bucket can be changed", "plain", func(t *templates) { delete(t.Bucket["Rules"].(object), "BucketStays") },
+			`pins: stack oncegate-bucket begins with DeployedBucket "plain-uploads" and asks for ""`},
+		{"the bucket behind the edge can be changed", "full", func(t *templates) { delete(t.Edge["Rules"].(object), "BucketStays") },
+			`pins: stack full-edge begins with DeployedBucket "full-uploads" and asks for ""`},
+		{"the region can be changed", "full", func(t *templates) {
+			t.Edge["Rules"].(object)["RegionStays"].(object)["RuleCondition"] = object{"Fn::Equals": []any{"a", "b"}}
+		}, `pins: stack full-edge begins with DeployedRegion "eu-west-1" and asks for ""`},
+		{"a first deploy that is refused", "plain", func(t *templates) {
+			t.Edge["Parameters"].(object)["DeployedBucket"].(object)["Default"] = "other"
+		}, `pins: stack oncegate-edge begins with DeployedBucket "other"`},
 		{"bucket goes with the stack", "plain", func(t *templates) {
 			t.Bucket.Resource("AWS::S3::Bucket", "")["DeletionPolicy"] = "Delete"
 		}, `rollback: the bucket has deletion policy "Delete"`},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,4 +181,45 @@ func TestVisible(t *testing.T) {
 			t.Errorf("%d visible, want 1", n)
 		}
 	})
+}
+
+// busy counts how often it runs at once, and stays until it is let go.
+type busy struct {
+	began chan int
+	goes  chan struct{}
+	n     atomic.Int32
+}
+
+func (b *busy) Invoke(context.Context, []byte) (lambda.Result, error) {
+	b.began <- int(b.n.Add(1))
+	<-b.goes
+	b.n.Add(-1)
+	return lambda.Result{}, nil
+}
+
+// No more batches are under way than the source may have, however many messages wait.
+func TestSourceHasACeiling(t *testing.T) {
+	q := queue.New(queue.Options{Name: "q", ARN: "arn:q", Visibility: time.Minute})
+	for range 40 {
+		q.Send("{}")
+	}
+	f := &busy{began: make(chan int, 40), goes: make(chan struct{})}
+	s := &queue.Source{Queue: q, Function: f, BatchSize: 1, Pollers: 2, Log: slog.New(slog.DiscardHandler)}
+	ctx, stop := context.WithCancel(t.Context())
+	followed := make(chan struct{})
+	go func() { defer close(followed); s.Follow(ctx) }()
+	for i := range 40 {
+		if n := <-f.began; n > 2 {
+			t.Errorf("%d batches under way, want 2 at most", n)
+		}
+		if i > 0 { // two have begun, or one after the other went
+			f.goes <- struct{}{}
+		}
+	}
+	stop()
+	f.goes <- struct{}{}
+	<-followed
+	if n := q.Len(); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
 }
