@@ -145,6 +145,9 @@ func load(o Options) (config.Config, error) {
 		if err := checkZip(dir, names, conf); err != nil {
 			return config.Config{}, fmt.Errorf("%w: run make build with the same CONFIG (%s)", err, o.Config)
 		}
+		if err := checkSize(dir); err != nil {
+			return config.Config{}, err
+		}
 	}
 	return conf, nil
 }
