@@ -18,7 +18,7 @@ import (
 func newOwnerWorld(t *testing.T) (*world, *onetimetest.Ledger, *authorizer) {
 	w := newWorld(t)
 	auth := &authorizer{by: named("ci")}
-	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store}}
+	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store, Clock: w.clock}}
 	w.Auth = auth
 	w.Owner = &onetime.Owner{Records: ledger, Clock: w.clock, Entropy: onetimetest.NewEntropy(2)}
 	return w, ledger, auth

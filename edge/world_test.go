@@ -34,7 +34,7 @@ type world struct {
 
 func newWorld(t onetimetest.Reporter) *world {
 	w := &world{store: onetimetest.NewStore(t), clock: onetimetest.NewClock(start)}
-	w.index = &onetimetest.Index{Store: w.store}
+	w.index = &onetimetest.Index{Store: w.store, Clock: w.clock}
 	// Presigning sends nothing, so there is neither endpoint nor sender.
 	w.presigner = s3wire.New(bucket, onetimetest.Region, s3wire.Endpoint{}, sigv4.Credentials{
 		AccessKeyID: "ASIAROLEOFTHEGATE", SecretAccessKey: "secret of the role", SessionToken: sessionToken,

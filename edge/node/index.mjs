@@ -237,7 +237,7 @@ class Program {
         let lines = '';
         for (let i = 0; i < response.rawHeaders.length; i += 2) {
           const name = response.rawHeaders[i].toLowerCase();
-          if (/^(x-amz-.*|etag|content-length|last-modified)$/.test(name)) lines += `${name}\n${response.rawHeaders[i + 1]}\n`;
+          if (/^(x-amz-.*|etag|content-length|date|last-modified)$/.test(name)) lines += `${name}\n${response.rawHeaders[i + 1]}\n`;
         }
         const head = Buffer.from(lines);
         report(response.statusCode, size ? Buffer.concat([head, ...chunks]) : head, head.length, 0);

@@ -15,7 +15,7 @@ func Example() {
 	ctx := context.Background()
 	clock := onetimetest.NewClock(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
 	entropy := onetimetest.NewEntropy(1)
-	index := &onetimetest.Index{Store: onetimetest.NewStore(complain{})} // on S3: package s3index
+	index := &onetimetest.Index{Store: onetimetest.NewStore(complain{}), Clock: clock} // on S3: package s3index
 	deadline := clock.Now().Add(5 * time.Second)
 
 	minter := onetime.Minter{

@@ -10,8 +10,8 @@ import (
 
 const (
 	// uploadLife is how long S3 takes the upload signature to begin the upload; a
-	// transfer under way is not cut off. It has to cover the way from the edge to
-	// the bucket, no more.
+	// transfer under way is not cut off. It has to cover the rest of the decision and the
+	// way from the edge to the bucket, no more.
 	uploadLife = 60 * time.Second
 )
 
@@ -82,7 +82,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if listed {
 		claimBy = deadline.Add(-readBackLimit) // the list needs time as well
 	}
-	entry, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
+	entry, at, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
 	if err != nil {
 		return Pass{}, err
 	}
@@ -111,7 +111,8 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 			return Pass{}, err
 		}
 	}
-	query, err := g.Presigner.PresignUpload(ctx, key, signed, g.Clock.Now(), uploadLife)
+	// By S3's clock, for S3 judges it: the clock here may be clockTolerance off, or jump.
+	query, err := g.Presigner.PresignUpload(ctx, key, signed, at, uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}
@@ -140,8 +141,9 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 }
 
 // lookUp reads both entries at once: the URL must have been minted here for this
-// object, and must not be spent. It spends nothing. until leaves the claim its time.
-func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (ValidEntry, error) {
+// object, and must not be spent. at is when S3 answered, by its own clock, with which
+// the clock here agrees. lookUp spends nothing. until leaves the claim its time.
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (entry ValidEntry, at time.Time, err error) {
 	r := requests{g.Clock, g.Entropy}
 
 	var (
@@ -150,9 +152,11 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 		validErr, usedErr error
 	)
 	together(func() {
-		validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
-			body, err = g.Index.ReadValid(ctx, limit, id)
-			return err
+		validErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) error {
+			return dated(g.Clock, func() (_ time.Time, err error) {
+				body, at, err = g.Index.ReadValid(ctx, limit, id)
+				return at, err
+			})
 		})
 	}, func() {
 		usedErr = r.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
@@ -163,30 +167,30 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):
-		return ValidEntry{}, refuse(Unknown, nil)
+		return ValidEntry{}, time.Time{}, refuse(Unknown, nil)
 	case validErr != nil:
-		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
+		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
 	}
 	switch {
 	case usedErr == nil && spent == Revoked:
-		return ValidEntry{}, refuse(Revoked, nil)
+		return ValidEntry{}, time.Time{}, refuse(Revoked, nil)
 	case usedErr == nil && attempt.Repeated:
 		// Perhaps by the earlier try: claiming tells, for it finds out whose it is.
 	case usedErr == nil:
-		return ValidEntry{}, refuse(Used, nil)
+		return ValidEntry{}, time.Time{}, refuse(Used, nil)
 	case errors.Is(usedErr, ErrDeleted):
-		return ValidEntry{}, refuse(Used, usedErr)
+		return ValidEntry{}, time.Time{}, refuse(Used, usedErr)
 	case !errors.Is(usedErr, ErrAbsent):
-		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
+		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
 	}
-	entry, err := ParseValidEntry(body)
+	entry, err = ParseValidEntry(body)
 	if err != nil {
-		return ValidEntry{}, refuse(IndexUnavailable, err)
+		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, err)
 	}
 	if entry.Key != key {
-		return ValidEntry{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
 	}
-	return entry, nil
+	return entry, at, nil
 }
 
 // checkFirst is the first-version rule to the letter. S3 lists versions newest

@@ -19,11 +19,13 @@ import (
 // Every error is one of the outcome sentinels below, where the method names it, or
 // a *Fault. A *Fault says nothing about whether a write took effect.
 type Index interface {
-	// ReadValid returns the body of the valid entry, or ErrAbsent.
-	ReadValid(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
+	// ReadValid returns the body of the valid entry and when S3 answered, or
+	// ErrAbsent. The time is that of S3's clock, cut to the second, and zero if the
+	// answer does not say it.
+	ReadValid(ctx context.Context, limit time.Duration, id ID) (body []byte, at time.Time, err error)
 
-	// WriteValid writes the valid entry.
-	WriteValid(ctx context.Context, limit time.Duration, id ID, body []byte) error
+	// WriteValid writes the valid entry, and returns when S3 answered, as ReadValid does.
+	WriteValid(ctx context.Context, limit time.Duration, id ID, body []byte) (at time.Time, err error)
 
 	// HeadExpired asks whether the expired entry exists, and for which reason it
 	// was written. ErrAbsent: it never existed as far as the current version tells.

@@ -131,7 +131,7 @@ func alreadySpent(reason Reason) error {
 // none.
 func (k keeper) readValid(ctx context.Context, id ID) (body []byte, err error) {
 	err = k.repeat(ctx, func(limit time.Duration) (err error) {
-		body, err = k.records.ReadValid(ctx, limit, id)
+		body, _, err = k.records.ReadValid(ctx, limit, id)
 		return err
 	})
 	if err != nil {

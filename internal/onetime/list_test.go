@@ -281,7 +281,7 @@ func (b *bare) HeadExpired(context.Context, time.Duration, onetime.ID) (onetime.
 	return onetime.Used, nil
 }
 
-func (b *bare) ReadValid(context.Context, time.Duration, onetime.ID) ([]byte, error) {
+func (b *bare) ReadValid(context.Context, time.Duration, onetime.ID) ([]byte, time.Time, error) {
 	b.mu.Lock()
 	b.reads++
 	b.reading++
@@ -291,7 +291,7 @@ func (b *bare) ReadValid(context.Context, time.Duration, onetime.ID) ([]byte, er
 	b.mu.Lock()
 	b.reading--
 	b.mu.Unlock()
-	return slices.Clone(b.entry), nil
+	return slices.Clone(b.entry), time.Time{}, nil
 }
 
 // TestListManyEntries lists 100,000 entries, a third of them spent, in bounded memory.

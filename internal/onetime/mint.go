@@ -95,7 +95,7 @@ func (m *Minter) register(ctx context.Context, minted Minted, valid []byte, dead
 	var validErr, uploadErr error
 	writeValid := func() {
 		validErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
-			return m.Index.WriteValid(ctx, limit, minted.ID, valid)
+			return dated(m.Clock, func() (time.Time, error) { return m.Index.WriteValid(ctx, limit, minted.ID, valid) })
 		})
 	}
 	if m.Uploads == nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func (w *world) operator() (*onetime.Operator, *onetimetest.Ledger) {
-	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store}}
+	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store, Clock: w.clock}}
 	return &onetime.Operator{Ledger: ledger, Clock: w.clock, Entropy: w.entropy}, ledger
 }
 

@@ -21,7 +21,7 @@ func credential(kind, id, label string) onetime.Credential {
 var alice = credential(onetime.CredentialToken, "a1", "alice")
 
 func (w *world) owner() (*onetime.Owner, *onetimetest.Ledger) {
-	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store}}
+	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: w.store, Clock: w.clock}}
 	return &onetime.Owner{Records: ledger, Clock: w.clock, Entropy: w.entropy}, ledger
 }
 

@@ -38,7 +38,7 @@ func newWorld(t onetimetest.Reporter) *world {
 }
 
 func (w *world) minter() (*onetime.Minter, *onetimetest.Index) {
-	index := &onetimetest.Index{Store: w.store}
+	index := &onetimetest.Index{Store: w.store, Clock: w.clock}
 	return &onetime.Minter{
 		Index:   index,
 		Clock:   w.clock,
@@ -49,7 +49,7 @@ func (w *world) minter() (*onetime.Minter, *onetimetest.Index) {
 }
 
 func (w *world) gate(mode onetime.FirstVersion) (*onetime.Gate, *onetimetest.Index) {
-	index := &onetimetest.Index{Store: w.store}
+	index := &onetimetest.Index{Store: w.store, Clock: w.clock}
 	return &onetime.Gate{
 		Index:        index,
 		Presigner:    onetimetest.Presigner{},

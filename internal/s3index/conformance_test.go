@@ -129,7 +129,7 @@ func TestEntriesAreReadAsWritten(t *testing.T) {
 	stored := map[string][]byte{}
 	both(t, func(t *testing.T, c client, server *s3server.Server, _ *atomic.Pointer[s3server.Fault]) {
 		ctx, x, id := t.Context(), s3index.New(c), newID(t, "")
-		if _, err := x.ReadValid(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
+		if _, _, err := x.ReadValid(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("ReadValid of nothing = %v, want ErrAbsent", err)
 		}
 		if _, err := x.HeadExpired(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
@@ -139,10 +139,10 @@ func TestEntriesAreReadAsWritten(t *testing.T) {
 			t.Errorf("ReadExpired of nothing = %v, want ErrAbsent", err)
 		}
 		body := []byte(`{"version":1,"text":"ä & <b> +"}`)
-		if err := x.WriteValid(ctx, limit, id, body); err != nil {
+		if _, err := x.WriteValid(ctx, limit, id, body); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := x.ReadValid(ctx, limit, id); err != nil || !bytes.Equal(got, body) {
+		if got, _, err := x.ReadValid(ctx, limit, id); err != nil || !bytes.Equal(got, body) {
 			t.Errorf("ReadValid = %q, %v, want %q", got, err, body)
 		}
 		version, err := x.Claim(ctx, limit, id, onetime.Revoked, body)
@@ -340,8 +340,11 @@ func TestSameFaults(t *testing.T) {
 				limit = 300 * time.Millisecond
 			}
 			for op, call := range map[string]func(ctx context.Context, id onetime.ID) error{
-				"ReadValid":   func(ctx context.Context, id onetime.ID) error { _, err := x.ReadValid(ctx, limit, id); return err },
-				"WriteValid":  func(ctx context.Context, id onetime.ID) error { return x.WriteValid(ctx, limit, id, []byte("{}")) },
+				"ReadValid": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadValid(ctx, limit, id); return err },
+				"WriteValid": func(ctx context.Context, id onetime.ID) error {
+					_, err := x.WriteValid(ctx, limit, id, []byte("{}"))
+					return err
+				},
 				"HeadExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.HeadExpired(ctx, limit, id); return err },
 				"Claim": func(ctx context.Context, id onetime.ID) error {
 					_, err := x.Claim(ctx, limit, id, onetime.Used, []byte("{}"))

@@ -64,7 +64,23 @@ type Answer struct {
 	VersionID    string            // x-amz-version-id
 	DeleteMarker bool              // x-amz-delete-marker: true
 	Metadata     map[string]string // x-amz-meta-*, lower-case names without the prefix
+	Date         string            // date
 	Body         []byte
+}
+
+// at is when S3 gave the answer, or zero.
+func (a Answer) at() time.Time {
+	at, err := ParseDate(a.Date)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// ParseDate reads a date in the one form in which HTTP sends it
+// (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7).
+func ParseDate(date string) (time.Time, error) {
+	return time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", date)
 }
 
 // Object is what a Put stores.
@@ -106,18 +122,21 @@ var _ onetime.Index = (*Index)(nil)
 func New(bucket Bucket) *Index { return &Index{bucket} }
 
 // ReadValid implements onetime.Index.
-func (x *Index) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
+func (x *Index) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, time.Time, error) {
 	answer, err := x.bucket.Get(ctx, limit, id.ValidKey())
 	if err = outcome("ReadValid", answer, err, readAnswers); err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	return answer.Body, nil
+	return answer.Body, answer.at(), nil
 }
 
 // WriteValid implements onetime.Index.
-func (x *Index) WriteValid(ctx context.Context, limit time.Duration, id onetime.ID, body []byte) error {
+func (x *Index) WriteValid(ctx context.Context, limit time.Duration, id onetime.ID, body []byte) (time.Time, error) {
 	answer, err := x.bucket.Put(ctx, limit, Object{Key: id.ValidKey(), Body: body, ContentType: contentType})
-	return outcome("WriteValid", answer, err, nil)
+	if err = outcome("WriteValid", answer, err, nil); err != nil {
+		return time.Time{}, err
+	}
+	return answer.at(), nil
 }
 
 var _ onetime.UploadIndex = (*Index)(nil)

@@ -68,11 +68,12 @@ func (b *stub) ListVersions(_ context.Context, limit time.Duration, prefix strin
 // ops calls every method of the index, and returns its error.
 var ops = map[string]func(*s3index.Index) error{
 	"ReadValid": func(x *s3index.Index) error {
-		_, err := x.ReadValid(context.Background(), askedLimit, id)
+		_, _, err := x.ReadValid(context.Background(), askedLimit, id)
 		return err
 	},
 	"WriteValid": func(x *s3index.Index) error {
-		return x.WriteValid(context.Background(), askedLimit, id, []byte("body"))
+		_, err := x.WriteValid(context.Background(), askedLimit, id, []byte("body"))
+		return err
 	},
 	"HeadExpired": func(x *s3index.Index) error {
 		_, err := x.HeadExpired(context.Background(), askedLimit, id)
@@ -225,7 +226,7 @@ func TestHeadExpired(t *testing.T) {
 
 func TestBodiesAndVersions(t *testing.T) {
 	x := s3index.New(&stub{answer: s3index.Answer{Status: 200, VersionID: "v7", Body: []byte("stored")}})
-	if body, err := x.ReadValid(t.Context(), askedLimit, id); string(body) != "stored" || err != nil {
+	if body, _, err := x.ReadValid(t.Context(), askedLimit, id); string(body) != "stored" || err != nil {
 		t.Errorf("ReadValid: %q, %v", body, err)
 	}
 	if body, version, err := x.ReadExpired(t.Context(), askedLimit, id); string(body) != "stored" || version != "v7" || err != nil {
@@ -236,7 +237,7 @@ func TestBodiesAndVersions(t *testing.T) {
 	}
 	// What an error answer carries is no entry.
 	x = s3index.New(&stub{answer: s3index.Answer{Status: 500, VersionID: "v7", Body: []byte("<Error/>")}})
-	if body, err := x.ReadValid(t.Context(), askedLimit, id); body != nil || err == nil {
+	if body, _, err := x.ReadValid(t.Context(), askedLimit, id); body != nil || err == nil {
 		t.Errorf("ReadValid 500: %q, %v", body, err)
 	}
 	if version, err := x.Claim(t.Context(), askedLimit, id, onetime.Used, nil); version != "" || err == nil {

@@ -170,7 +170,7 @@ func TestListOverS3(t *testing.T) {
 				if i%5 == 1 {
 					state, life = onetime.StateExpired, time.Second
 				}
-				err := l.WriteValid(t.Context(), limit, id, onetime.ValidEntry{
+				_, err := l.WriteValid(t.Context(), limit, id, onetime.ValidEntry{
 					Version: 1, Created: now.Add(-time.Minute), Expires: now.Add(-time.Minute + life),
 					Key: "uploads/123e4567-e89b-42d3-a456-426614174000",
 				}.Marshal())

@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
@@ -87,6 +90,7 @@ func (c *Client) Get(ctx context.Context, limit time.Duration, key string) (s3in
 		Status:    http.StatusOK,
 		VersionID: aws.ToString(out.VersionId),
 		Metadata:  out.Metadata,
+		Date:      date(out.ResultMetadata),
 		Body:      body,
 	}, nil
 }
@@ -124,7 +128,21 @@ func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Ob
 	if err != nil {
 		return answerOf(err)
 	}
-	return s3index.Answer{Status: http.StatusOK, VersionID: aws.ToString(out.VersionId)}, nil
+	return s3index.Answer{
+		Status:    http.StatusOK,
+		VersionID: aws.ToString(out.VersionId),
+		Date:      date(out.ResultMetadata),
+	}, nil
+}
+
+// date is what the answer's header says. The SDK corrects the time of its own signatures
+// by it, so a wrong clock here, however wrong, shows nowhere else.
+func date(metadata middleware.Metadata) string {
+	response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
+	if !ok {
+		return ""
+	}
+	return response.Header.Get("Date")
 }
 
 // ListVersions implements s3index.Bucket. The SDK returns versions and delete

@@ -113,10 +113,10 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, name, value string, body []byte) {
 		headers := []s3wire.Header{{Name: strings.ToLower(name), Value: value}}
 		index := s3index.New(clientOf(t, saying{Status: status, Headers: headers, Body: body}))
-		_, read := index.ReadValid(t.Context(), time.Second, id)
+		_, _, read := index.ReadValid(t.Context(), time.Second, id)
 		reason, looked := index.HeadExpired(t.Context(), time.Second, id)
 		_, claimed := index.Claim(t.Context(), time.Second, id, onetime.Used, []byte("x"))
-		written := index.WriteValid(t.Context(), time.Second, id, []byte("x"))
+		_, written := index.WriteValid(t.Context(), time.Second, id, []byte("x"))
 		for what, err := range map[string]error{"read": read, "look": looked, "claim": claimed, "write": written} {
 			if (err == nil) != (status == 200) {
 				t.Errorf("%s: status %d is %v", what, status, err)

@@ -28,7 +28,7 @@ type Sender interface {
 type Header = sigv4.Pair
 
 // Reply is an answer to a Send. Of its headers, whose names are in lower case, those are
-// read that begin with x-amz-, and etag, content-length and last-modified.
+// read that begin with x-amz-, and etag, content-length, date and last-modified.
 type Reply struct {
 	Status  int
 	Headers []Header
@@ -149,6 +149,7 @@ func (c *Client) object(ctx context.Context, limit time.Duration, method, key st
 		VersionID:    reply.header("x-amz-version-id"),
 		DeleteMarker: reply.header("x-amz-delete-marker") == "true",
 		Metadata:     map[string]string{},
+		Date:         reply.header("date"),
 		Body:         reply.Body,
 	}
 	for _, h := range reply.Headers {

@@ -128,7 +128,7 @@ func (r *run) registered(ctx context.Context) error {
 	id := onetime.ID(hex.EncodeToString(sum[:]))
 	var body []byte
 	err := r.read(ctx, func() (err error) {
-		body, err = r.bucket.index.ReadValid(ctx, callLimit, id)
+		body, _, err = r.bucket.index.ReadValid(ctx, callLimit, id)
 		return err
 	})
 	if err != nil {
@@ -249,18 +249,18 @@ func (r *run) failsClosed(ctx context.Context) error {
 	}
 	var body []byte
 	err = r.read(ctx, func() (err error) {
-		body, err = r.bucket.index.ReadValid(ctx, callLimit, m.id)
+		body, _, err = r.bucket.index.ReadValid(ctx, callLimit, m.id)
 		return err
 	})
 	if err != nil {
 		return denied("s3:GetObject on "+m.id.ValidKey(), err)
 	}
-	if err := r.bucket.index.WriteValid(ctx, callLimit, m.id, []byte(`{"version":0,"verify":"not readable on purpose"}`)); err != nil {
+	if _, err := r.bucket.index.WriteValid(ctx, callLimit, m.id, []byte(`{"version":0,"verify":"not readable on purpose"}`)); err != nil {
 		return denied("s3:PutObject on "+m.id.ValidKey(), err)
 	}
 	// Only once: this refusal is the one to see.
 	a, err := r.send(ctx, put("a PUT with an unreadable index", m.target, "x"))
-	if restored := r.bucket.index.WriteValid(ctx, callLimit, m.id, body); err == nil {
+	if _, restored := r.bucket.index.WriteValid(ctx, callLimit, m.id, body); err == nil {
 		err = restored
 	}
 	if err != nil {

@@ -75,8 +75,9 @@ func (r records) world(t *testing.T) *world {
 	for _, o := range r.Objects {
 		store.Overwrite(o.Key, onetimetest.Entry{Body: []byte(o.Body), Reason: onetime.Reason(o.Reason)})
 	}
-	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: store}}
-	return &world{store, onetimetest.NewClock(r.At.Add(time.Minute)), ledger, r}
+	clock := onetimetest.NewClock(r.At.Add(time.Minute))
+	ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: store, Clock: clock}}
+	return &world{store, clock, ledger, r}
 }
 
 func (w *world) deadline() time.Time { return w.clock.Now().Add(time.Minute) }

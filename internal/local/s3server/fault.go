@@ -20,6 +20,8 @@ type Fault struct {
 	Delay time.Duration
 	// Status is what Answer and Truncate answer; 0 means the server's own with Apply, else 200.
 	Status int
+	// Skew is by how much Redate changes the answer's date.
+	Skew time.Duration
 	// Body is what Answer and Truncate answer. Empty and with an error status, it is the S3 error document for it.
 	Body string
 	// Header are further headers of Answer and Truncate.
@@ -35,6 +37,7 @@ const (
 	Answer               // another status, body or both; with Apply and Status 0 the server's own headers stay
 	Truncate             // an answer whose Content-Length promises more than comes, then the connection closes
 	Drop                 // the connection closes without an answer
+	Redate               // the server's own answer at another time; with Apply only
 	Hang                 // nothing happens until the client gives up or the server is closed
 )
 
@@ -84,6 +87,13 @@ func (p *proxy) play(res *http.Response, f Fault) error {
 		return errInjected
 	case Answer:
 		replace(res, f)
+		return nil
+	case Redate:
+		date, err := http.ParseTime(res.Header.Get("Date"))
+		if err != nil {
+			return err
+		}
+		res.Header.Set("Date", date.Add(f.Skew).UTC().Format(http.TimeFormat))
 		return nil
 	case Truncate:
 		if f.Status != 0 || f.Body != "" {

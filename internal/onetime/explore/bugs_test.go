@@ -21,6 +21,7 @@ type bug struct {
 type liar struct {
 	onetime.Ledger
 	valid func([]byte, error) ([]byte, error)
+	date  func(time.Time) time.Time
 	head  func(onetime.Reason, error) (onetime.Reason, error)
 	claim func(string, error) (string, error)
 	read  func(ours, body []byte, version string, err error) ([]byte, string, error)
@@ -30,12 +31,15 @@ type liar struct {
 	version string // what was claimed
 }
 
-func (l *liar) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
-	body, err := l.Ledger.ReadValid(ctx, limit, id)
+func (l *liar) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, time.Time, error) {
+	body, at, err := l.Ledger.ReadValid(ctx, limit, id)
 	if l.valid != nil {
-		return l.valid(body, err)
+		body, err = l.valid(body, err)
 	}
-	return body, err
+	if l.date != nil {
+		at = l.date(at)
+	}
+	return body, at, err
 }
 
 func (l *liar) HeadExpired(ctx context.Context, limit time.Duration, id onetime.ID) (onetime.Reason, error) {
@@ -165,6 +169,9 @@ func bugs() []bug {
 		{scenario{name: "valid: 200 as 404", cast: two,
 			lie: lies(liar{valid: func([]byte, error) ([]byte, error) { return nil, onetime.ErrAbsent }})},
 			"not true: the URL was minted"},
+
+		{scenario{name: "valid: another date as ours", cast: two, faults: 1,
+			lie: lies(liar{date: func(time.Time) time.Time { return start }})}, "the protocol's table says index-unavailable"},
 
 		{scenario{name: "expired: 404 as 200", cast: two, lie: lies(headAs(isErr(onetime.ErrAbsent), onetime.Used, nil))},
 			"nobody else has claimed the URL"},

@@ -28,6 +28,7 @@
 //	late     not answered, and made at a later step, "g1.Claim!arrives"
 //	409 403  answered so, and not made
 //	slow     answered when the participant's time is up; also after another: "lost+slow"
+//	astray   answered, with another date than a gate's clock shows
 //
 // A schedule that breaks an invariant is printed with what repeats it:
 //

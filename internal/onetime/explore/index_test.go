@@ -20,7 +20,7 @@ type minted struct {
 var url = sync.OnceValue(func() minted {
 	store := onetimetest.NewStore(panics{})
 	minter := onetime.Minter{
-		Index:   &onetimetest.Index{Store: store},
+		Index:   &onetimetest.Index{Store: store, Clock: onetimetest.NewClock(start)},
 		Clock:   onetimetest.NewClock(start),
 		Entropy: onetimetest.NewEntropy(0),
 		Region:  onetimetest.Region,
@@ -49,14 +49,19 @@ type scheduled struct{ *actor }
 
 var _ onetime.Ledger = scheduled{}
 
-func (x scheduled) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
-	return ask(x.actor, "ReadValid", nil, func() ([]byte, string, error) {
-		body, err := x.run.truth.ReadValid(ctx, limit, id)
-		return body, "", err
+func (x scheduled) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, time.Time, error) {
+	got, err := ask(x.actor, "ReadValid", nil, func() (read, string, error) {
+		body, _, err := x.run.truth.ReadValid(ctx, limit, id)
+		at, note := x.clock.Now(), ""
+		if x.astray && err == nil {
+			at, note = at.Add(-plenty), "astray"
+		}
+		return read{body: body, at: at}, note, err
 	})
+	return got.body, got.at, err
 }
 
-func (x scheduled) WriteValid(context.Context, time.Duration, onetime.ID, []byte) error {
+func (x scheduled) WriteValid(context.Context, time.Duration, onetime.ID, []byte) (time.Time, error) {
 	panic("nobody mints here")
 }
 
@@ -80,12 +85,13 @@ func (x scheduled) Claim(ctx context.Context, limit time.Duration, id onetime.ID
 type read struct {
 	body    []byte
 	version string
+	at      time.Time
 }
 
 func (x scheduled) ReadExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, string, error) {
 	got, err := ask(x.actor, "ReadExpired", nil, func() (read, string, error) {
 		body, version, err := x.run.truth.ReadExpired(ctx, limit, id)
-		return read{body, version}, version, err
+		return read{body: body, version: version}, version, err
 	})
 	return got.body, got.version, err
 }

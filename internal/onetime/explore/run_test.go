@@ -62,6 +62,7 @@ type actor struct {
 	again   bool // what is answered is for its second try, and noted as such
 	faults  int
 	hard    bool // a fault that the rule need not make up for
+	astray  bool // its clock, by what S3 says
 	slow    bool // its time is up
 	done    bool
 	result  string // "pass", a reason, or an operator's outcome
@@ -89,6 +90,7 @@ type way struct {
 	done, later bool
 	err         error // nil: its answer arrives
 	slow        bool
+	astray      bool // its date is another than that of the participant's clock
 	// soft: the rule promises that so many of it do not cost the URL.
 	soft bool
 }
@@ -103,6 +105,7 @@ var (
 		{name: "lost", err: noAnswer, soft: true},
 		{name: "403", err: noAccess},
 	})
+	datedFaults = append(slices.Clip(readFaults), way{name: "astray", done: true, astray: true})
 	writeFaults = withSlow([]way{
 		{name: "lost", err: noAnswer, soft: true},
 		{name: "done", done: true, err: noAnswer, soft: true},
@@ -247,6 +250,8 @@ func (r *run) actions() (all []action) {
 		}
 		faults := readFaults
 		switch {
+		case q.op == "ReadValid" && q.actor.kind == gates:
+			faults = datedFaults
 		case q.op == "Claim" || q.op == "HideObject":
 			faults = claimFaults
 		case q.write():
@@ -302,6 +307,7 @@ func (r *run) step(a action) error {
 			q.actor.deadline = q.actor.deadline.Add(plenty)
 		}
 	}
+	q.actor.astray = a.way.astray
 	var note string
 	var err error
 	if a.way.done {

@@ -73,6 +73,8 @@ func (f Fault) err(op string) error {
 // Index is a signature index over a Store. Several may share one store.
 type Index struct {
 	Store *Store
+	// Clock is S3's, which answers are dated by. nil: answers say no date.
+	Clock onetime.Clock
 	// Intercept, when set, is asked before every call takes effect. It returns nil
 	// to let the call through. It may take its time, change the store, or panic.
 	Intercept func(Call) *Fault
@@ -133,24 +135,34 @@ func (x *Index) call(call Call, request func() error) error {
 }
 
 // ReadValid implements onetime.Index.
-func (x *Index) ReadValid(_ context.Context, limit time.Duration, id onetime.ID) (body []byte, err error) {
+func (x *Index) ReadValid(_ context.Context, limit time.Duration, id onetime.ID) (body []byte, at time.Time, err error) {
 	err = x.do("ReadValid", limit, id, func() error {
 		entry, exists, _ := x.Store.Current(id.ValidKey())
 		if !exists {
 			return onetime.ErrAbsent
 		}
-		body = entry.Body
+		body, at = entry.Body, x.date()
 		return nil
 	})
-	return body, err
+	return body, at, err
+}
+
+// date is that of an answer given now.
+func (x *Index) date() time.Time {
+	if x.Clock == nil {
+		return time.Time{}
+	}
+	return x.Clock.Now().Truncate(time.Second)
 }
 
 // WriteValid implements onetime.Index.
-func (x *Index) WriteValid(_ context.Context, limit time.Duration, id onetime.ID, body []byte) error {
-	return x.do("WriteValid", limit, id, func() error {
+func (x *Index) WriteValid(_ context.Context, limit time.Duration, id onetime.ID, body []byte) (at time.Time, err error) {
+	err = x.do("WriteValid", limit, id, func() error {
 		x.Store.Put(id.ValidKey(), Entry{Body: body}, false)
+		at = x.date()
 		return nil
 	})
+	return at, err
 }
 
 // HeadExpired implements onetime.Index.
