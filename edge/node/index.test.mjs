@@ -158,6 +158,25 @@ describe('the artifact', () => {
     });
   }
 
+  for (const [name, redate, want] of [
+    ['25 s off', (response) => response.setHeader('date', new Date(Date.now() + 25_000).toUTCString()), undefined],
+    ['a minute later', (response) => response.setHeader('date', new Date(Date.now() + 60_000).toUTCString()), 'index-unavailable'],
+    ['a minute earlier', (response) => response.setHeader('date', new Date(Date.now() - 60_000).toUTCString()), 'index-unavailable'],
+    ['of another form', (response) => response.setHeader('date', new Date().toISOString()), 'index-unavailable'],
+    ['missing', (response) => { response.sendDate = false; }, 'index-unavailable'],
+  ]) {
+    test(`S3’s date ${name}: ${want ?? 'passes'}`, async () => {
+      const url = await mintURL();
+      s3.behave = (request, response) => { redate(response); return false; };
+      assert.equal(reasonOf(await functions.mint(event('GET', '/url'), context())), want);
+      const answer = await functions.gate(putEvent(url), context());
+      assert.equal(reasonOf(answer), want);
+      assert.equal(s3.has('signatures/expired/'), want === undefined);
+      s3.behave = null;
+      if (want) assert.equal((await functions.gate(putEvent(url), context())).status, undefined);
+    });
+  }
+
   test('nothing of an invocation outlives its answer but idle connections', async () => {
     // A timer that is left over shows in the count, and ends a later invocation.
     const timers = () => process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;

@@ -139,11 +139,17 @@ func TestEntriesAreReadAsWritten(t *testing.T) {
 			t.Errorf("ReadExpired of nothing = %v, want ErrAbsent", err)
 		}
 		body := []byte(`{"version":1,"text":"ä & <b> +"}`)
-		if _, err := x.WriteValid(ctx, limit, id, body); err != nil {
+		if at, err := x.WriteValid(ctx, limit, id, body); err == nil && time.Since(at).Abs() > time.Minute {
+			t.Errorf("WriteValid at %s, which is not now", at)
+		} else if err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := x.ReadValid(ctx, limit, id); err != nil || !bytes.Equal(got, body) {
+		got, at, err := x.ReadValid(ctx, limit, id)
+		if err != nil || !bytes.Equal(got, body) {
 			t.Errorf("ReadValid = %q, %v, want %q", got, err, body)
+		}
+		if time.Since(at).Abs() > time.Minute {
+			t.Errorf("ReadValid at %s, which is not now", at)
 		}
 		version, err := x.Claim(ctx, limit, id, onetime.Revoked, body)
 		if err != nil || version == "" {

@@ -245,6 +245,27 @@ func TestBodiesAndVersions(t *testing.T) {
 	}
 }
 
+// TestDates: what an answer says of its time is taken in the one form that HTTP has for
+// it, or not at all.
+func TestDates(t *testing.T) {
+	for date, want := range map[string]time.Time{
+		"Wed, 04 Mar 2026 05:06:07 GMT":     time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC),
+		"":                                  {},
+		"2026-03-04T05:06:07Z":              {},
+		"Wed, 04 Mar 2026 05:06:07 CET":     {},
+		"Wednesday, 04-Mar-26 05:06:07 GMT": {},
+		"Wed, 32 Mar 2026 05:06:07 GMT":     {},
+	} {
+		x := s3index.New(&stub{answer: s3index.Answer{Status: 200, Date: date}})
+		if _, at, err := x.ReadValid(t.Context(), askedLimit, id); !at.Equal(want) || err != nil {
+			t.Errorf("ReadValid of %q: %s, %v, want %s", date, at, err, want)
+		}
+		if at, err := x.WriteValid(t.Context(), askedLimit, id, nil); !at.Equal(want) || err != nil {
+			t.Errorf("WriteValid of %q: %s, %v, want %s", date, at, err, want)
+		}
+	}
+}
+
 func TestListExpired(t *testing.T) {
 	key := id.ExpiredKey()
 	version := func(key, id string) s3index.KeyVersion {
