@@ -25,9 +25,11 @@ const preflightSeconds = "600"
 // nothing is spent. https://fetch.spec.whatwg.org/#cors-preflight-fetch
 func (f *Functions) preflight(c *call) *Response {
 	route, _ := f.find(c)
-	methods := make([]string, len(route.methods))
-	for i, m := range route.methods {
-		methods[i] = m.name
+	var methods []string
+	for _, m := range route.methods {
+		if m.has(f) {
+			methods = append(methods, m.name)
+		}
 	}
 	r := answer(statusNoContent, "")
 	r.Headers.set("access-control-allow-methods", strings.Join(methods, ", "))

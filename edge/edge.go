@@ -16,11 +16,12 @@ import (
 type Functions struct {
 	Minter         *onetime.Minter
 	Gate           *onetime.Gate
-	Auth           Authorizer     // who may mint; nil: anybody
-	Owner          *onetime.Owner // answers for /url/<id>; nil: nothing is there
-	MaxCount       int            // URLs in one answer of mint
-	AllowedOrigins []string       // origins of CORS, or the single "*"
-	Scheme         string         // of minted URLs: "https" at the real edge
+	Multipart      *onetime.Multipart // nil: a URL takes one PUT and nothing else
+	Auth           Authorizer         // who may mint; nil: anybody
+	Owner          *onetime.Owner     // answers for /url/<id>; nil: nothing is there
+	MaxCount       int                // URLs in one answer of mint
+	AllowedOrigins []string           // origins of CORS, or the single "*"
+	Scheme         string             // of minted URLs: "https" at the real edge
 	Log            Log
 }
 

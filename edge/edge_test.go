@@ -155,7 +155,7 @@ func TestPreflight(t *testing.T) {
 	minted := w.index.Tally()
 	event := load(t, "preflight.json")
 	event.Records[0].CF.Request.URI, event.Records[0].CF.Request.Querystring = path, query
-	for function, methods := range map[string]string{edge.GateFunction: "PUT", edge.MintFunction: "GET, HEAD, POST"} {
+	for function, methods := range map[string]string{edge.GateFunction: "PUT, POST, GET, DELETE", edge.MintFunction: "GET, HEAD, POST"} {
 		response := w.run(t, function, event).Response
 		if response == nil || response.Status != "204" || response.Body != "" {
 			t.Fatalf("%s: response %+v, want an empty 204", function, response)
@@ -352,6 +352,19 @@ func TestNothingLeaks(t *testing.T) {
 		w.index.Intercept = always(op, onetimetest.Fault{Status: 500})
 		gate(func(*edge.Request) {})
 	}
+	w.index.Intercept = nil
+	multipart := func(method, operation string) {
+		gate(func(r *edge.Request) { r.Method, r.Querystring = method, r.Querystring+operation })
+	}
+	multipart("PUT", "&partNumber=1")
+	multipart("PUT", "&partNumber=0")
+	multipart("POST", "&uploads")
+	multipart("POST", "&complete")
+	checksumPath, checksumQuery := w.order(t, "sha256="+strings.Repeat("0", 64))
+	invocations++
+	event := upload(t, checksumPath, checksumQuery+"&uploads")
+	event.Records[0].CF.Request.Method = "POST"
+	check(w.run(t, edge.GateFunction, event))
 	w.index.Intercept = always("Claim", onetimetest.Fault{Status: 500})
 	gate(func(*edge.Request) {})
 	w.index.Intercept = nil

@@ -14,6 +14,7 @@ const (
 
 const (
 	statusOK                    = 200
+	statusAccepted              = 202
 	statusNoContent             = 204
 	statusBadRequest            = 400
 	statusUnauthorized          = 401
@@ -28,6 +29,7 @@ const (
 
 var statusTexts = map[int]string{
 	statusOK:                    "OK",
+	statusAccepted:              "Accepted",
 	statusNoContent:             "No Content",
 	statusBadRequest:            "Bad Request",
 	statusUnauthorized:          "Unauthorized",

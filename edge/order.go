@@ -24,8 +24,8 @@ type option struct {
 // refuses with the bounds that hold here.
 var options = []option{
 	{"expires", func(o *orders, v string) error { o.Life = time.Duration(number(v)) * time.Second; return nil }},
-	{"maxBytes", func(o *orders, v string) error { o.Limits.MaxBytes = positive(v); return nil }},
-	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = number(v); o.Empty = v == "0"; return nil }},
+	{"maxBytes", func(o *orders, v string) error { o.Limits.MaxBytes = positive(size(v)); return nil }},
+	{"minBytes", func(o *orders, v string) error { o.Limits.MinBytes = size(v); o.Empty = v == "0"; return nil }},
 	{"type", func(o *orders, v string) error { o.Limits.Type = ascii.Lower(v); return present("type", v) }},
 	{"sha256", func(o *orders, v string) (err error) { o.Limits.SHA256, err = onetime.ParseSHA256(v); return err }},
 	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},
@@ -142,23 +142,27 @@ func refuseOption(err error) error {
 	return &onetime.Refusal{Reason: onetime.Options, Detail: err.Error()}
 }
 
-// number reads a whole number as people write it; anything else is -1. 34 bits hold
-// 5 GiB, and as many seconds still fit a time.Duration.
-func number(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 34)
+// number reads a whole number as people write it; anything else is -1. As many seconds
+// still fit a time.Duration.
+func number(s string) int64 { return whole(s, 34) }
+
+// size is number for bytes, of which an upload may have trillions.
+func size(s string) int64 { return whole(s, 44) }
+
+func whole(s string, bits int) int64 {
+	n, err := strconv.ParseInt(s, 10, bits)
 	if err != nil || strconv.FormatInt(n, 10) != s {
 		return -1
 	}
 	return n
 }
 
-// positive is number, but 0 becomes -1 too. It is for an option where 0 would mean
-// "not given".
-func positive(s string) int64 {
-	if n := number(s); n != 0 {
-		return n
+// positive makes -1 of 0. It is for an option where 0 would mean "not given".
+func positive(n int64) int64 {
+	if n == 0 {
+		return -1
 	}
-	return -1
+	return n
 }
 
 func present(name, value string) error {

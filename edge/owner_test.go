@@ -264,8 +264,8 @@ func TestOwnerPreflight(t *testing.T) {
 		{edge.MintFunction, "/url/" + strings.Repeat("0", 64), true, "GET, HEAD, DELETE"},
 		{edge.MintFunction, "/url/" + strings.Repeat("0", 64), false, "GET, HEAD, POST"},
 		{edge.MintFunction, "/url", true, "GET, HEAD, POST"},
-		{edge.GateFunction, "/url/" + strings.Repeat("0", 64), true, "PUT"},
-		{edge.GateFunction, "/uploads/x", true, "PUT"},
+		{edge.GateFunction, "/url/" + strings.Repeat("0", 64), true, "PUT, POST, GET, DELETE"},
+		{edge.GateFunction, "/uploads/x", true, "PUT, POST, GET, DELETE"},
 	} {
 		w, _, auth := newOwnerWorld(t)
 		w.AllowedOrigins = []string{"*"}

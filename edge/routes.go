@@ -25,8 +25,10 @@ type route struct {
 
 // method is one thing that may be done with a path.
 type method struct {
-	name   string
-	handle func(f *Functions, ctx context.Context, c *call) (Result, error)
+	name string
+	// enabled reports whether the deployment has the method here; nil: always.
+	enabled func(f *Functions) bool
+	handle  func(f *Functions, ctx context.Context, c *call) (Result, error)
 	// credential is needed, if the deployment asks for any.
 	credential bool
 	// does is for the client that has used another method: "takes it back".
@@ -61,6 +63,9 @@ var routes = []route{
 		function: GateFunction, path: anyPath, refusesHeader: onetime.RefusesHeader,
 		methods: []method{
 			{name: methodPut, handle: (*Functions).upload},
+			{name: methodPost, handle: (*Functions).post, enabled: hasMultipart},
+			{name: methodGet, handle: (*Functions).listParts, enabled: hasMultipart},
+			{name: methodDelete, handle: (*Functions).giveUp, enabled: hasMultipart},
 		},
 	},
 }
@@ -112,7 +117,7 @@ func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
 			return Result{}, &onetime.Refusal{Reason: onetime.Path}
 		}
 	}
-	m := r.method(c.request.Method)
+	m := r.method(f, c.request.Method)
 	if m == nil {
 		return Result{}, &onetime.Refusal{Reason: onetime.Method, Detail: r.whatMethodsDo()}
 	}
@@ -124,14 +129,16 @@ func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
 	return m.handle(f, ctx, c)
 }
 
-func (r *route) method(name string) *method {
+func (r *route) method(f *Functions, name string) *method {
 	for i := range r.methods {
-		if r.methods[i].name == name {
-			return &r.methods[i]
+		if m := &r.methods[i]; m.name == name && m.has(f) {
+			return m
 		}
 	}
 	return nil
 }
+
+func (m *method) has(f *Functions) bool { return m.enabled == nil || m.enabled(f) }
 
 // whatMethodsDo tells a client that has used a wrong method which ones there are, in
 // the words of the table, or "" where that has none.

@@ -2,20 +2,18 @@ package edge
 
 import (
 	"context"
+	"strings"
 
 	"oncegate/internal/onetime"
 )
 
-// upload answers a PUT with a URL: it forwards what the gate lets pass.
+// upload answers a PUT with a URL: it forwards what the gate lets pass, a whole file or
+// a part of one.
 func (f *Functions) upload(ctx context.Context, c *call) (Result, error) {
-	pass, err := f.Gate.Decide(ctx, onetime.Put{
-		Method:  c.request.Method,
-		Path:    c.request.URI,
-		Query:   c.request.Querystring,
-		Headers: c.request.Headers,
-		Request: c.requestID,
-		Attempt: c.attempt,
-	}, c.deadline)
+	if f.Multipart != nil && strings.Contains(c.request.Querystring, onetime.OpPart) {
+		return f.part(ctx, c)
+	}
+	pass, err := f.Gate.Decide(ctx, c.put(), c.deadline)
 	if err != nil {
 		return Result{}, err
 	}
@@ -23,6 +21,11 @@ func (f *Functions) upload(ctx context.Context, c *call) (Result, error) {
 	line.String("id", string(pass.ID))
 	line.String("key", pass.Key)
 	f.log(c, line)
+	return Result{Forward: c.forward(pass)}, nil
+}
+
+// forward is the request as it goes on to S3.
+func (c *call) forward(pass onetime.Pass) *Forward {
 	forward := &Forward{Querystring: pass.Query, Drop: make([]string, 0, len(c.request.Headers))}
 	for name := range c.request.Headers {
 		if !onetime.Forwarded(name) {
@@ -36,5 +39,5 @@ func (f *Functions) upload(ctx context.Context, c *call) (Result, error) {
 		}
 		forward.Set.set(name, value)
 	}
-	return Result{Forward: forward}, nil
+	return forward
 }

@@ -48,10 +48,12 @@ func newWorld(t onetimetest.Reporter) *world {
 			Index: w.index, Presigner: w.presigner, Clock: w.clock, Entropy: entropy,
 			Region: onetimetest.Region, FirstVersion: onetime.Conditional, SHA256: true,
 		},
-		MaxCount: 10,
-		Scheme:   "https",
-		Log:      func(line []byte) { w.log.Write(line) },
+		Multipart: &onetime.Multipart{Parts: w.index, Presigner: onetimetest.Presigner{}},
+		MaxCount:  10,
+		Scheme:    "https",
+		Log:       func(line []byte) { w.log.Write(line) },
 	}
+	w.Functions.Multipart.Gate = w.Functions.Gate
 	return w
 }
 

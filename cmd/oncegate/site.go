@@ -161,7 +161,8 @@ func openSite(ctx context.Context, configPath string, stderr io.Writer) (site, *
 // operator returns an operator of the bucket. If the settings are not known, acceptance
 // counts as on, so that no upload is replaced that somebody may rely on.
 func (s site) operator(client *s3sdk.Client) *onetime.Operator {
+	ledger := client.Ledger()
 	return &onetime.Operator{
-		Ledger: client.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf == nil || s.conf.Acceptance.On,
+		Ledger: ledger, Parts: ledger, Clock: setup.Clock{}, Entropy: rand.Reader, Accepting: s.conf == nil || s.conf.Acceptance.On,
 	}
 }

@@ -18,12 +18,13 @@ import (
 type Index interface {
 	onetime.Records
 	onetime.UploadIndex
+	onetime.PartStore
 }
 
 // New makes the functions that the settings ask for, in real time. viewerScheme is
 // "http" on the local edge; anything else means https. Anybody may mint until Auth is
 // filled in, by NewAuthorizer.
-func New(conf config.Config, index Index, presigner onetime.Presigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
+func New(conf config.Config, index Index, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"
 	}
@@ -34,6 +35,21 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 	var uploads onetime.UploadIndex
 	if conf.Acceptance.On {
 		uploads = index
+	}
+	gate := &onetime.Gate{
+		Index:        index,
+		Presigner:    presigner,
+		Clock:        Clock{},
+		Entropy:      entropy,
+		Region:       conf.Region,
+		FirstVersion: onetime.FirstVersion(conf.FirstVersion),
+		WriteOnce:    conf.WriteOnce,
+		SHA256:       conf.SHA256,
+		MaxBytes:     conf.MaxBytes,
+	}
+	var multipart *onetime.Multipart
+	if conf.Multipart {
+		multipart = &onetime.Multipart{Gate: gate, Parts: index, Presigner: presigner}
 	}
 	return &edge.Functions{
 		Owner: owner,
@@ -51,17 +67,8 @@ func New(conf config.Config, index Index, presigner onetime.Presigner, entropy o
 			},
 			Uploads: uploads,
 		},
-		Gate: &onetime.Gate{
-			Index:        index,
-			Presigner:    presigner,
-			Clock:        Clock{},
-			Entropy:      entropy,
-			Region:       conf.Region,
-			FirstVersion: onetime.FirstVersion(conf.FirstVersion),
-			WriteOnce:    conf.WriteOnce,
-			SHA256:       conf.SHA256,
-			MaxBytes:     conf.MaxBytes,
-		},
+		Gate:           gate,
+		Multipart:      multipart,
 		MaxCount:       conf.MaxCount,
 		AllowedOrigins: conf.AllowedOrigins,
 		Scheme:         viewerScheme,

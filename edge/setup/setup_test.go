@@ -65,3 +65,24 @@ func TestNewAuthorizer(t *testing.T) {
 		})
 	}
 }
+
+// TestNewHasMultipartWhereTheSettingsSay: by default a URL can be used in parts, and what
+// decides over them is the gate that decides over PUTs.
+func TestNewHasMultipartWhereTheSettingsSay(t *testing.T) {
+	for setting, want := range map[string]bool{"": true, `, "multipart": true`: true, `, "multipart": false`: false} {
+		conf, err := config.Parse([]byte(`{"bucket": "a-bucket"` + setting + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		index := struct {
+			*onetimetest.Ledger
+			onetime.UploadIndex // not asked
+		}{Ledger: &onetimetest.Ledger{Index: onetimetest.Index{Store: onetimetest.NewStore(t)}}}
+		functions := setup.New(conf, index, onetimetest.Presigner{}, onetimetest.NewEntropy(1), "https", nil)
+		if got := functions.Multipart != nil; got != want {
+			t.Errorf("%q: multipart %v, want %v", setting, got, want)
+		} else if got && functions.Multipart.Gate != functions.Gate {
+			t.Errorf("%q: another gate decides over parts", setting)
+		}
+	}
+}

@@ -20,6 +20,7 @@
 //	log(line)               takes a line of the function's log, in JSON
 //	random(at, length)      fills memory with random bytes
 //	sha256(at, length, sum) see package digest
+//	md5(at, length, sum)    the same
 //
 // and calls these, with a text announced where there is a length:
 //

@@ -14,6 +14,7 @@ import (
 const (
 	validKeys   = layout.ValidEntries + "*"
 	expiredKeys = layout.ExpiredEntries + "*"
+	partsKeys   = layout.PartsEntries + "*"
 	indexKeys   = layout.Index + "*"
 	uploadKeys  = layout.Uploads + "*"
 	apiKeys     = layout.APIKeys + "*"
@@ -59,11 +60,13 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{
 		{Id: jsii.String("valid-entries"), Prefix: jsii.String(layout.ValidEntries), Expiration: days(config.KeepValidDays)},
+		{Id: jsii.String("parts-entries"), Prefix: jsii.String(layout.PartsEntries), Expiration: days(config.KeepValidDays)},
 		{Id: jsii.String("expired-entries"), Prefix: jsii.String(layout.ExpiredEntries), Expiration: days(conf.Deploy.KeepExpiredDays)},
 		{
-			Id:                                  jsii.String("leftovers"),
-			NoncurrentVersionExpiration:         days(noncurrentDays),
-			AbortIncompleteMultipartUploadAfter: days(1),
+			Id:                          jsii.String("leftovers"),
+			NoncurrentVersionExpiration: days(noncurrentDays),
+			// The parts of an upload are good for as long as its URL.
+			AbortIncompleteMultipartUploadAfter: days(config.KeepValidDays),
 			ExpiredObjectDeleteMarker:           jsii.Bool(true),
 		},
 	}
@@ -79,7 +82,8 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 }
 
 // protectIndex enforces the first-version rule for every principal, the account's
-// administrators included, so that no bug of ours can break it.
+// administrators included, so that no bug of ours can break it. The same holds for the
+// entry that names the one multipart upload of a URL.
 func protectIndex(bucket awss3.Bucket) {
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -87,7 +91,7 @@ func protectIndex(bucket awss3.Bucket) {
 		Effect:     awsiam.Effect_DENY,
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
 		Actions:    jsii.Strings("s3:PutObject"),
-		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(expiredKeys))},
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(expiredKeys)), bucket.ArnForObjects(jsii.String(partsKeys))},
 		Conditions: &map[string]interface{}{"Null": map[string]string{"s3:if-none-match": "true"}},
 	}))
 	// A delete without a version id hides an entry behind a delete marker.

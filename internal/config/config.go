@@ -48,6 +48,8 @@ type Config struct {
 	// SHA256 allows URLs that take one SHA-256 only. The gate signs
 	// x-amz-checksum-sha256, and CloudFront forwards it.
 	SHA256 bool
+	// Multipart lets a URL also be used by a multipart upload.
+	Multipart bool
 	// Auth is who may mint.
 	Auth Auth
 	// OwnerAPI lets the owner of a URL ask for its state and revoke it over HTTP. It
@@ -72,8 +74,10 @@ const (
 	// MaxExpires is the longest life of a URL: S3 refuses a presigned URL that claims
 	// to live longer than seven days.
 	MaxExpires = 7 * 24 * time.Hour
-	// MaxUpload is what one PUT to S3 can hold.
-	MaxUpload = 5 << 30
+	// MaxPut is what one PUT to S3 can hold.
+	MaxPut = 5 << 30
+	// MaxUpload is the largest upload in parts: 1,000 of them, each as large as a PUT.
+	MaxUpload = 1000 * MaxPut
 	// MaxMaxCount keeps an answer of mint far below the 40 KB that CloudFront
 	// allows a viewer-request function.
 	MaxMaxCount = 10
@@ -137,6 +141,13 @@ func Parse(data []byte) (Config, error) {
 	}
 	if c.MinBytes > c.MaxBytes {
 		problems = append(problems, "minBytes is larger than maxBytes: allowed is at most as large")
+	}
+	switch {
+	case c.MaxBytes <= MaxPut:
+	case !c.Multipart:
+		problems = append(problems, "maxBytes is more than one PUT holds and multipart is false: allowed is at most 5368709120, or multipart true")
+	case c.Acceptance.On:
+		problems = append(problems, "maxBytes is more than one copy holds and acceptance is on: allowed is at most 5368709120, or acceptance false")
 	}
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
 		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)

@@ -27,6 +27,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MaxBytes:       5 << 30,
 		MinBytes:       1,
 		MaxCount:       10,
+		Multipart:      true,
 		Auth:           config.Auth{Kind: "none"},
 		Deploy:         defaults,
 	}
@@ -38,7 +39,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
-		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "sha256": true,
+		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "sha256": true, "multipart": false,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,9 @@ func TestParseRefuses(t *testing.T) {
 		{"expires exponent", `{` + b + `, "expires": 9e2}`, []string{"expires is 9e2"}},
 		{"expires text", `{` + b + `, "expires": "900"}`, []string{`expires is "900"`}},
 		{"expires null", `{` + b + `, "expires": null}`, []string{"expires is null"}},
-		{"minBytes negative", `{` + b + `, "minBytes": -1}`, []string{"minBytes is -1", "from 0 to 5368709120"}},
+		{"more than a PUT without parts", `{` + b + `, "maxBytes": 5368709121, "multipart": false}`, []string{"maxBytes is more than one PUT holds", "multipart true"}},
+		{"more than a copy, and copies", `{` + b + `, "maxBytes": 5368709121, "acceptance": true}`, []string{"maxBytes is more than one copy holds", "acceptance false"}},
+		{"minBytes negative", `{` + b + `, "minBytes": -1}`, []string{"minBytes is -1", "from 0 to 5368709120000"}},
 		{"minBytes over maxBytes", `{` + b + `, "maxBytes": 5, "minBytes": 6}`, []string{"minBytes is larger than maxBytes"}},
 		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" or "listed"`}},
 		{"firstVersion null", `{` + b + `, "firstVersion": null}`, []string{"firstVersion is null"}},

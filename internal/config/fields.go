@@ -42,6 +42,7 @@ var fields = []Field{
 	{"minBytes", `1`, functions, number[int64]{0, MaxUpload, 1, "bytes, at most maxBytes", func(c *Config) *int64 { return &c.MinBytes }}},
 	{"maxCount", `10`, functions, number[int]{1, MaxMaxCount, 1, "URLs", func(c *Config) *int { return &c.MaxCount }}},
 	{"allowedOrigins", `[]`, functions, origins{}},
+	{"multipart", `true`, functions, boolean(func(c *Config) *bool { return &c.Multipart })},
 	{"auth", `"none"`, functions, authKind{}},
 	{"ownerApi", `false`, functions, boolean(func(c *Config) *bool { return &c.OwnerAPI })},
 	{"sha256", `false`, functions, boolean(func(c *Config) *bool { return &c.SHA256 })},

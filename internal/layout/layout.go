@@ -6,6 +6,7 @@
 //	accepted/<name>              the copy of the version of it that counts
 //	signatures/valid/<hash>      the entry that says: this URL was minted here
 //	signatures/expired/<hash>    the entry that says: this URL is spent
+//	signatures/parts/<hash>      which multipart upload the URL has
 //	signatures/uploads/<name>    the way back from an upload to its URL
 //	keys/<id>                    the record of an API key; <id> is its SHA-256
 //
@@ -23,6 +24,7 @@ const (
 	Index          = "signatures/"
 	ValidEntries   = Index + "valid/"
 	ExpiredEntries = Index + "expired/"
+	PartsEntries   = Index + "parts/"
 	UploadEntries  = Index + Uploads
 )
 

@@ -19,28 +19,25 @@ type claimant struct {
 	write, readBack time.Duration
 }
 
-// claim creates the expired entry and returns its version id. After an answer that
-// got lost, S3's "exists already" may speak of our own write: the nonce tells. No
-// write is begun after which there would be no time to read it back. request is
-// CloudFront's id of the request, if there is one.
-func (c claimant) claim(ctx context.Context, id ID, reason Reason, request string, attempt Attempt, deadline time.Time) (version string, err error) {
-	nonce := attempt.Nonce
-	if nonce == "" {
-		if nonce, err = randomHex(c.entropy, nonceBytes); err != nil {
-			return "", refuse(Internal, err)
+// claim creates the expired entry and returns it with its version id. After an answer
+// that got lost, S3's "exists already" may speak of our own write: the nonce tells. No
+// write is begun after which there would be no time to read it back. Version, At and
+// Nonce of the entry are filled in.
+//
+// Where one nonce is used by several claimants, as for the last step of a multipart
+// upload, the entry that is returned may be another one's with that nonce.
+func (c claimant) claim(ctx context.Context, id ID, entry ExpiredEntry, attempt Attempt, deadline time.Time) (claimed ExpiredEntry, version string, err error) {
+	entry.Version, entry.At, entry.Nonce = entryVersion, c.clock.Now().UTC(), attempt.Nonce
+	if entry.Nonce == "" {
+		if entry.Nonce, err = randomHex(c.entropy, nonceBytes); err != nil {
+			return ExpiredEntry{}, "", refuse(Internal, err)
 		}
 	}
-	body := ExpiredEntry{
-		Version: entryVersion,
-		Reason:  reason,
-		At:      c.clock.Now().UTC(),
-		Nonce:   nonce,
-		Request: request,
-	}.Marshal()
+	body := entry.Marshal()
 
 	unanswered := attempt.Repeated
 	err = requests{c.clock, c.entropy}.repeat(ctx, deadline.Add(-c.readBack), c.write, c.write, func(limit time.Duration) (err error) {
-		version, err = c.index.Claim(ctx, limit, id, reason, body)
+		version, err = c.index.Claim(ctx, limit, id, entry.Reason, body)
 		if _, ok := errors.AsType[*Fault](err); ok {
 			unanswered = true
 		}
@@ -48,34 +45,34 @@ func (c claimant) claim(ctx context.Context, id ID, reason Reason, request strin
 	})
 	switch {
 	case err == nil:
-		return version, nil
+		return entry, version, nil
 	case errors.Is(err, errNoTime):
-		return "", refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
+		return ExpiredEntry{}, "", refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
 	case errors.Is(err, ErrExists) && !unanswered:
-		return "", refuse(Used, nil)
+		return ExpiredEntry{}, "", refuse(Used, nil)
 	case errors.Is(err, ErrExists):
-		return c.recognise(ctx, id, nonce, deadline)
+		return c.recognise(ctx, id, entry.Nonce, deadline)
 	default:
-		return "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
+		return ExpiredEntry{}, "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
 	}
 }
 
 // recognise finds out whose claim the expired entry is.
-func (c claimant) recognise(ctx context.Context, id ID, nonce string, deadline time.Time) (version string, err error) {
+func (c claimant) recognise(ctx context.Context, id ID, nonce string, deadline time.Time) (entry ExpiredEntry, version string, err error) {
 	var body []byte
 	err = requests{c.clock, c.entropy}.repeat(ctx, deadline, leastLimit, c.readBack, func(limit time.Duration) (err error) {
 		body, version, err = c.index.ReadExpired(ctx, limit, id)
 		return err
 	})
 	if err != nil {
-		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
+		return ExpiredEntry{}, "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
 	}
-	entry, err := ParseExpiredEntry(body)
+	entry, err = ParseExpiredEntry(body)
 	switch {
 	case err != nil:
-		return "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
+		return ExpiredEntry{}, "", refuse(ClaimUnknown, fmt.Errorf("read the claim back: %w", err))
 	case entry.Nonce != nonce:
-		return "", refuse(entry.Reason, errors.New("somebody else's claim came first"))
+		return ExpiredEntry{}, "", refuse(entry.Reason, errors.New("somebody else's claim came first"))
 	}
-	return version, nil
+	return entry, version, nil
 }

@@ -78,9 +78,12 @@ func (e *UncertainError) Unwrap() error { return e.Err }
 // It is an *UncertainError if a deletion had no clear answer. After any other error the URL is
 // not enabled.
 //
+// A multipart upload of the URL is ended: its parts are gone, and the next one begins anew.
+//
 // Actions: s3:GetObject on signatures/* and uploads/*, s3:ListBucket and
 // s3:ListBucketVersions on the bucket, s3:DeleteObjectVersion on
-// signatures/expired/*; to replace also s3:DeleteObject on uploads/*.
+// signatures/expired/* and signatures/parts/*, s3:AbortMultipartUpload on uploads/*; to
+// replace also s3:DeleteObject on uploads/*.
 func (o *Operator) Enable(ctx context.Context, target Target, options EnableOptions) (Enabled, error) {
 	entry, err := o.keeper().readEntry(ctx, target.ID)
 	switch {
@@ -113,6 +116,18 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	case stored && o.Accepting:
 		return Enabled{}, &StateError{StateUsed, "the URL was used and its object is stored; with acceptance on, the first version is the one that counts: mint a new URL"}
 	}
+	ended, err := o.retire(ctx, target.ID, entry.Key)
+	if err != nil {
+		return Enabled{}, err
+	}
+	if ended && !stored {
+		// Its last step may have come before the upload was aborted.
+		if _, err := o.keeper().headObject(ctx, entry.Key); err == nil {
+			return Enabled{}, &StateError{StateUsed, "the URL was used and its object was stored just now: look again"}
+		} else if !errors.Is(err, ErrAbsent) {
+			return Enabled{}, err
+		}
+	}
 	var done Enabled
 	if stored {
 		if err := o.hideObject(ctx, entry.Key, object.ETag); err != nil {
@@ -142,6 +157,50 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 		return Enabled{}, uncertain(errors.New("somebody put a delete marker over the expired entry"))
 	}
 	return Enabled{}, uncertain(err)
+}
+
+// retire ends the multipart upload of a spent URL, so that the next one begins anew and no
+// late Complete makes an object of the old one. ended says that there was one.
+func (o *Operator) retire(ctx context.Context, id ID, key string) (ended bool, err error) {
+	if o.Parts == nil {
+		return false, nil
+	}
+	k := o.keeper()
+	var body []byte
+	err = k.repeat(ctx, func(limit time.Duration) (err error) {
+		body, err = o.Parts.ReadParts(ctx, limit, id)
+		return err
+	})
+	var entry PartsEntry
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return false, nil
+	case err == nil:
+		entry, err = ParsePartsEntry(body)
+	}
+	if err == nil {
+		err = k.repeat(ctx, func(limit time.Duration) error {
+			return o.Parts.AbortUpload(ctx, limit, key, entry.Upload)
+		})
+	}
+	var versions []Version
+	if err == nil {
+		err = k.repeat(ctx, func(limit time.Duration) (err error) {
+			versions, err = o.Parts.ListPartsEntry(ctx, limit, id)
+			return err
+		})
+	}
+	for _, v := range versions {
+		if err == nil {
+			err = k.repeat(ctx, func(limit time.Duration) error {
+				return o.Parts.DeletePartsEntry(ctx, limit, id, v.ID)
+			})
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("end the multipart upload: %w", err)
+	}
+	return true, nil
 }
 
 // listExpired lists the versions to remove, in the order in which they are removed.

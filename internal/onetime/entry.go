@@ -12,8 +12,12 @@ import (
 // written by an oncegate that knows rules this one does not: it is refused.
 const entryVersion = 1
 
-// maxEntryBytes bounds an entry; what is larger was not written here.
-const maxEntryBytes = 16 << 10
+// What is larger than these was not written here. A claim may hold the parts of a
+// multipart upload.
+const (
+	maxEntryBytes = 16 << 10
+	maxClaimBytes = 64 << 10
+)
 
 // ValidEntry is the content of signatures/valid/<hash>.
 type ValidEntry struct {
@@ -50,6 +54,12 @@ type ExpiredEntry struct {
 	Nonce string `json:"nonce"`
 	// Request is CloudFront's id of the request, for forensics only.
 	Request string `json:"request,omitempty"`
+	// Parts are those that the object is made of, where a multipart upload spent the
+	// URL. Every repeat of its last step goes by them.
+	Parts PartList `json:"parts,omitempty"`
+	// ETag is what the client said that the object of these parts will have, or "". Then
+	// it may be made of no others.
+	ETag string `json:"etag,omitempty"`
 }
 
 // Marshal writes the entry as it is stored.
@@ -85,6 +95,8 @@ func (e ExpiredEntry) Marshal() []byte {
 	w.Time("at", e.At)
 	w.String("nonce", e.Nonce)
 	w.StringIf("request", e.Request)
+	w.StringIf("parts", string(e.Parts))
+	w.StringIf("etag", e.ETag)
 	return w.Bytes()
 }
 
@@ -98,7 +110,7 @@ func (l Limits) Write(w *strictjson.Writer) {
 
 // ParseValidEntry reads a stored valid entry and checks that it makes sense.
 func ParseValidEntry(body []byte) (ValidEntry, error) {
-	fields, err := entryFields(body)
+	fields, err := entryFields(body, maxEntryBytes)
 	if err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
@@ -135,7 +147,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 
 // ParseUploadEntry reads a stored upload entry and checks that it makes sense.
 func ParseUploadEntry(body []byte) (UploadEntry, error) {
-	fields, err := entryFields(body)
+	fields, err := entryFields(body, maxEntryBytes)
 	if err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
@@ -160,7 +172,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 
 // ParseExpiredEntry reads a stored expired entry and checks that it makes sense.
 func ParseExpiredEntry(body []byte) (ExpiredEntry, error) {
-	fields, err := entryFields(body)
+	fields, err := entryFields(body, maxClaimBytes)
 	if err != nil {
 		return ExpiredEntry{}, fmt.Errorf("expired entry: %w", err)
 	}
@@ -170,9 +182,14 @@ func ParseExpiredEntry(body []byte) (ExpiredEntry, error) {
 		At:      fields.Time("at"),
 		Nonce:   fields.Text("nonce"),
 		Request: fields.Text("request"),
+		Parts:   PartList(fields.Text("parts")),
+		ETag:    fields.Text("etag"),
 	}
 	if err := fields.Done(); err != nil {
 		return ExpiredEntry{}, fmt.Errorf("expired entry: not the JSON of an entry: %w", err)
+	}
+	if _, err := e.Parts.parse(); err != nil {
+		return ExpiredEntry{}, fmt.Errorf("expired entry: %w", err)
 	}
 	if e.Reason != Used && e.Reason != Revoked {
 		return ExpiredEntry{}, fmt.Errorf("expired entry: reason %q is neither %q nor %q", e.Reason, Used, Revoked)
@@ -184,9 +201,9 @@ func ParseExpiredEntry(body []byte) (ExpiredEntry, error) {
 }
 
 // entryFields are the fields of an entry of the known version, which is taken.
-func entryFields(body []byte) (*strictjson.Fields, error) {
-	if len(body) > maxEntryBytes {
-		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(body), maxEntryBytes)
+func entryFields(body []byte, most int) (*strictjson.Fields, error) {
+	if len(body) > most {
+		return nil, fmt.Errorf("%d bytes, at most %d are allowed", len(body), most)
 	}
 	document, err := strictjson.Parse(string(body))
 	if err != nil {

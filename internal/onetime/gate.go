@@ -76,13 +76,8 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 }
 
 func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put Put, deadline time.Time) (Pass, error) {
-	// Anything but an explicit Conditional gets the stricter rule.
-	listed := g.FirstVersion != Conditional
-	claimBy := deadline
-	if listed {
-		claimBy = deadline.Add(-readBackLimit) // the list needs time as well
-	}
-	entry, at, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
+	claimBy := g.claimBy(deadline)
+	entry, _, at, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
 	if err != nil {
 		return Pass{}, err
 	}
@@ -96,20 +91,12 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err := put.checkSizes(plain); err != nil {
 		return Pass{}, err
 	}
-	claimant := claimant{g.Index, g.Clock, g.Entropy, writeLimit, readBackLimit}
-	version, err := claimant.claim(ctx, id, Used, put.Request, put.Attempt, claimBy)
+	_, version, err := g.claimant().claim(ctx, id, ExpiredEntry{Reason: Used, Request: put.Request}, put.Attempt, claimBy)
+	if err == nil {
+		err = g.checkClaim(ctx, id, version, deadline)
+	}
 	if err != nil {
 		return Pass{}, err
-	}
-	if version == "" || version == "null" {
-		// Where versions are not kept, a deleted entry leaves no trace, and its URL
-		// would be good again.
-		return Pass{}, refuse(ClaimUnknown, errors.New("the claim has no version id: is the bucket versioned?"))
-	}
-	if listed {
-		if err := g.checkFirst(ctx, id, version, deadline); err != nil {
-			return Pass{}, err
-		}
 	}
 	// By S3's clock, for S3 judges it: the clock here may be clockTolerance off, or jump.
 	query, err := g.Presigner.PresignUpload(ctx, key, signed, at, uploadLife)
@@ -118,6 +105,35 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	}
 	maps.Copy(plain, signed)
 	return Pass{ID: id, Key: key, Query: query, Headers: plain}, nil
+}
+
+func (g *Gate) claimant() claimant {
+	return claimant{g.Index, g.Clock, g.Entropy, writeLimit, readBackLimit}
+}
+
+// listed: anything but an explicit Conditional gets the stricter rule.
+func (g *Gate) listed() bool { return g.FirstVersion != Conditional }
+
+// claimBy is when a claim must be made that is to be answered for at deadline.
+func (g *Gate) claimBy(deadline time.Time) time.Time {
+	if g.listed() {
+		return deadline.Add(-readBackLimit) // the list needs time as well
+	}
+	return deadline
+}
+
+// checkClaim holds a claim of ours, which was written as this version, to the
+// first-version rule.
+func (g *Gate) checkClaim(ctx context.Context, id ID, version string, deadline time.Time) error {
+	if version == "" || version == "null" {
+		// Where versions are not kept, a deleted entry leaves no trace, and its URL
+		// would be good again.
+		return refuse(ClaimUnknown, errors.New("the claim has no version id: is the bucket versioned?"))
+	}
+	if !g.listed() {
+		return nil
+	}
+	return g.checkFirst(ctx, id, version, deadline)
 }
 
 // headers are what the gate adds to an upload. Those that S3 must not see altered
@@ -141,9 +157,10 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 }
 
 // lookUp reads both entries at once: the URL must have been minted here for this
-// object, and must not be spent. at is when S3 answered, by its own clock, with which
-// the clock here agrees. lookUp spends nothing. until leaves the claim its time.
-func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (entry ValidEntry, at time.Time, err error) {
+// object, and must not be spent, unless the attempt is a repeated one: then used says
+// whether it is. at is when S3 answered, by its own clock, with which the clock here
+// agrees. lookUp spends nothing. until leaves the claim its time.
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (entry ValidEntry, used bool, at time.Time, err error) {
 	r := requests{g.Clock, g.Entropy}
 
 	var (
@@ -167,30 +184,30 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):
-		return ValidEntry{}, time.Time{}, refuse(Unknown, nil)
+		return ValidEntry{}, false, time.Time{}, refuse(Unknown, nil)
 	case validErr != nil:
-		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
+		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
 	}
 	switch {
 	case usedErr == nil && spent == Revoked:
-		return ValidEntry{}, time.Time{}, refuse(Revoked, nil)
+		return ValidEntry{}, false, time.Time{}, refuse(Revoked, nil)
 	case usedErr == nil && attempt.Repeated:
 		// Perhaps by the earlier try: claiming tells, for it finds out whose it is.
 	case usedErr == nil:
-		return ValidEntry{}, time.Time{}, refuse(Used, nil)
+		return ValidEntry{}, false, time.Time{}, refuse(Used, nil)
 	case errors.Is(usedErr, ErrDeleted):
-		return ValidEntry{}, time.Time{}, refuse(Used, usedErr)
+		return ValidEntry{}, false, time.Time{}, refuse(Used, usedErr)
 	case !errors.Is(usedErr, ErrAbsent):
-		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
+		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
 	}
 	entry, err = ParseValidEntry(body)
 	if err != nil {
-		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, err)
+		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, err)
 	}
 	if entry.Key != key {
-		return ValidEntry{}, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
 	}
-	return entry, at, nil
+	return entry, usedErr == nil, at, nil
 }
 
 // checkFirst is the first-version rule to the letter. S3 lists versions newest

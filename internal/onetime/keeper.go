@@ -105,7 +105,7 @@ func (k keeper) revoke(ctx context.Context, id ID, minted bool) (now bool, err e
 		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
 	}
 	claimant := claimant{k.records, k.clock, k.entropy, k.write, k.readBack}
-	_, err = claimant.claim(ctx, id, Revoked, "", Attempt{}, k.until())
+	_, _, err = claimant.claim(ctx, id, ExpiredEntry{Reason: Revoked}, Attempt{}, k.until())
 	if err == nil {
 		return true, nil
 	}

@@ -37,6 +37,19 @@ type Ledger interface {
 	ListEntries(ctx context.Context, limit time.Duration, kind EntryKind, after string) (EntryPage, error)
 }
 
+// PartLedger is what an operator does about multipart uploads. What Index promises holds
+// for it too.
+type PartLedger interface {
+	// ReadParts and AbortUpload are as in PartStore.
+	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
+	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
+	// ListPartsEntry lists all versions and delete markers of exactly this parts entry.
+	ListPartsEntry(ctx context.Context, limit time.Duration, id ID) ([]Version, error)
+	// DeletePartsEntry removes this one version for good. It also succeeds if that
+	// version is gone already.
+	DeletePartsEntry(ctx context.Context, limit time.Duration, id ID, version string) error
+}
+
 // ErrChanged is a definite answer of a Ledger.
 var ErrChanged = errors.New("another version is current")
 

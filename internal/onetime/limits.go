@@ -31,8 +31,8 @@ const (
 // check says what is wrong with limits that were stored or asked for.
 func (l Limits) check() error {
 	switch {
-	case l.MaxBytes < 0 || l.MaxBytes > MaxBytes:
-		return fmt.Errorf("maxBytes: want 1 to %d", int64(MaxBytes))
+	case l.MaxBytes < 0 || l.MaxBytes > MaxUploadBytes:
+		return fmt.Errorf("maxBytes: want 1 to %d", int64(MaxUploadBytes))
 	case l.MinBytes < 0 || l.MinBytes > l.most():
 		return errors.New("minBytes: want 0 to maxBytes")
 	case l.Type != "" && !validType(l.Type):
@@ -71,6 +71,11 @@ func (l Limits) checkUpload(length int64, headers Headers) error {
 		}
 		return &Refusal{Reason: TooSmall, Detail: detail}
 	}
+	return l.checkType(headers)
+}
+
+// checkType refuses headers with another content-type than the limits have.
+func (l Limits) checkType(headers Headers) error {
 	if l.Type == "" {
 		return nil
 	}

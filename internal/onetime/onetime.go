@@ -3,10 +3,11 @@
 // own; those are values that the caller brings.
 //
 // A URL is known by its fingerprint, a hash of its path and query. What has become
-// of it is in two small objects of the bucket, the entries of the signature index:
+// of it is in small objects of the bucket, the entries of the signature index:
 //
 //	signatures/valid/<hash>     the URL was minted here (ValidEntry)
 //	signatures/expired/<hash>   the URL is spent: used or revoked (ExpiredEntry)
+//	signatures/parts/<hash>     the URL's multipart upload, if it has one (PartsEntry)
 //
 // A [Minter] makes a URL and writes its valid entry. The [Gate] decides over an
 // upload: it reads both entries, and then claims the URL by creating the expired
@@ -69,6 +70,10 @@ const (
 	Type             Reason = "type"              // not the content-type that the URL takes
 	Header           Reason = "header"            // a header that S3 would refuse, or that changes what a PUT means
 	Options          Reason = "options"           // mint was asked for something it does not know or does not allow
+	NoMultipart      Reason = "no-multipart"      // this URL takes one PUT and no multipart upload
+	NotStarted       Reason = "not-started"       // the URL has no multipart upload
+	BadPart          Reason = "part"              // not a part that the URL takes, or a request about parts that makes no sense
+	Incomplete       Reason = "incomplete"        // the parts do not make the object; nothing is spent
 	IndexUnavailable Reason = "index-unavailable" // the index gave no clear answer; nothing is spent
 	ClaimUnknown     Reason = "claim-unknown"     // the claim gave no clear answer; the URL may be spent
 	Internal         Reason = "internal"          // a fault of oncegate itself or of its set-up

@@ -15,6 +15,8 @@ type Operator struct {
 	Ledger  Ledger
 	Clock   Clock
 	Entropy Entropy // safe for concurrent use
+	// Parts ends multipart uploads; nil: there are none.
+	Parts PartLedger
 	// Accepting says that uploads are accepted (package acceptance). Then the first
 	// version of an upload counts for ever and can never be replaced.
 	Accepting bool

@@ -32,8 +32,8 @@ import (
 // against a real S3 server that verifies SigV4.
 
 type client interface {
-	s3index.Bucket
-	onetime.Presigner
+	s3index.PartBucket
+	onetime.PartPresigner
 }
 
 // sender is s3wire.Sender over net/http; at the edge Node does this.
@@ -337,7 +337,7 @@ func TestSameFaults(t *testing.T) {
 	)
 	outcomes := map[string]map[string]string{}
 	both(t, func(t *testing.T, c client, _ *s3server.Server, current *atomic.Pointer[s3server.Fault]) {
-		x := s3index.New(c)
+		x, parts := s3index.New(c), s3index.NewParts(c)
 		kind := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
 		outcomes[kind] = map[string]string{}
 		for _, f := range faults {
@@ -358,6 +358,26 @@ func TestSameFaults(t *testing.T) {
 				},
 				"ReadExpired": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadExpired(ctx, limit, id); return err },
 				"ListExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.ListExpired(ctx, limit, id); return err },
+				"CreateUpload": func(ctx context.Context, id onetime.ID) error {
+					_, err := parts.CreateUpload(ctx, limit, "uploads/"+string(id), nil)
+					return err
+				},
+				"WriteParts": func(ctx context.Context, id onetime.ID) error { return parts.WriteParts(ctx, limit, id, []byte("{}")) },
+				"ReadParts":  func(ctx context.Context, id onetime.ID) error { _, err := parts.ReadParts(ctx, limit, id); return err },
+				"ListParts": func(ctx context.Context, id onetime.ID) error {
+					_, err := parts.ListParts(ctx, limit, "uploads/"+string(id), "upload")
+					return err
+				},
+				"CompleteUpload": func(ctx context.Context, id onetime.ID) error {
+					return parts.CompleteUpload(ctx, limit, "uploads/"+string(id), "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "x"}})
+				},
+				"AbortUpload": func(ctx context.Context, id onetime.ID) error {
+					return parts.AbortUpload(ctx, limit, "uploads/"+string(id), "upload")
+				},
+				"FindObject": func(ctx context.Context, id onetime.ID) error {
+					_, _, err := parts.FindObject(ctx, limit, "uploads/"+string(id))
+					return err
+				},
 			} {
 				if f.Kind == s3server.Truncate && op == "HeadExpired" {
 					continue // an answer to HEAD has no body to cut
@@ -383,12 +403,17 @@ func TestSameFaults(t *testing.T) {
 		"412 Claim": "exists", "409 Claim": "conflict", "412 WriteValid": "fault 412",
 		"403 HeadExpired": "fault 403", "503 Claim": "fault 503", "silence Claim": "fault 0",
 		"cut short ReadValid": "fault 0", "dropped after Claim": "fault 0", "307 ReadValid": "fault 307",
+		// The answers injected have S3's usual code for their status, and 404's is not that there is no such upload.
+		"404 ReadParts": "absent", "404 WriteParts": "fault 404", "412 WriteParts": "exists", "409 WriteParts": "conflict",
+		"404 ListParts": "fault 404", "404 CompleteUpload": "fault 404", "404 AbortUpload": "fault 404", "404 FindObject": "fault 404",
+		"412 CompleteUpload": "exists", "409 CompleteUpload": "conflict", "412 CreateUpload": "fault 412", "403 CompleteUpload": "fault 403",
+		"cut short CompleteUpload": "fault 0", "dropped after CompleteUpload": "fault 0", "503 ListParts": "fault 503",
 	} {
 		if got := outcomes["wire"][call]; got != want {
 			t.Errorf("%s: %s, want %s", call, got, want)
 		}
 	}
-	if n := len(outcomes["wire"]); n < 80 {
+	if n := len(outcomes["wire"]); n < 170 {
 		t.Errorf("only %d calls were compared", n)
 	}
 }
@@ -406,6 +431,8 @@ func outcomeName(err error) string {
 		return "exists"
 	case errors.Is(err, onetime.ErrConflict):
 		return "conflict"
+	case errors.Is(err, onetime.ErrParts):
+		return "parts"
 	}
 	return err.Error()
 }

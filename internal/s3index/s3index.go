@@ -201,8 +201,11 @@ const maxPages = 10
 
 // ListExpired implements onetime.Index.
 func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]onetime.Version, error) {
-	const op = "ListExpired"
-	key := id.ExpiredKey()
+	return listVersions(ctx, x.bucket, "ListExpired", limit, id.ExpiredKey())
+}
+
+// listVersions lists all versions and delete markers of exactly this key.
+func listVersions(ctx context.Context, bucket Bucket, op string, limit time.Duration, key string) ([]onetime.Version, error) {
 	var versions []onetime.Version
 	var from Marker
 	left, began := limit, time.Now()
@@ -210,7 +213,7 @@ func (x *Index) ListExpired(ctx context.Context, limit time.Duration, id onetime
 		if left <= 0 {
 			return nil, &onetime.Fault{Op: op, Err: errors.New("no time left for the next page")}
 		}
-		page, err := x.bucket.ListVersions(ctx, left, key, from)
+		page, err := bucket.ListVersions(ctx, left, key, from)
 		if err = outcome(op, Answer{Status: page.Status, Code: page.Code}, err, nil); err != nil {
 			return nil, err
 		}

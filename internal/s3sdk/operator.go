@@ -20,13 +20,17 @@ import (
 // onetime.Operator's methods list the actions that a role needs for each.
 type Ledger struct {
 	*s3index.Index
+	*s3index.Parts
 	client *Client
 }
 
-var _ onetime.Ledger = (*Ledger)(nil)
+var (
+	_ onetime.Ledger     = (*Ledger)(nil)
+	_ onetime.PartLedger = (*Ledger)(nil)
+)
 
 // Ledger returns the ledger in the client's bucket.
-func (c *Client) Ledger() *Ledger { return &Ledger{s3index.New(c), c} }
+func (c *Client) Ledger() *Ledger { return &Ledger{s3index.New(c), s3index.NewParts(c), c} }
 
 // HeadObject implements onetime.Ledger.
 func (l *Ledger) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
@@ -72,12 +76,19 @@ func (l *Ledger) HideObject(ctx context.Context, limit time.Duration, key, etag 
 
 // DeleteExpired implements onetime.Ledger.
 func (l *Ledger) DeleteExpired(ctx context.Context, limit time.Duration, id onetime.ID, version string) error {
+	return l.deleteVersion(ctx, limit, "DeleteExpired", id.ExpiredKey(), version)
+}
+
+// DeletePartsEntry implements onetime.PartLedger.
+func (l *Ledger) DeletePartsEntry(ctx context.Context, limit time.Duration, id onetime.ID, version string) error {
+	return l.deleteVersion(ctx, limit, "DeletePartsEntry", id.PartsKey(), version)
+}
+
+func (l *Ledger) deleteVersion(ctx context.Context, limit time.Duration, op, key, version string) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	_, err := l.client.s3.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: &l.client.bucket, Key: aws.String(id.ExpiredKey()), VersionId: &version,
-	})
-	return outcome("DeleteExpired", err, nil)
+	_, err := l.client.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &l.client.bucket, Key: &key, VersionId: &version})
+	return outcome(op, err, nil)
 }
 
 // ListEntries implements onetime.Ledger.

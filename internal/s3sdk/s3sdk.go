@@ -32,15 +32,16 @@ const maxBodyBytes = 1 << 20
 // idleTime is how long an idle connection is used again.
 const idleTime = 15 * time.Second
 
-// Client is one bucket. It implements s3index.Bucket and onetime.Presigner.
+// Client is one bucket. It implements s3index.PartBucket and
+// onetime.PartPresigner.
 type Client struct {
 	bucket string
 	s3     *s3.Client
 }
 
 var (
-	_ s3index.Bucket    = (*Client)(nil)
-	_ onetime.Presigner = (*Client)(nil)
+	_ s3index.PartBucket    = (*Client)(nil)
+	_ onetime.PartPresigner = (*Client)(nil)
 )
 
 // New returns a client for the bucket in region. endpoint is "" for AWS, or the
@@ -219,7 +220,18 @@ func answerOf(err error) (s3index.Answer, error) {
 // PresignUpload implements onetime.Presigner. It signs for AWS, whatever endpoint the
 // client itself talks to.
 func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	presigner := s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
+	return queryOf(c.presigner(headers, at, life).PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key}))
+}
+
+// PresignPart implements onetime.PartPresigner.
+func (c *Client) PresignPart(ctx context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
+	return queryOf(c.presigner(nil, at, life).PresignUploadPart(ctx, &s3.UploadPartInput{
+		Bucket: &c.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int32(int32(number)),
+	}))
+}
+
+func (c *Client) presigner(headers map[string]string, at time.Time, life time.Duration) *s3.PresignClient {
+	return s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
 		o.Expires = life
 		o.Presigner = presignAt{v4.NewSigner(), headers, at}
 		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
@@ -230,7 +242,9 @@ func (c *Client) PresignUpload(ctx context.Context, key string, headers map[stri
 			o.ExpressCredentials = nil
 		})
 	})
-	signed, err := presigner.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key})
+}
+
+func queryOf(signed *v4.PresignedHTTPRequest, err error) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("presign: %w", err)
 	}

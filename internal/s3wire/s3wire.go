@@ -75,7 +75,8 @@ func NewEndpoint(bucket, region, override string) (Endpoint, error) {
 // hostCharacters are those of a host name or an address, with a port.
 const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
 
-// Client is one bucket. It implements s3index.Bucket and onetime.Presigner.
+// Client is one bucket. It implements s3index.PartBucket and
+// onetime.PartPresigner.
 type Client struct {
 	bucket, region string
 	endpoint       Endpoint
@@ -85,8 +86,8 @@ type Client struct {
 }
 
 var (
-	_ s3index.Bucket    = (*Client)(nil)
-	_ onetime.Presigner = (*Client)(nil)
+	_ s3index.PartBucket    = (*Client)(nil)
+	_ onetime.PartPresigner = (*Client)(nil)
 )
 
 // New returns a client that signs with these credentials. now is the time that
@@ -166,13 +167,18 @@ const emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 // send signs and sends a request. path and query are sent as they are: keys of the
 // index and of uploads need no escaping.
 func (c *Client) send(ctx context.Context, limit time.Duration, method, path, query string, headers []Header, body []byte) (Reply, error) {
+	return c.sendWith(ctx, limit, method, path, query, headers, nil, body)
+}
+
+// sendWith is send with headers that are not signed.
+func (c *Client) sendWith(ctx context.Context, limit time.Duration, method, path, query string, headers, unsigned []Header, body []byte) (Reply, error) {
 	path = c.endpoint.path + path
 	hash := emptyDigest
 	if len(body) > 0 {
 		hash = digest.Hex(body)
 	}
 	headers = append(headers, Header{Name: "host", Value: c.endpoint.Host}, Header{Name: "x-amz-content-sha256", Value: hash})
-	headers = c.role.Sign(method, path, query, headers, hash, c.now())
+	headers = append(c.role.Sign(method, path, query, headers, hash, c.now()), unsigned...)
 	if body != nil {
 		headers = append(headers, Header{Name: "content-length", Value: strconv.Itoa(len(body))})
 	}

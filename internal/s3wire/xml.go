@@ -83,22 +83,23 @@ func (p *xmlParser) element(depth int) (e element, err error) {
 		return e, err
 	}
 	for {
-		text, ok := p.until("<")
-		if !ok {
+		end := strings.IndexByte(p.rest, '<')
+		if end < 0 {
 			return e, errXML
 		}
-		if text, err = resolved(text); err != nil {
+		text, err := resolved(p.rest[:end])
+		if err != nil {
 			return e, err
 		}
 		e.content += text
-		if end, ok := strings.CutPrefix(p.rest, "/"+e.name); ok {
+		p.rest = p.rest[end:]
+		if end, ok := strings.CutPrefix(p.rest, "</"+e.name); ok {
 			if p.rest = strings.TrimLeft(end, " \t\r\n"); !strings.HasPrefix(p.rest, ">") {
 				return e, errXML
 			}
 			p.rest = p.rest[1:]
 			return e, nil
 		}
-		p.rest = "<" + p.rest
 		child, err := p.element(depth + 1)
 		if err != nil {
 			return e, err
@@ -111,14 +112,14 @@ func (p *xmlParser) element(depth int) (e element, err error) {
 // has ended the tag too early, and leaves it with an odd quote.
 func tagName(tag string) (name string, err error) {
 	name, attributes, _ := strings.Cut(tag, " ")
-	if !letters(name) {
+	if !isName(name) {
 		return "", errXML
 	}
 	for attributes = strings.TrimSpace(attributes); attributes != ""; attributes = strings.TrimSpace(attributes) {
 		key, rest, ok := strings.Cut(attributes, `="`)
 		value, rest, closed := strings.Cut(rest, `"`)
 		prefix, local, prefixed := strings.Cut(key, ":")
-		if !ok || !closed || !letters(prefix) || prefixed && !letters(local) || strings.ContainsAny(value, "<&") {
+		if !ok || !closed || !isName(prefix) || prefixed && !isName(local) || strings.ContainsAny(value, "<&") {
 			return "", errXML
 		}
 		if rest != "" && rest[0] != ' ' {
@@ -129,13 +130,23 @@ func tagName(tag string) (name string, err error) {
 	return name, nil
 }
 
-// letters reports whether s has letters only, as all names that S3 writes.
-func letters(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') })
+// isName reports whether s is a letter with letters and digits behind it, as all names
+// that S3 writes.
+func isName(s string) bool {
+	for i, c := range s {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // resolved is text with its references resolved.
 func resolved(text string) (string, error) {
+	if !strings.ContainsAny(text, "&\r]") {
+		return text, nil
+	}
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(text, "&")

@@ -134,7 +134,7 @@ func TestBrokenDeployments(t *testing.T) {
 			return result.status ? result : { ...request, querystring: result.querystring };`),
 			// S3 tells whoever sends another method what it would have signed. The headers are the
 			// client's, whom S3 then takes for two.
-			nil, []string{"client-headers", "methods", "no-leak"}},
+			nil, []string{"client-headers", "methods", "multipart", "no-leak"}},
 		{"every method spends", gateIs(asPut + `
 			return as.Records[0].cf.request.method === request.method ? result : handle('gate', event, context);`),
 			nil, []string{"unspent-index", "unspent"}},

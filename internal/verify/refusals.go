@@ -37,7 +37,7 @@ func (r *run) refuse(ctx context.Context, line string, requests func(m *minted) 
 func (r *run) methods(ctx context.Context) error {
 	return r.refuse(ctx, "methods", func(m *minted) []expectation {
 		var all []expectation
-		for _, method := range []string{"GET", "HEAD", "DELETE"} {
+		for _, method := range []string{"GET", "HEAD"} {
 			all = append(all, expectation{request{what: method, method: method, target: m.target}, 403, "method"})
 		}
 		for _, method := range []string{"POST", "PATCH"} {

@@ -35,7 +35,7 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 	longest := int(config.MaxExpires.Hours() / 24)
 	// Of several rules for one object S3 goes by the one that removes it first:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
-	var valid, expired, noncurrent []int
+	var valid, expired, parts, noncurrent, unfinished []int
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
 		if r.Status != "Enabled" {
 			continue
@@ -46,6 +46,8 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 			valid = append(valid, r.ExpirationInDays)
 		case r.Prefix == layout.ExpiredEntries:
 			expired = append(expired, r.ExpirationInDays)
+		case r.Prefix == layout.PartsEntries:
+			parts = append(parts, r.ExpirationInDays)
 		case conf.Acceptance.On && r.Prefix == layout.UploadEntries && r.ExpirationInDays > longest:
 		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
 		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
@@ -60,6 +62,24 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 		}
 	}
 	checkRemoval(d, conf, broken)
+	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+		n := r.AbortIncompleteMultipartUpload.DaysAfterInitiation
+		if r.Status != "Enabled" || n == 0 || !overlap(layout.Uploads, r.Prefix) {
+			continue
+		}
+		if strings.HasPrefix(layout.Uploads, r.Prefix) {
+			unfinished = append(unfinished, n)
+		}
+		if n <= longest {
+			broken("rule %s drops the parts of uploads after %d days, a URL can live for %d", r.Id, n, longest)
+		}
+	}
+	switch {
+	case len(unfinished) == 0 || len(parts) == 0:
+		broken("the parts of unfinished uploads, or the entries that name them, are never removed")
+	case slices.Min(parts) <= longest:
+		broken("parts entries are removed after %d days, a URL can live for %d", slices.Min(parts), longest)
+	}
 	switch {
 	case len(valid) == 0 || len(expired) == 0 || len(noncurrent) == 0:
 		broken("valid entries, expired entries or old versions are never removed")
@@ -81,6 +101,7 @@ func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string
 		"Deny s3:* on " + arn + " if NumericLessThan s3:TlsVersion 1.2 for AWS *",
 		"Deny s3:* on " + arn + "/* if NumericLessThan s3:TlsVersion 1.2 for AWS *",
 		"Deny s3:PutObject on " + arn + "/" + layout.ExpiredEntries + "* if Null s3:if-none-match true for AWS *",
+		"Deny s3:PutObject on " + arn + "/" + layout.PartsEntries + "* if Null s3:if-none-match true for AWS *",
 		"Deny s3:DeleteObject on " + arn + "/" + layout.Index + "* for AWS *",
 	}
 	if conf.Acceptance.On {

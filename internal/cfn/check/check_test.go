@@ -123,6 +123,17 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		}, "permissions: oncegate-gate lacks: Allow s3:ListBucket on arn:aws:s3:::plain-uploads"},
 		{"gate may not list versions, whatever the settings", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "ListVersions") },
 			"permissions: oncegate-gate lacks: Allow s3:ListBucketVersions on arn:aws:s3:::plain-uploads if StringLike s3:prefix signatures/expired/*"},
+		{"gate may not name multipart uploads", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Gate"), "NameMultipartUploads") },
+			"permissions: oncegate-gate lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/parts/*"},
+		{"gate may not list parts", "plain", func(t *templates) {
+			cfntest.Statement(t.RolePolicy("Gate"), "ListAndDropParts")["Action"] = "s3:AbortMultipartUpload"
+		}, "permissions: oncegate-gate lacks: Allow s3:ListMultipartUploadParts on arn:aws:s3:::plain-uploads/uploads/*"},
+		{"gate may not drop parts", "plain", func(t *templates) {
+			cfntest.Statement(t.RolePolicy("Gate"), "ListAndDropParts")["Action"] = "s3:ListMultipartUploadParts"
+		}, "permissions: oncegate-gate lacks: Allow s3:AbortMultipartUpload on arn:aws:s3:::plain-uploads/uploads/*"},
+		{"gate may drop parts where there are none", "full", func(t *templates) {
+			cfntest.With(t.RolePolicy("Gate"), object{"Effect": "Allow", "Action": "s3:AbortMultipartUpload", "Resource": "arn:aws:s3:::full-uploads/uploads/*"})
+		}, "permissions: full-gate has what it does not need: Allow s3:AbortMultipartUpload on arn:aws:s3:::full-uploads/uploads/*"},
 		{"mint may not write valid entries", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "WriteValidEntries") },
 			"permissions: oncegate-mint lacks: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/valid/*"},
 		{"mint may not log", "plain", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "Logs") },
@@ -144,6 +155,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 
 		{"unconditional claims are taken", "plain", func(t *templates) { cfntest.Without(t.BucketPolicy(), "ClaimsAreConditional") },
 			"bucket policy: does not say: Deny s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/* if Null s3:if-none-match true"},
+		{"a second multipart upload is taken", "plain", func(t *templates) {
+			s := cfntest.Statement(t.BucketPolicy(), "ClaimsAreConditional")
+			s["Resource"] = s["Resource"].([]any)[0]
+		}, "bucket policy: does not say: Deny s3:PutObject on arn:aws:s3:::plain-uploads/signatures/parts/* if Null s3:if-none-match true"},
 		{"the index can be deleted", "plain", func(t *templates) { cfntest.Without(t.BucketPolicy(), "IndexIsNotDeleted") },
 			"bucket policy: does not say: Deny s3:DeleteObject on arn:aws:s3:::plain-uploads/signatures/*"},
 		{"versions cannot be deleted", "plain", func(t *templates) {
@@ -214,6 +229,22 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			"lifecycle: expired entries are removed after 8 days, not later than valid ones (8)"},
 		{"valid entries go too early", "plain", func(t *templates) { rule(t, "valid-entries")["ExpirationInDays"] = 7 },
 			"lifecycle: valid entries are removed after 7 days, a URL can live for 7"},
+		{"parts go too early", "plain", func(t *templates) {
+			rule(t, "leftovers")["AbortIncompleteMultipartUpload"] = object{"DaysAfterInitiation": 7}
+		}, "lifecycle: rule leftovers drops the parts of uploads after 7 days, a URL can live for 7"},
+		{"parts go by an earlier rule", "plain", func(t *templates) {
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "uploads/0", "AbortIncompleteMultipartUpload": object{"DaysAfterInitiation": 1}})
+		}, "lifecycle: rule x drops the parts of uploads after 1 days, a URL can live for 7"},
+		{"parts stay for ever", "plain", func(t *templates) { delete(rule(t, "leftovers"), "AbortIncompleteMultipartUpload") },
+			"lifecycle: the parts of unfinished uploads, or the entries that name them, are never removed"},
+		{"some parts stay for ever", "plain", func(t *templates) {
+			delete(rule(t, "leftovers"), "AbortIncompleteMultipartUpload")
+			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "uploads/0", "AbortIncompleteMultipartUpload": object{"DaysAfterInitiation": 8}})
+		}, "lifecycle: the parts of unfinished uploads, or the entries that name them, are never removed"},
+		{"parts entries stay for ever", "plain", func(t *templates) { rule(t, "parts-entries")["Status"] = "Disabled" },
+			"lifecycle: the parts of unfinished uploads, or the entries that name them, are never removed"},
+		{"parts entries go too early", "plain", func(t *templates) { rule(t, "parts-entries")["ExpirationInDays"] = 7 },
+			"lifecycle: parts entries are removed after 7 days, a URL can live for 7"},
 		{"versions of entries go too early", "plain", func(t *templates) {
 			rule(t, "leftovers")["NoncurrentVersionExpiration"] = object{"NoncurrentDays": 7}
 		}, "lifecycle: rule leftovers removes versions of entries after 7 days"},

@@ -15,9 +15,12 @@ import (
 // TestVerbs: only PUT uploads, even if a header says that another method is a PUT.
 func TestVerbs(t *testing.T) {
 	var all []attempt
-	for _, method := range []string{"GET", "HEAD", "DELETE"} {
-		all = append(all, attempt{"method " + method, "the URL of an upload must not read or delete", edge, head(method, good), "403 method"})
+	for _, method := range []string{"GET", "HEAD"} {
+		all = append(all, attempt{"method " + method, "the URL of an upload must not read", edge, head(method, good), "403 method"})
 	}
+	// With the URL itself DELETE takes it back, and nobody but its holder can do that.
+	all = append(all,
+		attempt{"DELETE without the URL", "who does not hold the URL must not take it back", edge, head("DELETE", "@path"), "403 unknown"})
 	for _, method := range []string{"POST", "PATCH"} {
 		all = append(all, attempt{"method " + method, "only PUT is an upload", edge, request(method, good) + marker, "403 method"})
 	}
@@ -43,7 +46,7 @@ func TestVerbs(t *testing.T) {
 		attempt{"POST policy to the bucket", "a form with a policy uploads to S3 without PUT", edge, post("/", length), "403 method"},
 		attempt{"POST policy to the upload", "a form with a policy uploads to S3 without PUT", edge, post(good, length), "403 method"},
 		attempt{"POST policy to mint", "minting takes JSON alone", edge, post("/url", length), "400 options"},
-		attempt{"POST to begin a multipart upload", "parts are not one upload", edge, head("POST", "@path?uploads", "Content-Length: 0"), "403 method"},
+		attempt{"POST to begin a multipart upload", "parts are not one upload", edge, head("POST", "@path?uploads", "Content-Length: 0"), "403 unknown"},
 		attempt{"POST to complete a multipart upload", "parts are not one upload", edge, head("POST", "@path?uploadId=x", "Content-Length: 0"), "403 method"},
 		attempt{"POST to delete many", "deleting is not uploading", edge, head("POST", "/?delete", "Content-Length: 0"), "403 method"},
 		attempt{"GET with a body", "CloudFront takes none", edge, request("GET", good) + marker, "403"},

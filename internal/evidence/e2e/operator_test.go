@@ -275,7 +275,7 @@ func TestEnableLetsOneMoreThrough(t *testing.T) {
 	// Each of its requests gets lost, before S3 or behind it, once or for good; then
 	// it is run again.
 	for _, call := range []string{
-		"GET signatures/valid/", "HEAD uploads/", "GET ?versions", "DELETE uploads/", "DELETE signatures/expired/?versionId", "HEAD signatures/expired/",
+		"GET signatures/valid/", "HEAD uploads/", "GET ?versions", "GET signatures/parts/", "DELETE uploads/", "DELETE signatures/expired/?versionId", "HEAD signatures/expired/",
 	} {
 		for _, apply := range []bool{false, true} {
 			for _, times := range []int{1, 3} {

@@ -16,7 +16,7 @@ var edgeMutants = []mutant{
 	{edge, "a refusal passes", "if err != nil {\n\t\treturn f.refuse(c, err)", "if err != nil {\n\t\treturn Result{Forward: &Forward{}}", false},
 	{answers, "a 401 without a challenge", "response.Headers.set(\"www-authenticate\", f.Auth.Challenge(reason))", removed, false},
 	{routes, "mint at any path", "if !covers {", "if !covers && r == nil {", false},
-	{routes, "mint with any method", "if r.methods[i].name == name {", "if r.methods[i].name == name || r.path == \"/url\" {", false},
+	{routes, "mint with any method", "m.name == name && m.has(f) {", "(m.name == name || r.path == \"/url\") && m.has(f) {", false},
 	{routes, "mint without a credential", "{name: methodGet, handle: (*Functions).mint, credential: true},", "{name: methodGet, handle: (*Functions).mint},", false},
 	{routes, "POST mints without a credential", "{name: methodPost, handle: (*Functions).mint, credential: true},", "{name: methodPost, handle: (*Functions).mint},", false},
 	{routes, "HEAD asks for a credential", "{name: methodHead, handle: (*Functions).checkOrder},", "{name: methodHead, handle: (*Functions).checkOrder, credential: true},", false},
@@ -72,7 +72,7 @@ var edgeMutants = []mutant{
 	{routes, "owners' URLs without the setting", "return f.Owner != nil && f.Auth != nil", "return f.Auth != nil", false},
 	{refuse, "an owner's unknown URL is forbidden", "onetime.Unknown: {statusNotFound,", "onetime.Unknown: {statusForbidden,", false},
 	{refuse, "an owner's used URL is forbidden", "onetime.Used:    {statusConflict,", "onetime.Used:    {statusForbidden,", false},
-	{cors, "pages cannot revoke", "make([]string, len(route.methods))", "make([]string, len(route.methods)-1)", false},
+	{cors, "pages cannot revoke", "if m.has(f) {", "if m.has(f) && m.name != methodDelete {", false},
 	{routes, "pages may revoke without the setting", "if r.function != c.function || r.enabled != nil && !r.enabled(f) {", "if r.function != c.function {", false},
 	{routes, "what is below a path is answered as the path", "|| r.path == path", "|| strings.HasPrefix(path, r.path)", false},
 

@@ -14,7 +14,7 @@ var operatorMutants = []mutant{
 	{keeper, "a revoke of what is spent claims", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn false, alreadySpent(reason)", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn true, nil", true},
 	{keeper, "a revoke after an unclear look", "case !errors.Is(err, ErrAbsent):\n\t\treturn false, err\n\tcase !minted:", "case !minted:", false},
 	{keeper, "a revoke of what was never minted", "case !minted:", "case false:", true},
-	{keeper, "a revoke claims for an upload", "claimant.claim(ctx, id, Revoked,", "claimant.claim(ctx, id, Used,", true},
+	{keeper, "a revoke claims for an upload", "ExpiredEntry{Reason: Revoked}, Attempt", "ExpiredEntry{Reason: Used}, Attempt", true},
 	{keeper, "a lost claim revokes", "case Used, Revoked: // by", "case Used, Revoked:\n\t\treturn true, nil\n\tcase Internal: // by", true},
 	{keeper, "a used URL was revoked", "return &StateError{StateUsed, \"the URL was used already\"}", "return nil", true},
 	{keeper, "an unclear revoke was one", "return false, fmt.Errorf(\"it is not known whether the URL is revoked: %w\", err)", "return true, nil", true},

@@ -55,7 +55,7 @@ var ruleMutants = []mutant{
 	{entry, "a valid entry that lives for ever", "life < time.Second || life > MaxLife", "life < time.Second", false},
 	{entry, "an expired entry of any reason", "if e.Reason != Used && e.Reason != Revoked {", "if false {", false},
 	{entry, "an expired entry without a nonce", "if !isLowerHex(e.Nonce, 2*nonceBytes) {", "if false {", false},
-	{entry, "an entry of any size", "if len(body) > maxEntryBytes {", "if false {", false},
+	{entry, "an entry of any size", "if len(body) > most {", "if false {", false},
 	{entry, "an entry with fields of a later version", "if err := errors.Join(fields.Done(), limits.Done()); err != nil {", "if err := errors.Join(limits.Done()); err != nil {", false},
 	{entry, "an entry with limits of a later version", "if err := errors.Join(fields.Done(), limits.Done()); err != nil {", "if err := errors.Join(fields.Done()); err != nil {", false},
 	{entry, "a claim with fields of a later version", "if err := fields.Done(); err != nil {\n\t\treturn ExpiredEntry", "if false {\n\t\treturn ExpiredEntry", false},

@@ -1,4 +1,4 @@
-// Package digest is SHA-256 and HMAC-SHA-256: the standard library's or, in the program
+// Package digest is SHA-256, HMAC-SHA-256, and MD5 where S3 wants it: the standard library's or, in the program
 // of the edge, Node's.
 package digest
 
@@ -6,6 +6,9 @@ import "encoding/hex"
 
 // Size of a digest in bytes.
 const Size = 32
+
+// MD5Size of an MD5 in bytes.
+const MD5Size = 16
 
 const blockSize = 64
 

@@ -2,6 +2,7 @@ package digest_test
 
 import (
 	"crypto/hmac"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"testing"
@@ -19,6 +20,9 @@ func FuzzDigest(f *testing.F) {
 		sum := sha256.Sum256(data)
 		if got := digest.Sum(data); got != sum || digest.Hex(data) != hex.EncodeToString(sum[:]) {
 			t.Errorf("SHA-256 of %x is %x, want %x", data, got, sum)
+		}
+		if got, want := digest.MD5(data), md5.Sum(data); got != want {
+			t.Errorf("MD5 of %x is %x, want %x", data, got, want)
 		}
 		mac := hmac.New(sha256.New, key)
 		mac.Write(data)

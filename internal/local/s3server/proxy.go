@@ -16,15 +16,17 @@ import (
 
 // proxy passes requests to the server and bodies through as they come, in both directions.
 type proxy struct {
-	log     *slog.Logger
-	fault   func(*http.Request) Fault
-	stored  func(Stored)
-	access  *access
-	bucket  string // has versioning
-	marker  func(ctx context.Context, bucket, key string) (bool, error)
-	pass    *httputil.ReverseProxy
-	counts  counts
-	closing chan struct{}
+	log    *slog.Logger
+	fault  func(*http.Request) Fault
+	stored func(Stored)
+	access *access
+	bucket string // has versioning
+	marker func(ctx context.Context, bucket, key string) (bool, error)
+	// describe returns size and ETag, without its quotes, of a version of an object.
+	describe func(ctx context.Context, bucket, key, version string) (size int64, etag string, err error)
+	pass     *httputil.ReverseProxy
+	counts   counts
+	closing  chan struct{}
 
 	mu     sync.Mutex // guards closed, and orders active.Add before active.Wait
 	closed bool

@@ -145,6 +145,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	s.direct = newDirect(o.Region, s.root, s.dial)
 	access.marker = s.newestIsMarker
 	s.proxy = newProxy(o, access, s.dial, s.newestIsMarker)
+	s.proxy.describe = s.describe
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -359,6 +360,15 @@ func (s *Server) newestIsMarker(ctx context.Context, bucket, key string) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// describe returns size and ETag, without its quotes, of a version of an object.
+func (s *Server) describe(ctx context.Context, bucket, key, version string) (int64, string, error) {
+	out, err := s.direct.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: &version})
+	if err != nil {
+		return 0, "", err
+	}
+	return aws.ToInt64(out.ContentLength), strings.Trim(aws.ToString(out.ETag), `"`), nil
 }
 
 // newDirect makes the client for the proxy's own requests. It never retries, so that no failure is hidden.

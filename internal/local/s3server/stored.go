@@ -1,6 +1,7 @@
 package s3server
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 type Stored struct {
 	Event              string // such as ObjectCreated:Put
 	Key, Version, ETag string // ETag without quotes
-	Size               int64  // -1 for a copy, whose size is not in the request
+	Size               int64  // -1 for a copy, whose size is not in the request, and where it is not known
 	RequestID          string
 	SourceIP           string
 }
@@ -19,7 +20,7 @@ type Stored struct {
 // tellStored calls Options.Stored if the request has stored something.
 func (p *proxy) tellStored(res *http.Response) {
 	r := res.Request
-	_, key := target(r)
+	bucket, key := target(r)
 	if p.stored == nil || res.StatusCode != http.StatusOK || key == "" {
 		return
 	}
@@ -31,6 +32,10 @@ func (p *proxy) tellStored(res *http.Response) {
 	switch {
 	case r.Method == http.MethodPost && q.Has("uploadId"):
 		s.Event, s.Size = "ObjectCreated:CompleteMultipartUpload", -1
+		// Neither is in the answer's head, and its client may be gone already.
+		if size, etag, err := p.describe(context.WithoutCancel(r.Context()), bucket, key, s.Version); err == nil {
+			s.Size, s.ETag = size, etag
+		}
 	case r.Method != http.MethodPut || strings.Contains(Call(r), "?"):
 		return
 	case r.Header.Get("X-Amz-Copy-Source") != "":

@@ -17,6 +17,8 @@ import (
 var (
 	Ops       = []string{"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired"}
 	LedgerOps = []string{"HeadObject", "HideObject", "DeleteExpired", "ListEntries"}
+	// PartOps are the methods of onetime.PartStore.
+	PartOps = []string{"CreateUpload", "WriteParts", "ReadParts", "ListParts", "CompleteUpload", "AbortUpload", "FindObject"}
 )
 
 // Call is one request to the index.
@@ -52,15 +54,23 @@ func (f Fault) String() string {
 	return s
 }
 
+// What S3's 404, and its 412 and 409, are definite answers to.
+var (
+	absentOps = []string{"ReadValid", "HeadExpired", "ReadExpired", "HeadObject", "HideObject", "ReadParts", "ListParts", "CompleteUpload", "FindObject"}
+	createOps = []string{"Claim", "WriteParts", "CompleteUpload"}
+)
+
 func (f Fault) err(op string) error {
 	switch {
-	case f.Status == 404 && (op == "ReadValid" || op == "HeadExpired" || op == "ReadExpired" || op == "HeadObject" || op == "HideObject"):
+	case f.Status == 404 && slices.Contains(absentOps, op):
 		return onetime.ErrAbsent
-	case f.Status == 412 && op == "Claim":
-		return onetime.ErrExists
+	case f.Status == 404 && op == "AbortUpload":
+		return nil
 	case f.Status == 412 && op == "HideObject":
 		return onetime.ErrChanged
-	case f.Status == 409 && (op == "Claim" || op == "HideObject"):
+	case f.Status == 412 && slices.Contains(createOps, op):
+		return onetime.ErrExists
+	case f.Status == 409 && (op == "HideObject" || slices.Contains(createOps, op)):
 		return onetime.ErrConflict
 	}
 	err := &onetime.Fault{Op: op, Status: f.Status, Stale: f.Stale}
@@ -92,10 +102,10 @@ func (x *Index) Calls() []Call {
 	return slices.Clone(x.calls)
 }
 
-// Tally counts all calls so far, in the order of Ops and LedgerOps: "ReadValid 1, Claim 2".
+// Tally counts all calls so far, in the order of Ops, LedgerOps and PartOps: "ReadValid 1, Claim 2".
 func (x *Index) Tally() string {
 	var counts []string
-	for _, op := range slices.Concat(Ops, LedgerOps) {
+	for _, op := range slices.Concat(Ops, LedgerOps, PartOps) {
 		n := 0
 		for _, call := range x.Calls() {
 			if call.Op == op {

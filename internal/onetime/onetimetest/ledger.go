@@ -85,8 +85,11 @@ func (x *Ledger) ListEntries(_ context.Context, limit time.Duration, kind onetim
 	return page, err
 }
 
-// etag is what S3 makes of content that came in one PUT.
+// etag is what S3 makes of content that came in one PUT, or of its parts.
 func etag(entry Entry) string {
+	if entry.ETag != "" {
+		return `"` + entry.ETag + `"`
+	}
 	sum := md5.Sum(entry.Body)
 	return `"` + hex.EncodeToString(sum[:]) + `"`
 }

@@ -26,6 +26,7 @@ type Entry struct {
 	ID           string         // version id, set by the store
 	Reason       onetime.Reason // metadata of an expired entry
 	Body         []byte
+	ETag         string // without quotes; "": the MD5 of Body
 	DeleteMarker bool
 	Modified     time.Time // by Store.Clock, set by the store
 }
@@ -44,10 +45,13 @@ type Store struct {
 	lastID  int
 	objects map[string][]Entry // oldest first
 	sorted  []string           // keys of objects; nil when one has come since
+	uploads map[string]*upload // multipart uploads under way, by upload id
 }
 
 // NewStore returns an empty store that reports to t.
-func NewStore(t Reporter) *Store { return &Store{t: t, objects: map[string][]Entry{}} }
+func NewStore(t Reporter) *Store {
+	return &Store{t: t, objects: map[string][]Entry{}, uploads: map[string]*upload{}}
+}
 
 // Put writes a version. With ifAbsent it does so only where no current version
 // exists (a delete marker is none), and otherwise returns ok false.

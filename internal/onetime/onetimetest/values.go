@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
@@ -80,4 +81,15 @@ func (p Presigner) PresignUpload(_ context.Context, key string, _ map[string]str
 	}
 	sum := sha256.Sum256([]byte(key))
 	return "role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339) + "&signature=" + hex.EncodeToString(sum[:]), nil
+}
+
+var _ onetime.PartPresigner = Presigner{}
+
+// PresignPart implements onetime.PartPresigner.
+func (p Presigner) PresignPart(_ context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
+	if p.Err != nil {
+		return "", p.Err
+	}
+	sum := sha256.Sum256([]byte(key + upload))
+	return "part=" + strconv.Itoa(number) + "&role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339) + "&signature=" + hex.EncodeToString(sum[:]), nil
 }

@@ -1,0 +1,166 @@
+package edge
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"oncegate/internal/lean/strictjson"
+	"oncegate/internal/onetime"
+)
+
+// The other way to use a URL: S3's multipart upload, in requests with the URL and one
+// parameter more. Only bodies of parts go on to S3; all else is answered here.
+
+// hasMultipart: the deployment has this way.
+func hasMultipart(f *Functions) bool { return f.Multipart != nil }
+
+// put is what the domain decides over.
+func (c *call) put() onetime.Put {
+	return onetime.Put{
+		Method:  c.request.Method,
+		Path:    c.request.URI,
+		Query:   c.request.Querystring,
+		Headers: c.request.Headers,
+		Request: c.requestID,
+		Attempt: c.attempt,
+	}
+}
+
+// post answers POST with a URL: it starts a multipart upload, or completes it.
+func (f *Functions) post(ctx context.Context, c *call) (Result, error) {
+	_, op, err := onetime.SplitOperation(c.request.Querystring)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case op.Name == onetime.OpStart:
+		return f.start(ctx, c)
+	case op.Name == onetime.OpComplete:
+		return f.complete(ctx, c)
+	}
+	return Result{}, otherOperation("POST takes &uploads, which starts a multipart upload, or &complete; a file goes with PUT")
+}
+
+// otherOperation refuses a method that does nothing with just the URL.
+func otherOperation(sentence string) error {
+	return &onetime.Refusal{Reason: onetime.Method, Detail: sentence}
+}
+
+func (f *Functions) start(ctx context.Context, c *call) (Result, error) {
+	started, err := f.Multipart.Start(ctx, c.put(), c.deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	line := c.logLine("started")
+	line.String("id", string(started.ID))
+	f.log(c, line)
+	text := strconv.FormatInt(started.Plan.Bytes, 10) + "\n" + strconv.Itoa(started.Plan.Count)
+	return Result{Response: c.answer(statusOK, text, func(w *strictjson.Writer) {
+		w.String("id", string(started.ID))
+		w.Int("partBytes", started.Plan.Bytes)
+		w.Int("maxParts", int64(started.Plan.Count))
+		w.Time("expiresAt", started.Expires)
+	})}, nil
+}
+
+// part forwards a part that may pass.
+func (f *Functions) part(ctx context.Context, c *call) (Result, error) {
+	pass, err := f.Multipart.Part(ctx, c.put(), c.deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	line := c.logLine("part passed")
+	line.String("id", string(pass.ID))
+	f.log(c, line)
+	return Result{Forward: c.forward(pass)}, nil
+}
+
+// listPage is how many parts one answer names. CloudFront takes 40 KB of a function:
+// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
+const listPage = 400
+
+// listParts answers GET with a URL and &parts.
+func (f *Functions) listParts(ctx context.Context, c *call) (Result, error) {
+	_, op, err := onetime.SplitOperation(c.request.Querystring)
+	if err != nil {
+		return Result{}, err
+	}
+	if op.Name != onetime.OpList {
+		return Result{}, otherOperation("") // the table's own words: link previews and browsers come here
+	}
+	id, parts, err := f.Multipart.List(ctx, c.put(), c.deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	next := 0
+	for len(parts) > 0 && parts[0].Number <= op.After {
+		parts = parts[1:]
+	}
+	if len(parts) > listPage {
+		parts = parts[:listPage]
+		next = parts[listPage-1].Number
+	}
+	lines := make([]string, len(parts))
+	for i, p := range parts {
+		lines[i] = strconv.Itoa(p.Number) + " " + strconv.FormatInt(p.Size, 10) + " " + p.ETag
+	}
+	return Result{Response: c.answer(statusOK, strings.Join(lines, "\n"), func(w *strictjson.Writer) {
+		w.String("id", string(id))
+		w.Objects("parts", len(parts), func(w *strictjson.Writer, i int) {
+			w.Int("number", int64(parts[i].Number))
+			w.Int("size", parts[i].Size)
+			w.String("etag", parts[i].ETag)
+		})
+		w.IntIf("next", int64(next))
+	})}, nil
+}
+
+// complete spends the URL and answers with what is stored then.
+func (f *Functions) complete(ctx context.Context, c *call) (Result, error) {
+	done, err := f.Multipart.Complete(ctx, c.put(), c.deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	message := "completed"
+	if !done.Stored {
+		message = "completing"
+	}
+	line := c.logLine(message)
+	line.String("id", string(done.ID))
+	line.String("key", done.Key)
+	line.Int("parts", int64(len(done.Parts)))
+	line.Int("size", done.Size)
+	f.log(c, line)
+	if !done.Stored {
+		response := c.answer(statusAccepted, "Accepted: the object is being made; send the same request again.", func(w *strictjson.Writer) {
+			w.String("id", string(done.ID))
+			w.Bool("stored", false)
+		})
+		response.Headers.set("retry-after", retryAfter)
+		return Result{Response: response}, nil
+	}
+	response := c.answer(statusOK, strconv.FormatInt(done.Size, 10)+"\n"+done.ETag, func(w *strictjson.Writer) {
+		w.String("id", string(done.ID))
+		w.Bool("stored", true)
+		w.Int("size", done.Size)
+		w.String("etag", done.ETag)
+		w.Int("parts", int64(len(done.Parts)))
+	})
+	response.Headers.set("etag", `"`+done.ETag+`"`)
+	return Result{Response: response}, nil
+}
+
+// giveUp answers DELETE with a URL: whoever holds it takes it back.
+func (f *Functions) giveUp(ctx context.Context, c *call) (Result, error) {
+	id, err := f.Multipart.GiveUp(ctx, c.put(), c.deadline)
+	if err != nil {
+		return Result{}, err
+	}
+	line := c.logLine("given up")
+	line.String("id", string(id))
+	f.log(c, line)
+	return Result{Response: c.answer(statusOK, string(onetime.StateRevoked), func(w *strictjson.Writer) {
+		w.String("id", string(id))
+		w.String("state", string(onetime.StateRevoked))
+	})}, nil
+}

@@ -1,0 +1,381 @@
+package onetime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/internal/lean/digest"
+)
+
+// PartStore is what multipart uploads need of the bucket. What Index promises holds here
+// too: each method is one request, and every error is a sentinel that the method names,
+// or a *Fault.
+type PartStore interface {
+	// CreateUpload starts a multipart upload of the object key, which is to have these
+	// headers, and returns S3's upload id. When it is made again it starts another one.
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
+	// WriteParts creates the parts entry. ErrExists: there is one. ErrConflict: S3 could
+	// not decide; nothing was written.
+	WriteParts(ctx context.Context, limit time.Duration, id ID, body []byte) error
+	// ReadParts returns the body of the parts entry, or ErrAbsent.
+	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
+	// ListParts returns the first MaxParts parts of the upload by their numbers.
+	// ErrAbsent: there is no such upload (any more).
+	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]StoredPart, error)
+	// CompleteUpload makes the object of these parts, if the key has none. ErrExists: it
+	// has one. ErrAbsent: there is no such upload (any more). ErrParts: the upload does
+	// not have just these parts. ErrConflict: S3 could not decide.
+	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) error
+	// AbortUpload gives the parts up. It also succeeds if there is no such upload.
+	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
+	// FindObject returns size and ETag, without its quotes, of the object that the key
+	// has now, or ErrAbsent.
+	FindObject(ctx context.Context, limit time.Duration, key string) (size int64, etag string, err error)
+}
+
+// ErrParts is a definite answer of PartStore.CompleteUpload.
+var ErrParts = errors.New("the upload has other parts")
+
+// PartPresigner signs parts as Presigner signs uploads.
+type PartPresigner interface {
+	Presigner
+	// PresignPart signs the part with this number of a multipart upload of key.
+	PresignPart(ctx context.Context, key, upload string, number int, at time.Time, life time.Duration) (query string, err error)
+}
+
+// Multipart decides over multipart uploads, the other way to use a URL. What spends the
+// URL is its last step, Complete, by the same claim that a PUT needs: so of all PUTs and
+// completes at most one makes an object. Every step before may be made again, and none of
+// them spends anything.
+//
+// Its errors are Refusals. Its methods may be called concurrently.
+type Multipart struct {
+	*Gate
+	Parts     PartStore
+	Presigner PartPresigner
+}
+
+// Started is a multipart upload that is under way.
+type Started struct {
+	ID      ID
+	Plan    PartPlan
+	Expires time.Time
+}
+
+// Start starts the URL's multipart upload with the headers that the object is to have, or
+// finds the one that is under way.
+func (m *Multipart) Start(ctx context.Context, put Put, deadline time.Time) (Started, error) {
+	url, _, err := put.operation(m.Region, OpStart)
+	if err != nil {
+		return Started{}, err
+	}
+	started, err := m.start(ctx, url, put, deadline)
+	return started, about(url.ID, err)
+}
+
+func (m *Multipart) start(ctx context.Context, url URL, put Put, deadline time.Time) (Started, error) {
+	put.Headers = startHeaders{put.Headers}
+	if err := put.checkHeaders(0); err != nil {
+		return Started{}, err
+	}
+	// Creating an upload, naming it in the index and reading who was first.
+	u, err := m.find(ctx, url, deadline.Add(-2*writeLimit-readBackLimit))
+	if err == nil {
+		err = u.mustBeGood(m.Clock.Now())
+	}
+	if err != nil {
+		return Started{}, err
+	}
+	limits := u.entry.Limits.within(m.MaxBytes)
+	if limits.SHA256 != "" {
+		return Started{}, &Refusal{Reason: NoMultipart, Detail: "this URL was minted with a sha256, which S3 cannot check over parts; upload with one PUT"}
+	}
+	if err := limits.checkType(put.Headers); err != nil {
+		return Started{}, err
+	}
+	plan := limits.plan()
+	if u.parts == nil {
+		if u.parts, err = m.begin(ctx, url, u.entry, put, plan, deadline); err != nil {
+			return Started{}, err
+		}
+	}
+	plan.Bytes = u.parts.PartBytes
+	return Started{ID: url.ID, Plan: plan, Expires: u.entry.Expires}, nil
+}
+
+// begin creates an upload and writes the parts entry. Who is not the first gives his own
+// upload up and takes the other. An upload whose fate is not known is left to the
+// bucket's lifecycle: to abort it could end the one that others use.
+func (m *Multipart) begin(ctx context.Context, url URL, entry ValidEntry, put Put, plan PartPlan, deadline time.Time) (*PartsEntry, error) {
+	signed, headers := m.headers(entry, put.Headers)
+	delete(signed, "if-none-match") // that is the last step's
+	if len(signed) != 0 {
+		return nil, refuse(Internal, errors.New("a header that must be signed"))
+	}
+	if err := put.checkSizes(headers); err != nil {
+		return nil, err
+	}
+	for _, name := range put.Headers.Names() {
+		if _, set := headers[name]; !set && ruleOf(name).handling == stored {
+			headers[name] = strings.Join(put.Headers.Values(name), ", ")
+		}
+	}
+	r := requests{m.Clock, m.Entropy}
+	own := PartsEntry{Version: entryVersion, Created: m.Clock.Now().UTC().Truncate(time.Second), PartBytes: plan.Bytes}
+	err := r.repeat(ctx, deadline.Add(-writeLimit-readBackLimit), leastLimit, writeLimit, func(limit time.Duration) (err error) {
+		own.Upload, err = m.Parts.CreateUpload(ctx, limit, url.Key, headers)
+		return err
+	})
+	if err != nil {
+		return nil, refuse(IndexUnavailable, fmt.Errorf("create the upload: %w", err))
+	}
+	body := own.Marshal()
+	err = r.repeat(ctx, deadline.Add(-readBackLimit), leastLimit, writeLimit, func(limit time.Duration) error {
+		return m.Parts.WriteParts(ctx, limit, url.ID, body)
+	})
+	switch {
+	case err == nil:
+		return &own, nil
+	case !errors.Is(err, ErrExists):
+		return nil, refuse(IndexUnavailable, fmt.Errorf("write the parts entry: %w", err))
+	}
+	first, err := m.readParts(ctx, url.ID, deadline)
+	switch {
+	case err != nil:
+		return nil, err
+	case first == nil:
+		return nil, refuse(IndexUnavailable, errors.New("the parts entry is gone"))
+	case first.Upload != own.Upload: // else an answer of our own got lost
+		if limit := deadline.Sub(m.Clock.Now()); limit > leastLimit {
+			_ = m.Parts.AbortUpload(ctx, min(limit, writeLimit), url.Key, own.Upload) // lifecycle does it else
+		}
+	}
+	return first, nil
+}
+
+// Part lets one part through, again where it came before.
+func (m *Multipart) Part(ctx context.Context, put Put, deadline time.Time) (Pass, error) {
+	url, op, err := put.operation(m.Region, OpPart)
+	if err != nil {
+		return Pass{}, err
+	}
+	pass, err := m.part(ctx, url, op, put, deadline)
+	return pass, about(url.ID, err)
+}
+
+func (m *Multipart) part(ctx context.Context, url URL, op Operation, put Put, deadline time.Time) (Pass, error) {
+	number, err := partNumber(op.Value)
+	if err != nil {
+		return Pass{}, err
+	}
+	length, err := put.checkFraming()
+	if err != nil {
+		return Pass{}, err
+	}
+	if err := put.checkHeaders(length); err != nil {
+		return Pass{}, err
+	}
+	if err := (PartPlan{Bytes: MaxBytes, Count: MaxParts}).check(number, length); err != nil {
+		return Pass{}, err // before any request to S3
+	}
+	u, err := m.find(ctx, url, deadline)
+	if err == nil {
+		err = u.mustBeGood(m.Clock.Now())
+	}
+	if err == nil {
+		err = u.mustBeStarted()
+	}
+	if err != nil {
+		return Pass{}, err
+	}
+	plan := u.entry.Limits.within(m.MaxBytes).plan()
+	plan.Bytes = u.parts.PartBytes
+	if err := plan.check(number, length); err != nil {
+		return Pass{}, err
+	}
+	query, err := m.Presigner.PresignPart(ctx, url.Key, u.parts.Upload, number, u.at, uploadLife)
+	if err != nil {
+		return Pass{}, refuse(IndexUnavailable, fmt.Errorf("sign the part: %w", err))
+	}
+	return Pass{ID: url.ID, Key: url.Key, Query: query}, nil
+}
+
+// List returns the parts that S3 has. After Complete they are those of the object.
+func (m *Multipart) List(ctx context.Context, put Put, deadline time.Time) (ID, []StoredPart, error) {
+	url, _, err := put.operation(m.Region, OpList)
+	if err != nil {
+		return "", nil, err
+	}
+	parts, err := m.list(ctx, url, deadline)
+	return url.ID, parts, about(url.ID, err)
+}
+
+func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]StoredPart, error) {
+	u, err := m.find(ctx, url, deadline.Add(-readBackLimit))
+	if err != nil {
+		return nil, err
+	}
+	if u.used {
+		claim, _, err := m.ownClaim(ctx, url.ID, u, deadline)
+		return claim.Parts.Stored(), err
+	}
+	if err := u.mustBeGood(m.Clock.Now()); err != nil {
+		return nil, err
+	}
+	if err := u.mustBeStarted(); err != nil {
+		return nil, err
+	}
+	return m.listParts(ctx, url.Key, u.parts.Upload, deadline)
+}
+
+// GiveUp takes the URL back, by its holder, and has S3 drop the parts. If the error is
+// nil, nothing is and nothing will be stored with this URL. What could not be dropped is
+// left to the bucket's lifecycle.
+func (m *Multipart) GiveUp(ctx context.Context, put Put, deadline time.Time) (ID, error) {
+	url, err := ParseURL(put.Path, put.Query, m.Region)
+	if err != nil {
+		return "", err
+	}
+	return url.ID, about(url.ID, m.giveUp(ctx, url, put, deadline))
+}
+
+func (m *Multipart) giveUp(ctx context.Context, url URL, put Put, deadline time.Time) error {
+	claimBy := deadline.Add(-leastLimit)
+	u, err := m.find(ctx, url, claimBy.Add(-writeLimit-readBackLimit))
+	switch {
+	case err != nil && ReasonOf(err) == Revoked:
+		// Perhaps by an earlier try, which then may not have come to the parts.
+		if u.parts, err = m.readParts(ctx, url.ID, claimBy); err != nil {
+			return nil // the URL is taken back, and that is what was asked
+		}
+	case err != nil:
+		return err
+	case u.used:
+		return refuse(Used, nil)
+	default:
+		_, _, err = m.claimant().claim(ctx, url.ID, ExpiredEntry{Reason: Revoked, Request: put.Request}, put.Attempt, claimBy)
+		if err != nil && ReasonOf(err) != Revoked {
+			return err
+		}
+	}
+	if limit := deadline.Sub(m.Clock.Now()); u.parts != nil && limit >= leastLimit {
+		_ = m.Parts.AbortUpload(ctx, min(limit, writeLimit), url.Key, u.parts.Upload)
+	}
+	return nil
+}
+
+// underURL is what the index says of a URL.
+type underURL struct {
+	entry ValidEntry
+	used  bool
+	at    time.Time   // by S3's clock
+	parts *PartsEntry // nil: no multipart upload was started
+}
+
+func (u underURL) mustBeGood(now time.Time) error {
+	switch {
+	case u.used:
+		return refuse(Used, nil)
+	case !now.Before(u.entry.Expires):
+		return refuse(Expired, nil)
+	}
+	return nil
+}
+
+func (u underURL) mustBeStarted() error {
+	if u.parts == nil {
+		return refuse(NotStarted, nil)
+	}
+	return nil
+}
+
+// find reads the URL's entries, all at once. It refuses a URL that was revoked or not
+// minted here; one that was used it returns.
+func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u underURL, err error) {
+	var lookErr, partsErr error
+	together(func() {
+		u.entry, u.used, u.at, lookErr = m.lookUp(ctx, url.ID, url.Key, Attempt{Repeated: true}, until)
+	}, func() {
+		u.parts, partsErr = m.readParts(ctx, url.ID, until)
+	})
+	if lookErr != nil {
+		return underURL{}, lookErr
+	}
+	return u, partsErr
+}
+
+// readParts reads the parts entry, nil if there is none.
+func (m *Multipart) readParts(ctx context.Context, id ID, until time.Time) (*PartsEntry, error) {
+	var body []byte
+	err := requests{m.Clock, m.Entropy}.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
+		body, err = m.Parts.ReadParts(ctx, limit, id)
+		return err
+	})
+	if errors.Is(err, ErrAbsent) {
+		return nil, nil
+	}
+	var entry PartsEntry
+	if err == nil {
+		entry, err = ParsePartsEntry(body)
+	}
+	if err != nil {
+		return nil, refuse(IndexUnavailable, fmt.Errorf("read the parts entry: %w", err))
+	}
+	return &entry, nil
+}
+
+func (m *Multipart) listParts(ctx context.Context, key, upload string, until time.Time) (parts []StoredPart, err error) {
+	err = requests{m.Clock, m.Entropy}.repeat(ctx, until, leastLimit, lookupLimit, func(limit time.Duration) (err error) {
+		parts, err = m.Parts.ListParts(ctx, limit, key, upload)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return nil, &Refusal{Reason: NotStarted, Detail: "the parts of this URL's upload are gone; upload with one PUT or get a new URL", Err: err}
+	case err != nil:
+		return nil, refuse(IndexUnavailable, fmt.Errorf("list the parts: %w", err))
+	}
+	return parts, nil
+}
+
+// partNumber reads a number as S3 writes it.
+func partNumber(s string) (int, error) {
+	if !isDecimal(s) || len(s) > 4 || s[0] == '0' {
+		return 0, refusePartly("partNumber: want 1 to " + strconv.Itoa(MaxParts))
+	}
+	n := 0
+	for _, c := range []byte(s) {
+		n = 10*n + int(c-'0')
+	}
+	return n, nil
+}
+
+// completion is what the claim of an upload's last step is known by. It follows from the
+// upload, so that every repeat of the step knows the claim for its own.
+func (e PartsEntry) completion() string {
+	return digest.Hex([]byte("complete\n" + e.Upload))[:2*nonceBytes]
+}
+
+// about names the URL in a refusal.
+func about(id ID, err error) error {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		refusal.ID = id
+	}
+	return err
+}
+
+// startHeaders are those of a request that starts an upload. curl -d and forms send this
+// type with any body, also an empty one; it is not the file's.
+type startHeaders struct{ PutHeaders }
+
+func (h startHeaders) Values(name string) []string {
+	values := h.PutHeaders.Values(name)
+	if name == "content-type" && len(values) == 1 && values[0] == "application/x-www-form-urlencoded" {
+		return nil
+	}
+	return values
+}

@@ -1,0 +1,221 @@
+package onetime
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/internal/layout"
+	"oncegate/internal/lean/digest"
+	"oncegate/internal/lean/strictjson"
+)
+
+const (
+	// MaxParts is how many parts an upload has at most. It is one page of S3's list of
+	// parts, and few enough for a Complete within one invocation:
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+	MaxParts = 1000
+
+	// MinPartBytes is S3's least size of all parts but the last:
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+	MinPartBytes = 5 << 20
+
+	// MaxUploadBytes is the largest upload there is: MaxParts parts of 5 GiB.
+	MaxUploadBytes = MaxParts * MaxBytes
+
+	// leastPartBytes is the size that parts may have whatever the limits are.
+	leastPartBytes = 8 << 20
+)
+
+// PartPlan is what the parts of an upload must keep to.
+type PartPlan struct {
+	Bytes int64 // the largest part
+	Count int   // the highest number
+}
+
+// plan follows from the limits: all parts that are allowed are enough for the largest
+// upload that is, and never much more, so nobody can park more in the bucket than the
+// URL is good for. With parts as small as S3 takes them it is 8 / 5 of maxBytes.
+func (l Limits) plan() PartPlan {
+	const mib = 1 << 20
+	most := l.most()
+	size := (most + MaxParts - 1) / MaxParts
+	size = (size + mib - 1) / mib * mib
+	return PartPlan{
+		Bytes: min(max(size, leastPartBytes), MaxBytes),
+		Count: int(min(max((most+MinPartBytes-1)/MinPartBytes, 1), MaxParts)),
+	}
+}
+
+// check refuses a part that the plan does not have.
+func (p PartPlan) check(number int, length int64) error {
+	switch {
+	case number < 1 || number > p.Count:
+		return refusePartly("partNumber: this URL takes 1 to " + strconv.Itoa(p.Count))
+	case length > p.Bytes:
+		return refusePartly("a part of this URL has at most " + bytes(p.Bytes))
+	case length == 0:
+		return refusePartly("a part is empty; an empty file goes in one PUT without partNumber")
+	}
+	return nil
+}
+
+// StoredPart is a part as S3 lists it.
+type StoredPart struct {
+	Number int
+	Size   int64
+	ETag   string // without quotes
+}
+
+// PartsEntry is the content of signatures/parts/<hash>: which multipart upload the URL
+// has. There is at most one until Operator.Enable.
+type PartsEntry struct {
+	Version int       `json:"version"` // 1
+	Created time.Time `json:"created"`
+	// Upload is S3's upload id. It stays between the edge and S3.
+	Upload string `json:"upload"`
+	// PartBytes is the largest part.
+	PartBytes int64 `json:"partBytes"`
+}
+
+// PartsKey is the object key of the entry that names the URL's multipart upload.
+func (id ID) PartsKey() string { return layout.PartsEntries + string(id) }
+
+// Marshal writes the entry as it is stored.
+func (e PartsEntry) Marshal() []byte {
+	var w strictjson.Writer
+	w.Int("version", int64(e.Version))
+	w.Time("created", e.Created)
+	w.String("upload", e.Upload)
+	w.Int("partBytes", e.PartBytes)
+	return w.Bytes()
+}
+
+// ParsePartsEntry reads a stored parts entry and checks that it makes sense.
+func ParsePartsEntry(body []byte) (PartsEntry, error) {
+	fields, err := entryFields(body, maxEntryBytes)
+	if err != nil {
+		return PartsEntry{}, fmt.Errorf("parts entry: %w", err)
+	}
+	e := PartsEntry{
+		Version:   entryVersion,
+		Created:   fields.Time("created"),
+		Upload:    fields.Text("upload"),
+		PartBytes: fields.Int("partBytes"),
+	}
+	if err := fields.Done(); err != nil {
+		return PartsEntry{}, fmt.Errorf("parts entry: not the JSON of an entry: %w", err)
+	}
+	if e.Upload == "" || e.PartBytes < MinPartBytes || e.PartBytes > MaxBytes {
+		return PartsEntry{}, errors.New("parts entry: no upload, or a size that no part has")
+	}
+	return e, nil
+}
+
+// checkParts refuses parts that S3 would not make one object of, or whose sum the limits
+// do not allow. It returns the sum.
+func (l Limits) checkParts(parts []StoredPart) (sum int64, err error) {
+	if len(parts) == 0 {
+		return 0, refuseIncomplete("no part has arrived; send at least one")
+	}
+	for i, part := range parts {
+		if part.Number != i+1 {
+			return 0, refuseIncomplete("part " + strconv.Itoa(i+1) + " is missing")
+		}
+		if part.Size < MinPartBytes && i < len(parts)-1 {
+			return 0, refuseIncomplete("part " + strconv.Itoa(part.Number) + " has less than " + bytes(MinPartBytes) + ", and only the last one may")
+		}
+		sum += part.Size
+	}
+	switch {
+	case len(parts) > MaxParts:
+		return 0, refuseIncomplete("there are more than " + strconv.Itoa(MaxParts) + " parts")
+	case sum > l.most():
+		return 0, &Refusal{Reason: TooLarge, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at most " + bytes(l.most())}
+	case sum < l.MinBytes:
+		return 0, &Refusal{Reason: TooSmall, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at least " + bytes(l.MinBytes)}
+	}
+	return sum, nil
+}
+
+func refuseIncomplete(sentence string) error { return &Refusal{Reason: Incomplete, Detail: sentence} }
+
+// uploadETag is the ETag that S3 gives to an object of these parts: the MD5 of their MD5s,
+// and their number. It is "" where a part's ETag is no MD5.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+func uploadETag(parts []StoredPart) string {
+	sums := make([]byte, 0, digest.MD5Size*len(parts))
+	for _, part := range parts {
+		sum, err := hex.DecodeString(part.ETag)
+		if err != nil || len(sum) != digest.MD5Size {
+			return ""
+		}
+		sums = append(sums, sum...)
+	}
+	sum := digest.MD5(sums)
+	return hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))
+}
+
+// isUploadETag accepts what uploadETag writes.
+func isUploadETag(s string) bool {
+	sum, count, ok := strings.Cut(s, "-")
+	n, err := strconv.Atoi(count)
+	return ok && isLowerHex(sum, 2*digest.MD5Size) && err == nil && n >= 1 && n <= MaxParts && strconv.Itoa(n) == count
+}
+
+// PartList is how a claim keeps its parts: sizes and ETags in the order of the numbers,
+// which begin with 1.
+type PartList string
+
+func partList(parts []StoredPart) PartList {
+	b := make([]byte, 0, 44*len(parts))
+	for i, part := range parts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, part.Size, 10)
+		b = append(append(b, ' '), part.ETag...)
+	}
+	return PartList(b)
+}
+
+// Stored returns the parts. A list that ParseExpiredEntry has read has no mistakes.
+func (l PartList) Stored() []StoredPart {
+	parts, _ := l.parse()
+	return parts
+}
+
+func (l PartList) parse() ([]StoredPart, error) {
+	if l == "" {
+		return nil, nil
+	}
+	wrong := errors.New("parts: want sizes and ETags")
+	parts := make([]StoredPart, 0, strings.Count(string(l), ",")+1)
+	for one := range strings.SplitSeq(string(l), ",") {
+		size, etag, ok := strings.Cut(one, " ")
+		n, err := strconv.ParseInt(size, 10, 64)
+		if !ok || err != nil || n < 1 || n > MaxBytes || strconv.FormatInt(n, 10) != size || !isETag(etag) {
+			return nil, wrong
+		}
+		parts = append(parts, StoredPart{Number: len(parts) + 1, Size: n, ETag: etag})
+	}
+	if len(parts) > MaxParts {
+		return nil, wrong
+	}
+	return parts, nil
+}
+
+// isETag accepts a part's ETag, which is an MD5 in hex unless the bucket is encrypted with
+// a key of its owner's.
+func isETag(s string) bool {
+	for _, c := range []byte(s) {
+		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alphanumeric && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}

@@ -1,0 +1,210 @@
+package s3wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/urlquery"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+)
+
+// CreateUpload implements s3index.PartBucket.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (s3index.PartsAnswer, error) {
+	unsigned := make([]Header, 0, len(headers))
+	for name, value := range headers {
+		unsigned = append(unsigned, Header{Name: name, Value: value})
+	}
+	// A body of no bytes has a length; without one Node would send it in chunks.
+	reply, err := c.sendWith(ctx, limit, "POST", "/"+key, "uploads=", nil, unsigned, []byte{})
+	return partsAnswer(reply, err, "InitiateMultipartUploadResult", func(result element, answer *s3index.PartsAnswer) (err error) {
+		answer.Upload, err = result.text("UploadId")
+		return err
+	})
+}
+
+// ListParts implements s3index.PartBucket.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+func (c *Client) ListParts(ctx context.Context, limit time.Duration, key, upload string) (s3index.PartsAnswer, error) {
+	query := sigv4.Encode([]sigv4.Pair{{Name: "max-parts", Value: strconv.Itoa(onetime.MaxParts)}, {Name: "uploadId", Value: upload}})
+	reply, err := c.send(ctx, limit, "GET", "/"+key, query, nil, nil)
+	return partsAnswer(reply, err, "ListPartsResult", readParts)
+}
+
+// CompleteUpload implements s3index.PartBucket.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (s3index.PartsAnswer, error) {
+	query := sigv4.Encode([]sigv4.Pair{{Name: "uploadId", Value: upload}})
+	headers := []Header{{Name: "content-type", Value: "application/xml"}, {Name: "if-none-match", Value: "*"}}
+	reply, err := c.send(ctx, limit, "POST", "/"+key, query, headers, completion(parts))
+	return partsAnswer(reply, err, "CompleteMultipartUploadResult", func(result element, _ *s3index.PartsAnswer) error {
+		etag, err := result.text("ETag")
+		if etag == "" && err == nil {
+			err = errNoETag
+		}
+		return err
+	})
+}
+
+// AbortUpload implements s3index.PartBucket.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+func (c *Client) AbortUpload(ctx context.Context, limit time.Duration, key, upload string) (s3index.PartsAnswer, error) {
+	reply, err := c.send(ctx, limit, "DELETE", "/"+key, sigv4.Encode([]sigv4.Pair{{Name: "uploadId", Value: upload}}), nil, nil)
+	return partsAnswer(reply, err, "", nil) // 204 has no body
+}
+
+// FirstObject implements s3index.PartBucket.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+func (c *Client) FirstObject(ctx context.Context, limit time.Duration, prefix string) (s3index.ObjectAnswer, error) {
+	query := sigv4.Encode([]sigv4.Pair{
+		{Name: "list-type", Value: "2"}, {Name: "encoding-type", Value: "url"}, {Name: "max-keys", Value: "1"}, {Name: "prefix", Value: prefix},
+	})
+	reply, err := c.send(ctx, limit, "GET", "/", query, nil, nil)
+	if err != nil || reply.Status != 200 {
+		return s3index.ObjectAnswer{Status: reply.Status}, err
+	}
+	return parseObject(string(reply.Body))
+}
+
+// PresignPart implements onetime.PartPresigner.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+func (c *Client) PresignPart(_ context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
+	host := []Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
+	more := []sigv4.Pair{{Name: "partNumber", Value: strconv.Itoa(number)}, {Name: "uploadId", Value: upload}, {Name: "x-id", Value: "UploadPart"}}
+	return c.role.Presign("PUT", "/"+key, host, more, at, life), nil
+}
+
+// partsAnswer reads a reply: its result, whose element has this name, or the code of an
+// error, whatever the status. S3 begins the answer to a Complete before it knows the
+// outcome, and keeps the connection alive with white space.
+func partsAnswer(reply Reply, err error, name string, read func(element, *s3index.PartsAnswer) error) (s3index.PartsAnswer, error) {
+	answer := s3index.PartsAnswer{Status: reply.Status}
+	if err != nil || reply.Status == 204 {
+		return answer, err
+	}
+	result, err := parseXML(strings.TrimLeft(string(reply.Body), " \t\r\n"))
+	switch {
+	case err == nil && result.name == "Error":
+		answer.Code, err = result.text("Code")
+		if answer.Code == "" && err == nil {
+			err = errors.New("an error without a code")
+		}
+	case err == nil && result.name == name:
+		err = read(result, &answer)
+	case err == nil:
+		err = fmt.Errorf("a %q", result.name)
+	}
+	if err == nil {
+		return answer, nil
+	}
+	if reply.Status != 200 {
+		return s3index.PartsAnswer{Status: reply.Status}, nil // which says enough
+	}
+	return s3index.PartsAnswer{}, fmt.Errorf("the answer about an upload: %w", err)
+}
+
+func readParts(result element, answer *s3index.PartsAnswer) error {
+	switch truncated, err := result.text("IsTruncated"); {
+	case err != nil:
+		return err
+	case truncated != "true" && truncated != "false":
+		return errors.New("IsTruncated is neither true nor false")
+	default:
+		answer.More = truncated == "true"
+	}
+	for _, child := range result.children {
+		if child.name != "Part" {
+			continue
+		}
+		number, err := child.number("PartNumber")
+		if err != nil {
+			return err
+		}
+		part := onetime.StoredPart{Number: int(number)}
+		if part.Size, part.ETag, err = child.sizeAndETag(); err != nil {
+			return err
+		}
+		answer.Parts = append(answer.Parts, part)
+	}
+	return nil
+}
+
+// parseObject reads a ListBucketResult of one object at the most.
+func parseObject(body string) (s3index.ObjectAnswer, error) {
+	fail := func(err error) (s3index.ObjectAnswer, error) {
+		return s3index.ObjectAnswer{}, fmt.Errorf("list of objects: %w", err)
+	}
+	result, err := parseXML(body)
+	if err != nil {
+		return fail(err)
+	}
+	if result.name != "ListBucketResult" {
+		return fail(fmt.Errorf("a %q", result.name))
+	}
+	answer := s3index.ObjectAnswer{Status: 200}
+	for _, child := range result.children {
+		if child.name != "Contents" {
+			continue
+		}
+		if answer.Key != "" {
+			return fail(errors.New("more than one object"))
+		}
+		if answer.Key, err = child.text("Key"); err == nil {
+			answer.Key, err = urlquery.Unescape(answer.Key)
+		}
+		if err == nil && answer.Key == "" {
+			err = errors.New("an object without a key")
+		}
+		if err == nil {
+			answer.Size, answer.ETag, err = child.sizeAndETag()
+		}
+		if err != nil {
+			return fail(err)
+		}
+	}
+	return answer, nil
+}
+
+// number is the text of the one child of this name, as a number.
+func (e element) number(name string) (int64, error) {
+	text, err := e.text(name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err
+}
+
+var errNoETag = errors.New("no ETag")
+
+func (e element) sizeAndETag() (size int64, etag string, err error) {
+	if size, err = e.number("Size"); err == nil {
+		etag, err = e.text("ETag")
+	}
+	if etag = strings.Trim(etag, `"`); etag == "" && err == nil {
+		err = errNoETag
+	}
+	return size, etag, err
+}
+
+// completion is the body that names the parts of an object.
+func completion(parts []onetime.StoredPart) []byte {
+	b := make([]byte, 0, 128+100*len(parts))
+	b = append(b, `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">`...)
+	for _, part := range parts {
+		b = append(append(append(b, "<Part><ETag>"...), escaped(part.ETag)...), "</ETag><PartNumber>"...)
+		b = append(strconv.AppendInt(b, int64(part.Number), 10), "</PartNumber></Part>"...)
+	}
+	return append(b, "</CompleteMultipartUpload>"...)
+}
+
+// escaped is text as the content of an element.
+func escaped(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(text, "&", "&amp;"), "<", "&lt;"), ">", "&gt;")
+}
