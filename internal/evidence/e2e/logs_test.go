@@ -64,10 +64,13 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 				text, _, _ := strings.Cut(`"{`+said, `" function=`)
 				var quoted string
 				var fields map[string]any
-				if err := json.Unmarshal([]byte(text+`"`), &quoted); err == nil {
+				err := json.Unmarshal([]byte(text+`"`), &quoted)
+				if err == nil {
 					err = json.Unmarshal([]byte(quoted), &fields)
 				}
-				if message, ok := fields["message"].(string); !ok || strings.HasPrefix(message, "{") {
+				if err != nil {
+					t.Errorf("%v in %s", err, line)
+				} else if message, ok := fields["message"].(string); !ok || strings.HasPrefix(message, "{") {
 					t.Errorf("no message in %s", line)
 				} else if message == "refused" && fields["error"] != nil {
 					refused++
