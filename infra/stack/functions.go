@@ -115,7 +115,7 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 // Creating and completing a multipart upload is s3:PutObject, as a part is:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
 func gateStatements(conf config.Config) []awsiam.PolicyStatement {
-	statements := []awsiam.PolicyStatement{
+	return []awsiam.PolicyStatement{
 		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
 		allow("WriteExpiredEntries", []string{"s3:PutObject"}, objects(conf, expiredKeys)),
 		allow("StoreUploads", []string{"s3:PutObject"}, objects(conf, uploadKeys)),
@@ -128,13 +128,10 @@ func gateStatements(conf config.Config) []awsiam.PolicyStatement {
 		// updates a role before the distribution, and a gate of the old settings that may no
 		// longer list would spend URLs for nothing.
 		when(allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)), "StringLike", "s3:prefix", expiredKeys),
+		// For "multipart", and there whatever the settings, for the same reason.
+		allow("NameMultipartUploads", []string{"s3:GetObject", "s3:PutObject"}, objects(conf, partsKeys)),
+		allow("ListAndDropParts", []string{"s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, objects(conf, uploadKeys)),
 	}
-	if conf.Multipart {
-		statements = append(statements,
-			allow("NameMultipartUploads", []string{"s3:GetObject", "s3:PutObject"}, objects(conf, partsKeys)),
-			allow("ListAndDropParts", []string{"s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, objects(conf, uploadKeys)))
-	}
-	return statements
 }
 
 func allow(sid string, actions []string, resources ...string) awsiam.PolicyStatement {

@@ -81,12 +81,9 @@ func decisionPermissions(function string, conf config.Config) []string {
 		"Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*",
 		"Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.Uploads+"*",
 		"Allow s3:ListBucket on "+arn,
-		"Allow s3:ListBucketVersions on "+arn+" if StringLike s3:prefix "+layout.ExpiredEntries+"*")
-	if conf.Multipart {
-		lines = append(lines,
-			"Allow s3:GetObject on "+arn+"/"+layout.PartsEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.PartsEntries+"*",
-			"Allow s3:ListMultipartUploadParts on "+arn+"/"+layout.Uploads+"*", "Allow s3:AbortMultipartUpload on "+arn+"/"+layout.Uploads+"*")
-	}
+		"Allow s3:ListBucketVersions on "+arn+" if StringLike s3:prefix "+layout.ExpiredEntries+"*",
+		"Allow s3:GetObject on "+arn+"/"+layout.PartsEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.PartsEntries+"*",
+		"Allow s3:ListMultipartUploadParts on "+arn+"/"+layout.Uploads+"*", "Allow s3:AbortMultipartUpload on "+arn+"/"+layout.Uploads+"*")
 	return lines
 }
 
