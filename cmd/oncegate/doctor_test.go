@@ -263,7 +263,7 @@ func TestDoctorRed(t *testing.T) {
 		{"somebody else's bucket", func(a *account) { a.bucket, a.in = 403, "" }, "bucket", fail, "another account's bucket", `choose another "bucket"`},
 		{"somebody else's bucket elsewhere", func(a *account) { a.bucket, a.in = 403, "eu-north-1" }, "bucket", fail, "another account's bucket", `choose another "bucket"`},
 		{"a bucket elsewhere", func(a *account) { a.in = "eu-north-1" }, "bucket", fail, "yours, in eu-north-1, and the settings say eu-west-1", `set "region" to eu-north-1`},
-		{"a bucket that a rollback has left", func(a *account) { a.owner = "" }, "bucket", fail, "yours and in no stack", "cdk import oncegate-bucket"},
+		{"a bucket that a rollback has left", func(a *account) { a.owner = "" }, "bucket", fail, "yours and in no stack", "npx cdk import Bucket, see docs/runbook.md"},
 		{"a bucket of another deployment", func(a *account) { a.owner = "staging-bucket" }, "bucket", fail, "in the stack staging-bucket, and not in oncegate-bucket", `"name"`},
 		{"no certificate", func(a *account) { a.certificate = nil }, "certificate", fail, "there is no certificate", "aws acm request-certificate --region us-east-1 --domain-name upload.example.com"},
 		{"a certificate that waits", func(a *account) { a.certificate["Status"] = "PENDING_VALIDATION" }, "certificate", fail, "PENDING_VALIDATION, and must be ISSUED", "CNAME"},

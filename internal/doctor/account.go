@@ -146,7 +146,7 @@ func (r *run) stacks(ctx context.Context) Line {
 		case state == "":
 			continue
 		case strings.HasSuffix(state, "_FAILED"):
-			l := found(Fail, "the stack %s in %s is %s", s.name, s.region, state).do("see the runbook in docs/operations.md; CONFIG=… make destroy starts over, and keeps the bucket")
+			l := found(Fail, "the stack %s in %s is %s", s.name, s.region, state).do("see docs/runbook.md; CONFIG=… make destroy starts over, and keeps the bucket")
 			wrong = &l
 		case strings.HasSuffix(state, "_IN_PROGRESS"):
 			l := found(Unclear, "the stack %s in %s is %s", s.name, s.region, state).do("wait until that is over")

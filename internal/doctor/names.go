@@ -43,7 +43,7 @@ func (r *run) bucket(ctx context.Context) Line {
 	switch {
 	case absent(err) || err == nil && len(out.Resources) == 0:
 		return found(Fail, "%s is yours and in no stack: a deploy that was rolled back or destroyed has left it, or it is a bucket of your own; a deploy would say that it exists", name).
-			do("adopt what oncegate has left (cdk import %s, see docs/operations.md), or choose another \"bucket\"", want)
+			do("adopt what oncegate has left (npx cdk import Bucket, see docs/runbook.md), or choose another \"bucket\"")
 	case err != nil:
 		return r.unanswered(err, "cloudformation:DescribeStackResources", region)
 	case out.Resources[0].StackName != want:
