@@ -45,7 +45,8 @@ func (r *Refusal) Fate() Fate {
 	switch r.Reason {
 	case onetime.Used, onetime.Revoked, onetime.Expired, onetime.Unknown:
 		return Useless
-	case onetime.Method, onetime.Path, onetime.LengthRequired, onetime.TooLarge, onetime.TooSmall, onetime.Type, onetime.Header, onetime.IndexUnavailable:
+	case onetime.Method, onetime.Path, onetime.LengthRequired, onetime.TooLarge, onetime.TooSmall, onetime.Type, onetime.Header, onetime.IndexUnavailable,
+		onetime.NoMultipart, onetime.NotStarted, onetime.BadPart, onetime.Incomplete:
 		return Good
 	case "":
 		switch {
