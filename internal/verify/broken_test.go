@@ -119,11 +119,11 @@ func TestBrokenDeployments(t *testing.T) {
 			slowClaims, []string{"race"}},
 		{"gate takes a failed HEAD for absent",
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : response.statusCode,"),
-			nil, []string{"revoked"}}, // the claim alone still holds all the rest
+			nil, []string{"multipart", "revoked"}}, // the claim alone still holds all the rest
 		{"gate does both",
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,",
 				"let lines = '';", "let lines = request.path.includes('/expired/') ? 'x-amz-version-id\\nmade-up\\n' : '';"),
-			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "revoked"}},
+			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "multipart", "revoked"}},
 		{"gate fails", gateIs(`throw new Error('on purpose');`), nil, []string{"gate", "functions"}},
 		{"gate alters a read-only header", gateIs(`
 			const result = await handle('gate', event, context);
@@ -137,7 +137,7 @@ func TestBrokenDeployments(t *testing.T) {
 			nil, []string{"client-headers", "methods", "multipart", "no-leak"}},
 		{"every method spends", gateIs(asPut + `
 			return as.Records[0].cf.request.method === request.method ? result : handle('gate', event, context);`),
-			nil, []string{"unspent-index", "unspent"}},
+			nil, []string{"multipart", "unspent-index", "unspent"}},
 		{"gate judges a path that it has cleaned", gateIs(`
 			const as = structuredClone(event);
 			as.Records[0].cf.request.uri = request.uri.replace('/./', '/').replace('//', '/');
@@ -156,7 +156,7 @@ func TestBrokenDeployments(t *testing.T) {
 				return result;
 			};`), nil, []string{"mint"}},
 		{"mint without registering", patch("const { request, agent } = connection(protocol);",
-			"if (method === 'PUT' && path.includes('/valid/')) { setImmediate(() => this.#call('received', id, 200, this.#announce(Buffer.alloc(0)), 0, 0)); return; }\nconst { request, agent } = connection(protocol);"),
+			"if (method === 'PUT' && path.includes('/valid/')) { const head = Buffer.from('date\\n' + new Date().toUTCString() + '\\n'); setImmediate(() => this.#call('received', id, 200, this.#announce(head), head.length, 0)); return; }\nconst { request, agent } = connection(protocol);"),
 			nil, []string{"registered", "first-put"}},
 		{"refusals show the query", gateIs(`
 			const result = await handle('gate', event, context);

@@ -31,7 +31,7 @@ func (r *run) multipart(ctx context.Context) error {
 		return want("200 for "+start.what, "%v", a)
 	}
 	r.observe("it is on")
-	m.spent = true // from here on, perhaps
+	m.spent, m.parts = true, true // from here on, perhaps
 	part := put("a part", m.target+"&partNumber=1", "part")
 	complete := with("POST with &complete", "POST", "&complete")
 	for _, c := range []struct {

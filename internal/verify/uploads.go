@@ -27,7 +27,7 @@ type minted struct {
 	key    string // of the object
 	id     onetime.ID
 	// What became of it, as far as known, for the list of what is left behind.
-	spent, stored bool
+	spent, stored, parts bool
 }
 
 // path is the part before the query.

@@ -300,13 +300,16 @@ func (r *run) observe(format string, args ...any) {
 func (r *run) survives(line string, m *minted) { r.refused = append(r.refused, attempt{line, m}) }
 
 // left lists what the run may leave in the bucket: the valid entry of every URL, and the
-// expired entry and the object of those that were used.
+// expired entry and the object of those that were used, the parts entry of those in parts.
 func (r *run) left() []string {
 	var keys []string
 	for _, m := range r.urls {
 		keys = append(keys, m.id.ValidKey())
 		if m.spent {
 			keys = append(keys, m.id.ExpiredKey())
+		}
+		if m.parts {
+			keys = append(keys, m.id.PartsKey())
 		}
 		if m.stored {
 			keys = append(keys, m.key)
