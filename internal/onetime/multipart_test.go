@@ -267,6 +267,20 @@ func TestMultipartLimits(t *testing.T) {
 	}
 }
 
+// TestLargeDefault: a URL that asks for no limit takes what the settings say, also where
+// that is more than one PUT holds.
+func TestLargeDefault(t *testing.T) {
+	for _, most := range []int64{1, onetime.MaxBytes - 1, onetime.MaxBytes + 1, onetime.MaxUploadBytes} {
+		w := newWorld(t)
+		minter, _ := w.minter()
+		minter.Bounds.MaxBytes = most
+		minted, err := minter.Mint(t.Context(), onetime.Order{}, w.deadline())
+		if err != nil || minted.Order.Limits.MaxBytes != most {
+			t.Errorf("with maxBytes %d a URL takes %+v, %v", most, minted.Order.Limits, err)
+		}
+	}
+}
+
 // TestPartPlan: the largest file fits, in parts as large or as small as S3 and the plan
 // take them, and little more than it can be parked.
 func TestPartPlan(t *testing.T) {

@@ -21,7 +21,7 @@ type Order struct {
 type Bounds struct {
 	Life     time.Duration // of a URL that asks for none
 	MaxLife  time.Duration // at least Life, at most the constant MaxLife
-	MaxBytes int64         // no URL takes more; at most the constant MaxBytes
+	MaxBytes int64         // no URL takes more; at most the constant MaxUploadBytes
 	MinBytes int64         // of a URL that asks for none
 	SHA256   bool          // the distribution forwards the checksum to S3
 }
@@ -38,7 +38,7 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.MaxBytes < 0 || o.Limits.MaxBytes > b.MaxBytes {
 		return o, refuseOption(fmt.Errorf("maxBytes: want 1 to %d", b.MaxBytes))
 	}
-	if o.Limits.MaxBytes == 0 && b.MaxBytes < MaxBytes {
+	if o.Limits.MaxBytes == 0 && b.MaxBytes != MaxBytes { // which is what no limit means
 		o.Limits.MaxBytes = b.MaxBytes
 	}
 	// Clients that probe before they send, and those that were given an array for a

@@ -49,7 +49,7 @@ func operator(st *testbed.Stack, as ...s3server.Role) *onetime.Operator {
 	}
 	client := s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
 		credentials.NewStaticCredentialsProvider(who.AccessKeyID, who.SecretAccessKey, who.SessionToken))
-	return &onetime.Operator{Ledger: client.Ledger(), Clock: wallClock{}, Entropy: onetimetest.NewEntropy(rand.Uint64())}
+	return &onetime.Operator{Ledger: client.Ledger(), Parts: client.Ledger(), Clock: wallClock{}, Entropy: onetimetest.NewEntropy(rand.Uint64())}
 }
 
 func target(m testbed.Minted) onetime.Target { return onetime.Target{ID: m.ID} }
@@ -373,6 +373,24 @@ var actions = map[string]struct {
 			return err
 		},
 		[]string{"s3:GetObject /signatures/*", "s3:GetObject /uploads/*", "s3:ListBucket ", "s3:ListBucketVersions ", "s3:DeleteObjectVersion /signatures/expired/*", "s3:DeleteObject /uploads/*"},
+	},
+	"enable after a multipart upload": {
+		func(t *testing.T, st *testbed.Stack, admin *onetime.Operator) testbed.Minted {
+			m := st.Mint(t)
+			if a := st.Do(t, http.MethodPost, m.URL+"&uploads", nil, nil); a.Status != http.StatusOK {
+				t.Fatal(a)
+			}
+			if _, err := admin.Revoke(t.Context(), target(m)); err != nil {
+				t.Fatal(err)
+			}
+			return m
+		},
+		func(ctx context.Context, op *onetime.Operator, m testbed.Minted) error {
+			_, err := op.Enable(ctx, target(m), onetime.EnableOptions{})
+			return err
+		},
+		[]string{"s3:GetObject /signatures/*", "s3:GetObject /uploads/*", "s3:ListBucket ", "s3:ListBucketVersions ", "s3:DeleteObjectVersion /signatures/expired/*",
+			"s3:DeleteObjectVersion /signatures/parts/*", "s3:AbortMultipartUpload /uploads/*"},
 	},
 	"list": {
 		mintUsed,
