@@ -65,17 +65,14 @@ func (m *Multipart) complete(ctx context.Context, url URL, op Operation, put Put
 // claimParts claims a URL that nobody has used for the parts that are there.
 func (m *Multipart) claimParts(ctx context.Context, url URL, op Operation, u underURL, put Put, lookBy, claimBy time.Time) (ExpiredEntry, string, error) {
 	refused := func(err error) (ExpiredEntry, string, error) { return ExpiredEntry{}, "", err }
-	if err := u.mustBeGood(m.Clock.Now()); err != nil {
-		return refused(err)
-	}
-	if err := u.mustBeStarted(); err != nil {
+	if err := u.mustBeUnderWay(m.Clock.Now()); err != nil {
 		return refused(err)
 	}
 	parts, err := m.listParts(ctx, url.Key, u.parts.Upload, lookBy)
 	if err != nil {
 		return refused(err)
 	}
-	if _, err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); err != nil {
+	if err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); err != nil {
 		return refused(err)
 	}
 	if op.ETag != "" && op.ETag != uploadETag(parts) {

@@ -77,10 +77,11 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 
 func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put Put, deadline time.Time) (Pass, error) {
 	claimBy := g.claimBy(deadline)
-	entry, _, at, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
+	url, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
 	if err != nil {
 		return Pass{}, err
 	}
+	entry := url.entry
 	if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {
 		return Pass{}, err
 	}
@@ -99,7 +100,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 		return Pass{}, err
 	}
 	// By S3's clock, for S3 judges it: the clock here may be clockTolerance off, or jump.
-	query, err := g.Presigner.PresignUpload(ctx, key, signed, at, uploadLife)
+	query, err := g.Presigner.PresignUpload(ctx, key, signed, url.at, uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}
@@ -156,15 +157,22 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 	return signed, plain
 }
 
+// found is what the index says of a URL.
+type found struct {
+	entry ValidEntry
+	used  bool      // by whom, the claim tells
+	at    time.Time // when S3 answered, by its own clock, with which the clock here agrees
+}
+
 // lookUp reads both entries at once: the URL must have been minted here for this
-// object, and must not be spent, unless the attempt is a repeated one: then used says
-// whether it is. at is when S3 answered, by its own clock, with which the clock here
-// agrees. lookUp spends nothing. until leaves the claim its time.
-func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (entry ValidEntry, used bool, at time.Time, err error) {
+// object. It must not be spent, or, if the attempt is a repeated one, not be revoked. lookUp
+// spends nothing. until leaves the claim its time.
+func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, until time.Time) (found, error) {
 	r := requests{g.Clock, g.Entropy}
 
 	var (
 		body              []byte
+		at                time.Time
 		spent             Reason
 		validErr, usedErr error
 	)
@@ -184,30 +192,30 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 
 	switch {
 	case errors.Is(validErr, ErrAbsent):
-		return ValidEntry{}, false, time.Time{}, refuse(Unknown, nil)
+		return found{}, refuse(Unknown, nil)
 	case validErr != nil:
-		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
+		return found{}, refuse(IndexUnavailable, fmt.Errorf("read valid entry: %w", validErr))
 	}
 	switch {
 	case usedErr == nil && spent == Revoked:
-		return ValidEntry{}, false, time.Time{}, refuse(Revoked, nil)
+		return found{}, refuse(Revoked, nil)
 	case usedErr == nil && attempt.Repeated:
 		// Perhaps by the earlier try: claiming tells, for it finds out whose it is.
 	case usedErr == nil:
-		return ValidEntry{}, false, time.Time{}, refuse(Used, nil)
+		return found{}, refuse(Used, nil)
 	case errors.Is(usedErr, ErrDeleted):
-		return ValidEntry{}, false, time.Time{}, refuse(Used, usedErr)
+		return found{}, refuse(Used, usedErr)
 	case !errors.Is(usedErr, ErrAbsent):
-		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
+		return found{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
 	}
-	entry, err = ParseValidEntry(body)
+	entry, err := ParseValidEntry(body)
 	if err != nil {
-		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, err)
+		return found{}, refuse(IndexUnavailable, err)
 	}
 	if entry.Key != key {
-		return ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+		return found{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
 	}
-	return entry, usedErr == nil, at, nil
+	return found{entry, usedErr == nil, at}, nil
 }
 
 // checkFirst is the first-version rule to the letter. S3 lists versions newest

@@ -184,10 +184,7 @@ func (m *Multipart) part(ctx context.Context, url URL, op Operation, put Put, de
 	}
 	u, err := m.find(ctx, url, deadline)
 	if err == nil {
-		err = u.mustBeGood(m.Clock.Now())
-	}
-	if err == nil {
-		err = u.mustBeStarted()
+		err = u.mustBeUnderWay(m.Clock.Now())
 	}
 	if err != nil {
 		return Pass{}, err
@@ -223,10 +220,7 @@ func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]St
 		claim, _, err := m.ownClaim(ctx, url.ID, u, deadline)
 		return claim.Parts.Stored(), err
 	}
-	if err := u.mustBeGood(m.Clock.Now()); err != nil {
-		return nil, err
-	}
-	if err := u.mustBeStarted(); err != nil {
+	if err := u.mustBeUnderWay(m.Clock.Now()); err != nil {
 		return nil, err
 	}
 	return m.listParts(ctx, url.Key, u.parts.Upload, deadline)
@@ -268,11 +262,9 @@ func (m *Multipart) giveUp(ctx context.Context, url URL, put Put, deadline time.
 	return nil
 }
 
-// underURL is what the index says of a URL.
+// underURL is what the index says of a URL and its multipart upload.
 type underURL struct {
-	entry ValidEntry
-	used  bool
-	at    time.Time   // by S3's clock
+	found
 	parts *PartsEntry // nil: no multipart upload was started
 }
 
@@ -286,7 +278,11 @@ func (u underURL) mustBeGood(now time.Time) error {
 	return nil
 }
 
-func (u underURL) mustBeStarted() error {
+// mustBeUnderWay refuses a URL that is not good, or whose multipart upload was not started.
+func (u underURL) mustBeUnderWay(now time.Time) error {
+	if err := u.mustBeGood(now); err != nil {
+		return err
+	}
 	if u.parts == nil {
 		return refuse(NotStarted, nil)
 	}
@@ -298,7 +294,7 @@ func (u underURL) mustBeStarted() error {
 func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u underURL, err error) {
 	var lookErr, partsErr error
 	together(func() {
-		u.entry, u.used, u.at, lookErr = m.lookUp(ctx, url.ID, url.Key, Attempt{Repeated: true}, until)
+		u.found, lookErr = m.lookUp(ctx, url.ID, url.Key, Attempt{Repeated: true}, until)
 	}, func() {
 		u.parts, partsErr = m.readParts(ctx, url.ID, until)
 	})

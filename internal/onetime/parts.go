@@ -116,29 +116,30 @@ func ParsePartsEntry(body []byte) (PartsEntry, error) {
 }
 
 // checkParts refuses parts that S3 would not make one object of, or whose sum the limits
-// do not allow. It returns the sum.
-func (l Limits) checkParts(parts []StoredPart) (sum int64, err error) {
+// do not allow.
+func (l Limits) checkParts(parts []StoredPart) error {
 	if len(parts) == 0 {
-		return 0, refuseIncomplete("no part has arrived; send at least one")
+		return refuseIncomplete("no part has arrived; send at least one")
 	}
+	var sum int64
 	for i, part := range parts {
 		if part.Number != i+1 {
-			return 0, refuseIncomplete("part " + strconv.Itoa(i+1) + " is missing")
+			return refuseIncomplete("part " + strconv.Itoa(i+1) + " is missing")
 		}
 		if part.Size < MinPartBytes && i < len(parts)-1 {
-			return 0, refuseIncomplete("part " + strconv.Itoa(part.Number) + " has less than " + bytes(MinPartBytes) + ", and only the last one may")
+			return refuseIncomplete("part " + strconv.Itoa(part.Number) + " has less than " + bytes(MinPartBytes) + ", and only the last one may")
 		}
 		sum += part.Size
 	}
 	switch {
 	case len(parts) > MaxParts:
-		return 0, refuseIncomplete("there are more than " + strconv.Itoa(MaxParts) + " parts")
+		return refuseIncomplete("there are more than " + strconv.Itoa(MaxParts) + " parts")
 	case sum > l.most():
-		return 0, &Refusal{Reason: TooLarge, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at most " + bytes(l.most())}
+		return &Refusal{Reason: TooLarge, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at most " + bytes(l.most())}
 	case sum < l.MinBytes:
-		return 0, &Refusal{Reason: TooSmall, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at least " + bytes(l.MinBytes)}
+		return &Refusal{Reason: TooSmall, Detail: "the parts have " + bytes(sum) + " together, and this URL takes at least " + bytes(l.MinBytes)}
 	}
-	return sum, nil
+	return nil
 }
 
 func refuseIncomplete(sentence string) error { return &Refusal{Reason: Incomplete, Detail: sentence} }

@@ -57,7 +57,7 @@ var multipartMutants = []mutant{
 
 	{completing, "the claim is not made", "Attempt{Nonce: u.parts.completion(), Repeated: true}", "Attempt{Repeated: true}", false},
 	{completing, "a rival's claim is not known", "Attempt{Nonce: u.parts.completion(), Repeated: true}", "Attempt{Nonce: u.parts.completion()}", false},
-	{completing, "limits are not asked", "if _, err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); err != nil {", "if _, err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); false {", false},
+	{completing, "limits are not asked", "if err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); err != nil {", "if err := u.entry.Limits.within(m.MaxBytes).checkParts(parts); false {", false},
 	{completing, "the settings' maxBytes do not bind", "u.entry.Limits.within(m.MaxBytes).checkParts", "u.entry.Limits.checkParts", false},
 	{completing, "the etag is asked after the claim", "if op.ETag != \"\" && op.ETag != uploadETag(parts) {", "if false {", false},
 	{completing, "another etag afterwards", "if op.ETag != \"\" && op.ETag != uploadETag(claim.Parts.Stored()) {", "if false {", false},

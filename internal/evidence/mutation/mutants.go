@@ -64,17 +64,17 @@ var gateMutants = []mutant{
 	{gate, "upload signature lives for an hour", "uploadLife = 60 * time.Second", "uploadLife = 3600 * time.Second", false},
 	{gate, "a refusal does not name the fingerprint", "refusal.ID = url.ID", "refusal.ID = \"\"", false},
 
-	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid 404 goes on", "case errors.Is(validErr, ErrAbsent):\n\t\treturn found{}, refuse(Unknown, nil)", "case errors.Is(validErr, ErrAbsent):\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "valid 404 is unavailable", "refuse(Unknown, nil)", "refuse(IndexUnavailable, nil)", true},
 	{gate, "valid unclear is unknown", "refuse(IndexUnavailable, fmt.Errorf(\"read valid entry", "refuse(Unknown, fmt.Errorf(\"read valid entry", true},
-	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
+	{gate, "valid unclear goes on", "case validErr != nil:\n\t\treturn found{}, refuse(IndexUnavailable, fmt.Errorf(\"read valid entry: %w\", validErr))", "case validErr != nil:\n\t\tbody = ValidEntry{Version: 1, Created: g.Clock.Now(), Expires: g.Clock.Now().Add(time.Hour), Key: key}.Marshal()", true},
 	{gate, "revoked is used", "refuse(Revoked, nil)", "refuse(Used, nil)", true},
-	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(Used, nil)", "case usedErr == nil:", true},
-	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(Revoked, nil)\n\tcase usedErr == nil && attempt", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil && attempt", true},
-	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
+	{gate, "expired 200 goes on", "case usedErr == nil:\n\t\treturn found{}, refuse(Used, nil)", "case usedErr == nil:", true},
+	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn found{}, refuse(Revoked, nil)\n\tcase usedErr == nil && attempt", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil && attempt", true},
+	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn found{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
 	// Without a parsed entry there is no key, so the next rule would refuse it as well.
-	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn ValidEntry{}, false, time.Time{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
+	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn found{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
 	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
 
 	{clocks, "clocks are not compared", "return compareClocks(asked, at, clock.Now())", "_, _ = asked, at\n\treturn nil", true},
@@ -89,7 +89,7 @@ var gateMutants = []mutant{
 	{clocks, "a slow answer is a clock ahead", "asked := clock.Now()\n\tat, err := request()", "at, err := request()\n\tasked := clock.Now()", false},
 	{clocks, "an answer needs no date", "if at.IsZero() {\n\t\treturn errNoDate", "if at.IsZero() {\n\t\treturn nil", false},
 	{mint, "a mint's clock is not compared", "return dated(m.Clock, func() (time.Time, error) { return m.Index.WriteValid(ctx, limit, minted.ID, valid) })", "_, err := m.Index.WriteValid(ctx, limit, minted.ID, valid)\n\t\t\treturn err", false},
-	{gate, "the upload is signed by the clock here", "PresignUpload(ctx, key, signed, at, uploadLife)", "PresignUpload(ctx, key, signed, at.Add(g.Clock.Now().Sub(at)), uploadLife)", false},
+	{gate, "the upload is signed by the clock here", "PresignUpload(ctx, key, signed, url.at, uploadLife)", "PresignUpload(ctx, key, signed, g.Clock.Now(), uploadLife)", false},
 
 	{budget, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
 	{budget, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},
