@@ -159,8 +159,5 @@ func (f *Functions) giveUp(ctx context.Context, c *call) (Result, error) {
 	line := c.logLine("given up")
 	line.String("id", string(id))
 	f.log(c, line)
-	return Result{Response: c.answer(statusOK, string(onetime.StateRevoked), func(w *strictjson.Writer) {
-		w.String("id", string(id))
-		w.String("state", string(onetime.StateRevoked))
-	})}, nil
+	return Result{Response: c.revoked(id)}, nil
 }

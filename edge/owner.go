@@ -42,10 +42,15 @@ func (f *Functions) revoke(ctx context.Context, c *call) (Result, error) {
 	line.String("id", string(c.id))
 	line.Bool("now", now)
 	f.log(c, line)
-	return Result{Response: c.answer(statusOK, string(onetime.StateRevoked), func(w *strictjson.Writer) {
-		w.String("id", string(c.id))
+	return Result{Response: c.revoked(c.id)}, nil
+}
+
+// revoked is the answer to whoever has taken a URL back.
+func (c *call) revoked(id onetime.ID) *Response {
+	return c.answer(statusOK, string(onetime.StateRevoked), func(w *strictjson.Writer) {
+		w.String("id", string(id))
 		w.String("state", string(onetime.StateRevoked))
-	})}, nil
+	})
 }
 
 func (c *call) noOptions() error {

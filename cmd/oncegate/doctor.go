@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,14 +46,9 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	s, err := findSite(*path, "", "")
-	switch {
-	case err != nil:
+	s, err := findSettings(*path, "")
+	if err != nil {
 		return err
-	case s.missing != nil:
-		return s.missing
-	case s.conf == nil:
-		return fmt.Errorf("the settings of the bucket %s are not known: name them with --config", s.bucket)
 	}
 	o := doctor.Options{
 		Settings:    *s.conf,
@@ -85,15 +79,8 @@ func runDoctor(ctx context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err = encoder.Encode(report)
-	} else {
-		_, err = fmt.Fprintf(stdout, "\n%s: %d ok, %d failed, %d unclear, %d skipped\n", s.path,
-			report.Count(doctor.OK), report.Count(doctor.Fail), report.Count(doctor.Unclear), report.Count(doctor.Skipped))
-	}
+	err = writeReport(stdout, report, *asJSON, fmt.Sprintf("\n%s: %d ok, %d failed, %d unclear, %d skipped\n", s.path,
+		report.Count(doctor.OK), report.Count(doctor.Fail), report.Count(doctor.Unclear), report.Count(doctor.Skipped)))
 	if err == nil && !report.OK {
 		err = errSick
 	}

@@ -71,6 +71,19 @@ func shownTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// writeReport writes a report whose lines were printed already, if it is for people: then
+// text is what follows them. Else it is indented JSON.
+func writeReport(w io.Writer, report any, asJSON bool, text string) error {
+	if !asJSON {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(report)
+}
+
 // writeJSON writes v on one line.
 func writeJSON(w io.Writer, v any) error {
 	encoder := json.NewEncoder(w)

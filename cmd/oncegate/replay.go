@@ -36,14 +36,10 @@ func runReplay(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		return usagef(fs, "want what to replay: accept or webhook")
 	}
 	job := words[0]
-	s, err := findSite(*path, "", "")
+	s, err := findSettings(*path, ", which name the queues,")
 	switch {
 	case err != nil:
 		return err
-	case s.missing != nil:
-		return s.missing
-	case s.conf == nil:
-		return fmt.Errorf("the settings of the bucket %s, which name the queues, are not known: name them with --config", s.bucket)
 	case !s.conf.Acceptance.On || job == "webhook" && s.conf.Acceptance.Webhook.URL == "":
 		return fmt.Errorf("%s has no %s: there is nothing to replay", s.path, map[string]string{"accept": "acceptance", "webhook": "webhook"}[job])
 	}

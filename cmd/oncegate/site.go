@@ -148,6 +148,21 @@ func (s site) open(ctx context.Context, stderr io.Writer) (*s3sdk.Client, error)
 	return s3sdk.New(s.bucket, s.region, s.endpoint, provider), nil
 }
 
+// findSettings is findSite for a verb that needs the settings. which goes into the error,
+// behind what it names: ", which name the queues,".
+func findSettings(configPath, which string) (site, error) {
+	s, err := findSite(configPath, "", "")
+	switch {
+	case err != nil:
+		return s, err
+	case s.missing != nil:
+		return s, s.missing
+	case s.conf == nil:
+		return s, fmt.Errorf("the settings of the bucket %s%s are not known: name them with --config", s.bucket, which)
+	}
+	return s, nil
+}
+
 // openSite finds the bucket and opens it.
 func openSite(ctx context.Context, configPath string, stderr io.Writer) (site, *s3sdk.Client, error) {
 	s, err := findSite(configPath, "", "")

@@ -27,9 +27,9 @@ type PartBucket interface {
 // PartsAnswer is what is read of an answer about a multipart upload.
 type PartsAnswer struct {
 	Status int
-	// Code is S3's name of the error. CompleteMultipartUpload also has one with status
-	// 200: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
-	Code string
+	// Code is as in Answer. CompleteMultipartUpload also has one with status 200:
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+	Code Code
 	// Upload is the id of the upload that was created.
 	Upload string
 	// Parts are those that were listed, and More says that there are others.
@@ -147,8 +147,8 @@ func (p *Parts) ListPartsEntry(ctx context.Context, limit time.Duration, id onet
 // Codes that are definite answers. A 404 alone is none: the bucket may be missing.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 var (
-	uploadCodes   = map[string]error{"NoSuchUpload": onetime.ErrAbsent}
-	completeCodes = map[string]error{
+	uploadCodes   = map[Code]error{"NoSuchUpload": onetime.ErrAbsent}
+	completeCodes = map[Code]error{
 		"NoSuchUpload":               onetime.ErrAbsent,
 		"PreconditionFailed":         onetime.ErrExists,
 		"ConditionalRequestConflict": onetime.ErrConflict,
@@ -159,7 +159,7 @@ var (
 )
 
 // partsOutcome is outcome for answers whose meaning is in the error's code.
-func partsOutcome(op string, answer PartsAnswer, err error, definite map[string]error) error {
+func partsOutcome(op string, answer PartsAnswer, err error, definite map[Code]error) error {
 	switch {
 	case err != nil:
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
@@ -170,7 +170,7 @@ func partsOutcome(op string, answer PartsAnswer, err error, definite map[string]
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
 	if answer.Code != "" {
-		fault.Err = errors.New(answer.Code)
+		fault.Err = answer.Code
 	}
 	if answer.Status == 200 {
 		fault.Status = 500 // found out after the first line was sent

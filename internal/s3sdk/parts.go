@@ -114,19 +114,9 @@ func (c *Client) FirstObject(ctx context.Context, limit time.Duration, prefix st
 
 func unquoted(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
-// partsAnswerOf is answerOf with the error's code. Of an error in the body of a 200 the
-// SDK makes one with status 500.
+// partsAnswerOf is answerOf. Of an error in the body of a 200 the SDK makes one with
+// status 500.
 func partsAnswerOf(err error) (s3index.PartsAnswer, error) {
-	answer, noAnswer := answerOf(err)
-	if noAnswer != nil {
-		return s3index.PartsAnswer{}, noAnswer
-	}
-	parts := s3index.PartsAnswer{Status: answer.Status}
-	if api, ok := errors.AsType[interface {
-		error
-		ErrorCode() string
-	}](err); ok {
-		parts.Code = api.ErrorCode()
-	}
-	return parts, nil
+	answer, err := answerOf(err)
+	return s3index.PartsAnswer{Status: answer.Status, Code: answer.Code}, err
 }

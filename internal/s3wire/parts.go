@@ -91,10 +91,12 @@ func partsAnswer(reply Reply, err error, name string, read func(element, *s3inde
 	result, err := parseXML(strings.TrimLeft(string(reply.Body), " \t\r\n"))
 	switch {
 	case err == nil && result.name == "Error":
-		answer.Code, err = result.text("Code")
-		if answer.Code == "" && err == nil {
+		var code string
+		code, err = result.text("Code")
+		if code == "" && err == nil {
 			err = errors.New("an error without a code")
 		}
+		answer.Code = s3index.Code(code)
 	case err == nil && result.name == name:
 		err = read(result, &answer)
 	case err == nil:
