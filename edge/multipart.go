@@ -9,13 +9,13 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// The other way to use a URL: S3's multipart upload, in requests with the URL and one
-// parameter more. Only bodies of parts go on to S3; all else is answered here.
+// The other way to use a URL is S3's multipart upload. Its requests have the URL and one more
+// parameter. Only parts are forwarded to S3; every other request is answered here.
 
-// hasMultipart: the deployment has this way.
+// hasMultipart reports whether the settings allow multipart uploads.
 func hasMultipart(f *Functions) bool { return f.Multipart != nil }
 
-// put is what the domain decides over.
+// put is the request as the domain takes it.
 func (c *call) put() onetime.Put {
 	return onetime.Put{
 		Method:  c.request.Method,
@@ -41,7 +41,7 @@ func (f *Functions) post(ctx context.Context, c *call) (Result, error) {
 	return Result{}, otherOperation("POST takes &uploads, which starts a multipart upload, or &complete; a file goes with PUT")
 }
 
-// otherOperation refuses a method that does nothing with just the URL.
+// otherOperation refuses a method that does nothing without such a parameter.
 func otherOperation(sentence string) error {
 	return &onetime.Refusal{Reason: onetime.Method, Detail: sentence}
 }
@@ -75,7 +75,7 @@ func (f *Functions) part(ctx context.Context, c *call) (Result, error) {
 	return Result{Forward: c.forward(pass)}, nil
 }
 
-// listPage is how many parts one answer names. CloudFront takes 40 KB of a function:
+// listPage is how many parts are in one answer. A function may answer with 40 KB:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html
 const listPage = 400
 
@@ -86,7 +86,7 @@ func (f *Functions) listParts(ctx context.Context, c *call) (Result, error) {
 		return Result{}, err
 	}
 	if op.Name != onetime.OpList {
-		return Result{}, otherOperation("") // the table's own words: link previews and browsers come here
+		return Result{}, otherOperation("") // in the words of the table, for browsers and link previews
 	}
 	id, parts, err := f.Multipart.List(ctx, c.put(), c.deadline)
 	if err != nil {
@@ -115,7 +115,7 @@ func (f *Functions) listParts(ctx context.Context, c *call) (Result, error) {
 	})}, nil
 }
 
-// complete spends the URL and answers with what is stored then.
+// complete spends the URL and answers with the object that is stored.
 func (f *Functions) complete(ctx context.Context, c *call) (Result, error) {
 	done, err := f.Multipart.Complete(ctx, c.put(), c.deadline)
 	if err != nil {

@@ -127,11 +127,10 @@ var (
 
 const corsSeconds = 600
 
-// removedHeaders never reach a viewer. S3 redirects a PUT if it does not find the bucket
-// where it was asked: for minutes after the bucket was made, or in another Region. The
-// Location of such an answer may repeat the query that S3 was sent, which holds the upload
-// signature and the session token. CloudFront hands redirects on, and nothing of its own is
-// asked about them but this policy:
+// removedHeaders never reach a viewer. S3 redirects a PUT if the bucket is in another Region,
+// or was made only minutes ago. The Location of such an answer may repeat the query of the
+// request, which holds the upload signature and the session token. CloudFront passes redirects
+// on to the viewer, and only this policy can change them:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/http-3xx-status-codes.html
 var removedHeaders = []string{"location"}
 

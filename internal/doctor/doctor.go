@@ -115,7 +115,7 @@ type run struct {
 	client *http.Client
 
 	id string // of the account, "" until it is known
-	// What the line about stacks has found: whether it could look, and the edge's stack.
+	// From the line about stacks: looked, it could read them; deployed, the edge's stack exists.
 	looked, deployed bool
 	// The account's distributions, and why they are not known. Two lines need them.
 	distributions []distribution

@@ -110,7 +110,7 @@ func covered(name, host string) bool {
 	return strings.EqualFold(name, host)
 }
 
-// distribution is one of the account's, as CloudFront lists it.
+// distribution is a distribution of the account, as CloudFront lists it.
 type distribution struct {
 	ID      string   `xml:"Id"`
 	Domain  string   `xml:"DomainName"`

@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// Completed is what became of an upload's last step.
+// Completed is the outcome of Complete.
 type Completed struct {
 	ID  ID
 	Key string
-	// Stored says that the object is there. Else S3 is at it, or its answer got lost, and
-	// the same request made again tells.
+	// Stored says that the object is there. If it is false, S3 is still making the object, or
+	// its answer was lost; the same request sent again finds out.
 	Stored bool
 	Size   int64
 	ETag   string // without quotes
 	Parts  []StoredPart
 }
 
-// Complete spends the URL and has S3 make the object of the parts. What it refuses before
-// its claim spends nothing: parts that are missing, too small, or not the ones whose ETag
-// the client named, and sums that the limits do not allow.
+// Complete spends the URL and has S3 make the object from the parts. It refuses before the
+// claim, and spends nothing, if a part is missing or too small, if the parts are not those
+// whose ETag the client named, or if the limits do not allow their sum.
 //
-// The claim keeps the parts and is known by the upload, so a repeat, by whomever, goes on
-// where an earlier try broke off, with the same parts, and gives the same answer; also
-// when the URL's time is over. If S3 cannot be asked or does not answer in time,
-// Completed.Stored is false and err nil.
+// The claim holds the list of parts, and every repeat recognises it. So a repeat continues
+// where an earlier try ended, with the same parts, and gives the same answer, even when the
+// URL's time is over. If S3 gives no answer in time, Completed.Stored is false and the error
+// is nil.
 func (m *Multipart) Complete(ctx context.Context, put Put, deadline time.Time) (Completed, error) {
 	url, op, err := put.operation(m.Region, OpComplete)
 	if err != nil {
@@ -62,7 +62,7 @@ func (m *Multipart) complete(ctx context.Context, url URL, op Operation, put Put
 	return m.join(ctx, url, u, claim, deadline)
 }
 
-// claimParts claims a URL that nobody has used for the parts that are there.
+// claimParts lists the parts and claims the unspent URL for them.
 func (m *Multipart) claimParts(ctx context.Context, url URL, op Operation, u underURL, put Put, lookBy, claimBy time.Time) (ExpiredEntry, string, error) {
 	refused := func(err error) (ExpiredEntry, string, error) { return ExpiredEntry{}, "", err }
 	if err := u.mustBeUnderWay(m.Clock.Now()); err != nil {
@@ -78,13 +78,14 @@ func (m *Multipart) claimParts(ctx context.Context, url URL, op Operation, u und
 	if op.ETag != "" && op.ETag != uploadETag(parts) {
 		return refused(refuseIncomplete("the parts that are there are not those that the etag names; list them, and send again what differs"))
 	}
-	// Repeated: others may complete the same upload, and their claim is as good as ours.
+	// Repeated, because other requests may complete the same upload, and their claim is as
+	// good as ours.
 	return m.claimant().claim(ctx, url.ID, ExpiredEntry{Reason: Used, Request: put.Request, Parts: partList(parts), ETag: op.ETag},
 		Attempt{Nonce: u.parts.completion(), Repeated: true}, claimBy)
 }
 
-// ownClaim reads the claim of a used URL if it is that of the upload's last step. Else the
-// URL was used by a PUT.
+// ownClaim reads the claim of a used URL. It refuses unless the claim was made to complete
+// this upload; otherwise a PUT has used the URL.
 func (m *Multipart) ownClaim(ctx context.Context, id ID, u underURL, until time.Time) (ExpiredEntry, string, error) {
 	if u.parts == nil {
 		return ExpiredEntry{}, "", refuse(Used, nil)
@@ -96,8 +97,8 @@ func (m *Multipart) ownClaim(ctx context.Context, id ID, u underURL, until time.
 	return claim, version, err
 }
 
-// join has S3 make the object. The URL is spent by the upload's own claim, and the upload
-// has no other end than this object.
+// join has S3 make the object. It is called only when the claim to complete this upload has
+// been made.
 func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim ExpiredEntry, deadline time.Time) (Completed, error) {
 	completed := Completed{ID: url.ID, Key: url.Key, Parts: claim.Parts.Stored()}
 	for _, part := range completed.Parts {
@@ -105,27 +106,27 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	}
 	r := requests{m.Clock, m.Entropy}
 	completeParts := func() error {
-		// A Complete may take S3 minutes; it has all the time there is.
+		// S3 may take minutes to complete an upload, so the request gets all the time there is.
 		return r.repeat(ctx, deadline, leastLimit, deadline.Sub(m.Clock.Now()), func(limit time.Duration) error {
 			return m.Parts.CompleteUpload(ctx, limit, url.Key, u.parts.Upload, completed.Parts)
 		})
 	}
 	err := ErrAbsent
 	if u.used {
-		// An earlier try is over, or S3 is still at it: then it may be asked again.
+		// An earlier try has claimed, and may have made the object.
 		err = m.recogniseObject(ctx, url.Key, completed, ErrAbsent, deadline.Add(-leastLimit))
 	}
 	if err != nil {
 		err = completeParts()
 	}
 	if errors.Is(err, ErrParts) {
-		// A part was sent again meanwhile, by somebody whom the gate had let through.
+		// A part that the gate had let through before the claim arrived after it.
 		if completed.Parts, err = m.sameShape(ctx, url, u, claim, deadline); err == nil {
 			err = completeParts()
 		}
 	}
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrAbsent) || errors.Is(err, ErrConflict) {
-		// Made by another try, or it never will be.
+		// Another try has made the object, or nobody can.
 		err = m.recogniseObject(ctx, url.Key, completed, err, deadline)
 	}
 	switch {
@@ -138,8 +139,8 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	return Completed{}, refuse(ClaimUnknown, fmt.Errorf("complete the upload: %w", err))
 }
 
-// sameShape lists the parts of a claimed upload again. They may only differ from those of
-// the claim in their content, and not where the client has named it.
+// sameShape lists the parts of a claimed upload again. Numbers and sizes must be those of the
+// claim. The content may differ, unless the client has named the object's ETag.
 func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim ExpiredEntry, deadline time.Time) ([]StoredPart, error) {
 	claimed := claim.Parts.Stored()
 	parts, err := m.listParts(ctx, url.Key, u.parts.Upload, deadline)
@@ -153,7 +154,7 @@ func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim Ex
 	if len(parts) < len(claimed) {
 		return nil, differ
 	}
-	parts = parts[:len(claimed)] // one that came later is left out
+	parts = parts[:len(claimed)] // without parts that came after the claim
 	if claim.ETag != "" && uploadETag(parts) != claim.ETag {
 		return nil, differ
 	}
@@ -165,9 +166,8 @@ func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim Ex
 	return parts, nil
 }
 
-// recogniseObject finds out whether the object is there that Complete makes, when S3 said
-// that it cannot make it. It returns nil, why if the object is not ours, or what makes it
-// worth to ask again.
+// recogniseObject looks whether the object of these parts is there. The error is nil if it is,
+// why if there is no object, ErrExists if there is another one, or what went wrong.
 func (m *Multipart) recogniseObject(ctx context.Context, key string, completed Completed, why error, until time.Time) error {
 	var size int64
 	var etag string

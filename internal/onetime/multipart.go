@@ -12,32 +12,33 @@ import (
 )
 
 // PartStore is what multipart uploads need of the bucket. What Index promises holds here
-// too: each method is one request, and every error is a sentinel that the method names,
-// or a *Fault.
+// too: each method makes one request, and every error is a sentinel that the method's comment
+// names, or a *Fault.
 type PartStore interface {
-	// CreateUpload starts a multipart upload of the object key, which is to have these
-	// headers, and returns S3's upload id. When it is made again it starts another one.
+	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
+	// this key and these headers. A second call starts a second upload.
 	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
-	// WriteParts creates the parts entry. ErrExists: there is one. ErrConflict: S3 could
-	// not decide; nothing was written.
+	// WriteParts creates the parts entry. ErrExists: there is one already. ErrConflict: S3
+	// could not decide, and nothing was written.
 	WriteParts(ctx context.Context, limit time.Duration, id ID, body []byte) error
 	// ReadParts returns the body of the parts entry, or ErrAbsent.
 	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
-	// ListParts returns the first MaxParts parts of the upload by their numbers.
-	// ErrAbsent: there is no such upload (any more).
+	// ListParts returns the parts of the upload, in the order of their numbers, MaxParts at
+	// most. ErrAbsent: there is no such upload, or no longer.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]StoredPart, error)
-	// CompleteUpload makes the object of these parts, if the key has none. ErrExists: it
-	// has one. ErrAbsent: there is no such upload (any more). ErrParts: the upload does
-	// not have just these parts. ErrConflict: S3 could not decide.
+	// CompleteUpload makes the object from these parts, unless there is an object with this
+	// key. ErrExists: there is one. ErrAbsent: there is no such upload, or no longer.
+	// ErrParts: the upload has other parts than these. ErrConflict: S3 could not decide.
 	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) error
-	// AbortUpload gives the parts up. It also succeeds if there is no such upload.
+	// AbortUpload ends the upload and deletes its parts. It also succeeds if there is no such
+	// upload.
 	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
-	// FindObject returns size and ETag, without its quotes, of the object that the key
-	// has now, or ErrAbsent.
+	// FindObject returns the size and the ETag, without quotes, of the current object with
+	// this key, or ErrAbsent.
 	FindObject(ctx context.Context, limit time.Duration, key string) (size int64, etag string, err error)
 }
 
-// ErrParts is a definite answer of PartStore.CompleteUpload.
+// ErrParts says that the upload has other parts than the ones that were named.
 var ErrParts = errors.New("the upload has other parts")
 
 // PartPresigner signs parts as Presigner signs uploads.
@@ -47,10 +48,9 @@ type PartPresigner interface {
 	PresignPart(ctx context.Context, key, upload string, number int, at time.Time, life time.Duration) (query string, err error)
 }
 
-// Multipart decides over multipart uploads, the other way to use a URL. What spends the
-// URL is its last step, Complete, by the same claim that a PUT needs: so of all PUTs and
-// completes at most one makes an object. Every step before may be made again, and none of
-// them spends anything.
+// Multipart decides about multipart uploads, the other way to use a URL. Its last step,
+// Complete, spends the URL, and needs the same claim as a PUT. So at most one object is made,
+// whatever PUTs and completes there are. The steps before spend nothing and may be repeated.
 //
 // Its errors are Refusals. Its methods may be called concurrently.
 type Multipart struct {
@@ -66,8 +66,8 @@ type Started struct {
 	Expires time.Time
 }
 
-// Start starts the URL's multipart upload with the headers that the object is to have, or
-// finds the one that is under way.
+// Start starts the URL's multipart upload, or finds the one that is under way. The headers of
+// the request that starts it become those of the object.
 func (m *Multipart) Start(ctx context.Context, put Put, deadline time.Time) (Started, error) {
 	url, _, err := put.operation(m.Region, OpStart)
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *Multipart) start(ctx context.Context, url URL, put Put, deadline time.T
 	if err := put.checkHeaders(0); err != nil {
 		return Started{}, err
 	}
-	// Creating an upload, naming it in the index and reading who was first.
+	// Time is kept to create the upload, to write the entry, and to read who was first.
 	u, err := m.find(ctx, url, deadline.Add(-2*writeLimit-readBackLimit))
 	if err == nil {
 		err = u.mustBeGood(m.Clock.Now())
@@ -107,12 +107,12 @@ func (m *Multipart) start(ctx context.Context, url URL, put Put, deadline time.T
 	return Started{ID: url.ID, Plan: plan, Expires: u.entry.Expires}, nil
 }
 
-// begin creates an upload and writes the parts entry. Who is not the first gives his own
-// upload up and takes the other. An upload whose fate is not known is left to the
-// bucket's lifecycle: to abort it could end the one that others use.
+// begin creates an upload and writes the parts entry. If another client's entry came first,
+// begin aborts its own upload and returns the other. If it is not known which came first, it
+// aborts nothing, because others may use the upload. The bucket's lifecycle removes it.
 func (m *Multipart) begin(ctx context.Context, url URL, entry ValidEntry, put Put, plan PartPlan, deadline time.Time) (*PartsEntry, error) {
 	signed, headers := m.headers(entry, put.Headers)
-	delete(signed, "if-none-match") // that is the last step's
+	delete(signed, "if-none-match") // the last step sends it
 	if len(signed) != 0 {
 		return nil, refuse(Internal, errors.New("a header that must be signed"))
 	}
@@ -149,15 +149,15 @@ func (m *Multipart) begin(ctx context.Context, url URL, entry ValidEntry, put Pu
 		return nil, err
 	case first == nil:
 		return nil, refuse(IndexUnavailable, errors.New("the parts entry is gone"))
-	case first.Upload != own.Upload: // else an answer of our own got lost
+	case first.Upload != own.Upload: // if they are equal, only our own answer was lost
 		if limit := deadline.Sub(m.Clock.Now()); limit > leastLimit {
-			_ = m.Parts.AbortUpload(ctx, min(limit, writeLimit), url.Key, own.Upload) // lifecycle does it else
+			_ = m.Parts.AbortUpload(ctx, min(limit, writeLimit), url.Key, own.Upload) // if it fails, lifecycle removes it
 		}
 	}
 	return first, nil
 }
 
-// Part lets one part through, again where it came before.
+// Part lets one part through. The same part may come again.
 func (m *Multipart) Part(ctx context.Context, put Put, deadline time.Time) (Pass, error) {
 	url, op, err := put.operation(m.Region, OpPart)
 	if err != nil {
@@ -201,7 +201,7 @@ func (m *Multipart) part(ctx context.Context, url URL, op Operation, put Put, de
 	return Pass{ID: url.ID, Key: url.Key, Query: query}, nil
 }
 
-// List returns the parts that S3 has. After Complete they are those of the object.
+// List returns the parts that S3 has. After Complete it returns those of the object.
 func (m *Multipart) List(ctx context.Context, put Put, deadline time.Time) (ID, []StoredPart, error) {
 	url, _, err := put.operation(m.Region, OpList)
 	if err != nil {
@@ -226,9 +226,9 @@ func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]St
 	return m.listParts(ctx, url.Key, u.parts.Upload, deadline)
 }
 
-// GiveUp takes the URL back, by its holder, and has S3 drop the parts. If the error is
-// nil, nothing is and nothing will be stored with this URL. What could not be dropped is
-// left to the bucket's lifecycle.
+// GiveUp revokes the URL for its holder and has S3 delete the parts. If the error is nil,
+// nothing was stored with this URL, and nothing will be. Parts that could not be deleted are
+// removed by the bucket's lifecycle.
 func (m *Multipart) GiveUp(ctx context.Context, put Put, deadline time.Time) (ID, error) {
 	url, err := ParseURL(put.Path, put.Query, m.Region)
 	if err != nil {
@@ -242,10 +242,7 @@ func (m *Multipart) giveUp(ctx context.Context, url URL, put Put, deadline time.
 	u, err := m.find(ctx, url, claimBy.Add(-writeLimit-readBackLimit))
 	switch {
 	case err != nil && ReasonOf(err) == Revoked:
-		// Perhaps by an earlier try, which then may not have come to the parts.
-		if u.parts, err = m.readParts(ctx, url.ID, claimBy); err != nil {
-			return nil // the URL is taken back, and that is what was asked
-		}
+		// It is taken back. An earlier try may have ended before it dropped the parts.
 	case err != nil:
 		return err
 	case u.used:
@@ -289,8 +286,9 @@ func (u underURL) mustBeUnderWay(now time.Time) error {
 	return nil
 }
 
-// find reads the URL's entries, all at once. It refuses a URL that was revoked or not
-// minted here; one that was used it returns.
+// find reads the URL's entries at the same time. It refuses a URL that was revoked, and then
+// still returns its parts, and one that was not minted here. It does not refuse one that was
+// used.
 func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u underURL, err error) {
 	var lookErr, partsErr error
 	together(func() {
@@ -299,7 +297,7 @@ func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u under
 		u.parts, partsErr = m.readParts(ctx, url.ID, until)
 	})
 	if lookErr != nil {
-		return underURL{}, lookErr
+		return u, lookErr
 	}
 	return u, partsErr
 }
@@ -350,13 +348,13 @@ func partNumber(s string) (int, error) {
 	return n, nil
 }
 
-// completion is what the claim of an upload's last step is known by. It follows from the
-// upload, so that every repeat of the step knows the claim for its own.
+// completion is the nonce of the claim that completes this upload. It follows from the upload
+// id, so every repeat recognises the claim as its own.
 func (e PartsEntry) completion() string {
 	return digest.Hex([]byte("complete\n" + e.Upload))[:2*nonceBytes]
 }
 
-// about names the URL in a refusal.
+// about adds the URL's id to a refusal.
 func about(id ID, err error) error {
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.ID = id
@@ -364,8 +362,8 @@ func about(id ID, err error) error {
 	return err
 }
 
-// startHeaders are those of a request that starts an upload. curl -d and forms send this
-// type with any body, also an empty one; it is not the file's.
+// startHeaders are the headers of a request that starts an upload, without the content type
+// that curl -d and forms send with every body. It says nothing about the file.
 type startHeaders struct{ PutHeaders }
 
 func (h startHeaders) Values(name string) []string {

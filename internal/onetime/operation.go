@@ -7,15 +7,15 @@ import (
 	"oncegate/internal/lean/urlquery"
 )
 
-// Operation is what a request with a URL asks of its multipart upload. It stands in the
-// query beside the URL's own parameters, in S3's words: "uploads", "partNumber=7".
+// Operation is what a request asks about the URL's multipart upload. It is in the query beside
+// the URL's own parameters, under S3's names: "uploads", "partNumber=7".
 type Operation struct {
 	Name string // one of the operations, "" for none
 	// Value is the part's number, as it was written; "" for the other operations.
 	Value string
-	// After is the number behind which OpList begins.
+	// After: OpList leaves out parts up to this number.
 	After int
-	// ETag is what the client says that the whole object will have, or "".
+	// ETag is the one that the client expects of the whole object, or "".
 	ETag string
 }
 
@@ -24,7 +24,7 @@ const (
 	OpStart    = "uploads"    // POST: start the upload, or find the one under way
 	OpPart     = "partNumber" // PUT: one part
 	OpList     = "parts"      // GET: the parts that are there
-	OpComplete = "complete"   // POST: make the object of them
+	OpComplete = "complete"   // POST: make the object from them
 )
 
 // What may go with one of them.
@@ -33,9 +33,9 @@ const (
 	afterParameter = "after" // with OpList
 )
 
-// SplitOperation takes the operation out of a query, wherever in it clients put it. rest
-// is the query of the URL, for ParseURL; the operation's name is "" if there is none. The
-// error is a Refusal.
+// SplitOperation takes the operation out of a query, at whatever place it is. rest is the
+// query of the URL, for ParseURL. The operation's name is "" if there is none. The error is a
+// Refusal.
 func SplitOperation(query string) (rest string, op Operation, err error) {
 	etag, after := false, false
 	var kept []string
@@ -87,5 +87,5 @@ func (put Put) operation(region, name string) (URL, Operation, error) {
 	return url, op, err
 }
 
-// refusePartly refuses what is wrong with a request about parts.
+// refusePartly refuses a request about parts with this sentence.
 func refusePartly(sentence string) error { return &Refusal{Reason: BadPart, Detail: sentence} }

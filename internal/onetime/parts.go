@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	// MaxParts is how many parts an upload has at most. It is one page of S3's list of
-	// parts, and few enough for a Complete within one invocation:
+	// MaxParts is the largest number of parts of an upload. So many fit on one page of S3's
+	// list, and S3 can complete so many within one invocation:
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 	MaxParts = 1000
 
-	// MinPartBytes is S3's least size of all parts but the last:
+	// MinPartBytes is the smallest size that S3 allows for every part except the last:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	MinPartBytes = 5 << 20
 
 	// MaxUploadBytes is the largest upload there is: MaxParts parts of 5 GiB.
 	MaxUploadBytes = MaxParts * MaxBytes
 
-	// leastPartBytes is the size that parts may have whatever the limits are.
+	// leastPartBytes is the smallest limit on the size of a part.
 	leastPartBytes = 8 << 20
 )
 
-// PartPlan is what the parts of an upload must keep to.
+// PartPlan says which parts an upload may have.
 type PartPlan struct {
 	Bytes int64 // the largest part
 	Count int   // the highest number
 }
 
-// plan follows from the limits: all parts that are allowed are enough for the largest
-// upload that is, and never much more, so nobody can park more in the bucket than the
-// URL is good for. With parts as small as S3 takes them it is 8 / 5 of maxBytes.
+// plan computes the parts from the limits. They are enough for the largest allowed upload,
+// also in the smallest parts that S3 takes, and not much more: nobody can keep more than
+// 8/5 of maxBytes in the bucket without completing.
 func (l Limits) plan() PartPlan {
 	const mib = 1 << 20
 	most := l.most()
@@ -50,7 +50,7 @@ func (l Limits) plan() PartPlan {
 	}
 }
 
-// check refuses a part that the plan does not have.
+// check refuses a part that the plan does not allow.
 func (p PartPlan) check(number int, length int64) error {
 	switch {
 	case number < 1 || number > p.Count:
@@ -115,8 +115,8 @@ func ParsePartsEntry(body []byte) (PartsEntry, error) {
 	return e, nil
 }
 
-// checkParts refuses parts that S3 would not make one object of, or whose sum the limits
-// do not allow.
+// checkParts refuses parts from which S3 would not make an object, or whose sum the limits do
+// not allow.
 func (l Limits) checkParts(parts []StoredPart) error {
 	if len(parts) == 0 {
 		return refuseIncomplete("no part has arrived; send at least one")
@@ -144,8 +144,8 @@ func (l Limits) checkParts(parts []StoredPart) error {
 
 func refuseIncomplete(sentence string) error { return &Refusal{Reason: Incomplete, Detail: sentence} }
 
-// uploadETag is the ETag that S3 gives to an object of these parts: the MD5 of their MD5s,
-// and their number. It is "" where a part's ETag is no MD5.
+// uploadETag is the ETag that S3 gives to an object of these parts: the MD5 of the parts'
+// MD5s, "-", and the number of parts. It is "" if the ETag of a part is not an MD5.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func uploadETag(parts []StoredPart) string {
 	sums := make([]byte, 0, digest.MD5Size*len(parts))
@@ -167,8 +167,8 @@ func isUploadETag(s string) bool {
 	return ok && isLowerHex(sum, 2*digest.MD5Size) && err == nil && n >= 1 && n <= MaxParts && strconv.Itoa(n) == count
 }
 
-// PartList is how a claim keeps its parts: sizes and ETags in the order of the numbers,
-// which begin with 1.
+// PartList is the list of parts in a claim: size and ETag of each, in the order of their
+// numbers, which begin with 1.
 type PartList string
 
 func partList(parts []StoredPart) PartList {
@@ -183,7 +183,7 @@ func partList(parts []StoredPart) PartList {
 	return PartList(b)
 }
 
-// Stored returns the parts. A list that ParseExpiredEntry has read has no mistakes.
+// Stored returns the parts. ParseExpiredEntry has checked the list.
 func (l PartList) Stored() []StoredPart {
 	parts, _ := l.parse()
 	return parts
@@ -209,8 +209,8 @@ func (l PartList) parse() ([]StoredPart, error) {
 	return parts, nil
 }
 
-// isETag accepts a part's ETag, which is an MD5 in hex unless the bucket is encrypted with
-// a key of its owner's.
+// isETag accepts the ETag of a part: an MD5 in hex, or other letters and digits if the bucket
+// is encrypted with a key of its owner.
 func isETag(s string) bool {
 	for _, c := range []byte(s) {
 		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'

@@ -74,6 +74,18 @@ func putParts(t *testing.T, c client, server *s3server.Server, key, upload strin
 	}
 }
 
+// underWay starts an upload, puts its parts, and returns its id and the parts as listed.
+func underWay(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, key string) (upload string, listed []onetime.StoredPart) {
+	t.Helper()
+	upload = create(t, parts, key, nil)
+	putParts(t, c, server, key, upload)
+	listed, err := parts.ListParts(t.Context(), limit, key, upload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return upload, listed
+}
+
 func TestMultipartUpload(t *testing.T) {
 	stored := map[string][]byte{}
 	bothParts(t, func(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, key string) {
@@ -157,12 +169,7 @@ func versionsOf(t *testing.T, server *s3server.Server, key string) (ids []string
 func TestCompleteRefuses(t *testing.T) {
 	bothParts(t, func(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, key string) {
 		ctx := t.Context()
-		upload := create(t, parts, key, nil)
-		putParts(t, c, server, key, upload)
-		listed, err := parts.ListParts(ctx, limit, key, upload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		upload, listed := underWay(t, parts, c, server, key)
 		complete := func(upload string, named ...onetime.StoredPart) error {
 			return parts.CompleteUpload(ctx, limit, key, upload, named)
 		}
@@ -210,12 +217,7 @@ func TestCompleteRefuses(t *testing.T) {
 func TestCompleteOverAnObject(t *testing.T) {
 	bothParts(t, func(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, key string) {
 		ctx := t.Context()
-		upload := create(t, parts, key, nil)
-		putParts(t, c, server, key, upload)
-		listed, err := parts.ListParts(ctx, limit, key, upload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		upload, listed := underWay(t, parts, c, server, key)
 		put, err := s3servertest.Client(server).PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key, Body: strings.NewReader("first")})
 		if err != nil {
 			t.Fatal(err)
@@ -239,12 +241,7 @@ func TestCompleteOverAnObject(t *testing.T) {
 func TestAbort(t *testing.T) {
 	bothParts(t, func(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, key string) {
 		ctx := t.Context()
-		upload := create(t, parts, key, nil)
-		putParts(t, c, server, key, upload)
-		listed, err := parts.ListParts(ctx, limit, key, upload)
-		if err != nil {
-			t.Fatal(err)
-		}
+		upload, listed := underWay(t, parts, c, server, key)
 		for range 2 {
 			if err := parts.AbortUpload(ctx, limit, key, upload); err != nil {
 				t.Fatal(err)

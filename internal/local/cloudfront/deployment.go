@@ -98,7 +98,7 @@ func (t *template) bucket() {
 	}
 }
 
-// defaultReadSeconds is how long CloudFront waits for an origin that does not say:
+// defaultReadSeconds is how long CloudFront waits for S3 if the template does not say:
 // https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_S3OriginConfig.html
 const defaultReadSeconds = 30
 
