@@ -99,12 +99,12 @@ func (f *Functions) refuse(c *call, err error) Result {
 	}
 	f.logRefusal(c, reason, err)
 	if c.route != nil {
-		if row, ok := c.route.refusals[reason]; ok {
+		if row, ok := c.route.refusals.row(reason); ok {
 			return Result{Response: row.answer(reason, "", c.asJSON)}
 		}
 	}
 	response := refusal(reason, detail, c.asJSON)
-	if refusals[reason].status == statusUnauthorized && f.Auth != nil {
+	if row, _ := refusals.row(reason); row.status == statusUnauthorized && f.Auth != nil {
 		response.Headers.set("www-authenticate", f.Auth.Challenge(reason))
 	}
 	return Result{Response: response}
@@ -113,10 +113,10 @@ func (f *Functions) refuse(c *call, err error) Result {
 // refusal is the answer for a reason, in the words of the table or, where the
 // domain has something more exact to say to the client, in those of detail.
 func refusal(reason onetime.Reason, detail string, asJSON bool) *Response {
-	row, ok := refusals[reason]
+	row, ok := refusals.row(reason)
 	if !ok {
 		reason, detail = onetime.Internal, ""
-		row = refusals[reason]
+		row, _ = refusals.row(reason)
 	}
 	return row.answer(reason, detail, asJSON)
 }

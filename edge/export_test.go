@@ -2,15 +2,28 @@ package edge
 
 import (
 	"oncegate/internal/lean/strictjson"
+	"oncegate/internal/onetime"
 )
 
 // The tables, and what is in a row of them.
 type Row = row
 
 var (
-	Refusals      = refusals
-	OwnerRefusals = ownerRefusals
+	Refusals      = byReason(refusals)
+	OwnerRefusals = byReason(ownerRefusals)
 )
+
+// byReason is a table as a map. A reason that it has twice would be answered by the first.
+func byReason(t table) map[onetime.Reason]Row {
+	rows := map[onetime.Reason]Row{}
+	for _, row := range t {
+		if _, twice := rows[row.reason]; twice {
+			panic("two rows for " + row.reason)
+		}
+		rows[row.reason] = row
+	}
+	return rows
+}
 
 func RowStatus(r Row) int      { return r.status }
 func RowSentence(r Row) string { return r.sentence }
@@ -47,8 +60,8 @@ var ParseEvent = parseEvent
 // MarshalResult is how results go.
 func MarshalResult(r Result) []byte { return strictjson.Marshal(r.write) }
 
-// StatusText is the table of status texts.
-var StatusText = statusTexts
+// StatusText is the text of a status.
+var StatusText = statusText
 
 // Refusal is the answer to this reason.
 var Refusal = refusal

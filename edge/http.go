@@ -27,19 +27,33 @@ const (
 	statusServiceUnavailable    = 503
 )
 
-var statusTexts = map[int]string{
-	statusOK:                    "OK",
-	statusAccepted:              "Accepted",
-	statusNoContent:             "No Content",
-	statusBadRequest:            "Bad Request",
-	statusUnauthorized:          "Unauthorized",
-	statusForbidden:             "Forbidden",
-	statusNotFound:              "Not Found",
-	statusConflict:              "Conflict",
-	statusLengthRequired:        "Length Required",
-	statusRequestEntityTooLarge: "Request Entity Too Large",
-	statusUnsupportedMediaType:  "Unsupported Media Type",
-	statusServiceUnavailable:    "Service Unavailable",
+// statusText is the text of a status that is answered here, or "".
+func statusText(status int) string {
+	switch status {
+	case statusOK:
+		return "OK"
+	case statusAccepted:
+		return "Accepted"
+	case statusNoContent:
+		return "No Content"
+	case statusBadRequest:
+		return "Bad Request"
+	case statusUnauthorized:
+		return "Unauthorized"
+	case statusForbidden:
+		return "Forbidden"
+	case statusNotFound:
+		return "Not Found"
+	case statusConflict:
+		return "Conflict"
+	case statusLengthRequired:
+		return "Length Required"
+	case statusRequestEntityTooLarge:
+		return "Request Entity Too Large"
+	case statusUnsupportedMediaType:
+		return "Unsupported Media Type"
+	case statusServiceUnavailable:
+		return "Service Unavailable"
+	}
+	return ""
 }
-
-func statusText(status int) string { return statusTexts[status] }

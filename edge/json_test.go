@@ -115,11 +115,25 @@ func FuzzMarshalResult(f *testing.F) {
 	})
 }
 
-// TestStatusTexts: they are those that everybody knows.
+// TestStatusTexts: they are those that everybody knows, and every refusal has one.
 func TestStatusTexts(t *testing.T) {
-	for status, text := range edge.StatusText {
-		if want := http.StatusText(status); text != want || text == "" {
+	texts := 0
+	for status := range 600 {
+		text := edge.StatusText(status)
+		if text == "" {
+			continue
+		}
+		texts++
+		if want := http.StatusText(status); text != want {
 			t.Errorf("status %d is %q, want %q", status, text, want)
+		}
+	}
+	if texts != 12 {
+		t.Errorf("%d statuses have a text, want the 12 of edge/http.go", texts)
+	}
+	for reason, row := range edge.Refusals {
+		if edge.StatusText(edge.RowStatus(row)) == "" {
+			t.Errorf("%s: status %d has no text", reason, edge.RowStatus(row))
 		}
 	}
 }

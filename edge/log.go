@@ -42,7 +42,7 @@ func (f *Functions) log(c *call, line *strictjson.Writer) {
 // a refusal goes; neither cause nor id holds anything that a URL could be made from.
 func (f *Functions) logRefusal(c *call, reason onetime.Reason, err error) {
 	level := levelInfo
-	if refusals[reason].status >= 500 {
+	if row, _ := refusals.row(reason); row.status >= 500 {
 		level = levelError
 	}
 	line := c.logLineAt(level, "refused")

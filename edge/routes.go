@@ -20,7 +20,7 @@ type route struct {
 	// any.
 	refusesHeader func(name string) bool
 	// refusals are the answers that differ here from the table of refusals.
-	refusals map[onetime.Reason]row
+	refusals table
 }
 
 // method is one thing that may be done with a path.

@@ -14,7 +14,7 @@ import (
 // ReadKey returns the record of the API key with this ID, or onetime.ErrAbsent.
 func (x *Index) ReadKey(ctx context.Context, limit time.Duration, id string) ([]byte, error) {
 	answer, err := x.bucket.Get(ctx, limit, layout.APIKeys+id)
-	if err = outcome("ReadKey", answer, err, readAnswers); err != nil {
+	if err = outcome("ReadKey", answer, err, readAnswer); err != nil {
 		return nil, err
 	}
 	return answer.Body, nil
@@ -23,7 +23,7 @@ func (x *Index) ReadKey(ctx context.Context, limit time.Duration, id string) ([]
 // CreateKey writes the record of a new API key, or returns onetime.ErrExists.
 func (x *Index) CreateKey(ctx context.Context, limit time.Duration, id string, body []byte) error {
 	answer, err := x.bucket.Put(ctx, limit, Object{Key: layout.APIKeys + id, Body: body, ContentType: contentType, IfAbsent: true})
-	return outcome("CreateKey", answer, err, claimAnswers)
+	return outcome("CreateKey", answer, err, claimAnswer)
 }
 
 // ReplaceKey writes the record of an API key over the one that is there.

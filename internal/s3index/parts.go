@@ -77,13 +77,13 @@ func (p *Parts) CreateUpload(ctx context.Context, limit time.Duration, key strin
 // WriteParts implements onetime.PartStore.
 func (p *Parts) WriteParts(ctx context.Context, limit time.Duration, id onetime.ID, body []byte) error {
 	answer, err := p.bucket.Put(ctx, limit, Object{Key: id.PartsKey(), Body: body, ContentType: contentType, IfAbsent: true})
-	return outcome("WriteParts", answer, err, claimAnswers)
+	return outcome("WriteParts", answer, err, claimAnswer)
 }
 
 // ReadParts implements onetime.PartStore.
 func (p *Parts) ReadParts(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
 	answer, err := p.bucket.Get(ctx, limit, id.PartsKey())
-	if err = outcome("ReadParts", answer, err, readAnswers); err != nil {
+	if err = outcome("ReadParts", answer, err, readAnswer); err != nil {
 		return nil, err
 	}
 	return answer.Body, nil
@@ -94,7 +94,7 @@ func (p *Parts) ReadParts(ctx context.Context, limit time.Duration, id onetime.I
 func (p *Parts) ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]onetime.StoredPart, error) {
 	const op = "ListParts"
 	answer, err := p.bucket.ListParts(ctx, limit, key, upload)
-	if err = partsOutcome(op, answer, err, uploadCodes); err != nil {
+	if err = partsOutcome(op, answer, err, uploadCode); err != nil {
 		return nil, err
 	}
 	if answer.More {
@@ -107,10 +107,10 @@ func (p *Parts) ListParts(ctx context.Context, limit time.Duration, key, upload 
 // same answer again for a while, and ErrAbsent later.
 func (p *Parts) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) error {
 	answer, err := p.bucket.CompleteUpload(ctx, limit, key, upload, parts)
-	if definite := claimAnswers[answer.Status]; err == nil && definite != nil {
+	if definite := claimAnswer(answer.Status); err == nil && definite != nil {
 		return definite // whatever its code is
 	}
-	return partsOutcome("CompleteUpload", answer, err, completeCodes)
+	return partsOutcome("CompleteUpload", answer, err, completeCode)
 }
 
 // AbortUpload implements onetime.PartStore.
@@ -119,7 +119,7 @@ func (p *Parts) AbortUpload(ctx context.Context, limit time.Duration, key, uploa
 	if err == nil && answer.Status == 204 {
 		return nil
 	}
-	if err = partsOutcome("AbortUpload", answer, err, uploadCodes); errors.Is(err, onetime.ErrAbsent) {
+	if err = partsOutcome("AbortUpload", answer, err, uploadCode); errors.Is(err, onetime.ErrAbsent) {
 		return nil
 	}
 	return err
@@ -146,27 +146,40 @@ func (p *Parts) ListPartsEntry(ctx context.Context, limit time.Duration, id onet
 
 // Codes that are definite answers. A 404 alone is none: the bucket may be missing.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-var (
-	uploadCodes   = map[Code]error{"NoSuchUpload": onetime.ErrAbsent}
-	completeCodes = map[Code]error{
-		"NoSuchUpload":               onetime.ErrAbsent,
-		"PreconditionFailed":         onetime.ErrExists,
-		"ConditionalRequestConflict": onetime.ErrConflict,
-		"InvalidPart":                onetime.ErrParts,
-		"InvalidPartOrder":           onetime.ErrParts,
-		"EntityTooSmall":             onetime.ErrParts,
+
+func uploadCode(code Code) error {
+	if code == "NoSuchUpload" {
+		return onetime.ErrAbsent
 	}
-)
+	return nil
+}
+
+func completeCode(code Code) error {
+	switch code {
+	case "NoSuchUpload":
+		return onetime.ErrAbsent
+	case "PreconditionFailed":
+		return onetime.ErrExists
+	case "ConditionalRequestConflict":
+		return onetime.ErrConflict
+	case "InvalidPart", "InvalidPartOrder", "EntityTooSmall":
+		return onetime.ErrParts
+	}
+	return nil
+}
 
 // partsOutcome is outcome for answers whose meaning is in the error's code.
-func partsOutcome(op string, answer PartsAnswer, err error, definite map[Code]error) error {
+func partsOutcome(op string, answer PartsAnswer, err error, definite func(Code) error) error {
 	switch {
 	case err != nil:
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
 	case answer.Code == "" && answer.Status == 200:
 		return nil
-	case definite[answer.Code] != nil:
-		return definite[answer.Code]
+	}
+	if definite != nil {
+		if err := definite(answer.Code); err != nil {
+			return err
+		}
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
 	if answer.Code != "" {

@@ -77,12 +77,6 @@ func (a Answer) at() time.Time {
 	return at
 }
 
-// ParseDate reads a date in the one form in which HTTP sends it
-// (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7).
-func ParseDate(date string) (time.Time, error) {
-	return time.Parse("Mon, 02 Jan 2006 15:04:05 GMT", date)
-}
-
 // Object is what a Put stores.
 type Object struct {
 	Key         string
@@ -124,7 +118,7 @@ func New(bucket Bucket) *Index { return &Index{bucket} }
 // ReadValid implements onetime.Index.
 func (x *Index) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, time.Time, error) {
 	answer, err := x.bucket.Get(ctx, limit, id.ValidKey())
-	if err = outcome("ReadValid", answer, err, readAnswers); err != nil {
+	if err = outcome("ReadValid", answer, err, readAnswer); err != nil {
 		return nil, time.Time{}, err
 	}
 	return answer.Body, answer.at(), nil
@@ -151,7 +145,7 @@ func (x *Index) WriteUpload(ctx context.Context, limit time.Duration, key string
 // onetime.ErrAbsent.
 func (x *Index) ReadUpload(ctx context.Context, limit time.Duration, key string) ([]byte, error) {
 	answer, err := x.bucket.Get(ctx, limit, layout.UploadEntry(key))
-	if err = outcome("ReadUpload", answer, err, readAnswers); err != nil {
+	if err = outcome("ReadUpload", answer, err, readAnswer); err != nil {
 		return nil, err
 	}
 	return answer.Body, nil
@@ -160,7 +154,7 @@ func (x *Index) ReadUpload(ctx context.Context, limit time.Duration, key string)
 // HeadExpired implements onetime.Index.
 func (x *Index) HeadExpired(ctx context.Context, limit time.Duration, id onetime.ID) (onetime.Reason, error) {
 	answer, err := x.bucket.Head(ctx, limit, id.ExpiredKey())
-	err = outcome("HeadExpired", answer, err, readAnswers)
+	err = outcome("HeadExpired", answer, err, readAnswer)
 	switch {
 	case errors.Is(err, onetime.ErrAbsent) && answer.DeleteMarker:
 		return "", onetime.ErrDeleted
@@ -181,7 +175,7 @@ func (x *Index) Claim(ctx context.Context, limit time.Duration, id onetime.ID, r
 		Metadata:    map[string]string{reasonMetadata: string(reason)},
 		IfAbsent:    true,
 	})
-	if err = outcome("Claim", answer, err, claimAnswers); err != nil {
+	if err = outcome("Claim", answer, err, claimAnswer); err != nil {
 		return "", err
 	}
 	return answer.VersionID, nil
@@ -190,7 +184,7 @@ func (x *Index) Claim(ctx context.Context, limit time.Duration, id onetime.ID, r
 // ReadExpired implements onetime.Index.
 func (x *Index) ReadExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, string, error) {
 	answer, err := x.bucket.Get(ctx, limit, id.ExpiredKey())
-	if err = outcome("ReadExpired", answer, err, readAnswers); err != nil {
+	if err = outcome("ReadExpired", answer, err, readAnswer); err != nil {
 		return nil, "", err
 	}
 	return answer.Body, answer.VersionID, nil
@@ -234,26 +228,40 @@ func listVersions(ctx context.Context, bucket Bucket, op string, limit time.Dura
 	return nil, &onetime.Fault{Op: op, Status: 200, Err: fmt.Errorf("more than %d pages", maxPages)}
 }
 
-// Statuses other than 200 that are definite answers. For a read 404 is one; for
-// writes and lists it is not, it means that the bucket is missing.
-var (
-	readAnswers  = map[int]error{404: onetime.ErrAbsent}
-	claimAnswers = map[int]error{
-		412: onetime.ErrExists,
-		409: onetime.ErrConflict,
+// Statuses other than 200 that are definite answers. For a read 404 is one; for writes and
+// lists it is not, it means that the bucket is missing. These are functions and no maps,
+// which every cold start would fill.
+
+func readAnswer(status int) error {
+	if status == 404 {
+		return onetime.ErrAbsent
 	}
-)
+	return nil
+}
+
+func claimAnswer(status int) error {
+	switch status {
+	case 412:
+		return onetime.ErrExists
+	case 409:
+		return onetime.ErrConflict
+	}
+	return nil
+}
 
 // outcome turns an answer into the error that package onetime gives it: nil for
 // 200, what definite says, or a fault.
-func outcome(op string, answer Answer, err error, definite map[int]error) error {
+func outcome(op string, answer Answer, err error, definite func(status int) error) error {
 	switch {
 	case err != nil:
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
 	case answer.Status == 200:
 		return nil
-	case definite[answer.Status] != nil:
-		return definite[answer.Status]
+	}
+	if definite != nil {
+		if err := definite(answer.Status); err != nil {
+			return err
+		}
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
 	if answer.Code != "" {
