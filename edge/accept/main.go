@@ -39,6 +39,9 @@ import (
 // longer fails alone, not the batch with it.
 const reserve = 3 * time.Second
 
+// pause is until a copy goes on that needs more than one call: this one is over by then.
+const pause = 2 * reserve
+
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: names}))
 	handler, err := newHandler(log)
@@ -103,8 +106,13 @@ func newJob(name string, conf config.Config, provider aws.CredentialsProvider, o
 	switch name {
 	case "accept":
 		acceptor.Bus = awssdk.NewBus(options("EVENTBRIDGE"))
+		queues := awssdk.NewQueues(options("SQS"))
 		return func(ctx context.Context, log *slog.Logger, m events.SQSMessage) bool {
-			return acceptor.Follow(ctx, log, m.Body)
+			err := acceptor.Follow(ctx, log, m.Body)
+			if errors.Is(err, acceptance.ErrUnfinished) {
+				goOn(ctx, log, queues, m)
+			}
+			return err == nil
 		}, nil
 	case "webhook":
 		if conf.Acceptance.Webhook.URL == "" {
@@ -126,6 +134,16 @@ func newJob(name string, conf config.Config, provider aws.CredentialsProvider, o
 		}, nil
 	}
 	return nil, fmt.Errorf("ONCEGATE_JOB is %q: allowed are accept and webhook", name)
+}
+
+// goOn has a message handed out again soon: its time is over, and something is left to
+// do. Without that it comes when the queue's own time is over.
+func goOn(ctx context.Context, log *slog.Logger, queues *awssdk.Queues, m events.SQSMessage) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reserve/2)
+	defer cancel()
+	if err := queues.Postpone(ctx, m.EventSourceARN, m.ReceiptHandle, pause); err != nil {
+		log.Warn("it goes on later than it could", "err", err)
+	}
 }
 
 // look is what the webhook posts about an upload.

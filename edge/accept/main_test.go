@@ -9,7 +9,17 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"oncegate/internal/acceptance"
+	"oncegate/internal/config"
 )
+
+// The settings allow as much as is accepted.
+func TestMaxBytes(t *testing.T) {
+	if config.MaxAccepted != acceptance.MaxBytes {
+		t.Errorf("the settings allow %d bytes, %d are accepted", int64(config.MaxAccepted), int64(acceptance.MaxBytes))
+	}
+}
 
 // What fails is handed out again, and it alone. All messages are followed at the same
 // time: each waits here until all have begun.

@@ -20,12 +20,14 @@ const (
 	uploadEntryKeys = layout.UploadEntries + "*"
 )
 
-// Limits of a regional job. Copying 5 GiB within a bucket takes a minute at most. The
+// Limits of a regional job. Copying 5 GiB within a bucket takes a minute at most; what is
+// larger goes on in the next call (internal/acceptance/parts.go has the arithmetic). The
 // queue hands a message out again after six times the function's timeout, as AWS asks:
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 const (
-	jobSeconds   = 120
-	jobMemory    = 256
+	acceptSeconds  = 300
+	webhookSeconds = 120
+	jobMemory      = 256
 	jobBatch     = 10
 	jobsAtOnce   = 2  // the least that Lambda takes: see docs/acceptance.md
 	receives     = 5  // then a message is dead
@@ -39,12 +41,14 @@ type jobs struct {
 	conf   config.Config
 	o      Options
 	alarms alarms
+	// seconds is the timeout of a function.
+	seconds int
 }
 
 // newAcceptance makes what accepts uploads: the bucket notifies a queue of everything
 // that is stored under uploads/, and a function follows the queue.
 func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket) {
-	j := jobs{stack, conf, o, newAlarms(stack, conf)}
+	j := jobs{stack, conf, o, newAlarms(stack, conf), acceptSeconds}
 	queue := j.queue("Accept", "accept", receives)
 	j.notify(bucket, queue)
 	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue,
@@ -55,6 +59,8 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 		allow("MarkUploads", []string{"s3:PutObjectVersionTagging"}, objects(conf, uploadKeys)),
 		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(conf, acceptedKeys)),
 		allow("WriteAccepted", []string{"s3:PutObject"}, objects(conf, acceptedKeys)),
+		allow("ListAndDropCopies", []string{"s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, objects(conf, acceptedKeys)),
+		allow("GoOn", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
 		allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(conf, uploadEntryKeys)),
 		when(when(allow("Announce", []string{"events:PutEvents"}, "arn:aws:events:"+*stack.Region()+":"+*stack.Account()+":event-bus/default"),
 			"StringEquals", "events:source", eventSource), "StringEquals", "events:detail-type", acceptedType),
@@ -79,6 +85,7 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 // webhook makes what posts acceptances: a rule of the event bus, a queue of its own,
 // a function.
 func (j jobs) webhook() {
+	j.seconds = webhookSeconds
 	queue := j.queue("Webhook", "webhook", posts)
 	name := j.conf.Deploy.FunctionName("webhook")
 	awsevents.NewCfnRule(j.stack, jsii.String("WebhookRule"), &awsevents.CfnRuleProps{
@@ -150,7 +157,7 @@ func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 	}
 	dead := awssqs.NewQueue(j.stack, jsii.String(id+"Dead"), props(name+"-dead"))
 	p := props(name)
-	p.VisibilityTimeout = awscdk.Duration_Seconds(jsii.Number(6 * jobSeconds))
+	p.VisibilityTimeout = awscdk.Duration_Seconds(jsii.Number(6 * j.seconds))
 	p.DeadLetterQueue = &awssqs.DeadLetterQueue{Queue: dead, MaxReceiveCount: jsii.Number(receives)}
 	queue := awssqs.NewQueue(j.stack, jsii.String(id+"Queue"), p)
 	of := func(q awssqs.Queue) *map[string]*string { return &map[string]*string{"QueueName": q.QueueName()} }
@@ -170,7 +177,7 @@ func (j jobs) queue(id, name string, receives int) awssqs.Queue {
 func (j jobs) function(id, name, what string, queue awssqs.Queue, statements ...awsiam.PolicyStatement) awslambda.Function {
 	function := newProgram(j.stack, j.conf, j.o, program{
 		id: id, name: j.conf.Deploy.FunctionName(name), description: name + ": " + what, directory: j.o.Accept,
-		memory: jobMemory, timeout: jobSeconds, environment: map[string]string{"ONCEGATE_JOB": name},
+		memory: jobMemory, timeout: j.seconds, environment: map[string]string{"ONCEGATE_JOB": name},
 		statements: append(statements, allow("FollowQueue", []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}, *queue.QueueArn())),
 	})
 	awslambda.NewEventSourceMapping(j.stack, jsii.String(id+"Source"), &awslambda.EventSourceMappingProps{
@@ -200,6 +207,8 @@ func protectAccepted(bucket awss3.Bucket, role awsiam.IRole) {
 // and a spent URL stores nothing more.
 func acceptanceLifecycle(conf config.Config) []*awss3.LifecycleRule {
 	return []*awss3.LifecycleRule{
+		// What a crash leaves of a copy in parts. One that is still wanted begins again.
+		{Id: jsii.String("unfinished-copies"), Prefix: jsii.String(layout.Accepted), AbortIncompleteMultipartUploadAfter: days(1)},
 		{Id: jsii.String("upload-entries"), Prefix: jsii.String(layout.UploadEntries), Expiration: days(config.KeepValidDays)},
 		{
 			Id: jsii.String("accepted-uploads"), Prefix: jsii.String(layout.Uploads),

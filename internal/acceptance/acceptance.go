@@ -14,7 +14,8 @@
 //     whole seconds.
 //
 // Then come, in this order, the copy, the event, and the tag oncegate=accepted on the
-// version that was copied. If anything fails before the tag, the next delivery starts
+// version that was copied. What is too large for one copy is copied in parts, and
+// meanwhile the tag names the upload, so that the next call can go on. If anything fails before the tag, the next delivery starts
 // again from the beginning; after the tag all is done. Copying twice is harmless,
 // because both copies are of the same version. The event may come twice.
 //
@@ -22,9 +23,12 @@
 package acceptance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,15 +42,15 @@ const (
 	// upload that it was copied from.
 	VersionMetadata = "oncegate-version"
 
+	// ETagMetadata is the user metadata of an accepted object: the ETag of that upload,
+	// without quotes. That of the copy is another one if either was made of parts.
+	ETagMetadata = "oncegate-etag"
+
 	// Tag and TagValue mark a version of an upload for which everything is done. The
 	// bucket's lifecycle removes such versions.
 	Tag      = "oncegate"
 	TagValue = "accepted"
 )
-
-// MaxBytes is the largest object that one copy can make:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-const MaxBytes = 5 << 30
 
 // Store is the bucket. Each method is one S3 operation, with the repeats and pages that
 // it needs. A read sees every write that was answered before it began. An error that
@@ -70,12 +74,31 @@ type Store interface {
 	// SetTags replaces the tags of one version of an upload. ErrAbsent: it is gone.
 	SetTags(ctx context.Context, key, version string, tags map[string]string) error
 
-	// Copy copies one version of an upload to the accepted object: content, headers,
-	// metadata and checksum, and oncegate-version besides. It returns the copy's
-	// version. It asks S3 to copy only if there is no accepted object, which a server
+	// Copy copies one version of an upload to the accepted object: content, headers and
+	// checksum, with CopyMetadata. It returns the copy's version. It asks S3 to copy only if there is no accepted object, which a server
 	// may ignore. ErrExists: there is one. ErrAbsent: the source is gone. ErrConflict:
 	// S3 could not decide, and nothing was written.
 	Copy(ctx context.Context, source Object, to string) (version string, err error)
+
+	// BeginCopy begins a copy in parts of one version of an upload, with its headers and
+	// CopyMetadata, and returns the id of the multipart upload.
+	BeginCopy(ctx context.Context, source Object, to string) (upload string, err error)
+
+	// CopiedParts lists the parts that an upload has, in their order. ErrAbsent: there is
+	// no such upload any more.
+	CopiedParts(ctx context.Context, to, upload string) ([]Part, error)
+
+	// CopyPart copies so many bytes of a version from this offset on. Again, it replaces
+	// the part. ErrAbsent: the source or the upload is gone.
+	CopyPart(ctx context.Context, source Object, to, upload string, number int, from, length int64) (Part, error)
+
+	// CompleteCopy makes the accepted object of the parts. It asks S3 for the condition of
+	// Copy, and to compare the size with the source's. ErrExists and ErrConflict are as
+	// for Copy. ErrAbsent: there is no such upload any more.
+	CompleteCopy(ctx context.Context, source Object, to, upload string, parts []Part) error
+
+	// DropCopy drops an upload and its parts. ErrAbsent: there is none.
+	DropCopy(ctx context.Context, to, upload string) error
 
 	// ReadUpload returns the body of the upload entry, or ErrAbsent.
 	ReadUpload(ctx context.Context, key string) ([]byte, error)
@@ -101,9 +124,18 @@ type Object struct {
 	Size         int64
 	ETag         string // with its quotes, as S3 writes it
 	SHA256       string // of the whole content in hex, if S3 has it
+	CRC64NVME    string // of the whole content in base64, if S3 has it
 	Modified     time.Time
 	Metadata     map[string]string // lower-case names
 	Headers      map[string]string // what S3 keeps with the content, by lower-case name: content-type and the like
+}
+
+// CopyMetadata is the metadata of an accepted object that is copied from source.
+func CopyMetadata(source Object) map[string]string {
+	metadata := map[string]string{}
+	maps.Copy(metadata, source.Metadata)
+	metadata[VersionMetadata], metadata[ETagMetadata] = source.Version, strings.Trim(source.ETag, `"`)
+	return metadata
 }
 
 // Bus is where acceptances are announced. Without an error the event was taken; with
@@ -115,18 +147,21 @@ type Bus interface {
 // Event is the announcement that an upload was accepted. It is made at least once; a
 // receiver recognizes repeats by Version.
 type Event struct {
-	ID       onetime.ID `json:"id,omitempty"`     // fingerprint of the URL; empty if the upload did not come through oncegate
-	Bucket   string     `json:"bucket"`           //
-	Key      string     `json:"key"`              // of the upload
-	Accepted string     `json:"accepted"`         // key of the copy
-	Version  string     `json:"version"`          // of the upload: the first one
-	Size     int64      `json:"size"`             // bytes
-	ETag     string     `json:"etag"`             // of the copy, without quotes
-	SHA256   string     `json:"sha256,omitempty"` // of the content in hex, if the upload had one
-	Label    string     `json:"label,omitempty"`  // as minted, like the next two
-	Name     string     `json:"name,omitempty"`
-	By       string     `json:"by,omitempty"`
-	At       time.Time  `json:"at"` // when it was accepted
+	ID         onetime.ID `json:"id,omitempty"`         // fingerprint of the URL; empty if the upload did not come through oncegate
+	Bucket     string     `json:"bucket"`               //
+	Key        string     `json:"key"`                  // of the upload
+	Accepted   string     `json:"accepted"`             // key of the copy
+	Version    string     `json:"version"`              // of the upload: the first one
+	Size       int64      `json:"size"`                 // bytes
+	ETag       string     `json:"etag"`                 // of the copy, without quotes
+	UploadETag string     `json:"uploadEtag,omitempty"` // of the upload, without quotes; "" where it was not noted
+	Parts      int        `json:"parts,omitempty"`      // of the upload; 0 for one PUT
+	SHA256     string     `json:"sha256,omitempty"`     // of the content in hex, if the upload had one
+	CRC64NVME  string     `json:"crc64nvme,omitempty"`  // of the content in base64, if S3 has it
+	Label      string     `json:"label,omitempty"`      // as minted, like the next two
+	Name       string     `json:"name,omitempty"`
+	By         string     `json:"by,omitempty"`
+	At         time.Time  `json:"at"` // when it was accepted
 }
 
 // Hint is a notice that a version may have been stored under a key.
@@ -156,9 +191,9 @@ type Result struct {
 // bucket, or a key that is not an upload's.
 var ErrForeign = errors.New("not an upload of this bucket")
 
-// ErrTooLarge is the error for an upload that is larger than one copy can be. The gate
-// lets no such upload through; somebody wrote it with other credentials.
-var ErrTooLarge = errors.New("more than the 5 GiB that one copy can have")
+// ErrTooLarge is the error for an upload that is larger than MaxBytes. The gate lets no
+// such upload through; somebody wrote it with other credentials.
+var ErrTooLarge = errors.New("more than the 500 GiB that are accepted")
 
 // Acceptor accepts the uploads of one bucket. Its methods may be called
 // concurrently, and by several Acceptors for the same upload.
@@ -166,6 +201,11 @@ type Acceptor struct {
 	Bucket string
 	Store  Store
 	Bus    Bus
+	// OneCopy is the size in bytes above which a copy is made in parts, PartBytes that of
+	// a part, and AtOnce how many are copied at the same time. 0 stands for the constant
+	// of this name.
+	OneCopy, PartBytes int64
+	AtOnce             int
 }
 
 // Accept does what is left to do for the upload of the hint. After an error it must be
@@ -228,7 +268,7 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 	}
 	result.Outcome = Finished
 	if !decided {
-		if copied, err = a.copy(ctx, source, to); err != nil {
+		if copied, err = a.copy(ctx, source, tags, to); err != nil {
 			return Result{First: first}, err
 		}
 		if won := copied.Metadata[VersionMetadata]; won != first {
@@ -241,13 +281,12 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 	if err := a.announce(ctx, source, copied); err != nil {
 		return result, fmt.Errorf("announce %s: %w", to, err)
 	}
-	all := map[string]string{Tag: TagValue}
-	for name, value := range tags {
-		if name != Tag {
-			all[name] = value
+	if id := upload(tags); id != "" && decided { // of a call that was not first, or did not see its answer
+		if err := a.drop(ctx, to, id); err != nil {
+			return result, err
 		}
 	}
-	if err := a.Store.SetTags(ctx, key, first, all); err != nil {
+	if err := a.Store.SetTags(ctx, key, first, withTag(tags, TagValue)); err != nil {
 		return result, fmt.Errorf("tag %s, version %s: %w", key, first, err)
 	}
 	return result, nil
@@ -279,9 +318,15 @@ func (a *Acceptor) accepted(ctx context.Context, to string) (Object, error) {
 	return object, nil
 }
 
-// copy makes the accepted object and checks it.
-func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, error) {
-	_, err := a.Store.Copy(ctx, source, to)
+// copy makes the accepted object and checks it. The tags are the source's.
+func (a *Acceptor) copy(ctx context.Context, source Object, tags map[string]string, to string) (Object, error) {
+	inParts := source.Size > cmp.Or(a.OneCopy, OneCopy)
+	var err error
+	if inParts {
+		err = a.copyInParts(ctx, source, tags, to)
+	} else {
+		_, err = a.Store.Copy(ctx, source, to)
+	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return Object{}, fmt.Errorf("copy %s, version %s: %w", source.Key, source.Version, err)
 	}
@@ -292,11 +337,14 @@ func (a *Acceptor) copy(ctx context.Context, source Object, to string) (Object, 
 	if copied.Metadata[VersionMetadata] != source.Version {
 		return copied, nil
 	}
-	// The ETag of a multipart upload depends on its parts, and the copy has none.
-	sameTag := copied.ETag == source.ETag || strings.Contains(source.ETag, "-")
-	sameSum := source.SHA256 == "" || copied.SHA256 == source.SHA256
-	if copied.Size != source.Size || !sameTag || !sameSum {
-		return Object{}, fmt.Errorf("copy %s is not what was copied: %d bytes and ETag %s, want %d and %s", to, copied.Size, copied.ETag, source.Size, source.ETag)
+	// The ETag of a multipart upload depends on its parts. A copy in parts has no
+	// SHA-256, and its source is too large to have one.
+	sameTag := copied.ETag == source.ETag || strings.Contains(source.ETag, "-") || inParts
+	sameSum := source.SHA256 == "" || copied.SHA256 == source.SHA256 || inParts
+	sameCRC := source.CRC64NVME == "" || copied.CRC64NVME == "" || copied.CRC64NVME == source.CRC64NVME
+	if copied.Size != source.Size || !sameTag || !sameSum || !sameCRC {
+		return Object{}, fmt.Errorf("copy %s is not what was copied: %d bytes, ETag %s and CRC-64 %s, want %d, %s and %s",
+			to, copied.Size, copied.ETag, copied.CRC64NVME, source.Size, source.ETag, source.CRC64NVME)
 	}
 	return copied, nil
 }
@@ -315,6 +363,12 @@ func (a *Acceptor) event(ctx context.Context, key, version string, copied Object
 	e := Event{
 		Bucket: a.Bucket, Key: key, Accepted: copied.Key, Version: version,
 		Size: copied.Size, ETag: strings.Trim(copied.ETag, `"`), SHA256: copied.SHA256, At: copied.Modified.UTC(),
+		UploadETag: copied.Metadata[ETagMetadata], CRC64NVME: copied.CRC64NVME,
+	}
+	// S3 writes how many parts there are behind the MD5 of their MD5s:
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+	if _, parts, ok := strings.Cut(e.UploadETag, "-"); ok {
+		e.Parts, _ = strconv.Atoi(parts)
 	}
 	body, err := a.Store.ReadUpload(ctx, key)
 	switch {

@@ -15,10 +15,25 @@ import (
 
 var modes = []bool{true, false} // whether copies are conditional
 
+// each runs a test where copies are conditional and where they are not, and where
+// everything is copied at once or in parts.
 func each(t *testing.T, f func(t *testing.T, w *world)) {
 	for _, conditional := range modes {
-		t.Run(fmt.Sprintf("conditional=%t", conditional), func(t *testing.T) { f(t, newWorld(t, conditional)) })
+		for _, parts := range modes {
+			t.Run(fmt.Sprintf("conditional=%t,parts=%t", conditional, parts), func(t *testing.T) {
+				w := newWorld(t, conditional)
+				w.parts = parts
+				f(t, w)
+			})
+		}
 	}
+}
+
+// another is a new world of the same kind.
+func (w *world) another() *world {
+	n := newWorld(w.t, w.conditional)
+	n.parts = w.parts
+	return n
 }
 
 // deliver follows the hint to its end.
@@ -37,7 +52,11 @@ func TestOneUpload(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 		w.want(first)
-		if got, want := strings.Join(ops, " "), "HeadAccepted ListVersions Tags HeadVersion Copy HeadAccepted ReadUpload Announce SetTags"; got != want {
+		copies := "Copy"
+		if w.parts {
+			copies = "BeginCopy SetTags CopyPart CopyPart CopyPart HeadAccepted CompleteCopy"
+		}
+		if got, want := strings.Join(ops, " "), "HeadAccepted ListVersions Tags HeadVersion "+copies+" HeadAccepted ReadUpload Announce SetTags"; got != want {
 			t.Errorf("operations %s, want %s", got, want)
 		}
 		// Four more times: it is looked up, and nothing else.
@@ -56,9 +75,9 @@ func TestOneUpload(t *testing.T) {
 // In whatever order the events of several versions come, the first version is accepted
 // and every other one is late.
 func TestOrders(t *testing.T) {
-	each(t, func(t *testing.T, _ *world) {
+	each(t, func(t *testing.T, w0 *world) {
 		for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 1, 2, 1, 0, 0}, {2}, {0}} {
-			w := newWorld(t, true)
+			w := w0.another()
 			versions := []string{w.upload("content"), w.upload("another"), w.upload("a third")}
 			for _, i := range order {
 				r, err := w.deliver(versions[i])
@@ -233,10 +252,11 @@ func (s spoilt) HeadAccepted(_ context.Context, key string) (acceptance.Object, 
 
 func TestCopyIsLookedAt(t *testing.T) {
 	for what, s := range map[string]spoilt{
-		"size": {spoil: func(o *acceptance.Object) { o.Size++ }},
-		"etag": {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
-		"sum":  {spoil: func(o *acceptance.Object) { o.SHA256 = "other" }},
-		"5 GB": {size: acceptance.MaxBytes - int64(len("content")) + 1},
+		"size":  {spoil: func(o *acceptance.Object) { o.Size++ }},
+		"etag":  {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
+		"sum":   {spoil: func(o *acceptance.Object) { o.SHA256 = "other" }},
+		"crc":   {spoil: func(o *acceptance.Object) { o.CRC64NVME = "other" }},
+		"large": {size: acceptance.MaxBytes - int64(len("content")) + 1},
 	} {
 		w := newWorld(t, true)
 		first := w.upload("content")
@@ -255,7 +275,7 @@ func TestLargest(t *testing.T) {
 	v := &view{world: w}
 	a := acceptance.Acceptor{Bucket: bucket, Store: spoilt{view: v, size: acceptance.MaxBytes - int64(len("content"))}, Bus: v}
 	if r, err := a.Accept(t.Context(), acceptance.Hint{Bucket: bucket, Key: key, Version: first}); err != nil || r.Outcome != acceptance.Accepted {
-		t.Errorf("5 GiB: %+v, %v", r, err)
+		t.Errorf("the largest: %+v, %v", r, err)
 	}
 }
 
@@ -287,8 +307,8 @@ func TestConsumedTwice(t *testing.T) {
 func TestEveryFault(t *testing.T) {
 	each(t, func(t *testing.T, w0 *world) {
 		for _, what := range []string{"crash", "lost", "silent"} {
-			for n := range 9 {
-				w := newWorld(t, w0.conditional)
+			for n := range w0.steps() {
+				w := w0.another()
 				first, late := w.upload("content"), w.upload("another")
 				seen := 0
 				c := w.start(late, func(string) fault {
@@ -310,6 +330,7 @@ func TestEveryFault(t *testing.T) {
 					t.Errorf("%s at %d, then %+v, %v", what, n, r, err)
 				}
 				w.want(first)
+				w.noParts()
 			}
 		}
 	})
@@ -322,6 +343,9 @@ func TestTwoAtOnceInEveryOrder(t *testing.T) {
 		t.Skip("takes seconds; TestRandomRounds has some of these orders")
 	}
 	each(t, func(t *testing.T, w0 *world) {
+		if w0.parts {
+			t.Skip("too many orders: TestTwoCopiesInParts and TestRandomRounds have some")
+		}
 		rounds := 0
 		// For one version where copies are conditional, for two where they are not:
 		// each of the four takes seconds, and TestRandomRounds has them all.
@@ -329,7 +353,7 @@ func TestTwoAtOnceInEveryOrder(t *testing.T) {
 			two := !w0.conditional
 			var turns []bool // which call goes next; the last false that can be true becomes so
 			for {
-				w := newWorld(t, w0.conditional)
+				w := w0.another()
 				w.coarse = true
 				first := w.upload("content")
 				hints := []string{first, first}
@@ -389,7 +413,7 @@ func TestRandomRounds(t *testing.T) {
 	each(t, func(t *testing.T, w0 *world) {
 		for seed := range uint64(500) {
 			r := rand.New(rand.NewPCG(seed, 1))
-			w := newWorld(t, w0.conditional)
+			w := w0.another()
 			var queue []string
 			late := map[string]bool{}
 			store := func() {

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 )
 
@@ -9,29 +10,33 @@ import (
 // metric filter counts it.
 const LateMessage = "late version"
 
-// Follow accepts the uploads that the body of a queue's message is about, and reports
-// whether all of it is done. If not, the message must be handed out again. That goes
-// for a message that can never succeed as well: the queue gives it up after a few
-// tries, and an alarm says so.
-func (a *Acceptor) Follow(ctx context.Context, log *slog.Logger, body string) bool {
+// Follow accepts the uploads that the body of a queue's message is about. It returns nil
+// if all of it is done. If not, the message must be handed out again, and soon if the
+// error is ErrUnfinished. That goes for a message that can never succeed as well: the
+// queue gives it up after a few tries, and an alarm says so.
+func (a *Acceptor) Follow(ctx context.Context, log *slog.Logger, body string) error {
 	hints, err := ParseMessage(body)
 	if err != nil {
 		log.Error("not followed", "err", err)
-		return false
+		return err
 	}
-	done := true
+	var left error
 	for _, hint := range hints {
 		log := log.With("key", hint.Key, "version", hint.Version)
 		result, err := a.Accept(ctx, hint)
 		if result.Late {
 			log.Warn(LateMessage, "first", result.First)
 		}
-		if err != nil {
+		if errors.Is(err, ErrUnfinished) {
+			log.Warn("not finished", "err", err)
+		} else if err != nil {
 			log.Error("not accepted", "err", err)
-			done = false
+		}
+		if err != nil {
+			left = errors.Join(left, err)
 			continue
 		}
 		log.Info("followed", "outcome", result.Outcome, "first", result.First)
 	}
-	return done
+	return left
 }

@@ -60,29 +60,29 @@ func TestFollow(t *testing.T) {
 	log := slog.New(slog.NewJSONHandler(&lines, nil))
 	v := &view{world: w}
 	acceptor := &acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v}
-	if !acceptor.Follow(t.Context(), log, notification(bucket, key, first)) {
+	if acceptor.Follow(t.Context(), log, notification(bucket, key, first)) != nil {
 		t.Error("an upload is not done")
 	}
 	w.want(first)
 	if strings.Contains(lines.String(), acceptance.LateMessage) {
 		t.Errorf("nothing was late: %s", &lines)
 	}
-	if !acceptor.Follow(t.Context(), log, notification(bucket, key, late)) {
+	if acceptor.Follow(t.Context(), log, notification(bucket, key, late)) != nil {
 		t.Error("a late version is not done")
 	}
 	if line := `"level":"WARN","msg":"late version"`; strings.Count(lines.String(), line) != 1 || !strings.Contains(lines.String(), `"version":"`+late+`","first":"`+first+`"`) {
 		t.Errorf("the log does not say that %s is late: %s", late, &lines)
 	}
-	if !acceptor.Follow(t.Context(), log, testEvent) {
+	if acceptor.Follow(t.Context(), log, testEvent) != nil {
 		t.Error("the test event is not done")
 	}
 	for _, body := range []string{"garbage", notification("another", key, first), notification(bucket, "accepted/x", "v")} {
-		if acceptor.Follow(t.Context(), log, body) {
+		if acceptor.Follow(t.Context(), log, body) == nil {
 			t.Errorf("done: %s", body)
 		}
 	}
 	v.step = func(string) fault { return lost }
-	if acceptor.Follow(t.Context(), log, notification(bucket, key, first)) {
+	if acceptor.Follow(t.Context(), log, notification(bucket, key, first)) == nil {
 		t.Error("done without an answer of S3")
 	}
 }

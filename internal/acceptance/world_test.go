@@ -44,10 +44,13 @@ type world struct {
 	consumed    bool
 	// coarse: calls do not stop before they read what never changes.
 	coarse bool
+	// parts: everything is copied in parts. uploads are the multipart uploads under way.
+	parts   bool
+	uploads map[string]*multipart
 }
 
 func newWorld(t testing.TB, conditional bool) *world {
-	w := &world{t: t, conditional: conditional, objects: map[string][]version{}}
+	w := &world{t: t, conditional: conditional, objects: map[string][]version{}, uploads: map[string]*multipart{}}
 	entry := onetime.UploadEntry{Version: 1, ID: id, Label: "a label"}
 	w.put(layout.UploadEntry(key), version{content: string(entry.Marshal())})
 	return w
@@ -106,7 +109,8 @@ func (w *world) want(first string) {
 		w.t.Error("nothing was announced")
 	}
 	for _, e := range w.events {
-		if e.Version != first || e.ID != id || e.Label != "a label" || e.Key != key || e.Accepted != to || e.Size != int64(len("content")) || e.At.IsZero() || e.ETag != "etag" || e.SHA256 != "sum" {
+		if e.Version != first || e.ID != id || e.Label != "a label" || e.Key != key || e.Accepted != to || e.Size != int64(len("content")) || e.At.IsZero() || e.ETag != w.etag() || e.SHA256 != "sum" ||
+			e.UploadETag != w.etag() || (e.Parts == 12) != w.parts || e.CRC64NVME != "crc" {
 			w.t.Errorf("announced %+v, want version %s", e, first)
 		}
 	}
@@ -156,9 +160,17 @@ func do[T any](v *view, op string, f func() (T, error)) (T, error) {
 	return f()
 }
 
+// etag is that of all objects. What is copied in parts came in parts.
+func (w *world) etag() string {
+	if w.parts {
+		return "etag-12"
+	}
+	return "etag"
+}
+
 func (v *view) object(key string, o version) acceptance.Object {
 	return acceptance.Object{
-		Key: key, Version: o.id, Size: int64(len("content")), ETag: `"etag"`, SHA256: "sum", Modified: time.Unix(1, 0), Metadata: maps.Clone(o.metadata),
+		Key: key, Version: o.id, Size: int64(len("content")), ETag: `"` + v.etag() + `"`, SHA256: "sum", CRC64NVME: "crc", Modified: time.Unix(1, 0), Metadata: maps.Clone(o.metadata),
 	}
 }
 
@@ -225,9 +237,7 @@ func (v *view) Copy(_ context.Context, source acceptance.Object, to string) (str
 		if there := v.objects[to]; v.conditional && len(there) > 0 && !there[0].marker {
 			return "", acceptance.ErrExists
 		}
-		metadata := maps.Clone(source.Metadata)
-		metadata[acceptance.VersionMetadata] = source.Version
-		return v.put(to, version{content: o.content, metadata: metadata}), nil
+		return v.put(to, version{content: o.content, metadata: acceptance.CopyMetadata(source)}), nil
 	})
 }
 
@@ -254,8 +264,7 @@ var (
 )
 
 func (v *view) accept(version string) (acceptance.Result, error) {
-	a := acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v}
-	return a.Accept(context.Background(), acceptance.Hint{Bucket: bucket, Key: key, Version: version})
+	return v.acceptor().Accept(context.Background(), acceptance.Hint{Bucket: bucket, Key: key, Version: version})
 }
 
 // call is a delivery under way, one operation at a time.

@@ -78,6 +78,8 @@ const (
 	MaxPut = 5 << 30
 	// MaxUpload is the largest upload in parts: 1,000 of them, each as large as a PUT.
 	MaxUpload = 1000 * MaxPut
+	// MaxAccepted is the largest upload that acceptance copies in its time, 500 GiB.
+	MaxAccepted = 500 << 30
 	// MaxMaxCount keeps an answer of mint far below the 40 KB that CloudFront
 	// allows a viewer-request function.
 	MaxMaxCount = 10
@@ -146,8 +148,8 @@ func Parse(data []byte) (Config, error) {
 	case c.MaxBytes <= MaxPut:
 	case !c.Multipart:
 		problems = append(problems, "maxBytes is more than one PUT holds and multipart is false: allowed is at most 5368709120, or multipart true")
-	case c.Acceptance.On:
-		problems = append(problems, "maxBytes is more than one copy holds and acceptance is on: allowed is at most 5368709120, or acceptance false")
+	case c.Acceptance.On && c.MaxBytes > MaxAccepted:
+		problems = append(problems, "maxBytes is more than acceptance can copy in its time: allowed is at most 536870912000 (500 GiB), or acceptance false")
 	}
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
 		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)

@@ -117,7 +117,7 @@ func TestParseRefuses(t *testing.T) {
 		{"expires text", `{` + b + `, "expires": "900"}`, []string{`expires is "900"`}},
 		{"expires null", `{` + b + `, "expires": null}`, []string{"expires is null"}},
 		{"more than a PUT without parts", `{` + b + `, "maxBytes": 5368709121, "multipart": false}`, []string{"maxBytes is more than one PUT holds", "multipart true"}},
-		{"more than a copy, and copies", `{` + b + `, "maxBytes": 5368709121, "acceptance": true}`, []string{"maxBytes is more than one copy holds", "acceptance false"}},
+		{"more than is copied, and copies", `{` + b + `, "maxBytes": 536870912001, "acceptance": true}`, []string{"maxBytes is more than acceptance can copy", "acceptance false"}},
 		{"minBytes negative", `{` + b + `, "minBytes": -1}`, []string{"minBytes is -1", "from 0 to 5368709120000"}},
 		{"minBytes over maxBytes", `{` + b + `, "maxBytes": 5, "minBytes": 6}`, []string{"minBytes is larger than maxBytes"}},
 		{"firstVersion other", `{` + b + `, "firstVersion": "List"}`, []string{`firstVersion is "List"`, `"conditional" or "listed"`}},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,8 +22,8 @@ import (
 // AcceptanceStore is the bucket as package acceptance uses it. Unlike Client it
 // repeats requests by itself: whatever acceptance does may be done twice.
 //
-// Actions that the role needs: s3:GetObject, s3:GetObjectVersion and s3:PutObject
-// on accepted/*; s3:GetObjectVersion, s3:GetObjectVersionTagging and
+// Actions that the role needs: s3:GetObject, s3:GetObjectVersion, s3:PutObject,
+// s3:ListMultipartUploadParts and s3:AbortMultipartUpload on accepted/*; s3:GetObjectVersion, s3:GetObjectVersionTagging and
 // s3:PutObjectVersionTagging on uploads/*; s3:GetObject on signatures/uploads/*;
 // s3:ListBucket (for 404 where an object is absent) and s3:ListBucketVersions on
 // the bucket.
@@ -71,7 +70,7 @@ func (a *AcceptanceStore) head(ctx context.Context, key string, version *string)
 	}
 	o := acceptance.Object{
 		Key: key, Version: aws.ToString(out.VersionId), Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
-		SHA256: sha256Hex(out.ChecksumSHA256), Modified: aws.ToTime(out.LastModified), Metadata: out.Metadata, Headers: map[string]string{},
+		SHA256: sha256Hex(out.ChecksumSHA256), CRC64NVME: aws.ToString(out.ChecksumCRC64NVME), Modified: aws.ToTime(out.LastModified), Metadata: out.Metadata, Headers: map[string]string{},
 	}
 	for name, value := range map[string]*string{
 		"content-type": out.ContentType, "content-disposition": out.ContentDisposition, "content-encoding": out.ContentEncoding,
@@ -129,36 +128,48 @@ func (a *AcceptanceStore) SetTags(ctx context.Context, key, version string, tags
 // thing more; the tags by none. S3 computes the checksum that the source has:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to string) (string, error) {
-	metadata := map[string]string{}
-	maps.Copy(metadata, source.Metadata)
-	metadata[acceptance.VersionMetadata] = source.Version
-	header := func(name string) *string {
-		if v, ok := source.Headers[name]; ok {
-			return &v
-		}
-		return nil
-	}
+	h := headersOf(source)
 	in := &s3.CopyObjectInput{
-		Bucket: &a.bucket, Key: &to, IfNoneMatch: aws.String("*"),
-		// Bucket and key have nothing that would need escaping.
-		CopySource:        aws.String(a.bucket + "/" + source.Key + "?versionId=" + url.QueryEscape(source.Version)),
-		MetadataDirective: types.MetadataDirectiveReplace, Metadata: metadata, TaggingDirective: types.TaggingDirectiveReplace,
-		ContentType: header("content-type"), ContentDisposition: header("content-disposition"), ContentEncoding: header("content-encoding"),
-		ContentLanguage: header("content-language"), CacheControl: header("cache-control"),
-	}
-	if t, err := http.ParseTime(source.Headers["expires"]); err == nil {
-		in.Expires = &t
+		Bucket: &a.bucket, Key: &to, IfNoneMatch: aws.String("*"), CopySource: a.source(source),
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: acceptance.CopyMetadata(source), TaggingDirective: types.TaggingDirectiveReplace,
+		ContentType: h.text("content-type"), ContentDisposition: h.text("content-disposition"), ContentEncoding: h.text("content-encoding"),
+		ContentLanguage: h.text("content-language"), CacheControl: h.text("cache-control"), Expires: h.time("expires"),
 	}
 	if source.SHA256 != "" {
 		in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
 	}
 	out, err := a.s3.CopyObject(ctx, in)
 	if err != nil {
-		return "", answered("CopyObject", err, map[int]error{
-			http.StatusPreconditionFailed: acceptance.ErrExists, http.StatusConflict: acceptance.ErrConflict, http.StatusNotFound: acceptance.ErrAbsent,
-		})
+		return "", answered("CopyObject", err, writes)
 	}
 	return aws.ToString(out.VersionId), nil
+}
+
+// writes are the answers to a conditional write of what may be gone.
+var writes = map[int]error{
+	http.StatusPreconditionFailed: acceptance.ErrExists, http.StatusConflict: acceptance.ErrConflict, http.StatusNotFound: acceptance.ErrAbsent,
+}
+
+// source names the version to copy. Bucket and key have nothing that would need escaping.
+func (a *AcceptanceStore) source(o acceptance.Object) *string {
+	return aws.String(a.bucket + "/" + o.Key + "?versionId=" + url.QueryEscape(o.Version))
+}
+
+// headersOf are the headers of an object, as fields of a request.
+type headersOf acceptance.Object
+
+func (h headersOf) text(name string) *string {
+	if v, ok := h.Headers[name]; ok {
+		return &v
+	}
+	return nil
+}
+
+func (h headersOf) time(name string) *time.Time {
+	if t, err := http.ParseTime(h.Headers[name]); err == nil {
+		return &t
+	}
+	return nil
 }
 
 // ReadUpload implements acceptance.Store.

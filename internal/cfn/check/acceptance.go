@@ -33,6 +33,8 @@ func jobs(conf config.Config) []job {
 			"Allow s3:PutObjectVersionTagging on " + arn + "/" + layout.Uploads + "*",
 			"Allow s3:GetObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:GetObjectVersion on " + arn + "/" + layout.Accepted + "*",
 			"Allow s3:PutObject on " + arn + "/" + layout.Accepted + "*",
+			"Allow s3:ListMultipartUploadParts on " + arn + "/" + layout.Accepted + "*", "Allow s3:AbortMultipartUpload on " + arn + "/" + layout.Accepted + "*",
+			"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept",
 			"Allow s3:GetObject on " + arn + "/" + layout.UploadEntries + "*",
 			"Allow events:PutEvents on " + bus + " if StringEquals events:detail-type oncegate.accepted if StringEquals events:source oncegate",
 		},
@@ -150,13 +152,20 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 	}
 }
 
-// checkRemoval: accepted uploads are removed after the days that the settings say.
+// checkRemoval: accepted uploads are removed after the days that the settings say, and
+// what is left of copies in parts after a day, long after a copy has ended.
 func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	removed := 0
+	removed, dropped := 0, 0
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
 		if r.Status == "Enabled" && r.Prefix == layout.Uploads && onlyAccepted(r) {
 			removed = r.ExpirationInDays
 		}
+		if r.Status == "Enabled" && r.Prefix == layout.Accepted {
+			dropped = r.AbortIncompleteMultipartUpload.DaysAfterInitiation
+		}
+	}
+	if conf.Acceptance.On && dropped != 1 {
+		broken("the parts of copies that were not finished are dropped after %d days, want 1", dropped)
 	}
 	if conf.Acceptance.On && removed != conf.Acceptance.RemoveAfterDays {
 		broken("accepted uploads are removed after %d days, the settings say %d", removed, conf.Acceptance.RemoveAfterDays)

@@ -22,6 +22,15 @@ func TestCheckAcceptance(t *testing.T) {
 		{"it writes uploads", on, func(t *templates) {
 			cfntest.Statement(role(t), "WriteAccepted")["Resource"] = []any{"arn:aws:s3:::accepting-uploads/accepted/*", "arn:aws:s3:::accepting-uploads/uploads/*"}
 		}, "acceptance: oncegate-accept has what it does not need: Allow s3:PutObject on arn:aws:s3:::accepting-uploads/uploads/*"},
+		{"it cannot go on with a copy", on, func(t *templates) { cfntest.Without(role(t), "ListAndDropCopies") },
+			"acceptance: oncegate-accept lacks: Allow s3:AbortMultipartUpload on arn:aws:s3:::accepting-uploads/accepted/*"},
+		{"it drops uploads under way", on, func(t *templates) {
+			cfntest.Statement(role(t), "ListAndDropCopies")["Resource"] = []any{"arn:aws:s3:::accepting-uploads/accepted/*", "arn:aws:s3:::accepting-uploads/uploads/*"}
+		}, "acceptance: oncegate-accept has what it does not need: Allow s3:AbortMultipartUpload on arn:aws:s3:::accepting-uploads/uploads/*"},
+		{"a copy goes on when the queue likes", on, func(t *templates) { cfntest.Without(role(t), "GoOn") },
+			"acceptance: oncegate-accept lacks: Allow sqs:ChangeMessageVisibility"},
+		{"parts of copies stay", on, func(t *templates) { delete(rule(t, "unfinished-copies"), "AbortIncompleteMultipartUpload") },
+			"lifecycle: the parts of copies that were not finished are dropped after 0 days, want 1"},
 		{"it lists the whole bucket's versions", on, func(t *templates) { delete(cfntest.Statement(role(t), "ListVersions"), "Condition") },
 			"acceptance: oncegate-accept lacks: Allow s3:ListBucketVersions on arn:aws:s3:::accepting-uploads if StringLike"},
 		{"it announces anything", on, func(t *templates) { delete(cfntest.Statement(role(t), "Announce"), "Condition") },
@@ -35,8 +44,8 @@ func TestCheckAcceptance(t *testing.T) {
 			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
 		{"any bucket may notify", on, func(t *templates) { delete(cfntest.Statement(policy(t), "BucketNotifies"), "Condition") },
 			"acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
-		{"messages come again too early", on, func(t *templates) { queue(t)["VisibilityTimeout"] = 719 },
-			"acceptance: queue of oncegate-accept hands a message out again after 719 s, want six times the function's 120 s"},
+		{"messages come again too early", on, func(t *templates) { queue(t)["VisibilityTimeout"] = 1799 },
+			"acceptance: queue of oncegate-accept hands a message out again after 1799 s, want six times the function's 300 s"},
 		{"poison comes for ever", on, func(t *templates) { delete(queue(t), "RedrivePolicy") },
 			"acceptance: queue of oncegate-accept gives up after 0 receives"},
 		{"one failure fails the batch", on, func(t *templates) { delete(source(t), "FunctionResponseTypes") },

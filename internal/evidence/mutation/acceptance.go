@@ -2,6 +2,7 @@ package main
 
 const (
 	accepts = "internal/acceptance/acceptance.go"
+	copies  = "internal/acceptance/parts.go"
 	hook    = "internal/acceptance/webhook/webhook.go"
 )
 
@@ -15,18 +16,18 @@ var acceptanceMutants = []mutant{
 	{accepts, "a fault is taken for absent", "if err != nil && !errors.Is(err, ErrAbsent) {\n\t\treturn Result{}, fmt.Errorf(\"look at %s: %w\", to", "if false {\n\t\treturn Result{}, fmt.Errorf(\"look at %s: %w\", to", false},
 	{accepts, "another's object counts as accepted", "if object.Metadata[VersionMetadata] == \"\" {", "if false {", false},
 	{accepts, "an object of any size", "if oldest.Size > MaxBytes {", "if false {", false},
-	{accepts, "5 GiB are too many", "if oldest.Size > MaxBytes {", "if oldest.Size >= MaxBytes {", false},
+	{accepts, "the largest is too large", "if oldest.Size > MaxBytes {", "if oldest.Size >= MaxBytes {", false},
 	{accepts, "what is done is done again", "case tags[Tag] == TagValue:", "case false:", false},
 	{accepts, "any tag means done", "case tags[Tag] == TagValue:", "case tags[Tag] != \"\":", false},
-	{accepts, "a copy of any ETag and checksum", "!sameTag || !sameSum {", "(!sameTag || !sameSum) && false {", false},
+	{accepts, "a copy of any ETag and checksum", "!sameTag || !sameSum || !sameCRC {", "false {", false},
 	{accepts, "a copy of any size", "copied.Size != source.Size || ", "", false},
 	{accepts, "a copy of any checksum", " || !sameSum", " || !sameSum && false", false},
+	{accepts, "a copy of any CRC-64", " || !sameCRC", " || !sameCRC && false", false},
 	{accepts, "a copy of any ETag", " || !sameTag", " || !sameTag && false", false},
 	{accepts, "another's copy is announced", "if won := copied.Metadata[VersionMetadata]; won != first {", "if won := copied.Metadata[VersionMetadata]; false {", false},
 	{accepts, "a failed copy passes", "if err != nil && !errors.Is(err, ErrExists) {", "if false {", false},
 	{accepts, "a failed announcement passes", "if err := a.announce(ctx, source, copied); err != nil {", "if err := a.announce(ctx, source, copied); false {", false},
-	{accepts, "a failed tag passes", "if err := a.Store.SetTags(ctx, key, first, all); err != nil {", "if err := a.Store.SetTags(ctx, key, first, all); false {", false},
-	{accepts, "others' tags are lost", "all[name] = value", "_ = value", false},
+	{accepts, "a failed tag passes", "if err := a.Store.SetTags(ctx, key, first, withTag(tags, TagValue)); err != nil {", "if err := a.Store.SetTags(ctx, key, first, withTag(tags, TagValue)); false {", false},
 	{accepts, "nothing is late", "hint.Version != \"\" && hint.Version != result.First", "false", false},
 	{accepts, "the first is late", "hint.Version != result.First", "true", false},
 	{accepts, "any bucket", "if hint.Bucket != a.Bucket {", "if false {", false},
@@ -36,6 +37,22 @@ var acceptanceMutants = []mutant{
 	{accepts, "an event of any key", "\tif err != nil {\n\t\treturn Event{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", "\tif false {\n\t\treturn Event{}, fmt.Errorf(\"%w: %w\", ErrForeign, err)", false},
 	{accepts, "an event of what was not accepted", "if version == \"\" {\n\t\treturn Event{}", "if false {\n\t\treturn Event{}", false},
 	{accepts, "an event without an answer", "if err != nil {\n\t\treturn Event{}, fmt.Errorf(\"look at %s: %w\", to, err)", "if false {\n\t\treturn Event{}, fmt.Errorf(\"look at %s: %w\", to, err)", false},
+
+	{accepts, "5 GiB take parts", "inParts := source.Size > cmp", "inParts := source.Size >= cmp", false},
+	{accepts, "the upload's own ETag is forgotten", "UploadETag: copied.Metadata[ETagMetadata]", "UploadETag: \"\"", false},
+	{accepts, "what an earlier call copied besides stays", "if id := upload(tags); id != \"\" && decided {", "if false {\n\t\tid := \"\"", false},
+	{copies, "every call copies everything", "p.Size == length(i) {", "false {", false},
+	{copies, "a part of any size", "p.Size == length(i) {", "true {", false},
+	{copies, "a part of any number", "i >= 0 && i < len(parts) && ", "i >= 0 && ", false},
+	{copies, "parts of another place", "int64(i)*size, length(i))", "0, length(i))", false},
+	{copies, "after a fault all parts are tried", "for failed.Load() == nil && ctx.Err() == nil {", "for ctx.Err() == nil {", false},
+	{copies, "the end of its time is a fault", "return nil, fmt.Errorf(\"%w: %w\", ErrUnfinished, ctx.Err())", "return nil, ctx.Err()", false},
+	{copies, "an upload is not named by its version", "if err := a.Store.SetTags(ctx, source.Key, source.Version, withTag(tags, copying+id)); err != nil {", "if err := error(nil); err != nil {", false},
+	{copies, "another's object is not looked for before it is completed", "\tif err == nil {\n\t\t// A consumer", "\tif false {\n\t\t// A consumer", false},
+	{copies, "what is too late stays", "if errors.Is(err, ErrExists) {\n\t\tif err := a.drop", "if false {\n\t\tif err := a.drop", false},
+	{copies, "an upload that is gone is not begun again", "if !errors.Is(err, ErrAbsent) {\n\t\t\treturn id, have, err", "if true {\n\t\t\treturn id, have, err", false},
+	{copies, "every tag names an upload", "if id == tags[Tag] {", "if false {", false},
+	{copies, "others' tags are lost", "all[name] = value", "_ = value", false},
 
 	{hook, "the bucket is not asked", "if err != nil {\n\t\treturn \"\", 0, err\n\t}\n\tif event", "if false {\n\t\treturn \"\", 0, err\n\t}\n\tif event", false},
 	{hook, "any version", "if event.Detail.Version != version {", "if false {", false},

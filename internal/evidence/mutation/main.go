@@ -60,7 +60,7 @@ func (m mutant) suites() []suite {
 	switch {
 	case strings.HasPrefix(m.file, "edge/"):
 		return []suite{edges}
-	case m.file == accepts:
+	case m.file == accepts, m.file == copies:
 		return []suite{accept}
 	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
 		dir := path.Dir(m.file)
