@@ -28,11 +28,11 @@ const (
 	acceptSeconds  = 300
 	webhookSeconds = 120
 	jobMemory      = 256
-	jobBatch     = 10
-	jobsAtOnce   = 2  // the least that Lambda takes: see docs/acceptance.md
-	receives     = 5  // then a message is dead
-	posts        = 8  // the webhook's receives: about an hour, with the pauses between
-	keepMessages = 14 // days, the longest that SQS offers
+	jobBatch       = 10
+	jobsAtOnce     = 2  // the least that Lambda takes: see docs/acceptance.md
+	receives       = 5  // then a message is dead
+	posts          = 8  // the webhook's receives: about an hour, with the pauses between
+	keepMessages   = 14 // days, the longest that SQS offers
 )
 
 // jobs makes the regional functions that follow queues, in the stack of the bucket.

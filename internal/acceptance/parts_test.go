@@ -176,6 +176,51 @@ func TestCopyGoesOn(t *testing.T) {
 	}
 }
 
+// TestWhatNeedsParts: what one copy can hold is copied at once.
+func TestWhatNeedsParts(t *testing.T) {
+	for most, want := range map[int64]bool{6: true, 7: false, 8: false} {
+		w := newWorld(t, true)
+		first := w.upload("content")
+		v := &view{world: w}
+		parts := false
+		v.step = func(op string) fault { parts = parts || op == "BeginCopy"; return none }
+		a := v.acceptor()
+		a.OneCopy = most
+		if _, err := a.Accept(t.Context(), acceptance.Hint{Bucket: bucket, Key: key, Version: first}); err != nil || parts != want {
+			t.Errorf("one copy holds %d: in parts %t, %v", most, parts, err)
+		}
+	}
+}
+
+// TestNothingIsBegunAfterAFault: a copy that has failed is tried again with the next
+// delivery, and no sooner.
+func TestNothingIsBegunAfterAFault(t *testing.T) {
+	for what, happens := range map[string]fault{"not carried out": lost, "carried out": silent} {
+		w := inParts(t)
+		first := w.upload("content")
+		got, _, err := w.ops(first, func(op string, _ int) fault {
+			if op == "CopyPart" {
+				return happens
+			}
+			return none
+		})
+		if !errors.Is(err, errFault) || errors.Is(err, acceptance.ErrUnfinished) || strings.Count(got, "CopyPart") != 1 {
+			t.Errorf("%s: %v, operations %s", what, err, got)
+		}
+	}
+}
+
+// TestTagOfSomebodyElse: a tag of another form names no upload.
+func TestTagOfSomebodyElse(t *testing.T) {
+	w := inParts(t)
+	first := w.upload("content")
+	w.find(key, first).tags = map[string]string{acceptance.Tag: "u1"}
+	if got, _, err := w.ops(first, nil); err != nil || strings.Contains(got, "CopiedParts") {
+		t.Errorf("%v, operations %s", err, got)
+	}
+	w.want(first)
+}
+
 // TestPartOfAnotherSize: a part that is not as this program would copy it is copied again.
 func TestPartOfAnotherSize(t *testing.T) {
 	w := inParts(t)
