@@ -9,6 +9,8 @@
 //	signatures/parts/<hash>      which multipart upload the URL has
 //	signatures/uploads/<name>    the way back from an upload to its URL
 //	keys/<id>                    the record of an API key; <id> is its SHA-256
+//	invitations/<id>             the record of an invitation; <id> is its token's SHA-256
+//	invitations/<id>/<n>         a slot of it: which URL takes the place number n
 //
 // <hash> is a URL's fingerprint. All under signatures/ is the signature index.
 package layout
@@ -20,6 +22,8 @@ const (
 	Uploads  = "uploads/"
 	Accepted = "accepted/"
 	APIKeys  = "keys/"
+
+	Invitations = "invitations/"
 
 	Index          = "signatures/"
 	ValidEntries   = Index + "valid/"
@@ -33,3 +37,6 @@ func UploadEntry(upload string) string { return Index + upload }
 
 // AcceptedCopy is the key of the copy that is made of the upload with this key.
 func AcceptedCopy(upload string) string { return Accepted + strings.TrimPrefix(upload, Uploads) }
+
+// Slots is the prefix of the slots of the invitation with this id.
+func Slots(id string) string { return Invitations + id + "/" }

@@ -10,11 +10,12 @@ import (
 //	key:5c3a… photo app          an API key, by the beginning of its id, and its label
 //	key:81ab…/5c3a… photo app    an API key made for the owner of another one
 //	jwt:9c01… alice              a token, by a digest of issuer and subject, and its subject
+//	inv:77d0… Acme, May          an invitation, by the beginning of its id, and its label
 //
 // The id, the last one before the space, is the owner. The text after the space is for
 // people and decides nothing. The zero Credential is nobody.
 type Credential struct {
-	Kind  string // CredentialKey or CredentialToken: ids of one kind are never those of the other
+	Kind  string // one of the kinds below: ids of one kind are never those of the other
 	ID    string // of the key, or of issuer and subject: credentialDigits hex digits
 	Owner string // id of the key whose owner this is too; "" for ID itself
 	Label string // of the key, or the subject
@@ -23,8 +24,9 @@ type Credential struct {
 
 // The kinds of credentials.
 const (
-	CredentialKey   = "key"
-	CredentialToken = "jwt"
+	CredentialKey        = "key"
+	CredentialToken      = "jwt"
+	CredentialInvitation = "inv"
 )
 
 // CredentialDigits is how long ids of credentials are: 128 bits, so that nobody can make
@@ -52,7 +54,7 @@ func ParseBy(by string) (Credential, bool) {
 	ids, label, ok := strings.Cut(by, " ")
 	kind, ids, hasKind := strings.Cut(ids, ":")
 	id, owner, handedOver := strings.Cut(ids, "/")
-	ok = ok && hasKind && (kind == CredentialKey || kind == CredentialToken) && isLowerHex(id, CredentialDigits) &&
+	ok = ok && hasKind && (kind == CredentialKey || kind == CredentialToken || kind == CredentialInvitation) && isLowerHex(id, CredentialDigits) &&
 		(!handedOver || isLowerHex(owner, CredentialDigits))
 	if !ok {
 		return Credential{}, false

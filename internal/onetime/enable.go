@@ -73,7 +73,8 @@ func (e *UncertainError) Unwrap() error { return e.Err }
 //
 //   - the URL is not spent, or is spent by another claim than Claim;
 //   - its object is stored, and Replace is false or not allowed (Operator.Accepting);
-//   - it can never be good again, because its time is over or its valid entry is gone.
+//   - it can never be good again, because its time is over or its valid entry is gone;
+//   - it was minted under an invitation and then revoked: another URL may have its place.
 //
 // It is an *UncertainError if a deletion had no clear answer. After any other error the URL is
 // not enabled.
@@ -116,6 +117,11 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	case stored && o.Accepting:
 		return Enabled{}, &StateError{StateUsed, "the URL was used and its object is stored; with acceptance on, the first version is the one that counts: mint a new URL"}
 	}
+	if by, _ := ParseBy(entry.By); by.Kind == CredentialInvitation {
+		if err := o.onlyUsed(ctx, target.ID, versions); err != nil {
+			return Enabled{}, err
+		}
+	}
 	ended, err := o.retire(ctx, target.ID, entry.Key)
 	if err != nil {
 		return Enabled{}, err
@@ -157,6 +163,27 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 		return Enabled{}, uncertain(errors.New("somebody put a delete marker over the expired entry"))
 	}
 	return Enabled{}, uncertain(err)
+}
+
+// onlyUsed refuses a URL of an invitation unless these versions are one claim of an upload.
+// After a revoke, another URL may have taken the place of this one (package invite). What
+// is then removed is this version and no other, so a revoke in the meantime stays.
+func (o *Operator) onlyUsed(ctx context.Context, id ID, versions []Version) error {
+	k := o.keeper()
+	var body []byte
+	var version string
+	err := k.repeat(ctx, func(limit time.Duration) (err error) {
+		body, version, err = k.records.ReadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrAbsent) {
+		return fmt.Errorf("read the expired entry: %w", err)
+	}
+	claim, err := ParseExpiredEntry(body)
+	if err != nil || claim.Reason != Used || len(versions) != 1 || versions[0].ID != version {
+		return &StateError{StateRevoked, "the URL came from an invitation and was revoked; another may have its place: mint a new one with the invitation"}
+	}
+	return nil
 }
 
 // retire ends the multipart upload of a spent URL, so that the next one begins anew and no

@@ -384,3 +384,25 @@ func TestEnableWhereUploadsAreAccepted(t *testing.T) {
 		}
 	}
 }
+
+// TestEnableUnderAnInvitation: the place of a revoked URL may be another's by now.
+func TestEnableUnderAnInvitation(t *testing.T) {
+	w := newWorld(t)
+	by := onetime.Credential{Kind: onetime.CredentialInvitation, ID: strings.Repeat("a", onetime.CredentialDigits), Label: "Acme"}.By()
+	operator, _ := w.operator()
+	revoked := w.order(t, onetime.Order{By: by})
+	if _, err := operator.Revoke(t.Context(), onetime.Target{ID: revoked.ID}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operator.Enable(t.Context(), onetime.Target{ID: revoked.ID}, onetime.EnableOptions{}); stateError(err) != onetime.StateRevoked {
+		t.Errorf("enable what was revoked: %v", err)
+	}
+	used := w.order(t, onetime.Order{By: by})
+	gate, _ := w.gate(onetime.Conditional)
+	if _, err := gate.Decide(t.Context(), upload(used, "content"), w.deadline()); err != nil {
+		t.Fatal(err)
+	}
+	if done := w.enable(t, used, onetime.EnableOptions{}); len(done.Claims) != 1 {
+		t.Errorf("enable what was used: %+v", done)
+	}
+}

@@ -1,47 +1,30 @@
 // Package apikey has the API keys that may mint: how a key looks, what the bucket keeps
 // of it, and how a request with a key is checked.
 //
-// A key is "ogk_", 256 random bits in lower-case hex, and the CRC-32 of all that in
-// eight more digits:
-//
-//	ogk_<64 hex digits><8 hex digits>
-//
-// Thanks to the checksum typos are detected, and garbage is refused without a request
-// to S3. The bucket holds the key's ID, its SHA-256, and a Record:
+// A key is a secret (package secret) that begins with "ogk_". The bucket holds the key's
+// ID, its SHA-256, and a Record:
 //
 //	keys/<id>   {"version":1,"label":"ci","created":"…","revoked":"…","owner":"<id>"}
 //
 // By its ID, and not by its label, a key owns what it mints. The record of a key that was
 // made to take over from another one names that one as owner.
-//
-// A slow hash is not needed, because a key is too random to guess; it would only make
-// every mint slow.
 package apikey
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"oncegate/internal/lean/digest"
+	"oncegate/internal/auth/secret"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/lean/text"
 	"oncegate/internal/onetime"
 )
 
-const (
-	prefix      = "ogk_"
-	randomBytes = 32
-	sumDigits   = 2 * crc32.Size
-	bodyLength  = len(prefix) + 2*randomBytes
-	keyLength   = bodyLength + sumDigits
-)
+const prefix = "ogk_"
 
 // ID is the SHA-256 of a key, in lower-case hex. It is no secret.
 type ID string
@@ -50,14 +33,7 @@ type ID string
 func (id ID) Short() string { return string(id[:12]) }
 
 // New makes a key.
-func New(entropy onetime.Entropy) (key string, err error) {
-	b := make([]byte, randomBytes)
-	if _, err := io.ReadFull(entropy, b); err != nil {
-		return "", fmt.Errorf("read random bytes: %w", err)
-	}
-	body := prefix + hex.EncodeToString(b)
-	return body + checksum(body), nil
-}
+func New(entropy onetime.Entropy) (key string, err error) { return secret.New(prefix, entropy) }
 
 // What can be wrong with the text of a key.
 var (
@@ -68,29 +44,22 @@ var (
 // Parse checks the form of a key and returns its ID. Each key has one spelling.
 // Its errors are ErrForm and ErrChecksum and hold nothing of the key.
 func Parse(key string) (ID, error) {
-	if len(key) != keyLength || !strings.HasPrefix(key, prefix) || !lowerHex(key[len(prefix):]) {
-		return "", ErrForm
-	}
-	if key[bodyLength:] != checksum(key[:bodyLength]) {
+	switch id, err := secret.Parse(prefix, key); {
+	case errors.Is(err, secret.ErrChecksum):
 		return "", ErrChecksum
+	case err != nil:
+		return "", ErrForm
+	default:
+		return ID(id), nil
 	}
-	return ID(digest.Hex([]byte(key))), nil
 }
 
 // ParseID checks that s is an ID.
 func ParseID(s string) (ID, error) {
-	if len(s) != 2*digest.Size || !lowerHex(s) {
-		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", 2*digest.Size)
+	if !secret.IsID(s) {
+		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", secret.IDDigits)
 	}
 	return ID(s), nil
-}
-
-func checksum(body string) string {
-	return fmt.Sprintf("%0*x", sumDigits, crc32.ChecksumIEEE([]byte(body)))
-}
-
-func lowerHex(s string) bool {
-	return strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // recordVersion is written into every record; one of another version was written by

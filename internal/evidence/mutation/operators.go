@@ -30,7 +30,7 @@ var operatorMutants = []mutant{
 	{credential, "by does not say whose it is", "c.ID + c.handedOver() +", "c.ID +", false},
 	{credential, "a new key owns what its label did", " && !e.Created.Before(c.Since)", removed, false},
 	{credential, "an id of any length", "isLowerHex(id, CredentialDigits) &&", "id != \"\" &&", false},
-	{credential, "any kind", "(kind == CredentialKey || kind == CredentialToken)", "kind != \"\"", false},
+	{credential, "any kind", "(kind == CredentialKey || kind == CredentialToken || kind == CredentialInvitation)", "kind != \"\"", false},
 	{owner, "a revoke does not ask whose it is", "if _, err := k.ownEntry(ctx, by, id); err != nil {", "if _, err := k.readEntry(ctx, id); err != nil {", false},
 	{owner, "a status does not ask whose it is", "entry, err := k.ownEntry(ctx, by, id)", "entry, err := k.readEntry(ctx, id)", false},
 	{owner, "an owner has all the time there is", "deadline: deadline,", removed, false},

@@ -30,8 +30,16 @@ var inner = map[string]struct {
 		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/urlquery"},
 		"it is linked into the wasm, where the SDK costs more to load than the work it does",
 	},
+	"internal/auth/secret": {
+		[]string{"oncegate/internal/lean/digest"},
+		"the form of a secret needs the standard library alone, at the edge and on the command line",
+	},
+	"internal/invite": {
+		[]string{"oncegate/internal/onetime", "oncegate/internal/auth/secret", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
+		"the rule of invitations is pure, as the one-time rule is that it stands on",
+	},
 	"internal/auth/apikey": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/digest", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/auth/secret", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
 		"a key is checked with the standard library, at the edge and on the command line",
 	},
 	"internal/auth/bearer": {

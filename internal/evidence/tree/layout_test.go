@@ -34,7 +34,7 @@ func TestKeysAreSpelledOnce(t *testing.T) {
 				return true
 			}
 			value, _ := strconv.Unquote(literal.Value) // the parser has seen to it
-			for _, prefix := range []string{layout.Index, layout.Uploads, layout.Accepted, layout.APIKeys} {
+			for _, prefix := range []string{layout.Index, layout.Uploads, layout.Accepted, layout.APIKeys, layout.Invitations} {
 				if !strings.HasPrefix(strings.TrimPrefix(value, "/"), prefix) {
 					continue
 				}

@@ -1,0 +1,203 @@
+package invite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"oncegate/internal/onetime"
+)
+
+// Keeper makes, shows and revokes invitations. Its methods may be called concurrently, and
+// while others mint.
+type Keeper struct {
+	Ledger  Ledger
+	Closer  *onetime.Closer
+	Clock   onetime.Clock
+	Entropy onetime.Entropy // safe for concurrent use
+	// Keep is as in Minter. No invitation is made that lives for longer.
+	Keep time.Duration
+}
+
+// Create makes an invitation that begins now. Of the record it takes Label, Uploads,
+// Limits, Life, Expires and By. The token is shown only now. If the error is not nil there
+// may be an invitation, whose token nobody has.
+//
+// Actions: s3:PutObject on invitations/*.
+func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) (token string, id ID, made Record, err error) {
+	record.Version, record.Created, record.Revoked = recordVersion, k.Clock.Now().UTC().Truncate(time.Second), time.Time{}
+	record.Expires = record.Expires.UTC().Truncate(time.Second)
+	if err := record.check(); err != nil {
+		return "", "", Record{}, err
+	}
+	if record.Expires.Sub(record.Created) > k.Keep {
+		return "", "", Record{}, fmt.Errorf("expires: the bucket keeps its entries for %d days, and no invitation may live for longer", k.Keep/(24*time.Hour))
+	}
+	if token, err = NewToken(k.Entropy); err != nil {
+		return "", "", Record{}, err
+	}
+	if id, err = ParseToken(token); err != nil {
+		return "", "", Record{}, err
+	}
+	tries := 0
+	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) error {
+		tries++
+		return k.Ledger.CreateInvitation(ctx, limit, id, record.Marshal())
+	})
+	// Only we know the token, so a record that is there is ours, and an answer got lost.
+	if err != nil && !(tries > 1 && errors.Is(err, onetime.ErrExists)) {
+		return "", "", Record{}, fmt.Errorf("the invitation was not made: %w", err)
+	}
+	return token, id, record, nil
+}
+
+// Read returns the record of an invitation, whatever its state, and its ETag. The error is
+// ErrUnknown if there is none.
+func (k *Keeper) Read(ctx context.Context, id ID, deadline time.Time) (record Record, etag string, err error) {
+	var body []byte
+	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) (err error) {
+		body, etag, err = k.Ledger.ReadInvitation(ctx, limit, id)
+		return err
+	})
+	if errors.Is(err, onetime.ErrAbsent) {
+		return Record{}, "", ErrUnknown
+	}
+	if err == nil {
+		record, err = ParseRecord(body)
+	}
+	if err != nil {
+		return Record{}, "", unclear("read the record", err)
+	}
+	return record, etag, nil
+}
+
+// Slots returns what each slot that is there says, by its number.
+func (k *Keeper) Slots(ctx context.Context, id ID, deadline time.Time) (map[int]Slot, error) {
+	listed, err := k.list(ctx, id, deadline)
+	if err != nil {
+		return nil, err
+	}
+	slots := map[int]Slot{}
+	for _, l := range listed {
+		slot, _, err := readSlot(ctx, k.Ledger, k.Clock, k.Entropy, id, l.N, deadline)
+		if err != nil {
+			return nil, err
+		}
+		slots[l.N] = slot
+	}
+	return slots, nil
+}
+
+func (k *Keeper) list(ctx context.Context, id ID, deadline time.Time) (listed []ListedSlot, err error) {
+	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) (err error) {
+		listed, err = k.Ledger.ListSlots(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return nil, unclear("list the slots", err)
+	}
+	return listed, nil
+}
+
+// Revoke revokes an invitation. If the error is nil, no upload is let through that was not
+// let through before, and no URL is handed out; uploads that were let through stay. It
+// writes the record, closes the free slots and then the others. After an error the
+// invitation may be revoked in part, and Revoke may be called again. It never reopens
+// anything. The error is ErrUnknown if there is no such invitation.
+//
+// Actions: as for Minter.Mint, but for the valid entries.
+func (k *Keeper) Revoke(ctx context.Context, id ID, deadline time.Time) error {
+	record, err := k.markRevoked(ctx, id, deadline)
+	if err != nil {
+		return err
+	}
+	listed, err := k.list(ctx, id, deadline)
+	if err != nil {
+		return err
+	}
+	there := make([]bool, record.Uploads)
+	for _, l := range listed {
+		if l.N < record.Uploads {
+			there[l.N] = true
+		}
+	}
+	for _, free := range []bool{true, false} {
+		for n := range record.Uploads {
+			if there[n] == free {
+				continue
+			}
+			if err := k.closeSlot(ctx, id, n, free, deadline); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maxRounds bounds how often a record or a slot is looked at again because somebody else
+// has changed it.
+const maxRounds = 16
+
+// markRevoked writes in the record that the invitation is revoked.
+func (k *Keeper) markRevoked(ctx context.Context, id ID, deadline time.Time) (Record, error) {
+	for range maxRounds {
+		record, etag, err := k.Read(ctx, id, deadline)
+		if err != nil || !record.Revoked.IsZero() {
+			return record, err
+		}
+		record.Revoked = k.Clock.Now().UTC().Truncate(time.Second)
+		err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) error {
+			return k.Ledger.ReplaceInvitation(ctx, limit, id, etag, record.Marshal())
+		})
+		switch {
+		case err == nil:
+			return record, nil
+		case !errors.Is(err, onetime.ErrChanged): // else look: it may be our own write
+			return Record{}, unclear("write the record", err)
+		}
+	}
+	return Record{}, fmt.Errorf("%w: the record changes all the time", ErrUnavailable)
+}
+
+// closeSlot makes sure that slot n is never taken again, and that the URL that holds it, if
+// any, lets no upload through unless it has already.
+func (k *Keeper) closeSlot(ctx context.Context, id ID, n int, free bool, deadline time.Time) error {
+	closed := Slot{Version: recordVersion, State: SlotClosed}.Marshal()
+	write := func(request func(limit time.Duration) error) error {
+		return onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, request)
+	}
+	if free {
+		err := write(func(limit time.Duration) error { return k.Ledger.CreateSlot(ctx, limit, id, n, closed) })
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, onetime.ErrExists) { // else look: it may be our own write
+			return unclear("close a slot", err)
+		}
+	}
+	for range maxRounds {
+		slot, etag, err := readSlot(ctx, k.Ledger, k.Clock, k.Entropy, id, n, deadline)
+		if err != nil {
+			return err
+		}
+		if slot.State != SlotHeld {
+			return nil
+		}
+		unspent, err := k.Closer.Close(ctx, slot.URL, deadline)
+		if err != nil {
+			return unclear("revoke a URL", err)
+		}
+		if !unspent {
+			return nil // it keeps its slot for ever
+		}
+		err = write(func(limit time.Duration) error { return k.Ledger.ReplaceSlot(ctx, limit, id, n, etag, closed) })
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, onetime.ErrChanged):
+			return unclear("close a slot", err)
+		}
+	}
+	return fmt.Errorf("%w: a slot changes all the time", ErrUnavailable)
+}
