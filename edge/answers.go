@@ -36,10 +36,13 @@ type refusalJSON struct {
 // wantsJSON reports whether Accept names JSON. */* does not: curl sends that. Nor does
 // a weight of 0, which means "not this" (RFC 9110, 12.4.2). All other weights are
 // alike.
-func wantsJSON(headers Headers) bool {
-	for _, line := range headers["accept"] {
+func wantsJSON(headers Headers) bool { return accepts(headers, "accept", "application/json") }
+
+// accepts reports whether a header that lists what the client takes names this.
+func accepts(headers Headers, header, what string) bool {
+	for _, line := range headers[header] {
 		for value := range strings.SplitSeq(line.Value, ",") {
-			if mediaType(value) == "application/json" && !weightless(value) {
+			if mediaType(value) == what && !weightless(value) {
 				return true
 			}
 		}

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"oncegate/internal/onetime"
@@ -16,6 +17,7 @@ type call struct {
 	attempt   onetime.Attempt
 	deadline  time.Time // when the answer must be ready
 	asJSON    bool      // the client wants JSON, in a refusal too
+	endpoint  string    // the URL in the address of the gate that Uppy was given, see splitEndpoint
 
 	host  string             // that the viewer has connected to, once it was checked
 	route *route             // what is asked for, nil before that is known
@@ -37,6 +39,9 @@ func newCall(function string, event Event, deadline time.Time) (*call, error) {
 		return c, fmt.Errorf("event: type %q, want %q", t, EventViewerRequest)
 	}
 	c.request = cf.Request
-	c.asJSON = wantsJSON(c.request.Headers)
+	c.asJSON = wantsJSON(c.request.Headers) || strings.HasPrefix(c.request.URI, companionPath)
+	if function == GateFunction {
+		c.request.URI, c.endpoint = splitEndpoint(c.request.URI)
+	}
 	return c, nil
 }

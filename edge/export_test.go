@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"slices"
+
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
 )
@@ -48,7 +50,8 @@ func Operations() (all []string) {
 			all = append(all, path+" "+method.name)
 		}
 	}
-	return all
+	slices.Sort(all) // a path may be both functions'
+	return slices.Compact(all)
 }
 
 // SortStrings is the edge's own sort.

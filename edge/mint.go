@@ -14,17 +14,9 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	orders.By = c.by.By()
-	urls, err := f.mintAll(ctx, orders, c)
+	urls, err := f.mintAndLog(ctx, c, orders)
 	if err != nil {
 		return Result{}, err
-	}
-	for _, m := range urls {
-		line := c.logLine("minted")
-		line.String("id", string(m.ID))
-		line.String("key", m.Key)
-		line.Time("expires", m.Expires)
-		f.log(c, line)
 	}
 	return Result{Response: c.minted(f.Scheme+"://"+c.host, urls, orders.count == 0)}, nil
 }
@@ -45,6 +37,23 @@ func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
 		r.Headers.set("content-type", "application/json")
 	}
 	return Result{Response: r}, nil
+}
+
+// mintAndLog fills the orders for the client of the call.
+func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]onetime.Minted, error) {
+	orders.By = c.by.By()
+	urls, err := f.mintAll(ctx, orders, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range urls {
+		line := c.logLine("minted")
+		line.String("id", string(m.ID))
+		line.String("key", m.Key)
+		line.Time("expires", m.Expires)
+		f.log(c, line)
+	}
+	return urls, nil
 }
 
 // mintAll fills all the orders or none: of those that were registered before one

@@ -47,13 +47,10 @@ func otherOperation(sentence string) error {
 }
 
 func (f *Functions) start(ctx context.Context, c *call) (Result, error) {
-	started, err := f.Multipart.Start(ctx, c.put(), c.deadline)
+	started, err := f.startAndLog(ctx, c, c.put())
 	if err != nil {
 		return Result{}, err
 	}
-	line := c.logLine("started")
-	line.String("id", string(started.ID))
-	f.log(c, line)
 	text := strconv.FormatInt(started.Plan.Bytes, 10) + "\n" + strconv.Itoa(started.Plan.Count)
 	return Result{Response: c.answer(statusOK, text, func(w *strictjson.Writer) {
 		w.String("id", string(started.ID))
@@ -61,6 +58,17 @@ func (f *Functions) start(ctx context.Context, c *call) (Result, error) {
 		w.Int("maxParts", int64(started.Plan.Count))
 		w.Time("expiresAt", started.Expires)
 	})}, nil
+}
+
+func (f *Functions) startAndLog(ctx context.Context, c *call, put onetime.Put) (onetime.Started, error) {
+	started, err := f.Multipart.Start(ctx, put, c.deadline)
+	if err != nil {
+		return onetime.Started{}, err
+	}
+	line := c.logLine("started")
+	line.String("id", string(started.ID))
+	f.log(c, line)
+	return started, nil
 }
 
 // part forwards a part that may pass.
@@ -117,20 +125,10 @@ func (f *Functions) listParts(ctx context.Context, c *call) (Result, error) {
 
 // complete spends the URL and answers with the object that is stored.
 func (f *Functions) complete(ctx context.Context, c *call) (Result, error) {
-	done, err := f.Multipart.Complete(ctx, c.put(), c.deadline)
+	done, err := f.completeAndLog(ctx, c, c.put())
 	if err != nil {
 		return Result{}, err
 	}
-	message := "completed"
-	if !done.Stored {
-		message = "completing"
-	}
-	line := c.logLine(message)
-	line.String("id", string(done.ID))
-	line.String("key", done.Key)
-	line.Int("parts", int64(len(done.Parts)))
-	line.Int("size", done.Size)
-	f.log(c, line)
 	if !done.Stored {
 		response := c.answer(statusAccepted, "Accepted: the object is being made; send the same request again.", func(w *strictjson.Writer) {
 			w.String("id", string(done.ID))
@@ -150,9 +148,31 @@ func (f *Functions) complete(ctx context.Context, c *call) (Result, error) {
 	return Result{Response: response}, nil
 }
 
+func (f *Functions) completeAndLog(ctx context.Context, c *call, put onetime.Put) (onetime.Completed, error) {
+	done, err := f.Multipart.Complete(ctx, put, c.deadline)
+	if err != nil {
+		return onetime.Completed{}, err
+	}
+	message := "completed"
+	if !done.Stored {
+		message = "completing"
+	}
+	line := c.logLine(message)
+	line.String("id", string(done.ID))
+	line.String("key", done.Key)
+	line.Int("parts", int64(len(done.Parts)))
+	line.Int("size", done.Size)
+	f.log(c, line)
+	return done, nil
+}
+
 // giveUp answers DELETE with a URL: whoever holds it takes it back.
 func (f *Functions) giveUp(ctx context.Context, c *call) (Result, error) {
-	id, err := f.Multipart.GiveUp(ctx, c.put(), c.deadline)
+	return f.giveUpAndLog(ctx, c, c.put())
+}
+
+func (f *Functions) giveUpAndLog(ctx context.Context, c *call, put onetime.Put) (Result, error) {
+	id, err := f.Multipart.GiveUp(ctx, put, c.deadline)
 	if err != nil {
 		return Result{}, err
 	}

@@ -98,26 +98,35 @@ func optionValues(request *Request) (map[string]string, error) {
 	return values, nil
 }
 
-// bodyValues reads a JSON object of strings and numbers.
-func bodyValues(request *Request) (map[string]string, error) {
+// bodyObject reads a body that must be one JSON object.
+func bodyObject(request *Request) (strictjson.Value, error) {
 	wrong := refuseOption(errors.New("POST wants one JSON object of options, with content-type application/json"))
 	kind := request.Headers.Values("content-type")
 	if len(kind) != 1 || mediaType(kind[0]) != "application/json" {
-		return nil, wrong
+		return strictjson.Value{}, wrong
 	}
 	if request.Body == nil || request.Body.InputTruncated {
-		return nil, wrong
+		return strictjson.Value{}, wrong
 	}
 	body := []byte(request.Body.Data)
 	if request.Body.Encoding == "base64" {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(request.Body.Data); err != nil {
-			return nil, wrong
+			return strictjson.Value{}, wrong
 		}
 	}
 	document, err := strictjson.Parse(string(body))
 	if err != nil || document.Kind != strictjson.Object {
-		return nil, wrong
+		return strictjson.Value{}, wrong
+	}
+	return document, nil
+}
+
+// bodyValues reads a JSON object of strings and numbers.
+func bodyValues(request *Request) (map[string]string, error) {
+	document, err := bodyObject(request)
+	if err != nil {
+		return nil, err
 	}
 	values := map[string]string{}
 	for _, option := range document.Members {

@@ -10,8 +10,8 @@ import (
 // route is a path and all that may be done there.
 type route struct {
 	function string
-	// path is a path as it is, one that ends in {id} for a URL's fingerprint, or
-	// anyPath.
+	// path is a path as it is, one that ends in {id} for a URL's fingerprint, one with
+	// other names in braces for what the handler reads, or anyPath.
 	path string
 	// enabled reports whether the deployment has the route; nil: always.
 	enabled func(f *Functions) bool
@@ -60,6 +60,33 @@ var routes = []route{
 		},
 	},
 	{
+		function: MintFunction, path: "/s3/multipart", enabled: hasMultipart,
+		methods: []method{{name: methodPost, handle: (*Functions).create, credential: true}},
+	},
+	{
+		function: GateFunction, path: "/s3/multipart", enabled: hasMultipart,
+		methods: []method{{name: methodPost, handle: (*Functions).createOf}},
+	},
+	{
+		function: GateFunction, path: "/s3/multipart/{uploadId}/complete", enabled: hasMultipart,
+		methods: []method{{name: methodPost, handle: (*Functions).completeUpload}},
+	},
+	{
+		function: GateFunction, path: "/s3/multipart/{uploadId}/{partNumber}", enabled: hasMultipart,
+		methods: []method{{name: methodGet, handle: (*Functions).signPart}},
+	},
+	{
+		function: GateFunction, path: "/s3/multipart/{uploadId}", enabled: hasMultipart,
+		methods: []method{
+			{name: methodGet, handle: (*Functions).listUpload},
+			{name: methodDelete, handle: (*Functions).abortUpload},
+		},
+	},
+	{
+		function: GateFunction, path: "/s3/params", enabled: hasMultipart,
+		methods: []method{{name: methodGet, handle: (*Functions).companionParams}},
+	},
+	{
 		function: GateFunction, path: anyPath, refusesHeader: onetime.RefusesHeader,
 		methods: []method{
 			{name: methodPut, handle: (*Functions).upload},
@@ -79,7 +106,36 @@ func (r *route) covers(path string) bool {
 	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
 		return strings.HasPrefix(path, prefix)
 	}
+	if strings.Contains(r.path, "{") {
+		return placeholders(r.path, path) != nil
+	}
 	return r.path == anyPath || r.path == path
+}
+
+// placeholders returns what stands in a path in place of each {name} of a pattern, or nil if
+// the path has another form. The last one takes all that is left.
+func placeholders(pattern, path string) (values []string) {
+	for {
+		fixed, rest, more := strings.Cut(pattern, "{")
+		if !more {
+			if path != fixed {
+				return nil
+			}
+			return values
+		}
+		below, ok := strings.CutPrefix(path, fixed)
+		if _, pattern, _ = strings.Cut(rest, "}"); !ok {
+			return nil
+		}
+		if pattern == "" {
+			return append(values, below)
+		}
+		value, _, ok := strings.Cut(below, "/")
+		if !ok {
+			return nil
+		}
+		values, path = append(values, value), below[len(value):]
+	}
 }
 
 // find returns the route that covers the call's path or, if none does, the

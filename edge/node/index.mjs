@@ -313,12 +313,19 @@ async function handle(name, event, context) {
 // request that CloudFront handed in, changed only as the result says. CloudFront answers 502
 // if a read-only header comes back altered or is missing.
 function apply(event, result) {
-  if (result?.response?.status) return result.response;
+  if (result?.response?.status) return compressed(result.response);
   if (!result?.forward?.querystring) return refuse();
   const request = event.Records[0].cf.request;
   const { querystring, drop = [], set = {} } = result.forward;
   for (const name of drop) delete request.headers[name];
   return { ...request, querystring, headers: { ...request.headers, ...set } };
+}
+
+// compressed does what the program says of an answer that is too long as it is.
+function compressed(response) {
+  if (response.headers?.['content-encoding']?.[0].value !== 'gzip') return response;
+  const { gzipSync } = process.getBuiltinModule('node:zlib');
+  return { ...response, body: gzipSync(response.body).toString('base64'), bodyEncoding: 'base64' };
 }
 
 export const mint = (event, context) => handle('mint', event, context);

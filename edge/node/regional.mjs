@@ -109,12 +109,19 @@ function log(name, event, error) {
 // or the request that CloudFront handed in, changed only as the result says. CloudFront
 // answers 502 if a read-only header comes back altered or is missing.
 function apply(event, result) {
-  if (result?.response?.status) return result.response;
+  if (result?.response?.status) return compressed(result.response);
   if (!result?.forward?.querystring) throw new Failure('the answer is no result');
   const request = event.Records[0].cf.request;
   const { querystring, drop = [], set = {} } = result.forward;
   for (const header of drop) delete request.headers[header];
   return { ...request, querystring, headers: { ...request.headers, ...set } };
+}
+
+// compressed does what the regional function says of an answer that is too long as it is.
+function compressed(response) {
+  if (response.headers?.['content-encoding']?.[0].value !== 'gzip') return response;
+  const { gzipSync } = process.getBuiltinModule('node:zlib');
+  return { ...response, body: gzipSync(response.body).toString('base64'), bodyEncoding: 'base64' };
 }
 
 // invoke runs a regional function by Lambda's Invoke. Unlike a function URL, that needs one

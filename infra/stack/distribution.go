@@ -14,8 +14,8 @@ import (
 	"oncegate/internal/config"
 )
 
-// newDistribution makes the distribution. /url and what is below it goes to the mint,
-// everything else to the gate, so no path reaches S3 without one of them. With detach
+// newDistribution makes the distribution. /url and what is below it goes to the mint, and so
+// does the path at which Uppy asks for a URL; everything else goes to the gate, so no path reaches S3 without one of them. With detach
 // the functions are left off, and S3 refuses every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
 	origin := newOrigin(stack, conf)
@@ -41,7 +41,8 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 			b.EdgeLambdas = &[]*awscloudfront.EdgeLambda{{
 				EventType:       awscloudfront.LambdaEdgeEventType_VIEWER_REQUEST,
 				FunctionVersion: function,
-				// POST /url has its options in the body. The gate needs no bodies.
+				// POST /url has its options in the body, and Uppy its file and its parts. The gate
+				// needs no other bodies.
 				IncludeBody: jsii.Bool(includeBody),
 			}}
 		}
@@ -53,6 +54,10 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
 			"/url":   behavior(functions.mint, true),
 			"/url/*": behavior(functions.mint, false),
+			// The other paths of Uppy are the gate's and have no body. CloudFront takes the first
+			// pattern that fits, and CDK writes them in no order of ours: no path fits two.
+			"/s3/multipart":  behavior(functions.mint, true),
+			"/s3/*/complete": behavior(functions.gate, true),
 		},
 		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
 		EnableIpv6:               jsii.Bool(true),

@@ -267,7 +267,7 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := check.Deployment(d, plain.conf)
-	if len(problems) != 3 {
+	if len(problems) != 5 {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {

@@ -106,10 +106,18 @@ func customHeader(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProper
 // path first. An upload's path begins with /uploads/.
 func onlyURL() *awswafv2.CfnWebACL_StatementProperty {
 	return &awswafv2.CfnWebACL_StatementProperty{
+		OrStatement: &awswafv2.CfnWebACL_OrStatementProperty{
+			Statements: &[]interface{}{path("STARTS_WITH", "/url"), path("EXACTLY", "/s3/multipart")},
+		},
+	}
+}
+
+func path(constraint, text string) *awswafv2.CfnWebACL_StatementProperty {
+	return &awswafv2.CfnWebACL_StatementProperty{
 		ByteMatchStatement: &awswafv2.CfnWebACL_ByteMatchStatementProperty{
 			FieldToMatch:         &awswafv2.CfnWebACL_FieldToMatchProperty{UriPath: map[string]interface{}{}},
-			PositionalConstraint: jsii.String("STARTS_WITH"),
-			SearchString:         jsii.String("/url"),
+			PositionalConstraint: jsii.String(constraint),
+			SearchString:         jsii.String(text),
 			TextTransformations: &[]interface{}{
 				&awswafv2.CfnWebACL_TextTransformationProperty{Priority: jsii.Number(0), Type: jsii.String("NORMALIZE_PATH")},
 			},

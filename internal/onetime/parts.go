@@ -52,13 +52,22 @@ func (l Limits) plan() PartPlan {
 
 // check refuses a part that the plan does not allow.
 func (p PartPlan) check(number int, length int64) error {
+	if err := p.CheckNumber(int64(number)); err != nil {
+		return err
+	}
 	switch {
-	case number < 1 || number > p.Count:
-		return refusePartly("partNumber: this URL takes 1 to " + strconv.Itoa(p.Count))
 	case length > p.Bytes:
 		return refusePartly("a part of this URL has at most " + bytes(p.Bytes))
 	case length == 0:
 		return refusePartly("a part is empty; an empty file goes in one PUT without partNumber")
+	}
+	return nil
+}
+
+// CheckNumber refuses a part's number that the plan does not allow.
+func (p PartPlan) CheckNumber(number int64) error {
+	if number < 1 || number > int64(p.Count) {
+		return refusePartly("partNumber: this URL takes 1 to " + strconv.Itoa(p.Count))
 	}
 	return nil
 }
@@ -158,6 +167,22 @@ func uploadETag(parts []StoredPart) string {
 	}
 	sum := digest.MD5(sums)
 	return hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))
+}
+
+// ObjectETag is the ETag of the object that a client asks for by naming all its parts, by
+// number and ETag without quotes. The error is a Refusal: a number is missing, or an ETag is
+// not an MD5.
+func ObjectETag(parts []StoredPart) (string, error) {
+	for i, part := range parts {
+		if part.Number != 1+i {
+			return "", refuseIncomplete("parts: want all of them, from 1 on and in order")
+		}
+	}
+	etag := uploadETag(parts)
+	if len(parts) == 0 || etag == "" {
+		return "", refuseIncomplete("parts: want each with the ETag that it was answered with, and at least one")
+	}
+	return etag, nil
 }
 
 // isUploadETag accepts what uploadETag writes.

@@ -270,10 +270,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 
 		{"the gate is off", "plain", func(t *templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
 			"associations: the default behavior has 0 Lambda and 0 CloudFront functions, want index.gate alone"},
-		{"the mint is off", "plain", func(t *templates) { delete(t.Behavior(0), "LambdaFunctionAssociations") },
+		{"the mint is off", "plain", func(t *templates) { delete(t.Behavior(2), "LambdaFunctionAssociations") },
 			"associations: behavior /url has 0 Lambda"},
 		{"mint and gate are swapped", "plain", func(t *templates) {
-			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior(0)["LambdaFunctionAssociations"]
+			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior(2)["LambdaFunctionAssociations"]
 		}, "associations: the default behavior runs index.mint"},
 		{"the gate sits on the origin side", "plain", func(t *templates) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["EventType"] = "origin-request"
@@ -282,12 +282,21 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
 		}, "associations: the default behavior includes the body: true, want false"},
 		{"mint gets no bodies", "plain", func(t *templates) {
-			t.Behavior(0)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+			t.Behavior(2)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
 		}, "associations: behavior /url includes the body: false, want true"},
 		{"bodies below mint", "plain", func(t *templates) {
-			t.Behavior(1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
+			t.Behavior(3)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
 		}, "associations: behavior /url/* includes the body: true, want false"},
-		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior(1)["PathPattern"] = "/uploads/*" },
+		{"Uppy's list of parts does not reach the gate", "plain", func(t *templates) {
+			t.Behavior(0)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+		}, "associations: behavior /s3/*/complete includes the body: false, want true"},
+		{"Uppy's file does not reach the mint", "plain", func(t *templates) {
+			t.Behavior(1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+		}, "associations: behavior /s3/multipart includes the body: false, want true"},
+		{"Uppy asks the gate for URLs", "plain", func(t *templates) {
+			t.Behavior(1)["LambdaFunctionAssociations"] = t.Behavior(0)["LambdaFunctionAssociations"]
+		}, "associations: behavior /s3/multipart runs index.gate"},
+		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior(3)["PathPattern"] = "/uploads/*" },
 			`associations: behavior "/uploads/*" is not oncegate's`},
 
 		{"memory", "plain", func(t *templates) { t.Edge.Properties("AWS::Lambda::Function", "Gate")["MemorySize"] = 512 },
@@ -331,7 +340,7 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 
 		{"caching", "plain", func(t *templates) { t.DefaultBehavior()["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6" },
 			"behaviors: the default behavior caches"},
-		{"plain http", "plain", func(t *templates) { t.Behavior(0)["ViewerProtocolPolicy"] = "redirect-to-https" },
+		{"plain http", "plain", func(t *templates) { t.Behavior(2)["ViewerProtocolPolicy"] = "redirect-to-https" },
 			"behaviors: behavior /url takes redirect-to-https"},
 		{"no PUT", "plain", func(t *templates) { t.DefaultBehavior()["AllowedMethods"] = []any{"GET", "HEAD"} },
 			"behaviors: the default behavior allows [GET HEAD]"},
@@ -376,6 +385,11 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			r := t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[3].(object)
 			delete(r["Statement"].(object)["ManagedRuleGroupStatement"].(object), "ScopeDownStatement")
 		}, "web acl: rule AWSManagedRulesCommonRuleSet is not limited to /url"},
+		{"no rates for Uppy", "full", func(t *templates) {
+			r := t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)
+			either := r["Statement"].(object)["RateBasedStatement"].(object)["ScopeDownStatement"].(object)["OrStatement"].(object)
+			either["Statements"] = either["Statements"].([]any)[:1]
+		}, "web acl: rule url-rate leaves out /s3/multipart"},
 		{"no rate rule", "full", func(t *templates) {
 			p := t.Edge.Properties("AWS::WAFv2::WebACL", "")
 			p["Rules"] = p["Rules"].([]any)[1:]

@@ -10,7 +10,7 @@ import (
 )
 
 func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	want := map[string]string{"/url": "index.mint", "/url/*": "index.mint", "": "index.gate"}
+	want := map[string]string{"/url": "index.mint", "/url/*": "index.mint", "/s3/multipart": "index.mint", "/s3/*/complete": "index.gate", "": "index.gate"}
 	for _, b := range d.Distribution.Behaviors() {
 		handler, known := want[b.PathPattern]
 		delete(want, b.PathPattern)
@@ -26,9 +26,9 @@ func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string
 		if a.Function.Handler != handler || a.EventType != "viewer-request" {
 			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, handler)
 		}
-		// POST /url has its options in the body. A gate that waited for the body of an
-		// upload would not stream it.
-		if want := b.PathPattern == "/url"; a.IncludeBody != want {
+		// POST /url has its options in the body, and Uppy its file and its parts. A gate that
+		// waited for the body of an upload would not stream it.
+		if want := b.PathPattern == "/url" || b.PathPattern == "/s3/multipart" || b.PathPattern == "/s3/*/complete"; a.IncludeBody != want {
 			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want)
 		}
 	}

@@ -29,6 +29,8 @@ func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 			match := fmt.Sprint(s["ScopeDownStatement"])
 			if !strings.Contains(match, "SearchString:/url ") || !strings.Contains(match, "STARTS_WITH") {
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
+			} else if !strings.Contains(match, "SearchString:/s3/multipart ") {
+				broken("rule %s leaves out /s3/multipart, where Uppy asks for URLs", r.Name)
 			}
 			if kind != "RateBasedStatement" {
 				continue

@@ -129,6 +129,8 @@ func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 		path = "/url/{id}"
 	case strings.HasPrefix(request.URL.Path, "/uploads/"):
 		path = "/uploads/{id}"
+	case strings.HasPrefix(request.URL.Path, "/s3/"):
+		path = uppyPath(request.URL.Path)
 	}
 	item := d.doc.Paths.Value(path)
 	input := &openapi3filter.ResponseValidationInput{
@@ -331,6 +333,7 @@ func TestDocumentedAnswers(t *testing.T) {
 	}
 
 	multipartAnswers(t, d)
+	companionAnswers(t, d)
 
 	closed := &driver{testbed.New(t, apiKeys), doc, d.seen}
 	for _, accept := range []string{"*/*", "application/json"} {
@@ -345,6 +348,7 @@ func TestDocumentedAnswers(t *testing.T) {
 	off := closed.Edge.URL() + "/url/" + strings.Repeat("0", 64)
 	closed.do(t, http.MethodGet, off, nil, "")
 	closed.do(t, http.MethodDelete, off, nil, "")
+	closed.do(t, http.MethodPost, closed.Edge.URL()+"/s3/multipart", http.Header{"Content-Type": {"application/json"}}, "{}")
 
 	var missing []string
 	for path, item := range doc.Paths.Map() {

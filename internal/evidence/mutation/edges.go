@@ -22,7 +22,7 @@ var edgeMutants = []mutant{
 	{routes, "HEAD asks for a credential", "{name: methodHead, handle: (*Functions).checkOrder},", "{name: methodHead, handle: (*Functions).checkOrder, credential: true},", false},
 	{routes, "no credential is asked", "if m.credential && f.Auth != nil {", "if false {", false},
 	{routes, "a credential that is not valid", "c.deadline); err != nil {", "c.deadline); false {", false},
-	{edgeMint, "mint with any options", "if err != nil {\n\t\treturn Result{}, err\n\t}\n\torders.By", "if false {\n\t\treturn Result{}, err\n\t}\n\torders.By", false},
+	{edgeMint, "mint with any options", "orders, err := parseOrders(&c.request, f.MaxCount)\n\tif err != nil {\n\t\treturn Result{}, err\n\t}\n\turls", "orders, err := parseOrders(&c.request, f.MaxCount)\n\tif false {\n\t\treturn Result{}, err\n\t}\n\turls", false},
 	{edgeMint, "an entry does not name who minted", "orders.By = c.by.By()", "_ = c.by", false},
 	{routes, "HEAD mints", "{name: methodHead, handle: (*Functions).checkOrder},", "{name: methodHead, handle: (*Functions).mint},", false},
 	{edgeMint, "HEAD promises what GET refuses", "if err := f.Minter.Check(orders.Order); err != nil {", "if err := f.Minter.Check(orders.Order); false {", false},

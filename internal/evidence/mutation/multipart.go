@@ -20,7 +20,7 @@ var multipartMutants = []mutant{
 
 	{parts, "parts are too small for the largest file", "size := (most + MaxParts - 1) / MaxParts", "size := most / MaxParts / 2", false},
 	{parts, "one part too few", "(most+MinPartBytes-1)/MinPartBytes", "most/MinPartBytes", false},
-	{parts, "any number of parts", "number < 1 || number > p.Count", "number < 1", false},
+	{parts, "any number of parts", "number < 1 || number > int64(p.Count)", "number < 1", false},
 	{parts, "parts of any size", "case length > p.Bytes:", "case false:", false},
 	{parts, "empty parts", "case length == 0:", "case false:", false},
 	{parts, "no parts", "if len(parts) == 0 {", "if false {", false},

@@ -81,6 +81,13 @@ func Marshal(fill func(w *Writer)) []byte {
 	return w.Bytes()
 }
 
+// MarshalArray returns an array of n objects; fill writes the members of the one at i.
+func MarshalArray(n int, fill func(w *Writer, i int)) []byte {
+	const name = `{"":` // of the one member that holds it
+	object := Marshal(func(w *Writer) { w.Objects("", n, fill) })
+	return object[len(name) : len(object)-1]
+}
+
 // Writer builds one object, member by member. The zero Writer is ready to use.
 type Writer struct{ b []byte }
 

@@ -337,7 +337,7 @@ func (t *template) webACL() {
 	for _, r := range acl.Rules {
 		if !scopedToURL(r) {
 			t.bad(acl.ID, "Rules", r.Name, "it applies to uploads too, and AWS's common rule set blocks bodies over 8 KB and queries over "+
-				"2,048 bytes, which is every upload; scope it down to a path that begins with /url")
+				"2,048 bytes, which is every upload; scope it down to the paths of the mint, which begin with /url or are /s3/multipart")
 		}
 	}
 }
@@ -349,17 +349,26 @@ func scopedToURL(r cfn.WebACLRule) bool {
 	for kind, statement := range r.Statement {
 		s, _ := statement.(map[string]any)
 		scope, _ := s["ScopeDownStatement"].(map[string]any)
-		match, _ := scope["ByteMatchStatement"].(map[string]any)
-		field, _ := match["FieldToMatch"].(map[string]any)
-		_, path := field["UriPath"]
-		search, _ := match["SearchString"].(string)
-		position := match["PositionalConstraint"]
-		if kind != "ManagedRuleGroupStatement" && kind != "RateBasedStatement" || len(scope) != 1 || !path ||
-			position != "STARTS_WITH" && position != "EXACTLY" || !strings.HasPrefix(search, "/url") {
+		either, _ := scope["OrStatement"].(map[string]any)
+		paths, _ := either["Statements"].([]any)
+		if kind != "ManagedRuleGroupStatement" && kind != "RateBasedStatement" || len(scope) != 1 || len(paths) == 0 ||
+			slices.ContainsFunc(paths, func(s any) bool { return !mintsAt(s) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// mintsAt reports whether a statement matches paths of the mint and no others.
+func mintsAt(statement any) bool {
+	s, _ := statement.(map[string]any)
+	match, _ := s["ByteMatchStatement"].(map[string]any)
+	field, _ := match["FieldToMatch"].(map[string]any)
+	_, path := field["UriPath"]
+	search, _ := match["SearchString"].(string)
+	position := match["PositionalConstraint"]
+	return len(s) == 1 && path && (position == "EXACTLY" && search == "/s3/multipart" ||
+		(position == "STARTS_WITH" || position == "EXACTLY") && strings.HasPrefix(search, "/url"))
 }
 
 // logicalID takes the id out of a reference, ${id} or ${id.Attribute}.

@@ -41,7 +41,7 @@ func TestFromDeployment(t *testing.T) {
 			t.Errorf("headers %+v", b.ResponseHeaders.Headers)
 		}
 	}
-	if want := []string{"/url full-mint", "/url/* full-mint", "* full-gate"}; !slices.Equal(patterns, want) {
+	if want := []string{"/s3/*/complete full-gate", "/s3/multipart full-mint", "/url full-mint", "/url/* full-mint", "* full-gate"}; !slices.Equal(patterns, want) {
 		t.Errorf("behaviors %q, want %q", patterns, want)
 	}
 	if len(got.Functions) != 2 {
@@ -61,7 +61,7 @@ func TestFromDeployment(t *testing.T) {
 	if got.EdgeRegion != "us-west-2" {
 		t.Errorf("functions run in %s, the bucket is in eu-west-1", got.EdgeRegion)
 	}
-	if plain, err := FromDeployment(deployment(t, "plain")); err != nil || plain.EdgeRegion == "us-east-1" || plain.Behaviors[2].ResponseHeaders.CORS != nil {
+	if plain, err := FromDeployment(deployment(t, "plain")); err != nil || plain.EdgeRegion == "us-east-1" || plain.Behaviors[len(plain.Behaviors)-1].ResponseHeaders.CORS != nil {
 		t.Errorf("plain: %+v, %v", plain, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestPoliciesOfDeployment(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := got.Behaviors[2].OriginRequest
+			p := got.Behaviors[len(got.Behaviors)-1].OriginRequest
 			if p.AllButHost != tt.want.AllButHost || p.Cookies != tt.want.Cookies || p.QueryStrings != tt.want.QueryStrings || p.Managed != tt.want.Managed || len(p.Headers) != 0 {
 				t.Errorf("got %+v, want %+v", p, tt.want)
 			}
@@ -119,6 +119,11 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		}
 		return nil
 	}
+	// scope is the first path that a rule is scoped to.
+	scope := func(d *cfn.Deployment) map[string]any {
+		either := rule(d, 2)["ScopeDownStatement"].(map[string]any)["OrStatement"].(map[string]any)
+		return either["Statements"].([]any)[0].(map[string]any)["ByteMatchStatement"].(map[string]any)
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(*cfn.Deployment)
@@ -146,7 +151,7 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		{"control of elsewhere", func(d *cfn.Deployment) { origin(d).OriginAccessControlId = "E1" }, distribution + "Origins[0].OriginAccessControlId is E1"},
 		{"protocol", func(d *cfn.Deployment) { def(d).ViewerProtocolPolicy = "http-only" }, distribution + "DefaultCacheBehavior.ViewerProtocolPolicy is http-only"},
 		{"caching", func(d *cfn.Deployment) { def(d).CachePolicyId = "658327ea-f89d-4fab-a63d-7e88639e58f6" }, distribution + "DefaultCacheBehavior.CachePolicyId is \"658327ea"},
-		{"target", func(d *cfn.Deployment) { d.Distribution.CacheBehaviors[0].TargetOriginId = "x" }, distribution + "CacheBehaviors /url TargetOriginId is x"},
+		{"target", func(d *cfn.Deployment) { d.Distribution.CacheBehaviors[0].TargetOriginId = "x" }, distribution + "CacheBehaviors /s3/*/complete TargetOriginId is x"},
 		{"cloudfront function", func(d *cfn.Deployment) {
 			def(d).FunctionAssociations = append(def(d).FunctionAssociations, struct{ EventType, FunctionARN string }{"viewer-request", "f"})
 		}, distribution + "DefaultCacheBehavior.FunctionAssociations"},
@@ -190,14 +195,15 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		{"common rules on uploads", func(d *cfn.Deployment) { delete(rule(d, 2), "ScopeDownStatement") },
 			"it applies to uploads too, and AWS's common rule set blocks bodies over 8 KB and queries over 2,048 bytes"},
 		{"rules on every path", func(d *cfn.Deployment) {
-			rule(d, 2)["ScopeDownStatement"].(map[string]any)["ByteMatchStatement"].(map[string]any)["SearchString"] = "/u"
+			scope(d)["SearchString"] = "/u"
 		}, "it applies to uploads too"},
 		{"rules on all but a path", func(d *cfn.Deployment) {
 			s := rule(d, 2)
 			s["ScopeDownStatement"] = map[string]any{"NotStatement": map[string]any{"Statement": s["ScopeDownStatement"]}}
 		}, "it applies to uploads too"},
+		{"rules on more of Uppy", func(d *cfn.Deployment) { scope(d)["SearchString"] = "/s3/multipart" }, "it applies to uploads too"},
 		{"rules on a query", func(d *cfn.Deployment) {
-			rule(d, 2)["ScopeDownStatement"].(map[string]any)["ByteMatchStatement"].(map[string]any)["FieldToMatch"] = map[string]any{"QueryString": nil}
+			scope(d)["FieldToMatch"] = map[string]any{"QueryString": nil}
 		}, "it applies to uploads too"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
