@@ -332,17 +332,19 @@ func bundle(t *testing.T) string {
 	if _, err := os.Stat(filepath.Join(source, "node_modules")); err != nil {
 		t.Fatalf("`make examples` fetches Uppy: %v", err)
 	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(source, "node_modules/.bin/esbuild"), filepath.Join(source, "upload.js"),
-		"--bundle", "--format=esm", "--outfile="+filepath.Join(dir, "upload.js")).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(source, "node_modules/.bin/esbuild"), filepath.Join(source, "upload.js"), filepath.Join(source, "parts.js"),
+		"--bundle", "--format=esm", "--outdir="+dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("bundle: %v\n%s", err, out)
 	}
-	html, err := os.ReadFile(filepath.Join(source, "index.html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "index.html"), html, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"index.html", "parts.html"} {
+		html, err := os.ReadFile(filepath.Join(source, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), html, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
