@@ -9,12 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server"
 )
 
 // pages are upload widgets in a browser, by page and flavour. What they say of an answer
@@ -65,16 +67,52 @@ func TestPageForms(t *testing.T) {
 	}
 }
 
+// TestUppy4 sends files in parts through Uppy 4, which asks in other words than Uppy 6: an empty
+// one, a small one, and one of two parts with a pause between them.
+func TestUppy4(t *testing.T) {
+	browser := testbed.Browser(t)
+	site := serve(t)
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{site} })
+	for size, want := range map[int]string{0: "200", 1: "200 after a pause", 6 << 20: "200 after a pause"} {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
+			keys := make(chan string, 100)
+			st.EveryRequest(func(r *http.Request) s3server.Fault {
+				if i := strings.Index(r.URL.Path, "/uploads/"); i >= 0 && r.Method == http.MethodPut && !strings.Contains(r.URL.Path, "signatures/") {
+					keys <- r.URL.Path[i+1:]
+				}
+				return s3server.Fault{}
+			})
+			content := strings.Repeat("x", size)
+			path := filepath.Join(t.TempDir(), "photo.jpg")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := drive(t, browser, site+"/uppy4.html#"+st.Edge.URL(), path); got != want {
+				t.Errorf("the page says %q, want %q", got, want)
+			}
+			st.EveryRequest(nil)
+			if len(keys) == 0 {
+				t.Fatal("nothing reached S3")
+			}
+			key := <-keys
+			if st.Stored(t, key) != content {
+				t.Error("other bytes are stored than were sent")
+			}
+			st.WantVersions(t, key, 1)
+		})
+	}
+}
+
 // serve bundles the pages and serves them as their own origin.
 func serve(t *testing.T) (origin string) {
 	t.Helper()
 	dir := t.TempDir()
-	bundle := exec.CommandContext(t.Context(), "./node_modules/.bin/esbuild", "dropzone.js", "filepond.js", "--bundle", "--format=esm", "--outdir="+dir)
+	bundle := exec.CommandContext(t.Context(), "./node_modules/.bin/esbuild", "dropzone.js", "filepond.js", "uppy4.js", "--bundle", "--format=esm", "--outdir="+dir)
 	bundle.Dir = "testdata"
 	if out, err := bundle.CombinedOutput(); err != nil {
 		t.Fatalf("bundle (`make clients` fetches what is needed): %v\n%s", err, out)
 	}
-	for _, name := range []string{"dropzone.html", "filepond.html"} {
+	for _, name := range []string{"dropzone.html", "filepond.html", "uppy4.html"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
