@@ -403,3 +403,25 @@ func TestCompanionPreflights(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCompanion: whatever stands in place of an uploadId, of what follows it and of the body,
+// there is one answer, nothing is forwarded, and a part's address leads to this host.
+func FuzzCompanion(f *testing.F) {
+	w := newWorld(f)
+	c, _ := w.create(f, fileJSON)
+	f.Add("GET", c.UploadID+"/1", c.Key, "")
+	f.Add("POST", c.UploadID+"/complete", c.Key, `{"parts":[{"PartNumber":1,"ETag":"x"}]}`)
+	f.Add("GET", base64.RawURLEncoding.EncodeToString([]byte("https://evil.example/?"))+"/1", c.Key, "")
+	f.Fuzz(func(t *testing.T, method, below, key, body string) {
+		w := newWorld(t)
+		w.create(t, fileJSON)
+		r := w.uppy(t, method, "/multipart/"+below+"?key="+key, body)
+		if r.Response == nil {
+			t.Fatalf("forwarded: %+v", r.Forward)
+		}
+		var signed struct{ URL string }
+		if json.Unmarshal([]byte(r.Response.Body), &signed) == nil && signed.URL != "" && !strings.HasPrefix(signed.URL, "https://d111111abcdef8.cloudfront.net/uploads/") {
+			t.Errorf("a part goes to %s", signed.URL)
+		}
+	})
+}
