@@ -45,10 +45,14 @@ func (m *Multipart) complete(ctx context.Context, url URL, op Operation, put Put
 	}
 	var claim ExpiredEntry
 	var version string
-	if u.used {
-		claim, version, err = m.ownClaim(ctx, url.ID, u, claimBy)
-	} else {
+	if !u.used {
 		claim, version, err = m.claimParts(ctx, url, op, u, put, lookBy, claimBy)
+		if partsGone(err) {
+			u, err = m.lookAgain(ctx, url, err, lookBy)
+		}
+	}
+	if err == nil && u.used {
+		claim, version, err = m.ownClaim(ctx, url.ID, u, claimBy)
 	}
 	if err == nil {
 		err = m.checkClaim(ctx, url.ID, version, deadline)

@@ -216,14 +216,36 @@ func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]St
 	if err != nil {
 		return nil, err
 	}
-	if u.used {
-		claim, _, err := m.ownClaim(ctx, url.ID, u, deadline)
-		return claim.Parts.Stored(), err
+	var parts []StoredPart
+	if !u.used {
+		if err := u.mustBeUnderWay(m.Clock.Now()); err != nil {
+			return nil, err
+		}
+		parts, err = m.listParts(ctx, url.Key, u.parts.Upload, deadline.Add(-readBackLimit))
+		if partsGone(err) {
+			u, err = m.lookAgain(ctx, url, err, deadline.Add(-readBackLimit))
+		}
 	}
-	if err := u.mustBeUnderWay(m.Clock.Now()); err != nil {
-		return nil, err
+	if err == nil && u.used {
+		var claim ExpiredEntry
+		claim, _, err = m.ownClaim(ctx, url.ID, u, deadline)
+		parts = claim.Parts.Stored()
 	}
-	return m.listParts(ctx, url.Key, u.parts.Upload, deadline)
+	return parts, err
+}
+
+// partsGone reports whether S3 has said that there is no such upload.
+func partsGone(err error) bool { return errors.Is(err, ErrAbsent) && ReasonOf(err) == NotStarted }
+
+// lookAgain says what became of a URL that was good when the index was read, and whose parts
+// are gone: another request may have completed the upload since, or given it up. If not, the
+// error is gone.
+func (m *Multipart) lookAgain(ctx context.Context, url URL, gone error, until time.Time) (underURL, error) {
+	u, err := m.find(ctx, url, until)
+	if err == nil && !u.used {
+		err = gone
+	}
+	return u, err
 }
 
 // GiveUp revokes the URL for its holder and has S3 delete the parts. If the error is nil,
@@ -248,7 +270,8 @@ func (m *Multipart) giveUp(ctx context.Context, url URL, put Put, deadline time.
 	case u.used:
 		return refuse(Used, nil)
 	default:
-		_, _, err = m.claimant().claim(ctx, url.ID, ExpiredEntry{Reason: Revoked, Request: put.Request}, put.Attempt, claimBy)
+		// Repeated, so that who was overtaken learns by what: another may have given up too.
+		_, _, err = m.claimant().claim(ctx, url.ID, ExpiredEntry{Reason: Revoked, Request: put.Request}, Attempt{Nonce: put.Attempt.Nonce, Repeated: true}, claimBy)
 		if err != nil && ReasonOf(err) != Revoked {
 			return err
 		}

@@ -43,6 +43,7 @@ func proofs(node string) []proof {
 		{"attempts", test("./internal/evidence/attack", "."), nil},
 		{"schedules", test("./internal/onetime/explore", "TestExplore|TestBugs|TestLimits|TestOutcomes|TestWander"), []string{"ONCEGATE_EXPLORE=full"}},
 		{"races", test("./internal/evidence/e2e", "TestRaceForOneURL|TestStorm|TestRevokeRacesUpload"), []string{"ONCEGATE_RACE_ROUNDS=700", "ONCEGATE_STORM_ROUNDS=300"}},
+		{"histories", test("./internal/evidence/history", "."), []string{"ONCEGATE_HISTORIES=100"}},
 		{"kills", test("./internal/evidence/e2e", "TestKills"), []string{"ONCEGATE_KILLS=200"}},
 		{"events", []string{node, "--test", "edge/node/events.test.mjs"}, []string{"ONCEGATE_EVENTS=1000000"}},
 	}
