@@ -58,9 +58,6 @@ type recorder struct {
 	all []porcupine.Operation
 }
 
-// contents are what is uploaded: of another length each.
-var contents = []string{"a", "bb", "ccc"}
-
 // do sends a request and records it. The context may break it off.
 func (r *recorder) do(t *testing.T, ctx context.Context, client int, q request) answer {
 	t.Helper()
