@@ -61,6 +61,9 @@ func (l life) step(r request, a answer) (bool, life) {
 	if r.do == put && l.spent == giveUp && a.said == "used" {
 		return true, l // overtaken at its claim, a PUT does not look who was first
 	}
+	if l.spent == giveUp && (r.do == complete && a.said == "incomplete" || r.do == list && a.said == "ok" && a.etag == "") {
+		return true, l // the index was read before it was given up, and the parts while S3 dropped them
+	}
 	if refused, ok := l.refusal(r.do); ok && !unknown {
 		return a.said == refused, l
 	} else if ok {

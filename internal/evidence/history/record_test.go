@@ -167,6 +167,9 @@ var (
 // off. ONCEGATE_HISTORIES says how often each race is run.
 func TestHistories(t *testing.T) {
 	rounds, seed := number(t, "ONCEGATE_HISTORIES", 4), uint64(number(t, "ONCEGATE_SEED", 1))
+	if testing.Short() {
+		rounds = 1
+	}
 	st := testbed.New(t)
 	for _, weather := range []string{"good", "bad"} {
 		for _, race := range races {
