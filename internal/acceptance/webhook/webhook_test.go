@@ -48,6 +48,7 @@ type hook struct {
 	bodies    []string
 	elsewhere bool
 	anyTime   bool // the test has a clock of its own
+	secret    string
 }
 
 func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -62,7 +63,7 @@ func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		return
 	}
 	at, _ := strconv.ParseInt(q.Header.Get("x-oncegate-timestamp"), 10, 64)
-	want := webhook.Sign(secret, time.Unix(at, 0), body)
+	want := webhook.Sign(r.secret, time.Unix(at, 0), body)
 	if !hmac.Equal([]byte(want), []byte(q.Header.Get("x-oncegate-signature"))) || !r.anyTime && time.Since(time.Unix(at, 0)).Abs() > time.Minute {
 		r.t.Errorf("signature %q at %d", q.Header.Get("x-oncegate-signature"), at)
 	}
@@ -80,7 +81,7 @@ func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 }
 
 func sender(t *testing.T, statuses ...int) (*webhook.Sender, *hook, *[]time.Duration) {
-	r := &hook{t: t, statuses: statuses}
+	r := &hook{t: t, statuses: statuses, secret: secret}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	var postponed []time.Duration
@@ -202,6 +203,48 @@ func TestSecret(t *testing.T) {
 	answer, err = "short", nil
 	if post() {
 		t.Error("posted with a short key")
+	}
+}
+
+// TestSecretLength: 16 bytes are the least that a key may have.
+func TestSecretLength(t *testing.T) {
+	s, r, _ := sender(t)
+	for length, want := range map[int]bool{15: false, 16: true} {
+		key := secret[:length]
+		r.secret = key
+		s.Secret = func(context.Context) (string, error) { return key, nil }
+		if got := s.Follow(t.Context(), nowhere, message(1)); got != want {
+			t.Errorf("with a key of %d bytes it has arrived: %v", length, got)
+		}
+	}
+}
+
+// TestSecretAge: a key is used for five minutes and no longer, also by a clock that goes
+// back; a key that was read before does not stand in for an answer.
+func TestSecretAge(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		later time.Duration
+		asked int
+	}{
+		{"just before", 5*time.Minute - time.Nanosecond, 1}, {"five minutes later", 5 * time.Minute, 2},
+		{"a little before", -time.Minute, 1}, {"a clock that goes back", -time.Hour, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, r, _ := sender(t)
+			r.anyTime = true
+			now, asked := time.Unix(1_800_000_000, 0), 0
+			s.Now = func() time.Time { return now }
+			fault := error(nil)
+			s.Secret = func(context.Context) (string, error) { asked++; return secret, fault }
+			first := s.Follow(t.Context(), nowhere, message(1))
+			now = now.Add(tt.later)
+			fault = errFault
+			second := s.Follow(t.Context(), nowhere, message(1))
+			if !first || asked != tt.asked || second != (tt.asked == 1) {
+				t.Errorf("asked %d times, want %d; arrived %v, then %v", asked, tt.asked, first, second)
+			}
+		})
 	}
 }
 

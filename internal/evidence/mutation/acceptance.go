@@ -62,5 +62,11 @@ var acceptanceMutants = []mutant{
 	{hook, "any status has arrived", "if res.StatusCode < 200 || res.StatusCode > 299 {", "if res.StatusCode < 200 {", false},
 	{hook, "a secret of any length", "if len(secret) < leastSecret {", "if false {", false},
 	{hook, "a secret is kept for ever", "s.Now().Sub(s.read).Abs() < keepSecret", "true", false},
+	{hook, "a secret one byte too short", "leastSecret = 16", "leastSecret = 15", false},
+	{hook, "the least secret is too short", "leastSecret = 16", "leastSecret = 17", false},
+	{hook, "a clock that goes back keeps a secret", "s.Now().Sub(s.read).Abs() < keepSecret", "s.Now().Sub(s.read) < keepSecret", false},
+	{hook, "a secret is kept a moment too long", ".Abs() < keepSecret", ".Abs() <= keepSecret", false},
+	{hook, "a secret is kept for a minute", "keepSecret = 5 * time.Minute", "keepSecret = time.Minute", false},
+	{hook, "an older secret is used without an answer", "if err != nil {\n\t\treturn \"\", err\n\t}\n\tif len(secret)", "if err != nil {\n\t\treturn s.secret, nil\n\t}\n\tif len(secret)", false},
 	{hook, "garbage is tried again", "if errors.Is(err, ErrGarbage) {", "if false {", false},
 }

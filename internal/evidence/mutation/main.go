@@ -53,7 +53,7 @@ var (
 )
 
 // own are the packages whose own tests must notice.
-var own = []string{"internal/auth/", "internal/lean/text/", "internal/acceptance/webhook/"}
+var own = []string{"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/"}
 
 // suites are run one after the other until one notices.
 func (m mutant) suites() []suite {
@@ -168,7 +168,7 @@ func moduleRoot() (string, error) {
 // copySources copies the folders of the packages that the suites are built from, the pages
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
-	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text")
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {

@@ -66,6 +66,31 @@ func TestMidnight(t *testing.T) {
 	}
 }
 
+// TestEqualNames: S3 sorts parameters of one name by their values and joins headers of one
+// name in the order that they came in. The expected signature is that of the SDK's signer.
+func TestEqualNames(t *testing.T) {
+	for _, given := range [][]sigv4.Pair{
+		{{Name: "a", Value: "2"}, {Name: "b", Value: ""}, {Name: "a", Value: "10"}, {Name: "a", Value: "1"}},
+		{{Name: "a", Value: "1"}, {Name: "a", Value: "10"}, {Name: "a", Value: "2"}, {Name: "b", Value: ""}},
+	} {
+		if got, want := sigv4.Encode(given), "a=1&a=10&a=2&b="; got != want {
+			t.Errorf("%v is %s, want %s", given, got, want)
+		}
+	}
+	r := &http.Request{Method: "PUT", Host: exampleHost, URL: &url.URL{Scheme: "https", Host: exampleHost, Path: "/x"},
+		Header: http.Header{"X-Amz-Meta-A": {"2", "1"}, "X-Amz-Content-Sha256": {sigv4.UnsignedPayload}}}
+	credentials := aws.Credentials{AccessKeyID: example.AccessKeyID, SecretAccessKey: example.SecretAccessKey}
+	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, sigv4.UnsignedPayload, "s3", "us-east-1", exampleTime); err != nil {
+		t.Fatal(err)
+	}
+	signed := sigv4.New(example, "us-east-1").Sign("PUT", "/x", "", []sigv4.Pair{
+		{Name: "x-amz-meta-a", Value: "2"}, {Name: "host", Value: exampleHost}, {Name: "x-amz-meta-a", Value: "1"}, {Name: "x-amz-content-sha256", Value: sigv4.UnsignedPayload},
+	}, sigv4.UnsignedPayload, exampleTime)
+	if got, want := value(signed, "authorization"), r.Header.Get("Authorization"); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 func value(headers []sigv4.Pair, name string) (value string) {
 	for _, h := range headers {
 		if h.Name == name {
