@@ -208,8 +208,8 @@ func TestSecret(t *testing.T) {
 
 // TestSecretLength: 16 bytes are the least that a key may have.
 func TestSecretLength(t *testing.T) {
-	s, r, _ := sender(t)
 	for length, want := range map[int]bool{15: false, 16: true} {
+		s, r, _ := sender(t) // each has read no key yet
 		key := secret[:length]
 		r.secret = key
 		s.Secret = func(context.Context) (string, error) { return key, nil }
