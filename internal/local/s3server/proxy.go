@@ -27,6 +27,8 @@ type proxy struct {
 	pass     *httputil.ReverseProxy
 	counts   counts
 	closing  chan struct{}
+	// completing has a lock for each upload that was ever completed.
+	completing sync.Map
 
 	mu     sync.Mutex // guards closed, and orders active.Add before active.Wait
 	closed bool
@@ -84,6 +86,11 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if datedAhead(r, time.Now()) {
 		write(w, errorAnswer(r, http.StatusForbidden, "AccessDenied", "Request is not valid yet"))
 		return
+	}
+	if upload := r.URL.Query().Get("uploadId"); r.Method == http.MethodPost && upload != "" {
+		lock, _ := p.completing.LoadOrStore(upload, &sync.Mutex{})
+		lock.(*sync.Mutex).Lock()
+		defer lock.(*sync.Mutex).Unlock()
 	}
 	c, ctx := p.access.begin(r)
 	defer p.access.end(c)

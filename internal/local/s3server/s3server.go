@@ -16,6 +16,8 @@
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
 //   - DELETE with If-Match of a key that has no current version answers 404 and does nothing.
 //   - DELETE of a version that is gone answers 204.
+//   - completes of one upload go one after the other. While one is under way the server answers another 200, also if the
+//     first then fails because a part has changed.
 //   - a presigned request dated more than 15 minutes ahead is refused with 403.
 //   - an upload that its client breaks off stores nothing. The server takes the end of the connection for the end of
 //     the body, so the proxy resets the connection instead of closing it.
