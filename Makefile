@@ -78,8 +78,8 @@ test-wasm: $(NPM)
 # The artifact itself, in bare Node: what is deployed now, and what comes next.
 .PHONY: test-node
 test-node: build
-	$(NODE22) --test 'edge/node/*.test.mjs'
-	$(NODE24) --test 'edge/node/*.test.mjs'
+	$(NODE22) --test 'edge/node/*.test.mjs' 'clients/js/test/*.test.mjs'
+	$(NODE24) --test 'edge/node/*.test.mjs' 'clients/js/test/*.test.mjs'
 
 # The whole chain once more, with the functions that decide in the bucket's Region. Tests
 # that show nothing new there skip themselves.

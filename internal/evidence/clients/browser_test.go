@@ -107,12 +107,12 @@ func TestUppy4(t *testing.T) {
 func serve(t *testing.T) (origin string) {
 	t.Helper()
 	dir := t.TempDir()
-	bundle := exec.CommandContext(t.Context(), "./node_modules/.bin/esbuild", "dropzone.js", "filepond.js", "uppy4.js", "--bundle", "--format=esm", "--outdir="+dir)
+	bundle := exec.CommandContext(t.Context(), "./node_modules/.bin/esbuild", "dropzone.js", "filepond.js", "oncegate.js", "uppy4.js", "--bundle", "--format=esm", "--outdir="+dir)
 	bundle.Dir = "testdata"
 	if out, err := bundle.CombinedOutput(); err != nil {
 		t.Fatalf("bundle (`make clients` fetches what is needed): %v\n%s", err, out)
 	}
-	for _, name := range []string{"dropzone.html", "filepond.html", "uppy4.html"} {
+	for _, name := range []string{"dropzone.html", "filepond.html", "oncegate.html", "uppy4.html"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)

@@ -26,14 +26,16 @@ func TestPinned(t *testing.T) {
 			if err := json.Unmarshal(text, &file); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+			taken := 0
 			for _, all := range []map[string]string{file.Dependencies, file.DevDependencies, file.OptionalDependencies, file.PeerDependencies} {
+				taken += len(all)
 				for dependency, version := range all {
 					if !exact.MatchString(version) {
 						t.Errorf("%s: %s is %q, want one exact version", name, dependency, version)
 					}
 				}
 			}
-			if _, err := os.Stat(filepath.Join(root, path.Dir(name), "package-lock.json")); err != nil {
+			if _, err := os.Stat(filepath.Join(root, path.Dir(name), "package-lock.json")); err != nil && taken > 0 {
 				t.Errorf("%s has no lock file: %v", name, err)
 			}
 		case "package-lock.json":

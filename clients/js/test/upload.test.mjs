@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+
+import { OncegateError, giveUp, mint, upload as send } from '../src/index.js';
+import { MD5, hex } from '../src/md5.js';
+import { MiB, deployment } from './deployment.mjs';
+
+const content = randomBytes(11 * MiB); // parts of 5, 5 and 1 MiB
+const upload = (target, blob, options) => send(target, blob, { partBytes: 5 * MiB, ...options });
+const file = new Blob([content], { type: 'text/plain' });
+
+/** Faults by kind: the nth request of it meets the nth of the list. */
+const faults = (table) => (kind, n) => table[kind]?.[n - 1];
+
+test('MD5 is that of RFC 1321, at every length around a block and in any pieces', () => {
+  for (let n = 0; n < 200; n++) {
+    const bytes = randomBytes(n);
+    const cut = Math.floor(n / 3);
+    const got = hex(new MD5().update(bytes.subarray(0, cut)).update(bytes.subarray(cut)).digest());
+    assert.equal(got, createHash('md5').update(bytes).digest('hex'), `${n} bytes`);
+  }
+});
+
+test('a small file is one PUT, with the type that the URL names, or else its own', async (t) => {
+  for (const [target, want] of [[{ headers: { 'content-type': 'image/png' } }, 'image/png'], [{}, 'text/plain']]) {
+    const d = await deployment(t);
+    const progress = [];
+    const stored = await upload({ url: d.url, ...target }, new Blob(['hello'], { type: 'text/plain' }), { onProgress: (p) => progress.push(p) });
+    assert.deepEqual([d.object.toString(), d.types, d.seen], ['hello', [want], ['PUT']]);
+    assert.deepEqual([stored.size, stored.parts, stored.etag], [5, 0, createHash('md5').update('hello').digest('hex')]);
+    assert.deepEqual(progress.at(-1), { sent: 5, total: 5 });
+  }
+});
+
+test('an empty file is one PUT, also where parts are asked for', async (t) => {
+  const d = await deployment(t);
+  await upload(d.url, new Blob([]), { multipart: true });
+  assert.deepEqual(d.seen, ['PUT']);
+});
+
+test('a large file goes in parts, and complete names the object', async (t) => {
+  const d = await deployment(t);
+  const progress = [];
+  const stored = await upload(d.url, file, { onProgress: ({ sent }) => progress.push(sent) });
+  assert.ok(content.equals(d.object));
+  assert.deepEqual(d.types, ['text/plain']);
+  assert.equal(stored.parts, 3);
+  assert.match(stored.etag, /^[0-9a-f]{32}-3$/);
+  assert.equal(progress.at(-1), content.length);
+});
+
+// Each step both ways: nothing was done and no answer came, all was done and no answer came.
+for (const kind of ['POST uploads', 'GET parts', 'PUT 2', 'POST complete']) {
+  for (const fault of ['drop', 'lose', { status: 503, reason: 'index-unavailable' }, { status: 500 }, { status: 429 }]) {
+    test(`${kind}: ${JSON.stringify(fault)}, and again`, async (t) => {
+      const d = await deployment(t, { fault: faults({ [kind]: [fault] }) });
+      const retries = [];
+      await upload(d.url, file, { parallel: 1, onRetry: (error) => retries.push(error.reason) });
+      assert.ok(content.equals(d.object));
+      assert.ok(d.seen.filter((k) => k === kind).length >= 2);
+      assert.equal(retries.length, 1);
+    });
+  }
+}
+
+test('a PUT that spent its URL, or may have, is not sent again', async (t) => {
+  for (const [fault, fate, reason] of [
+    ['drop', 'unknown', 'connection'], ['lose', 'unknown', 'connection'], [{ status: 503, reason: 'claim-unknown' }, 'unknown', 'claim-unknown'],
+    [{ status: 500 }, 'unknown', ''], [{ status: 403, reason: 'used' }, 'useless', 'used'], [{ status: 413, reason: 'too-large' }, 'good', 'too-large'],
+    [{ status: 403 }, 'broken', ''],
+  ]) {
+    const d = await deployment(t, { fault: faults({ PUT: [fault] }) });
+    const error = await upload(d.url, new Blob(['x'])).catch((error) => error);
+    assert.ok(error instanceof OncegateError);
+    assert.deepEqual([error.fate, error.reason], [fate, reason]);
+    assert.deepEqual(d.seen, ['PUT']);
+  }
+});
+
+test('a PUT that spent nothing is sent again', async (t) => {
+  const d = await deployment(t, { fault: faults({ PUT: [{ status: 503, reason: 'index-unavailable' }] }) });
+  await upload(d.url, new Blob(['x']));
+  assert.deepEqual(d.seen, ['PUT', 'PUT']);
+});
+
+test('it goes on with the parts that are there, and replaces those that are not its own', async (t) => {
+  const d = await deployment(t, { fault: faults({ 'PUT 3': [{ status: 403, reason: 'method' }] }) });
+  await assert.rejects(upload(d.url, file, { parallel: 1 }), { reason: 'method' });
+  d.parts.set(1, randomBytes(5 * MiB)); // somebody else's, of the same size
+  await upload(d.url, file);
+  assert.ok(content.equals(d.object));
+  assert.equal(d.seen.filter((kind) => kind === 'PUT 2').length, 1, 'part 2 was there');
+});
+
+test('somebody else replaces a part just before complete: it is sent again', async (t) => {
+  const d = await deployment(t, {
+    fault: (kind, n) => void (kind === 'POST complete' && n === 1 && d.parts.set(2, randomBytes(5 * MiB))),
+  });
+  await upload(d.url, file);
+  assert.ok(content.equals(d.object));
+});
+
+test('a page that is loaded again after complete, whose answer got lost, gets the same answer', async (t) => {
+  const d = await deployment(t);
+  const first = await upload(d.url, file);
+  assert.deepEqual(await upload(d.url, file), first);
+  await assert.rejects(upload(d.url, new Blob([randomBytes(11 * MiB)])), { reason: 'used', fate: 'useless' });
+});
+
+test('a URL that a PUT has spent is refused, and no part is sent', async (t) => {
+  const d = await deployment(t);
+  await upload(d.url, new Blob(['x']));
+  await assert.rejects(upload(d.url, file), { reason: 'used' });
+  assert.deepEqual(d.seen, ['PUT', 'POST uploads', 'GET parts']);
+});
+
+test('202 is asked again until the object is there', async (t) => {
+  const d = await deployment(t, { slow: 2 });
+  await upload(d.url, file);
+  assert.equal(d.seen.filter((kind) => kind === 'POST complete').length, 3);
+});
+
+test('the signal stops it and leaves the parts, and giveUp drops them', async (t) => {
+  const stop = new AbortController();
+  const d = await deployment(t, { fault: (kind) => void (kind === 'PUT 2' && stop.abort(new Error('enough'))) });
+  await assert.rejects(upload(d.url, file, { parallel: 1, signal: stop.signal }), /enough/);
+  assert.deepEqual([...d.parts.keys()][0], 1);
+  await giveUp(d.url);
+  assert.deepEqual([d.spentBy, d.parts.size], ['revoked', 0]);
+});
+
+test('one part that fails for good stops the others', async (t) => {
+  const d = await deployment(t, { fault: faults({ 'PUT 1': [{ status: 403, reason: 'revoked' }] }) });
+  await assert.rejects(upload(d.url, file, { parallel: 1 }), { reason: 'revoked', fate: 'useless' });
+  assert.ok(!d.seen.includes('PUT 2'));
+});
+
+test('parts get larger where there would be too many, and a file that cannot fit is refused first', async (t) => {
+  const d = await deployment(t, { maxParts: 2 });
+  await upload(d.url, file);
+  assert.deepEqual([...d.parts.values()].map((part) => part.length / MiB).sort(), [5, 6]);
+  const small = await deployment(t, { maxParts: 2, partBytes: 5 * MiB });
+  await assert.rejects(upload(small.url, file), { reason: 'too-large', fate: 'good' });
+  assert.ok(!small.seen.some((kind) => kind.startsWith('PUT')));
+});
+
+test('a file that cannot be read any more is said to have changed', async (t) => {
+  const d = await deployment(t);
+  const gone = { size: 9 * MiB, type: '', slice: () => ({ size: 8 * MiB, slice: () => ({ arrayBuffer: () => Promise.reject(new Error('NotReadable')) }) }) };
+  await assert.rejects(upload(d.url, gone), { reason: 'file', fate: 'good' });
+});
+
+test('mint asks by POST, with the credential that it is given', async (t) => {
+  const asked = [];
+  const { createServer } = await import('node:http');
+  const server = createServer(async (request, response) => {
+    asked.push([request.method, request.url, request.headers['x-api-key'], request.headers.authorization, await new Response(request).text()]);
+    response.end('{"url":"https://d.example/uploads/x?y"}');
+  }).listen(0, '127.0.0.1');
+  t.after(() => server.close() && server.closeAllConnections());
+  await new Promise((resolve) => server.on('listening', resolve));
+  const base = `http://127.0.0.1:${server.address().port}`;
+  assert.equal((await mint(base, { maxBytes: 5 }, { key: 'k' })).url, 'https://d.example/uploads/x?y');
+  await mint(base, undefined, { token: 't' });
+  assert.deepEqual(asked, [['POST', '/url', 'k', undefined, '{"maxBytes":5}'], ['POST', '/url', undefined, 'Bearer t', '{}']]);
+});
