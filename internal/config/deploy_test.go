@@ -9,7 +9,7 @@ import (
 
 // defaults are what docs/configuration.md promises.
 var defaults = config.Deploy{
-	Name: "oncegate", Runtime: "edge", RegionalMemory: 256, Memory: 128, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
+	Name: "oncegate", Runtime: "edge", RegionalMemory: 256, Memory: 256, Timeout: 5, NodeRuntime: "nodejs22.x", KeepExpiredDays: 30,
 	PriceClass: "PriceClass_All", WAFRate: 300, AlarmFailures: 1, AlarmRefusals: 100,
 }
 

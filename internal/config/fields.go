@@ -52,7 +52,7 @@ var fields = []Field{
 
 	{"name", `"oncegate"`, deployment, text{nameRule, validName, func(c *Config) *string { return &c.Deploy.Name }}},
 	{"runtime", `"edge"`, deployment, oneOf{func(c *Config) *string { return &c.Deploy.Runtime }, []string{RuntimeEdge, RuntimeRegional}}},
-	{"memory", `128`, deployment, number[int]{128, 10240, 1, "MB", func(c *Config) *int { return &c.Deploy.Memory }}},
+	{"memory", `256`, deployment, number[int]{128, 10240, 1, "MB", func(c *Config) *int { return &c.Deploy.Memory }}},
 	{"timeout", `5`, deployment, number[int]{1, 30, 1, "seconds", func(c *Config) *int { return &c.Deploy.Timeout }}},
 	{"nodeRuntime", `"nodejs22.x"`, deployment, oneOf{func(c *Config) *string { return &c.Deploy.NodeRuntime }, []string{Node22, Node24}}},
 	{"regionalMemory", `256`, deployment, number[int]{128, 10240, 1, "MB", func(c *Config) *int { return &c.Deploy.RegionalMemory }}},

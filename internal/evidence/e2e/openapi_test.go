@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,7 +103,20 @@ func TestDocument(t *testing.T) {
 type driver struct {
 	*testbed.Stack
 	doc  *openapi3.T
-	seen map[string]bool // method, path and status
+	seen *sightings
+}
+
+// sightings are the answers that were seen, by method, path and status. Several clients of a
+// race may note theirs at once.
+type sightings struct {
+	mu   sync.Mutex
+	rows map[string]bool
+}
+
+func (s *sightings) note(row string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows[row] = true
 }
 
 func (d *driver) do(t *testing.T, method, rawURL string, header http.Header, body string) testbed.Answer {
@@ -150,7 +164,7 @@ func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 	if item.GetOperation(method).Responses.Value(status) == nil {
 		status = status[:1] + "XX"
 	}
-	d.seen[method+" "+path+" "+status] = true
+	d.seen.note(method + " " + path + " " + status)
 }
 
 // candidates are values at, just over and far over the bounds that a schema states,
@@ -183,7 +197,7 @@ func TestDocumentedOptions(t *testing.T) {
 	st := testbed.New(t, func(s *testbed.Setup) {
 		s.Settings["sha256"], s.Settings["maxExpires"], s.Settings["maxBytes"] = true, 604800, config.MaxUpload
 	})
-	d := &driver{st, doc, map[string]bool{}}
+	d := &driver{st, doc, &sightings{rows: map[string]bool{}}}
 	accept := http.Header{"Accept": {"application/json"}}
 	for name, ref := range properties(t, doc, "Order") {
 		good, bad := 0, 0
@@ -275,7 +289,7 @@ func TestDocumentedAnswers(t *testing.T) {
 	testbed.DefaultRuntimeOnly(t, "the API is the same")
 	doc := document(t)
 	st := testbed.New(t, withOptions("https://app.example"))
-	d := &driver{st, doc, map[string]bool{}}
+	d := &driver{st, doc, &sightings{rows: map[string]bool{}}}
 	mint := st.Edge.URL() + "/url"
 	ofType := func(kind string) http.Header { return http.Header{"Content-Type": {kind}} }
 
@@ -354,7 +368,7 @@ func TestDocumentedAnswers(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for method, operation := range item.Operations() {
 			for status := range operation.Responses.Map() {
-				if row := method + " " + path + " " + status; !d.seen[row] && status != "429" { // the web ACL's
+				if row := method + " " + path + " " + status; !d.seen.rows[row] && status != "429" { // the web ACL's
 					missing = append(missing, row)
 				}
 			}

@@ -311,7 +311,7 @@ func TestOwnerRacesUpload(t *testing.T) {
 }
 
 // owned causes the answers that the document has for owners.
-func owned(t *testing.T, doc *openapi3.T, seen map[string]bool) {
+func owned(t *testing.T, doc *openapi3.T, seen *sightings) {
 	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	d := &driver{st, doc, seen}
 	alice := keyFor(t, st, "alice")
