@@ -35,6 +35,9 @@ type Refusal struct {
 	Message string         // one sentence or a few words, safe to print
 	after   time.Duration
 	s3      string // S3's error code; "" if S3 did not answer
+	// What was refused, if it was not a PUT of the whole: a request that spends nothing
+	// about parts, or complete.
+	part, complete bool
 }
 
 func (r *Refusal) Error() string { return r.Message }
@@ -50,6 +53,10 @@ func (r *Refusal) Fate() Fate {
 		return Good
 	case "":
 		switch {
+		case r.part:
+			return Good
+		case r.complete:
+			return Unknown
 		case r.Status < 300 || r.Status >= 500:
 			return Unknown
 		// The gate puts its reason on every refusal. So if S3 answers, be it by a redirect,

@@ -1,0 +1,308 @@
+package client
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"oncegate/internal/onetime"
+)
+
+// Parts is a file to be sent in parts; see docs/multipart.md.
+type Parts struct {
+	URL       URL
+	Body      io.ReaderAt // is read twice, and by several goroutines at once
+	Size      int64       // of all of Body, over 0: S3 makes no object of no parts
+	Header    map[string]string
+	PartBytes int64 // size of a part; 0 for 8 MiB. An upload under way keeps its own
+	Parallel  int   // parts sent at a time; 0 for 3
+	// Unchanged, if set, is called before complete. Its error ends the upload: nothing is
+	// spent then.
+	Unchanged func() error
+	// Sent, if set, is called with the number of bytes that are sent so far. It is less
+	// than before when a part is sent again. The calls come one at a time, and none comes
+	// after PutParts has returned.
+	Sent func(n int64)
+	// Sleep waits between two tries; nil for a real wait.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+const (
+	mib         = 1 << 20
+	leastPart   = 5 * mib // S3's limit, for all parts but the last
+	usualPart   = 8 * mib
+	mostParts   = 1000
+	rounds      = 3   // of sending what complete says is missing
+	mostWaiting = 600 // answers that S3 is still making the object
+)
+
+// partsPlan is the answer to the start.
+type partsPlan struct {
+	PartBytes int64 `json:"partBytes"`
+	MaxParts  int64 `json:"maxParts"`
+}
+
+type listedPart struct {
+	Number int64  `json:"number"`
+	Size   int64  `json:"size"`
+	ETag   string `json:"etag"`
+}
+
+// sending is one run of PutParts.
+type sending struct {
+	Parts
+	conn   http.RoundTripper
+	listed map[int64]listedPart
+	bytes  int64    // of one part
+	etags  []string // "" for what is not there yet
+
+	mu    sync.Mutex
+	sent  []int64 // of each part
+	total int64
+	over  bool
+}
+
+// PutParts uploads in parts, and goes on where an earlier call with the same URL broke
+// off: a part that S3 has is not sent again if its MD5 is that of the file. S3 checks the
+// MD5 of each part, and complete names the parts, so no other object than Body is made.
+// Every request may be repeated, for none spends twice. The error is a *Refusal, an
+// *UploadError or ErrAltered. Stored has no SHA256.
+func PutParts(ctx context.Context, p Parts) (Stored, error) {
+	if p.Size <= 0 {
+		return Stored{}, &UploadError{Fate: Good, Err: errors.New("an empty file has no parts")}
+	}
+	s := &sending{Parts: p, conn: transport()}
+	defer s.end()
+	plan, err := s.start(ctx)
+	if err != nil {
+		return Stored{}, err
+	}
+	if plan.PartBytes <= 0 || plan.MaxParts <= 0 {
+		return Stored{}, &UploadError{Fate: Good, Err: errors.New("the answer to the start names no size of parts, so it is not oncegate's")}
+	}
+	if (p.Size-1)/plan.PartBytes >= plan.MaxParts {
+		return Stored{}, &Refusal{Reason: onetime.TooLarge, Message: "the file is larger than this URL takes in parts"}
+	}
+	s.bytes = s.partBytes(plan)
+	count := (p.Size-1)/s.bytes + 1
+	s.etags, s.sent = make([]string, count), make([]int64, count)
+	for round := 1; ; round++ {
+		if err := s.all(ctx); err != nil {
+			return Stored{}, err
+		}
+		if p.Unchanged != nil {
+			if err := p.Unchanged(); err != nil {
+				return Stored{}, &UploadError{Fate: Good, Sent: p.Size, Err: err}
+			}
+		}
+		stored, err := s.complete(ctx)
+		refusal, ok := errors.AsType[*Refusal](err)
+		if !ok || refusal.Reason != onetime.Incomplete || round == rounds {
+			return stored, err
+		}
+		// S3 has other parts: of somebody else with the same URL, or of an older file.
+		if err := s.list(ctx); err != nil {
+			return Stored{}, err
+		}
+		clear(s.etags)
+	}
+}
+
+// start starts the upload, or finds it under way or done, and lists what is there.
+func (s *sending) start(ctx context.Context) (partsPlan, error) {
+	var plan partsPlan
+	header := http.Header{}
+	for _, from := range []map[string]string{s.Header, s.URL.Header} {
+		for name, value := range from {
+			header.Set(name, value)
+		}
+	}
+	_, err := s.ask(ctx, step{method: http.MethodPost, query: "&uploads", header: header}, &plan)
+	if refusal, ok := errors.AsType[*Refusal](err); ok && refusal.Reason == onetime.Used {
+		// The answer of complete may have got lost. Then list and complete go on answering.
+		if s.list(ctx) != nil {
+			return plan, err
+		}
+		return partsPlan{PartBytes: onetime.MaxBytes, MaxParts: mostParts}, nil
+	}
+	if err != nil {
+		return plan, err
+	}
+	return plan, s.list(ctx)
+}
+
+// list asks which parts S3 has, page by page.
+func (s *sending) list(ctx context.Context) error {
+	listed := map[int64]listedPart{}
+	for after := int64(0); ; {
+		query := "&parts"
+		if after > 0 {
+			query += fmt.Sprintf("&after=%d", after)
+		}
+		var page struct {
+			Parts []listedPart `json:"parts"`
+			Next  int64        `json:"next"`
+		}
+		if _, err := s.ask(ctx, step{method: http.MethodGet, query: query}, &page); err != nil {
+			return err
+		}
+		for _, part := range page.Parts {
+			part.ETag = strings.Trim(part.ETag, `"`)
+			listed[part.Number] = part
+		}
+		if page.Next <= after { // 0 on the last page
+			s.listed = listed
+			return nil
+		}
+		after = page.Next
+	}
+}
+
+// partBytes says how large each part is: as the upload under way has it, or so that there
+// are not too many.
+func (s *sending) partBytes(plan partsPlan) int64 {
+	least := ((s.Size-1)/plan.MaxParts/mib + 1) * mib
+	if first := s.listed[1].Size; first >= max(least, leastPart) && first < s.Size {
+		return first
+	}
+	wanted := s.PartBytes
+	if wanted == 0 {
+		wanted = usualPart
+	}
+	return min(max(wanted, leastPart, least), plan.PartBytes)
+}
+
+// all sends what is not there, several parts at a time. The first failure stops the rest.
+func (s *sending) all(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	width := s.Parallel
+	if width <= 0 {
+		width = 3
+	}
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(width, len(s.etags)) {
+		workers.Go(func() {
+			for i := range next {
+				if err := s.part(ctx, i); err != nil {
+					stop(err) // the first one counts
+				}
+			}
+		})
+	}
+	for i := range s.etags {
+		if ctx.Err() != nil {
+			break
+		}
+		if s.etags[i] == "" {
+			next <- i
+		}
+	}
+	close(next)
+	workers.Wait()
+	if ctx.Err() == nil {
+		return nil
+	}
+	err := context.Cause(ctx)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &UploadError{Fate: Good, Err: err}
+	}
+	return err
+}
+
+func (s *sending) part(ctx context.Context, i int) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	from := int64(i) * s.bytes
+	size := min(s.bytes, s.Size-from)
+	sum := md5.New()
+	if n, err := io.Copy(sum, io.NewSectionReader(s.Body, from, size)); err != nil || n != size {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return &UploadError{Fate: Good, Err: fmt.Errorf("the file cannot be read, or it changed: %w", err)}
+	}
+	digest := sum.Sum(nil)
+	if there := s.listed[int64(i+1)]; there.Size == size && there.ETag == hex.EncodeToString(digest) {
+		s.etags[i] = there.ETag
+		s.tell(i, size)
+		return nil
+	}
+	header := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(digest)}} // S3 checks it
+	got, err := s.ask(ctx, step{
+		method: http.MethodPut, query: fmt.Sprintf("&partNumber=%d", i+1), header: header, size: size,
+		body: func() *partBody {
+			return &partBody{r: io.NewSectionReader(s.Body, from, size), told: func(n int64) { s.tell(i, n) }}
+		},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	etag := strings.Trim(got.Get("Etag"), `"`)
+	if !md5Hex.MatchString(etag) {
+		return &UploadError{Fate: Good, Err: errors.New("the answer to a part is 200 without an ETag of S3's form")}
+	}
+	s.etags[i] = etag
+	s.tell(i, size)
+	return nil
+}
+
+// complete makes the object. The ETag that S3 will give it names the parts that are meant.
+func (s *sending) complete(ctx context.Context) (Stored, error) {
+	sum := md5.New()
+	for _, etag := range s.etags {
+		b, _ := hex.DecodeString(etag) // md5Hex, or what was computed here
+		sum.Write(b)
+	}
+	etag := fmt.Sprintf("%x-%d", sum.Sum(nil), len(s.etags))
+	for range mostWaiting {
+		var done struct {
+			Stored bool   `json:"stored"`
+			Size   int64  `json:"size"`
+			ETag   string `json:"etag"`
+		}
+		header, err := s.ask(ctx, step{method: http.MethodPost, query: "&complete&etag=" + etag, spends: true}, &done)
+		switch {
+		case err != nil:
+			return Stored{}, err
+		case done.Stored && (strings.Trim(done.ETag, `"`) != etag || done.Size != s.Size):
+			return Stored{}, ErrAltered
+		case done.Stored:
+			return Stored{Size: s.Size, ETag: etag}, nil
+		}
+		if err := s.sleep(ctx, seconds(header.Get("Retry-After"))); err != nil {
+			return Stored{}, &UploadError{Unknown, s.Size, err}
+		}
+	}
+	return Stored{}, &UploadError{Unknown, s.Size, errors.New("S3 is still making the object of the parts")}
+}
+
+// tell counts n bytes of a part as sent.
+func (s *sending) tell(i int, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	s.total += n - s.sent[i]
+	s.sent[i] = n
+	if s.Sent != nil {
+		s.Sent(s.total)
+	}
+}
+
+func (s *sending) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
