@@ -69,6 +69,7 @@ func TestBrokenTemplates(t *testing.T) {
 		{"too little memory", func(t *testbed.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Handler"] = "index.eat"
 		}, []testbed.Option{func(s *testbed.Setup) {
+			s.Settings["memory"] = 128
 			s.Artifact = exporting("export const eat = async (e, c) => { globalThis.b = Buffer.alloc(100e6, 1); return gate(e, c); };")
 		}}, true, 503, "", "the function ran out of memory"},
 	} {
