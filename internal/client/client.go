@@ -201,13 +201,21 @@ func again(ctx context.Context, do func() error) error {
 		if !ok || !refusal.again() || try == tries {
 			return err
 		}
-		timer := time.NewTimer(refusal.after)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if sleep(ctx, refusal.after) != nil {
 			return err
 		}
+	}
+}
+
+// sleep waits, or returns early with the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

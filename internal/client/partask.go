@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -20,8 +19,8 @@ type step struct {
 	method, query string
 	header        http.Header
 	size          int64
-	body          func() *partBody // nil for none; new for each try
-	spends        bool             // it is complete
+	body          func() *body // nil for none; new for each try
+	spends        bool         // it is complete
 }
 
 // ask sends a request and repeats it after what may pass: no answer, 429 and 5xx. It reads
@@ -58,7 +57,7 @@ func (s *sending) once(ctx context.Context, r step, answer any) (header http.Hea
 		request.Header[name] = values
 	}
 	common(request)
-	var b *partBody
+	var b *body
 	if r.body != nil {
 		b = r.body()
 		defer b.end()
@@ -67,8 +66,10 @@ func (s *sending) once(ctx context.Context, r step, answer any) (header http.Hea
 	}
 	response, err := s.conn.RoundTrip(request)
 	if err != nil {
-		if b != nil && b.failed() != nil {
-			return nil, &UploadError{Fate: fate, Err: b.failed()}, false
+		if b != nil {
+			if b.end(); b.err != nil {
+				return nil, &UploadError{Fate: fate, Err: b.err}, false
+			}
 		}
 		return nil, &UploadError{Fate: fate, Err: fmt.Errorf("no answer: %w", Plain(err))}, true
 	}
@@ -76,7 +77,7 @@ func (s *sending) once(ctx context.Context, r step, answer any) (header http.Hea
 	text, err := io.ReadAll(io.LimitReader(response.Body, answerBytes))
 	if response.StatusCode/100 != 2 {
 		refusal := refusalOf(response, text)
-		refusal.part, refusal.complete = !r.spends, r.spends
+		refusal.bare = fate
 		return nil, refusal, response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500
 	}
 	if err != nil {
@@ -92,55 +93,5 @@ func (s *sending) sleep(ctx context.Context, d time.Duration) error {
 	if s.Sleep != nil {
 		return s.Sleep(ctx, d)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// partBody is one part as the transport reads it.
-type partBody struct {
-	mu   sync.Mutex // the transport may still read when the answer is here
-	r    io.Reader
-	told func(int64)
-	sent int64
-	err  error // of reading
-	over bool
-}
-
-func (b *partBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.over {
-		return 0, errors.New("the answer is here")
-	}
-	n, err := b.r.Read(p)
-	b.sent += int64(n)
-	if n > 0 {
-		b.told(b.sent)
-	}
-	if err != nil && err != io.EOF {
-		b.err = err
-	}
-	return n, err
-}
-
-// Close implements io.Closer.
-func (b *partBody) Close() error { return nil }
-
-func (b *partBody) failed() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// end stops the transport from reading more.
-func (b *partBody) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.over = true
+	return sleep(ctx, d)
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -37,9 +38,7 @@ type Parts struct {
 
 const (
 	mib         = 1 << 20
-	leastPart   = 5 * mib // S3's limit, for all parts but the last
 	usualPart   = 8 * mib
-	mostParts   = 1000
 	rounds      = 3   // of sending what complete says is missing
 	mostWaiting = 600 // answers that S3 is still making the object
 )
@@ -131,7 +130,7 @@ func (s *sending) start(ctx context.Context) (partsPlan, error) {
 		if s.list(ctx) != nil {
 			return plan, err
 		}
-		return partsPlan{PartBytes: onetime.MaxBytes, MaxParts: mostParts}, nil
+		return partsPlan{PartBytes: onetime.MaxBytes, MaxParts: onetime.MaxParts}, nil
 	}
 	if err != nil {
 		return plan, err
@@ -166,18 +165,14 @@ func (s *sending) list(ctx context.Context) error {
 	}
 }
 
-// partBytes says how large each part is: as the upload under way has it, or so that there
-// are not too many.
+// partBytes returns the size of all parts but the last. An upload under way keeps its own. A
+// new one gets the size that was asked for, or a larger one if there would be too many parts.
 func (s *sending) partBytes(plan partsPlan) int64 {
 	least := ((s.Size-1)/plan.MaxParts/mib + 1) * mib
-	if first := s.listed[1].Size; first >= max(least, leastPart) && first < s.Size {
+	if first := s.listed[1].Size; first >= max(least, onetime.MinPartBytes) && first < s.Size {
 		return first
 	}
-	wanted := s.PartBytes
-	if wanted == 0 {
-		wanted = usualPart
-	}
-	return min(max(wanted, leastPart, least), plan.PartBytes)
+	return min(max(cmp.Or(s.PartBytes, usualPart), onetime.MinPartBytes, least), plan.PartBytes)
 }
 
 // all sends what is not there, several parts at a time. The first failure stops the rest.
@@ -241,9 +236,7 @@ func (s *sending) part(ctx context.Context, i int) error {
 	header := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(digest)}} // S3 checks it
 	got, err := s.ask(ctx, step{
 		method: http.MethodPut, query: fmt.Sprintf("&partNumber=%d", i+1), header: header, size: size,
-		body: func() *partBody {
-			return &partBody{r: io.NewSectionReader(s.Body, from, size), told: func(n int64) { s.tell(i, n) }}
-		},
+		body: func() *body { return newBody(io.NewSectionReader(s.Body, from, size), func(n int64) { s.tell(i, n) }) },
 	}, nil)
 	if err != nil {
 		return err

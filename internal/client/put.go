@@ -92,7 +92,8 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 	for name, value := range u.URL.Header {
 		request.Header.Set(name, value)
 	}
-	b := &body{r: u.Body, told: u.Sent, md5: md5.New(), sha256: sha256.New(), closed: make(chan struct{})}
+	sums := digests{md5.New(), sha256.New()}
+	b := newBody(io.TeeReader(u.Body, io.MultiWriter(sums.md5, sums.sha256)), u.Sent)
 	request.ContentLength = u.Size
 	if u.Size > 0 { // without a body nothing waits, and nothing is closed
 		request.Body = b
@@ -116,47 +117,53 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 	if b.err != nil || b.sent != u.Size || readErr != nil {
 		return Stored{}, &UploadError{Unknown, b.sent, errors.New("the answer came before the body was sent, or was cut short")}
 	}
-	return b.stored(response.Header)
+	return sums.stored(b.sent, response.Header)
 }
 
 // stored compares S3's answer with what was sent. The ETag is the MD5 of a body that came
 // in one PUT, except with KMS and with customer-provided keys:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
-func (b *body) stored(header http.Header) (Stored, error) {
+func (d digests) stored(size int64, header http.Header) (Stored, error) {
 	s := Stored{
-		Size:    b.sent,
+		Size:    size,
 		ETag:    strings.Trim(header.Get("Etag"), `"`),
 		Version: header.Get("X-Amz-Version-Id"),
-		SHA256:  hex.EncodeToString(b.sha256.Sum(nil)),
+		SHA256:  hex.EncodeToString(d.sha256.Sum(nil)),
 	}
 	encryption := header.Get("X-Amz-Server-Side-Encryption")
 	switch {
 	case s.ETag == "":
-		return s, &UploadError{Unknown, b.sent, errors.New("the answer is 200 without an ETag, so it is not S3's")}
+		return s, &UploadError{Unknown, size, errors.New("the answer is 200 without an ETag, so it is not S3's")}
 	case strings.HasPrefix(encryption, "aws:"):
 		s.Unverified = "the bucket encrypts with " + readable(encryption, 20) + ", where the ETag is not the MD5"
 	case header.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != "":
 		s.Unverified = "the bucket encrypts with a customer's key, where the ETag is not the MD5"
 	case !md5Hex.MatchString(s.ETag):
 		s.Unverified = "the ETag does not look like an MD5"
-	case s.ETag != hex.EncodeToString(b.md5.Sum(nil)):
+	case s.ETag != hex.EncodeToString(d.md5.Sum(nil)):
 		return s, ErrAltered
 	}
 	s.ETag, s.Version = readable(s.ETag, 100), readable(s.Version, 200)
 	return s, nil
 }
 
-// body counts and hashes what the transport reads.
+// digests are of what was sent.
+type digests struct{ md5, sha256 hash.Hash }
+
+// body counts what the transport reads.
 type body struct {
-	mu          sync.Mutex // the transport may still read when the answer is here
-	r           io.Reader
-	told        func(int64)
-	md5, sha256 hash.Hash
-	sent        int64
-	err         error // of reading
-	over        bool  // Put is about to return
-	once        sync.Once
-	closed      chan struct{}
+	mu     sync.Mutex // the transport may still read when the answer is here
+	r      io.Reader
+	told   func(int64) // nil for nobody
+	sent   int64
+	err    error // of reading
+	over   bool  // nothing more is to be read
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newBody(r io.Reader, told func(int64)) *body {
+	return &body{r: r, told: told, closed: make(chan struct{})}
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -166,8 +173,6 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, errors.New("the answer is here")
 	}
 	n, err := b.r.Read(p)
-	b.md5.Write(p[:n])
-	b.sha256.Write(p[:n])
 	b.sent += int64(n)
 	if b.told != nil && n > 0 {
 		b.told(b.sent)

@@ -35,9 +35,9 @@ type Refusal struct {
 	Message string         // one sentence or a few words, safe to print
 	after   time.Duration
 	s3      string // S3's error code; "" if S3 did not answer
-	// What was refused, if it was not a PUT of the whole: a request that spends nothing
-	// about parts, or complete.
-	part, complete bool
+	// bare is the fate that a refusal of a request about parts means where it has no reason.
+	// "": it was a PUT of the whole.
+	bare Fate
 }
 
 func (r *Refusal) Error() string { return r.Message }
@@ -53,10 +53,8 @@ func (r *Refusal) Fate() Fate {
 		return Good
 	case "":
 		switch {
-		case r.part:
-			return Good
-		case r.complete:
-			return Unknown
+		case r.bare != "":
+			return r.bare
 		case r.Status < 300 || r.Status >= 500:
 			return Unknown
 		// The gate puts its reason on every refusal. So if S3 answers, be it by a redirect,

@@ -11,8 +11,8 @@
 // when its URL is known never to have let an upload through and never to do so: it is
 // revoked, by its expired entry, which a claim has created. So
 //
-//   - at any time, the URLs that are handed out and either alive or spent are at most N,
-//     because each of them has a slot of its own;
+//   - at any time, at most N of the URLs that were handed out are alive or spent, because
+//     each of these has a slot of its own;
 //   - a spent URL keeps its slot for ever;
 //   - one URL stores at most one object (package onetime);
 //   - therefore at most N objects are ever stored under an invitation.
@@ -37,7 +37,6 @@ package invite
 
 import (
 	"errors"
-	"fmt"
 
 	"oncegate/internal/auth/secret"
 	"oncegate/internal/onetime"
@@ -46,6 +45,8 @@ import (
 // prefix of tokens.
 const prefix = "ogi_"
 
+var kind = secret.Kind{Prefix: prefix, Name: "an invitation", ErrForm: ErrForm, ErrChecksum: ErrChecksum}
+
 // ID is the SHA-256 of a token, in lower-case hex. It is no secret.
 type ID string
 
@@ -53,7 +54,7 @@ type ID string
 func (id ID) Short() string { return string(id[:12]) }
 
 // NewToken makes a token.
-func NewToken(entropy onetime.Entropy) (token string, err error) { return secret.New(prefix, entropy) }
+func NewToken(entropy onetime.Entropy) (token string, err error) { return kind.New(entropy) }
 
 // What can be wrong with the text of a token.
 var (
@@ -64,20 +65,14 @@ var (
 // ParseToken checks the form of a token and returns the invitation's ID. Each token has one
 // spelling. Its errors are ErrForm and ErrChecksum and hold nothing of the token.
 func ParseToken(token string) (ID, error) {
-	switch id, err := secret.Parse(prefix, token); {
-	case errors.Is(err, secret.ErrChecksum):
-		return "", ErrChecksum
-	case err != nil:
-		return "", ErrForm
-	default:
-		return ID(id), nil
-	}
+	id, err := kind.Parse(token)
+	return ID(id), err
 }
 
 // ParseID checks that s is an ID.
 func ParseID(s string) (ID, error) {
-	if !secret.IsID(s) {
-		return "", fmt.Errorf("id of an invitation: want %d lower-case hex digits", secret.IDDigits)
+	if err := kind.CheckID(s); err != nil {
+		return "", err
 	}
 	return ID(s), nil
 }

@@ -41,7 +41,7 @@ func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) 
 		return "", "", Record{}, err
 	}
 	tries := 0
-	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) error {
+	err = k.requests(ctx, deadline).repeat(func(limit time.Duration) error {
 		tries++
 		return k.Ledger.CreateInvitation(ctx, limit, id, record.Marshal())
 	})
@@ -55,49 +55,31 @@ func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) 
 // Read returns the record of an invitation, whatever its state, and its ETag. The error is
 // ErrUnknown if there is none.
 func (k *Keeper) Read(ctx context.Context, id ID, deadline time.Time) (record Record, etag string, err error) {
-	var body []byte
-	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) (err error) {
-		body, etag, err = k.Ledger.ReadInvitation(ctx, limit, id)
-		return err
-	})
-	if errors.Is(err, onetime.ErrAbsent) {
-		return Record{}, "", ErrUnknown
-	}
-	if err == nil {
-		record, err = ParseRecord(body)
-	}
-	if err != nil {
-		return Record{}, "", unclear("read the record", err)
-	}
-	return record, etag, nil
+	return k.requests(ctx, deadline).record(ctx, id)
+}
+
+func (k *Keeper) requests(ctx context.Context, deadline time.Time) requests {
+	return requests{k.Ledger, func(request func(limit time.Duration) error) error {
+		return onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, request)
+	}}
 }
 
 // Slots returns what each slot that is there says, by its number.
 func (k *Keeper) Slots(ctx context.Context, id ID, deadline time.Time) (map[int]Slot, error) {
-	listed, err := k.list(ctx, id, deadline)
+	r := k.requests(ctx, deadline)
+	listed, err := r.slots(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	slots := map[int]Slot{}
 	for _, l := range listed {
-		slot, _, err := readSlot(ctx, k.Ledger, k.Clock, k.Entropy, id, l.N, deadline)
+		slot, _, err := r.slot(ctx, id, l.N)
 		if err != nil {
 			return nil, err
 		}
 		slots[l.N] = slot
 	}
 	return slots, nil
-}
-
-func (k *Keeper) list(ctx context.Context, id ID, deadline time.Time) (listed []ListedSlot, err error) {
-	err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) (err error) {
-		listed, err = k.Ledger.ListSlots(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return nil, unclear("list the slots", err)
-	}
-	return listed, nil
 }
 
 // Revoke revokes an invitation. If the error is nil, no upload is let through that was not
@@ -112,7 +94,7 @@ func (k *Keeper) Revoke(ctx context.Context, id ID, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	listed, err := k.list(ctx, id, deadline)
+	listed, err := k.requests(ctx, deadline).slots(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -147,7 +129,7 @@ func (k *Keeper) markRevoked(ctx context.Context, id ID, deadline time.Time) (Re
 			return record, err
 		}
 		record.Revoked = k.Clock.Now().UTC().Truncate(time.Second)
-		err = onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, func(limit time.Duration) error {
+		err = k.requests(ctx, deadline).repeat(func(limit time.Duration) error {
 			return k.Ledger.ReplaceInvitation(ctx, limit, id, etag, record.Marshal())
 		})
 		switch {
@@ -164,11 +146,9 @@ func (k *Keeper) markRevoked(ctx context.Context, id ID, deadline time.Time) (Re
 // any, lets no upload through unless it has already.
 func (k *Keeper) closeSlot(ctx context.Context, id ID, n int, free bool, deadline time.Time) error {
 	closed := Slot{Version: recordVersion, State: SlotClosed}.Marshal()
-	write := func(request func(limit time.Duration) error) error {
-		return onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, request)
-	}
+	r := k.requests(ctx, deadline)
 	if free {
-		err := write(func(limit time.Duration) error { return k.Ledger.CreateSlot(ctx, limit, id, n, closed) })
+		err := r.repeat(func(limit time.Duration) error { return k.Ledger.CreateSlot(ctx, limit, id, n, closed) })
 		if err == nil {
 			return nil
 		}
@@ -177,7 +157,7 @@ func (k *Keeper) closeSlot(ctx context.Context, id ID, n int, free bool, deadlin
 		}
 	}
 	for range maxRounds {
-		slot, etag, err := readSlot(ctx, k.Ledger, k.Clock, k.Entropy, id, n, deadline)
+		slot, etag, err := r.slot(ctx, id, n)
 		if err != nil {
 			return err
 		}
@@ -191,7 +171,7 @@ func (k *Keeper) closeSlot(ctx context.Context, id ID, n int, free bool, deadlin
 		if !unspent {
 			return nil // it keeps its slot for ever
 		}
-		err = write(func(limit time.Duration) error { return k.Ledger.ReplaceSlot(ctx, limit, id, n, etag, closed) })
+		err = r.repeat(func(limit time.Duration) error { return k.Ledger.ReplaceSlot(ctx, limit, id, n, etag, closed) })
 		switch {
 		case err == nil:
 			return nil

@@ -45,7 +45,7 @@ func (m *Minter) Look(ctx context.Context, id ID, deadline time.Time) (Offer, er
 	if err != nil {
 		return Offer{}, err
 	}
-	listed, err := m.list(ctx, id, deadline)
+	listed, err := m.lookups(ctx, deadline).slots(ctx, id)
 	if err != nil {
 		return Offer{}, err
 	}
@@ -107,33 +107,25 @@ func (m *Minter) Mint(ctx context.Context, id ID, order onetime.Order, deadline 
 
 // read reads the record of an invitation that is open.
 func (m *Minter) read(ctx context.Context, id ID, deadline time.Time) (Record, error) {
-	var body []byte
-	err := onetime.Lookup(ctx, m.Clock, m.Entropy, deadline, func(limit time.Duration) (err error) {
-		body, _, err = m.Store.ReadInvitation(ctx, limit, id)
-		return err
-	})
-	if errors.Is(err, onetime.ErrAbsent) {
-		return Record{}, ErrUnknown
-	}
+	record, _, err := m.lookups(ctx, deadline).record(ctx, id)
 	if err != nil {
-		return Record{}, unclear("read the record", err)
-	}
-	record, err := ParseRecord(body)
-	if err != nil {
-		return Record{}, unclear("read the record", err)
+		return Record{}, err
 	}
 	return record, record.open(m.Clock.Now())
 }
 
-func (m *Minter) list(ctx context.Context, id ID, deadline time.Time) (listed []ListedSlot, err error) {
-	err = onetime.Lookup(ctx, m.Clock, m.Entropy, deadline, func(limit time.Duration) (err error) {
-		listed, err = m.Store.ListSlots(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return nil, unclear("list the slots", err)
-	}
-	return listed, nil
+// lookups are the requests that come before a mint, and leave it half of the time.
+func (m *Minter) lookups(ctx context.Context, deadline time.Time) requests {
+	return requests{m.Store, func(request func(limit time.Duration) error) error {
+		return onetime.Lookup(ctx, m.Clock, m.Entropy, deadline, request)
+	}}
+}
+
+// requests may take all the time that is left.
+func (m *Minter) requests(ctx context.Context, deadline time.Time) requests {
+	return requests{m.Store, func(request func(limit time.Duration) error) error {
+		return onetime.Repeat(ctx, m.Clock, m.Entropy, deadline, request)
+	}}
 }
 
 // place is a slot that can be taken: one that is not there, or, with an ETag, one whose
@@ -147,7 +139,7 @@ type place struct {
 // After an error it may.
 func (m *Minter) take(ctx context.Context, id ID, p place, url onetime.ID, body []byte, deadline time.Time) (ours bool, err error) {
 	unanswered := false
-	err = onetime.Repeat(ctx, m.Clock, m.Entropy, deadline.Add(-onetime.ReadBackTime), func(limit time.Duration) (err error) {
+	err = m.requests(ctx, deadline.Add(-onetime.ReadBackTime)).repeat(func(limit time.Duration) (err error) {
 		if p.etag == "" {
 			err = m.Store.CreateSlot(ctx, limit, id, p.n, body)
 		} else {
@@ -167,35 +159,11 @@ func (m *Minter) take(ctx context.Context, id ID, p place, url onetime.ID, body 
 	case !taken:
 		return false, unclear("take a slot", err)
 	}
-	slot, _, err := m.readSlot(ctx, id, p.n, deadline)
+	slot, _, err := m.requests(ctx, deadline).slot(ctx, id, p.n)
 	if err != nil {
 		return false, err
 	}
 	return slot.State == SlotHeld && slot.URL == url, nil
-}
-
-func (m *Minter) readSlot(ctx context.Context, id ID, n int, deadline time.Time) (Slot, string, error) {
-	return readSlot(ctx, m.Store, m.Clock, m.Entropy, id, n, deadline)
-}
-
-// readSlot reads a slot that is there.
-func readSlot(ctx context.Context, store Store, clock onetime.Clock, entropy onetime.Entropy, id ID, n int, deadline time.Time) (slot Slot, etag string, err error) {
-	var body []byte
-	err = onetime.Repeat(ctx, clock, entropy, deadline, func(limit time.Duration) (err error) {
-		body, etag, err = store.ReadSlot(ctx, limit, id, n)
-		return err
-	})
-	if err == nil {
-		slot, err = ParseSlot(body)
-	}
-	if err != nil {
-		return Slot{}, "", unclear("read a slot", err)
-	}
-	return slot, etag, nil
-}
-
-func unclear(what string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }
 
 // search goes through the slots that may be taken, in random order, so that those who
@@ -213,7 +181,7 @@ type search struct {
 
 // begin lists the slots.
 func (s *search) begin(ctx context.Context, uploads int) error {
-	listed, err := s.m.list(ctx, s.id, s.deadline)
+	listed, err := s.m.lookups(ctx, s.deadline).slots(ctx, s.id)
 	if err != nil {
 		return err
 	}
@@ -265,7 +233,7 @@ func (s *search) next(ctx context.Context) (place, error) {
 // look makes sure that a taken slot can be taken anew.
 func (s *search) look(ctx context.Context, n int) (p place, ok bool, err error) {
 	m := s.m
-	slot, etag, err := m.readSlot(ctx, s.id, n, s.deadline)
+	slot, etag, err := m.requests(ctx, s.deadline).slot(ctx, s.id, n)
 	if err != nil || slot.State != SlotHeld {
 		return place{}, false, err
 	}

@@ -26,6 +26,8 @@ import (
 
 const prefix = "ogk_"
 
+var kind = secret.Kind{Prefix: prefix, Name: "a key", ErrForm: ErrForm, ErrChecksum: ErrChecksum}
+
 // ID is the SHA-256 of a key, in lower-case hex. It is no secret.
 type ID string
 
@@ -33,7 +35,7 @@ type ID string
 func (id ID) Short() string { return string(id[:12]) }
 
 // New makes a key.
-func New(entropy onetime.Entropy) (key string, err error) { return secret.New(prefix, entropy) }
+func New(entropy onetime.Entropy) (key string, err error) { return kind.New(entropy) }
 
 // What can be wrong with the text of a key.
 var (
@@ -44,20 +46,14 @@ var (
 // Parse checks the form of a key and returns its ID. Each key has one spelling.
 // Its errors are ErrForm and ErrChecksum and hold nothing of the key.
 func Parse(key string) (ID, error) {
-	switch id, err := secret.Parse(prefix, key); {
-	case errors.Is(err, secret.ErrChecksum):
-		return "", ErrChecksum
-	case err != nil:
-		return "", ErrForm
-	default:
-		return ID(id), nil
-	}
+	id, err := kind.Parse(key)
+	return ID(id), err
 }
 
 // ParseID checks that s is an ID.
 func ParseID(s string) (ID, error) {
-	if !secret.IsID(s) {
-		return "", fmt.Errorf("id of a key: want %d lower-case hex digits", secret.IDDigits)
+	if err := kind.CheckID(s); err != nil {
+		return "", err
 	}
 	return ID(s), nil
 }

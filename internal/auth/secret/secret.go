@@ -11,7 +11,6 @@ package secret
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -28,32 +27,35 @@ const (
 // Digits is how many hex digits follow the prefix of a secret.
 const Digits = 2*randomBytes + sumDigits
 
-// What can be wrong with the text of a secret.
-var (
-	ErrForm     = errors.New("not a secret of this kind")
-	ErrChecksum = errors.New("the checksum does not fit")
-)
+// Kind is one kind of secrets.
+type Kind struct {
+	Prefix string
+	Name   string // with its article: "a key"
+	// What can be wrong with the text of a secret of this kind. Neither may hold anything
+	// of it.
+	ErrForm, ErrChecksum error
+}
 
-// New makes a secret with this prefix of entropy that is fit for secrets.
-func New(prefix string, entropy io.Reader) (secret string, err error) {
+// New makes a secret of entropy that is fit for secrets.
+func (k Kind) New(entropy io.Reader) (secret string, err error) {
 	b := make([]byte, randomBytes)
 	if _, err := io.ReadFull(entropy, b); err != nil {
 		return "", fmt.Errorf("read random bytes: %w", err)
 	}
-	body := prefix + hex.EncodeToString(b)
+	body := k.Prefix + hex.EncodeToString(b)
 	return body + checksum(body), nil
 }
 
-// Parse checks the form of a secret with this prefix and returns its id. Each secret has
-// one spelling. Its errors are ErrForm and ErrChecksum and hold nothing of the secret.
-func Parse(prefix, secret string) (id string, err error) {
-	digits, ok := strings.CutPrefix(secret, prefix)
+// Parse checks the form of a secret and returns its id. Each secret has one spelling. Its
+// errors are the kind's ErrForm and ErrChecksum.
+func (k Kind) Parse(secret string) (id string, err error) {
+	digits, ok := strings.CutPrefix(secret, k.Prefix)
 	if !ok || len(digits) != Digits || !lowerHex(digits) {
-		return "", ErrForm
+		return "", k.ErrForm
 	}
 	body := secret[:len(secret)-sumDigits]
 	if secret[len(body):] != checksum(body) {
-		return "", ErrChecksum
+		return "", k.ErrChecksum
 	}
 	return digest.Hex([]byte(secret)), nil
 }
@@ -61,8 +63,13 @@ func Parse(prefix, secret string) (id string, err error) {
 // IDDigits is how many hex digits an id has.
 const IDDigits = 2 * digest.Size
 
-// IsID reports whether s has the form of an id.
-func IsID(s string) bool { return len(s) == IDDigits && lowerHex(s) }
+// CheckID wants the form of an id.
+func (k Kind) CheckID(s string) error {
+	if len(s) != IDDigits || !lowerHex(s) {
+		return fmt.Errorf("id of %s: want %d lower-case hex digits", k.Name, IDDigits)
+	}
+	return nil
+}
 
 func checksum(body string) string {
 	return fmt.Sprintf("%0*x", sumDigits, crc32.ChecksumIEEE([]byte(body)))
