@@ -115,7 +115,7 @@ func FuzzMarshalResult(f *testing.F) {
 	})
 }
 
-// TestStatusTexts: they are those that everybody knows, and every refusal has one.
+// TestStatusTexts: each text is the one that RFC 9110 has, and every refusal has a text.
 func TestStatusTexts(t *testing.T) {
 	texts := 0
 	for status := range 600 {

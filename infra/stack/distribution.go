@@ -15,8 +15,9 @@ import (
 )
 
 // newDistribution makes the distribution. /url and what is below it goes to the mint, and so
-// does the path at which Uppy asks for a URL; everything else goes to the gate, so no path reaches S3 without one of them. With detach
-// the functions are left off, and S3 refuses every minted URL by itself.
+// does the path at which Uppy asks for a URL. Everything else goes to the gate, so no path
+// reaches S3 without one of them. With detach the functions are left off, and S3 refuses
+// every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
 	origin := newOrigin(stack, conf)
 	responsePolicy := newResponseHeadersPolicy(stack, conf)

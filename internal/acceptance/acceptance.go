@@ -14,10 +14,11 @@
 //     whole seconds.
 //
 // Then come, in this order, the copy, the event, and the tag oncegate=accepted on the
-// version that was copied. What is too large for one copy is copied in parts, and
-// meanwhile the tag names the upload, so that the next call can go on. If anything fails before the tag, the next delivery starts
-// again from the beginning; after the tag all is done. Copying twice is harmless,
-// because both copies are of the same version. The event may come twice.
+// version that was copied. What is too large for one copy is copied in parts; until that
+// is done the tag names the multipart upload, so that the next call can go on with it. If
+// anything else fails before the tag says accepted, the next delivery starts again from the
+// beginning. After that all is done. Copying twice is harmless, because both copies are of
+// the same version. The event may come twice.
 //
 // Any other version under the key is late: it stays where it is and is reported.
 package acceptance
@@ -75,9 +76,10 @@ type Store interface {
 	SetTags(ctx context.Context, key, version string, tags map[string]string) error
 
 	// Copy copies one version of an upload to the accepted object: content, headers and
-	// checksum, with CopyMetadata. It returns the copy's version. It asks S3 to copy only if there is no accepted object, which a server
-	// may ignore. ErrExists: there is one. ErrAbsent: the source is gone. ErrConflict:
-	// S3 could not decide, and nothing was written.
+	// checksum, with CopyMetadata. It returns the copy's version. It asks S3 to copy only
+	// if there is no accepted object, which a server may ignore. ErrExists: there is one.
+	// ErrAbsent: the source is gone. ErrConflict: S3 could not decide, and nothing was
+	// written.
 	Copy(ctx context.Context, source Object, to string) (version string, err error)
 
 	// BeginCopy begins a copy in parts of one version of an upload, with its headers and

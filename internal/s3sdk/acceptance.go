@@ -23,8 +23,9 @@ import (
 // repeats requests by itself: whatever acceptance does may be done twice.
 //
 // Actions that the role needs: s3:GetObject, s3:GetObjectVersion, s3:PutObject,
-// s3:ListMultipartUploadParts and s3:AbortMultipartUpload on accepted/*; s3:GetObjectVersion, s3:GetObjectVersionTagging and
-// s3:PutObjectVersionTagging on uploads/*; s3:GetObject on signatures/uploads/*;
+// s3:ListMultipartUploadParts and s3:AbortMultipartUpload on accepted/*;
+// s3:GetObjectVersion, s3:GetObjectVersionTagging and s3:PutObjectVersionTagging on
+// uploads/*; s3:GetObject on signatures/uploads/*;
 // s3:ListBucket (for 404 where an object is absent) and s3:ListBucketVersions on
 // the bucket.
 type AcceptanceStore struct {

@@ -3,7 +3,7 @@
 
 import { OncegateError } from './errors.js';
 
-/** So long nothing moves before a request is given up: a phone that slept, a dead network. */
+/** A request is given up when no byte has moved for this time: the phone slept, or the network is dead. */
 const stall = 60_000;
 
 const broken = (fate, cause) =>

@@ -116,7 +116,8 @@ async function start(url, headers, once) {
   return [plan, await list(url, once)];
 }
 
-/** How large each part is: as the upload under way has it, or at most 1,000 parts from 8 MiB. */
+/** The size of all parts but the last. An upload under way keeps its own. A new one gets what is wanted, or
+ *  8 MiB, or more if there would be too many parts. */
 function partBytes(blob, plan, listed, wanted) {
   const first = listed.get(1)?.size;
   const least = Math.ceil(blob.size / plan.maxParts / MiB) * MiB;
