@@ -15,7 +15,6 @@ import (
 
 	"oncegate/edge"
 	"oncegate/internal/onetime"
-	"oncegate/internal/onetime/onetimetest"
 )
 
 // uppy makes Uppy's request. below is what follows /s3.
@@ -350,13 +349,7 @@ func TestCompanionCompleteGoesOn(t *testing.T) {
 	_, at := w.create(t, fileJSON)
 	w.uppy(t, "GET", fmt.Sprintf(at, "/1"), "")
 	w.store.PutPart(w.store.Uploads()[0], 1, []byte("hello"))
-	w.index.Intercept = func(call onetimetest.Call) *onetimetest.Fault {
-		if call.Op != "CompleteUpload" {
-			return nil
-		}
-		w.clock.Set(w.clock.Now().Add(call.Limit))
-		return &onetimetest.Fault{Applied: true}
-	}
+	w.completeLate()
 	body := `{"parts":[{"PartNumber":1,"ETag":"` + md5Of("hello") + `"}]}`
 	if r := w.uppy(t, "POST", fmt.Sprintf(at, "/complete"), body).Response; r.Status != "503" || value(t, r, "retry-after") != "1" {
 		t.Errorf("%+v", r)

@@ -88,12 +88,8 @@ func TestGiveUpAnswers(t *testing.T) {
 	}
 }
 
-// TestCompleteGoesOn: S3 gave no answer, and the client is told to ask again.
-func TestCompleteGoesOn(t *testing.T) {
-	w := newWorld(t)
-	path, query := w.mint(t)
-	w.multipart(t, "POST", path, query, "&uploads", nil)
-	w.store.PutPart(w.store.Uploads()[0], 1, []byte("hello"))
+// completeLate has S3 complete uploads, and give no answer in time.
+func (w *world) completeLate() {
 	w.index.Intercept = func(call onetimetest.Call) *onetimetest.Fault {
 		if call.Op != "CompleteUpload" {
 			return nil
@@ -101,6 +97,15 @@ func TestCompleteGoesOn(t *testing.T) {
 		w.clock.Set(w.clock.Now().Add(call.Limit))
 		return &onetimetest.Fault{Applied: true}
 	}
+}
+
+// TestCompleteGoesOn: S3 gave no answer, and the client is told to ask again.
+func TestCompleteGoesOn(t *testing.T) {
+	w := newWorld(t)
+	path, query := w.mint(t)
+	w.multipart(t, "POST", path, query, "&uploads", nil)
+	w.store.PutPart(w.store.Uploads()[0], 1, []byte("hello"))
+	w.completeLate()
 	response := w.multipart(t, "POST", path, query, "&complete", map[string]string{"accept": "application/json"}).Response
 	if response.Status != "202" || value(t, response, "retry-after") != "1" || !strings.HasSuffix(response.Body, `"stored":false}`) {
 		t.Errorf("%+v", response)

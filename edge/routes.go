@@ -103,9 +103,6 @@ func hasOwners(f *Functions) bool { return f.Owner != nil && f.Auth != nil }
 // covers reports whether the route is about a path. What stands in place of {id} need
 // not be a fingerprint.
 func (r *route) covers(path string) bool {
-	if prefix, ok := strings.CutSuffix(r.path, "{id}"); ok {
-		return strings.HasPrefix(path, prefix)
-	}
 	if strings.Contains(r.path, "{") {
 		return placeholders(r.path, path) != nil
 	}

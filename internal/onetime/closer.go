@@ -59,6 +59,3 @@ func Repeat(ctx context.Context, clock Clock, entropy Entropy, until time.Time, 
 // ReadBackTime is what a conditional write must leave of its time, to read back what was
 // written if its answer is lost.
 const ReadBackTime = readBackLimit
-
-// Check says what is wrong with limits that were stored or asked for.
-func (l Limits) Check() error { return l.check() }

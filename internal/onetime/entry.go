@@ -139,7 +139,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	if life := e.Expires.Sub(e.Created); life < time.Second || life > MaxLife {
 		return ValidEntry{}, errors.New("valid entry: expires is not within seven days of created")
 	}
-	if err := errors.Join(e.Limits.check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText)); err != nil {
+	if err := errors.Join(e.Limits.Check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText)); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
 	return e, nil

@@ -28,8 +28,8 @@ const (
 	maxTypeBytes  = 127
 )
 
-// check says what is wrong with limits that were stored or asked for.
-func (l Limits) check() error {
+// Check says what is wrong with limits that were stored or asked for.
+func (l Limits) Check() error {
 	switch {
 	case l.MaxBytes < 0 || l.MaxBytes > MaxUploadBytes:
 		return fmt.Errorf("maxBytes: want 1 to %d", int64(MaxUploadBytes))
@@ -140,7 +140,7 @@ func ParseSHA256(s string) (string, error) {
 	// A "+" that was put into a URL unescaped arrives as a space.
 	s = strings.ReplaceAll(s, " ", "+")
 	if !validSHA256(s) {
-		return "", Limits{SHA256: "?"}.check()
+		return "", Limits{SHA256: "?"}.Check()
 	}
 	return s, nil
 }

@@ -49,7 +49,7 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
 	}
-	for _, err := range []error{o.Limits.check(), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
+	for _, err := range []error{o.Limits.Check(), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
 		if err != nil {
 			return o, refuseOption(err)
 		}

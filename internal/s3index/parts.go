@@ -175,11 +175,8 @@ func partsOutcome(op string, answer PartsAnswer, err error, definite func(Code) 
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
 	case answer.Code == "" && answer.Status == 200:
 		return nil
-	}
-	if definite != nil {
-		if err := definite(answer.Code); err != nil {
-			return err
-		}
+	case definite != nil && definite(answer.Code) != nil:
+		return definite(answer.Code)
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
 	if answer.Code != "" {

@@ -257,11 +257,8 @@ func outcome(op string, answer Answer, err error, definite func(status int) erro
 		return &onetime.Fault{Op: op, Stale: errors.Is(err, ErrStale), Err: err}
 	case answer.Status == 200:
 		return nil
-	}
-	if definite != nil {
-		if err := definite(answer.Status); err != nil {
-			return err
-		}
+	case definite != nil && definite(answer.Status) != nil:
+		return definite(answer.Status)
 	}
 	fault := &onetime.Fault{Op: op, Status: answer.Status}
 	if answer.Code != "" {

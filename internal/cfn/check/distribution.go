@@ -9,31 +9,41 @@ import (
 	"oncegate/internal/config"
 )
 
+// association is what a behavior runs, and whether that sees the body of the request. POST
+// /url has its options in the body, and Uppy its file and its parts. A gate that waited for
+// the body of an upload would not stream it.
+type association struct {
+	handler string
+	body    bool
+}
+
 func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	want := map[string]string{"/url": "index.mint", "/url/*": "index.mint", "/s3/multipart": "index.mint", "/s3/*/complete": "index.gate", "": "index.gate"}
+	wanted := map[string]association{
+		"/url": {"index.mint", true}, "/url/*": {"index.mint", false},
+		"/s3/multipart": {"index.mint", true}, "/s3/*/complete": {"index.gate", true},
+		"": {"index.gate", false},
+	}
 	for _, b := range d.Distribution.Behaviors() {
-		handler, known := want[b.PathPattern]
-		delete(want, b.PathPattern)
+		want, known := wanted[b.PathPattern]
+		delete(wanted, b.PathPattern)
 		if !known {
 			broken("behavior %q is not oncegate's: it would lead past the gate", b.PathPattern)
 			continue
 		}
 		if len(b.LambdaFunctionAssociations) != 1 || len(b.FunctionAssociations) != 0 {
-			broken("%s has %d Lambda and %d CloudFront functions, want %s alone", shown(b), len(b.LambdaFunctionAssociations), len(b.FunctionAssociations), handler)
+			broken("%s has %d Lambda and %d CloudFront functions, want %s alone", shown(b), len(b.LambdaFunctionAssociations), len(b.FunctionAssociations), want.handler)
 			continue
 		}
 		a := b.LambdaFunctionAssociations[0]
-		if a.Function.Handler != handler || a.EventType != "viewer-request" {
-			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, handler)
+		if a.Function.Handler != want.handler || a.EventType != "viewer-request" {
+			broken("%s runs %s on %s, want %s on viewer-request", shown(b), a.Function.Handler, a.EventType, want.handler)
 		}
-		// POST /url has its options in the body, and Uppy its file and its parts. A gate that
-		// waited for the body of an upload would not stream it.
-		if want := b.PathPattern == "/url" || b.PathPattern == "/s3/multipart" || b.PathPattern == "/s3/*/complete"; a.IncludeBody != want {
-			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want)
+		if a.IncludeBody != want.body {
+			broken("%s includes the body: %v, want %v", shown(b), a.IncludeBody, want.body)
 		}
 	}
-	for _, pattern := range slices.Sorted(maps.Keys(want)) {
-		broken("no behavior %q with %s", pattern, want[pattern])
+	for _, pattern := range slices.Sorted(maps.Keys(wanted)) {
+		broken("no behavior %q with %s", pattern, wanted[pattern].handler)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
+// listsParts is how the edge asks S3 for the parts of an upload.
+const listsParts = "GET uploads/?uploadId"
+
 // TestParts: with a multipart upload under way, no part goes anywhere but to its place, and
 // nothing is completed that is not whole. S3's upload id is in no answer and in no log.
 func TestParts(t *testing.T) {
@@ -70,7 +73,7 @@ func TestParts(t *testing.T) {
 		all = append(all, attempt{"part with another's upload: " + operation, "a part belongs to the URL's own upload", edge, put(good + operation + anothers), anyhow})
 	}
 	for _, a := range all {
-		if t.Run(a.name, func(t *testing.T) { f.refusedParts(t, a, m) }) {
+		if t.Run(a.name, func(t *testing.T) { f.refused(t, a, m, listsParts) }) {
 			total.add(1)
 		}
 	}
@@ -82,7 +85,7 @@ func TestParts(t *testing.T) {
 		}
 	}
 	send(2, "the owner's")
-	f.refusedParts(t, attempt{"complete with a gap", "part 1 is not there", edge, head("POST", good+"&complete", "Content-Length: 0"), "409 incomplete"}, m)
+	f.refused(t, attempt{"complete with a gap", "part 1 is not there", edge, head("POST", good+"&complete", "Content-Length: 0"), "409 incomplete"}, m, listsParts)
 	f.WantVersions(t, m.ID.ExpiredKey(), 0)
 	send(1, strings.Repeat("x", 5<<20))
 	if a := f.Do(t, http.MethodPost, m.URL+"&complete", nil, nil); a.Status != http.StatusOK {
@@ -90,7 +93,7 @@ func TestParts(t *testing.T) {
 	}
 	for _, operation := range []string{"&partNumber=1", "&partNumber=3", ""} {
 		a := attempt{"a PUT after the claim: " + operation, "the URL is spent", edge, put(good + operation), "403 used"}
-		if t.Run(a.name, func(t *testing.T) { f.refusedParts(t, a, m) }) {
+		if t.Run(a.name, func(t *testing.T) { f.refused(t, a, m, listsParts) }) {
 			total.add(1)
 		}
 	}
@@ -99,22 +102,4 @@ func TestParts(t *testing.T) {
 		t.Errorf("%d bytes are stored", len(got))
 	}
 	f.WantVersions(t, other.Key, 0)
-}
-
-// refusedParts is refused for a URL with an upload under way, whose parts may be listed.
-func (f *field) refusedParts(t *testing.T, a attempt, m target) {
-	t.Helper()
-	f.sinceThen()
-	text := f.fill(a, m)
-	answer := f.speak(t, a.at, text)
-	f.CheckLeak(t, string(answer))
-	method, _, _ := strings.Cut(text, " ")
-	if got := verdict(method, answer); got != a.want && (a.want != anyhow || got < "400") {
-		t.Errorf("%s: answered %q, want %q", a.why, got, a.want)
-	}
-	for _, r := range f.sinceThen() {
-		if !strings.HasPrefix(r.call, "GET ") && !strings.HasPrefix(r.call, "HEAD ") {
-			t.Errorf("S3 was asked to %s", r.call)
-		}
-	}
 }

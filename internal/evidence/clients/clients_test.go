@@ -79,10 +79,16 @@ func TestClients(t *testing.T) {
 // recording is a file of which no byte may get lost.
 func recording(t *testing.T) (path, content string) {
 	t.Helper()
-	bytes := make([]byte, 100_000)
-	random := rand.NewChaCha8([32]byte{13})
-	random.Read(bytes)
-	path = filepath.Join(t.TempDir(), "recording.bin")
+	return random(t, "recording.bin", 100_000)
+}
+
+// random makes a file of this size with random content, the same each time.
+func random(t *testing.T, name string, size int) (path, content string) {
+	t.Helper()
+	bytes := make([]byte, size)
+	source := rand.NewChaCha8([32]byte{13})
+	source.Read(bytes)
+	path = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, bytes, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,8 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,19 +63,6 @@ func TestJavaScriptPackage(t *testing.T) {
 	}
 }
 
-// photo is a file of this size of which no byte may get lost.
-func photo(t *testing.T, size int) (path, content string) {
-	t.Helper()
-	bytes := make([]byte, size)
-	random := rand.NewChaCha8([32]byte{17})
-	random.Read(bytes)
-	path = filepath.Join(t.TempDir(), "photo.png")
-	if err := os.WriteFile(path, bytes, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, string(bytes)
-}
-
 // TestJavaScriptClient: the client in Node, in parts, with a part whose answer is lost and a
 // complete whose answer is lost. The second upload of the same file gets the answer of the
 // first, another file is refused.
@@ -86,7 +70,7 @@ func TestJavaScriptClient(t *testing.T) {
 	st := testbed.New(t)
 	for size, parts := range map[int]int{1: 1, 20 << 20: 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			path, content := photo(t, size)
+			path, content := random(t, "photo.png", size)
 			var part, whole atomic.Int32
 			st.EveryRequest(func(r *http.Request) s3server.Fault {
 				query := r.URL.Query()
@@ -115,7 +99,7 @@ func TestJavaScriptClient(t *testing.T) {
 			if again, _ := run(t, nodePath(t), "oncegate.mjs", m.URL, path); again != first {
 				t.Errorf("the same upload again: %q, want %q", again, first)
 			}
-			other, _ := photo(t, size+1)
+			other, _ := random(t, "photo.png", size+1)
 			if got, _ := run(t, nodePath(t), "oncegate.mjs", m.URL, other); got != "403 used useless" {
 				t.Errorf("another file: %q, want 403 used useless", got)
 			}
@@ -137,7 +121,7 @@ func TestJavaScriptPage(t *testing.T) {
 		}
 		return s3server.Fault{}
 	})
-	path, content := photo(t, 20<<20)
+	path, content := random(t, "photo.png", 20<<20)
 	m := st.Mint(t)
 	address := site + "/oncegate.html#" + m.URL
 	if got := drive(t, browser, address, path); got != "200 parts 3 progress 1" {
@@ -149,7 +133,7 @@ func TestJavaScriptPage(t *testing.T) {
 	if part.Load() < 4 {
 		t.Errorf("%d requests of parts: no fault has struck", part.Load())
 	}
-	other, _ := photo(t, 6<<20)
+	other, _ := random(t, "photo.png", 6<<20)
 	if got := drive(t, browser, address, other); got != "403 used useless" {
 		t.Errorf("another file: %q, want 403 used useless", got)
 	}

@@ -43,7 +43,7 @@ func TestKills(t *testing.T) {
 		k.dev.cmd.Process.Kill()
 		k.dev.cmd.Wait() // says that it was killed
 	})
-	n := asked(t, "ONCEGATE_KILLS", 3)
+	n := testbed.Asked(t, "ONCEGATE_KILLS", 3)
 	r := rand.New(rand.NewPCG(seed, 2))
 	done := map[string]int{}
 	for i := range n {

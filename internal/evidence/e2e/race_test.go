@@ -11,7 +11,7 @@ import (
 )
 
 // rounds is how many URLs are raced for. ONCEGATE_RACE_ROUNDS asks for more.
-func rounds(t *testing.T) int { return asked(t, "ONCEGATE_RACE_ROUNDS", 200) }
+func rounds(t *testing.T) int { return testbed.Asked(t, "ONCEGATE_RACE_ROUNDS", 200) }
 
 // TestRaceForOneURL is the product: many clients put one URL at the same moment,
 // through several processes of the gate, and exactly one of them is let through.

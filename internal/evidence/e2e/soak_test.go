@@ -300,4 +300,4 @@ func (d *devProcess) goroutines(t *testing.T) int {
 
 // bigBody is the size of TestBigBodyInFlatMemory's upload, 1 GiB or ONCEGATE_BIG_BODY
 // of them.
-func bigBody(t *testing.T) int64 { return int64(asked(t, "ONCEGATE_BIG_BODY", 1)) << 30 }
+func bigBody(t *testing.T) int64 { return int64(testbed.Asked(t, "ONCEGATE_BIG_BODY", 1)) << 30 }

@@ -42,20 +42,6 @@ var seed = func() uint64 {
 	return n
 }()
 
-// asked reads a number from the environment.
-func asked(t *testing.T, name string, usual int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%q: want a positive number", name, text)
-	}
-	return n
-}
-
 // TestStorm is the race for one URL in bad weather: S3 is slow, drops requests before
 // or after it has done them, answers 503 and 409; clients break off and repeat
 // themselves; workers and the S3 server are killed under way.
@@ -68,7 +54,7 @@ func TestStorm(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var killer, rounds sync.WaitGroup
 			killer.Go(func() { w.killer(t, ctx) })
-			n := asked(t, "ONCEGATE_STORM_ROUNDS", 12)
+			n := testbed.Asked(t, "ONCEGATE_STORM_ROUNDS", 12)
 			slots := make(chan struct{}, 4)
 			for i := range n {
 				slots <- struct{}{}

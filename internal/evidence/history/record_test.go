@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,20 +31,6 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	fmt.Printf("prove: %d histories judged, %d requests, %d of them with an unknown outcome\n", judged.histories, judged.requests, judged.unknown)
 	os.Exit(code)
-}
-
-// number reads how often something is done, and where random choices begin.
-func number(t *testing.T, name string, usual int) int {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%q: want a positive number", name, text)
-	}
-	return n
 }
 
 // recorder sends requests with one URL, and records them.
@@ -166,7 +151,7 @@ var (
 // in bad: requests to S3 get lost, before or after they are carried out, and clients break
 // off. ONCEGATE_HISTORIES says how often each race is run.
 func TestHistories(t *testing.T) {
-	rounds, seed := number(t, "ONCEGATE_HISTORIES", 4), uint64(number(t, "ONCEGATE_SEED", 1))
+	rounds, seed := testbed.Asked(t, "ONCEGATE_HISTORIES", 4), uint64(testbed.Asked(t, "ONCEGATE_SEED", 1))
 	if testing.Short() {
 		rounds = 1
 	}

@@ -61,7 +61,7 @@ var ruleMutants = []mutant{
 	{entry, "a claim with fields of a later version", "if err := fields.Done(); err != nil {\n\t\treturn ExpiredEntry", "if false {\n\t\treturn ExpiredEntry", false},
 	{reader, "an entry with something behind it", "if p.space(); p.at != len(p.text) {", "if p.space(); false {", false},
 	{entry, "an entry of another version", "if v := fields.Int(\"version\"); v != entryVersion {", "if v := fields.Int(\"version\"); false && v != entryVersion {", false},
-	{entry, "an entry of any limits", "errors.Join(e.Limits.check(), ", "errors.Join(", false},
+	{entry, "an entry of any limits", "errors.Join(e.Limits.Check(), ", "errors.Join(", false},
 	{entry, "an entry of any name", "checkName(e.Name, storedText), ", removed, false},
 	{limits, "more than maxBytes", "case length > l.most():\n\t\treturn", "case length > MaxBytes:\n\t\treturn", false},
 	{limits, "maxBytes are too many", "case length > l.most():", "case length >= l.most():", false},

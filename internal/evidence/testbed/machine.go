@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"oncegate/internal/config"
@@ -46,4 +47,19 @@ func DefaultRuntimeOnly(t testing.TB, reason string) {
 	if runtime() == config.RuntimeRegional {
 		t.Skip(reason)
 	}
+}
+
+// Asked reads from the environment how often a test does something, or where its random
+// choices begin. usual is for a machine that does not say.
+func Asked(t testing.TB, name string, usual int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s=%q: want a positive number", name, text)
+	}
+	return n
 }
