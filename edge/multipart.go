@@ -56,6 +56,7 @@ func (f *Functions) start(ctx context.Context, c *call) (Result, error) {
 		w.String("id", string(started.ID))
 		w.Int("partBytes", started.Plan.Bytes)
 		w.Int("maxParts", int64(started.Plan.Count))
+		w.Int("maxBytes", started.MaxBytes)
 		w.Time("expiresAt", started.Expires)
 	})}, nil
 }

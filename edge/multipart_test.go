@@ -48,7 +48,7 @@ func TestMultipartAnswers(t *testing.T) {
 	expect(ask("POST", "&uploads", nil), "8388608\n1000")
 	var started struct{ ID string }
 	text := ask("POST", "&uploads=", asJSON).Body
-	if err := json.Unmarshal([]byte(text), &started); err != nil || !strings.HasSuffix(text, `","partBytes":8388608,"maxParts":1000,"expiresAt":"2026-03-04T06:06:07Z"}`) {
+	if err := json.Unmarshal([]byte(text), &started); err != nil || !strings.HasSuffix(text, `","partBytes":8388608,"maxParts":1000,"maxBytes":5368709120,"expiresAt":"2026-03-04T06:06:07Z"}`) {
 		t.Fatalf("start: %s, %v", text, err)
 	}
 	upload := w.store.Uploads()[0]

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,13 +20,17 @@ import (
 const putHelp = `oncegate put [flags] FILE...
 
 Uploads files. For each file it asks the deployment for a URL; or it uploads one file
-with a URL that you have. It prints what S3 stored: object, version, and the SHA-256 of
-what was sent. It also verifies the upload: the ETag must be the MD5 of what was sent.
-If the bucket's ETags are something else (KMS), it says "verified no" and why.
+with a URL that you have. It prints what S3 stored, and verifies it.
 
-Nothing is resumed. The gate spends the URL before the body reaches S3. So if an upload
-breaks off, nothing is stored, and the file is uploaded again from its beginning, with a
-new URL. A PUT is sent once. It is repeated only after the answer that nothing was spent.
+A file up to 64 MiB goes in one PUT. The gate spends the URL before the body reaches S3.
+So if the PUT breaks off, nothing is stored, and the file is uploaded again with a new
+URL. A PUT is sent once. It is repeated only after the answer that nothing was spent. The
+ETag must be the MD5 of what was sent. If the bucket's ETags are something else (KMS), it
+says "verified no" and why.
+
+A larger file goes in parts. A part that breaks off is sent again, up to 8 times, and the
+URL is spent only when all parts are there. S3 checks the MD5 of each part, and the ETag
+must be that of these parts. To go on after the end of the program, give the same URL.
 
     --url URL            upload one file with this URL; - reads it from standard input
     --distribution URL   the deployment to ask for URLs ($ONCEGATE_URL)
@@ -33,13 +38,21 @@ new URL. A PUT is sent once. It is repeated only after the answer that nothing w
     --name NAME          file name kept with the object, '' for none (the file's own)
     --sha256             have S3 verify the SHA-256: reads the file twice; the
                          deployment needs the setting "sha256"
-    --expires N          seconds that the URL lives
+    --multipart          parts for small files too, but not for empty ones
+    --no-multipart       one PUT for every file; it holds 5 GiB
+    --part-size SIZE     of a part, such as 64MiB (8MiB, more if that makes over 1,000
+                         parts); at most what the URL takes, 8MiB unless its maxBytes
+                         is over 7.8 GiB
+    --parallel N         parts that are sent at a time (4)
+    --expires N          seconds that the URL lives (for parts a day or more, if the
+                         deployment allows it)
     --label LABEL        note to the operator, kept in the index
     --json               print one JSON object per file
 
 Files are uploaded one after the other. If one fails, the others are uploaded all the
-same. A file must be a regular file of at most 5 GiB; it may be empty. On a terminal
-there is a progress bar, on standard error.
+same. A file must be a regular file; it may be empty. Where a deployment or a URL takes no
+parts, files up to 5 GiB go in one PUT. On a terminal there is a progress bar, on standard
+error.
 ` + deploymentHelp + `
 Exit status: 0 all are stored, 1 some are not, 2 wrong usage, 3 the URL of --url was
 no good: used, revoked, expired or unknown.
@@ -53,9 +66,10 @@ type putJSON struct {
 	ID       onetime.ID `json:"id"`
 	Key      string     `json:"key"`
 	Size     int64      `json:"size"`
-	Version  string     `json:"version"`
+	Version  string     `json:"version,omitempty"` // not known of parts
+	Parts    int        `json:"parts,omitempty"`   // 0: it was one PUT
 	ETag     string     `json:"etag"`
-	SHA256   string     `json:"sha256"`
+	SHA256   string     `json:"sha256,omitempty"` // not known of parts
 	Verified bool       `json:"verified"`
 	Why      string     `json:"why,omitempty"` // why it is not verified
 }
@@ -68,8 +82,10 @@ type putting struct {
 	options    url.Values // for /url
 	contentType,
 	name *string
-	sum    bool
-	stderr io.Writer
+	sum, multipart, noMultipart bool
+	partBytes                   byteSize
+	parallel                    int
+	stderr                      io.Writer
 }
 
 func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -79,6 +95,10 @@ func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	distribution := fs.String("distribution", "", "")
 	p.contentType, p.name = fs.String("type", "", ""), fs.String("name", "", "")
 	fs.BoolVar(&p.sum, "sha256", false, "")
+	fs.BoolVar(&p.multipart, "multipart", false, "")
+	fs.BoolVar(&p.noMultipart, "no-multipart", false, "")
+	fs.Var(&p.partBytes, "part-size", "")
+	fs.IntVar(&p.parallel, "parallel", 4, "")
 	fs.String("expires", "", "")
 	fs.String("label", "", "")
 	asJSON := fs.Bool("json", false, "")
@@ -153,6 +173,12 @@ func (p *putting) check(files []string, withURL bool) error {
 		return err
 	case len(files) == 0:
 		return usagef(p.fs, "no file given")
+	case p.multipart && p.noMultipart:
+		return usagef(p.fs, "--multipart and --no-multipart exclude each other")
+	case p.multipart && p.sum:
+		return usagef(p.fs, "S3 cannot check a SHA-256 over parts: --multipart and --sha256 exclude each other")
+	case p.parallel < 1 || p.parallel > mostParallel:
+		return usagef(p.fs, "--parallel: want 1 to %d", mostParallel)
 	case withURL && len(files) > 1:
 		return usagef(p.fs, "%d files given, and --url is good for one", len(files))
 	}
@@ -173,13 +199,16 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 		return putJSON{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer s.Close()
-	target := p.url
+	parts, err := p.inParts(s.size())
+	if err != nil {
+		return putJSON{}, fmt.Errorf("%s: %w", name, err)
+	}
+	u := client.Upload{URL: p.url, Body: s, Size: s.size(), Header: map[string]string{}}
 	if p.deployment != nil {
-		if target, err = p.mint(ctx, file, s); err != nil {
+		if u.URL, err = p.mint(ctx, file, s, parts); err != nil {
 			return putJSON{}, fmt.Errorf("%s: %w", name, refusedOptions(p.fs, err))
 		}
 	}
-	u := client.Upload{URL: target, Body: s, Size: s.size(), Header: map[string]string{}}
 	if *p.contentType != "" {
 		u.Header["Content-Type"] = *p.contentType
 	} else if t := mime.TypeByExtension(filepath.Ext(file)); t != "" {
@@ -190,20 +219,30 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 		u.Sent = b.sent
 		defer b.clear()
 	}
-	stored, err := client.Put(ctx, u)
+	var stored client.Stored
+	after := consequenceOfParts
+	if parts {
+		stored, err = p.putParts(ctx, s, u)
+	}
+	if !parts || errors.Is(err, errOnePut) {
+		after = consequence
+		stored, err = client.Put(ctx, u)
+	}
 	switch {
 	case err != nil && p.deployment == nil:
-		return putJSON{}, fmt.Errorf("%s: %w%s", name, err, consequence(err, target, true))
+		return putJSON{}, fmt.Errorf("%s: %w%s", name, err, after(err, u.URL, true))
 	case err != nil: // %v: the state of this URL is not the exit status
-		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, consequence(err, target, false))
+		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, after(err, u.URL, false))
 	}
 	return putJSON{
-		File: file, ID: target.ID, Key: target.Key, Size: stored.Size, Version: stored.Version, ETag: stored.ETag,
+		File: file, ID: u.URL.ID, Key: u.URL.Key, Size: stored.Size, Version: stored.Version, Parts: stored.Parts, ETag: stored.ETag,
 		SHA256: stored.SHA256, Verified: stored.Unverified == "", Why: stored.Unverified,
 	}, nil
 }
 
-func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL, error) {
+// mint asks for the URL of a file. One that takes parts lives longer, unless it is said how
+// long.
+func (p *putting) mint(ctx context.Context, file string, s *source, parts bool) (client.URL, error) {
 	options := url.Values{}
 	for name, values := range p.options {
 		options[name] = values
@@ -227,7 +266,21 @@ func (p *putting) mint(ctx context.Context, file string, s *source) (client.URL,
 		}
 		options.Set("sha256", sum)
 	}
-	m, err := p.deployment.Mint(ctx, options)
+	ask := []string{options.Get("expires")}
+	if parts && !options.Has("expires") {
+		ask = lives(s.size())
+	}
+	var m client.Minted
+	var err error
+	for _, life := range ask {
+		if options.Set("expires", life); life == "" {
+			options.Del("expires")
+		}
+		m, err = p.deployment.Mint(ctx, options)
+		if refusal, ok := errors.AsType[*client.Refusal](err); !ok || refusal.Reason != onetime.Options {
+			break // or it is the life that is too long
+		}
+	}
 	if err != nil {
 		return client.URL{}, err
 	}
@@ -264,15 +317,22 @@ func consequence(err error, u client.URL, given bool) string {
 }
 
 func (j putJSON) text() string {
-	var b strings.Builder
 	verified := "yes: S3's ETag is the MD5 of what was sent"
-	if !j.Verified {
+	switch {
+	case !j.Verified:
 		verified = "no: " + j.Why
+	case j.Parts > 0:
+		verified = "yes: S3's ETag is that of the parts, whose MD5s S3 has checked"
 	}
-	for _, line := range [][2]string{
-		{"file", j.File}, {"id", string(j.ID)}, {"object", j.Key}, {"size", fmt.Sprint(j.Size)},
-		{"version", orDash(j.Version)}, {"sha256", j.SHA256}, {"etag", j.ETag}, {"verified", verified},
-	} {
+	content := [][2]string{{"version", orDash(j.Version)}, {"sha256", j.SHA256}}
+	if j.Parts > 0 {
+		content = [][2]string{{"parts", fmt.Sprint(j.Parts)}}
+	}
+	var b strings.Builder
+	for _, line := range slices.Concat(
+		[][2]string{{"file", j.File}, {"id", string(j.ID)}, {"object", j.Key}, {"size", fmt.Sprint(j.Size)}},
+		content, [][2]string{{"etag", j.ETag}, {"verified", verified}},
+	) {
 		fmt.Fprintf(&b, "%-8s %s\n", line[0], shown(line[1]))
 	}
 	return b.String()

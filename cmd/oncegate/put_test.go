@@ -118,18 +118,27 @@ func TestBar(t *testing.T) {
 	for _, at := range []struct {
 		ms   int
 		sent int64
-	}{{0, 100}, {10, 1_000_000}, {500, 1_000_000}, {1000, 2_000_000}, {1001, 4_000_000}} {
+	}{
+		{0, 100}, {10, 1_000_000}, {500, 1_000_000}, {1000, 2_000_000}, {1500, 500_000}, {12_000, 1_500_000}, {12_100, 1_400_000}, {13_000, 1_000_000}, {13_001, 4_000_000},
+	} {
 		now = time.Unix(0, 0).Add(time.Duration(at.ms) * time.Millisecond)
 		out.Reset()
 		b.sent(at.sent)
+		if n := len(strings.TrimPrefix(out.String(), "\r")); out.Len() > 0 && n-len("…")+1 != lineWidth {
+			t.Errorf("%d wide", n)
+		}
 		lines = append(lines, strings.TrimSpace(out.String()))
 	}
 	want := []string{
-		`a very long name of… [                    ]   0%  0.0 MB of 4.0 MB`,
+		`a very long nam… [          ]   0%  0.0 MB of 4.0 MB`,
 		``, // too soon
-		`a very long name of… [=====               ]  25%  1.0 MB of 4.0 MB`,
-		`a very long name of… [==========          ]  50%  2.0 MB of 4.0 MB  2.0 MB/s`,
-		`a very long name of… [====================] 100%  4.0 MB of 4.0 MB  4.0 MB/s`,
+		`a very long nam… [==        ]  25%  1.0 MB of 4.0 MB`,
+		`a very long nam… [=====     ]  50%  2.0 MB of 4.0 MB  2.0 MB/s  1s left`,
+		`a very long nam… [=         ]  12%  0.5 MB of 4.0 MB  0.3 MB/s  10s left`, // a part is sent again
+		`a very long nam… [===       ]  37%  1.5 MB of 4.0 MB  0.1 MB/s  26s left`, // after a pause
+		`a very long nam… [===       ]  35%  1.4 MB of 4.0 MB`,
+		`a very long nam… [==        ]  25%  1.0 MB of 4.0 MB`,
+		`a very long nam… [==========] 100%  4.0 MB of 4.0 MB  2.5 MB/s`,
 	}
 	if fmt.Sprint(lines) != fmt.Sprint(want) {
 		t.Errorf("got\n%s", strings.Join(lines, "\n"))
@@ -139,8 +148,24 @@ func TestBar(t *testing.T) {
 	if strings.TrimSpace(out.String()) != "" || !strings.HasPrefix(out.String(), "\r") || !strings.HasSuffix(out.String(), "\r") {
 		t.Errorf("clears with %q", out.String())
 	}
-	empty := newBar(&out, "empty", 0, time.Now)
-	empty.sent(0) // does not divide by zero
+	now = time.Unix(0, 0)
+	large := newBar(&out, "large", 50e9, func() time.Time { return now })
+	now = now.Add(time.Second)
+	large.sent(12_345e6)
+	now = now.Add(5 * time.Second)
+	out.Reset()
+	large.sent(12_945e6)
+	if got := strings.TrimSpace(out.String()); got != "large            [==        ]  25%  12.9 GB of 50.0 GB  2157.5 MB/s  17s left" {
+		t.Errorf("large: %s", got)
+	}
+	out.Reset()
+	unknown := newBar(&out, "-", 0, func() time.Time { return now })
+	unknown.sent(0)
+	now = now.Add(time.Second)
+	unknown.sent(5e6)
+	if got := strings.TrimSpace(out.String()); !strings.HasSuffix(got, "-                5.0 MB  5.0 MB/s") {
+		t.Errorf("of unknown size: %s", got)
+	}
 	if _, ok := terminal(&out); ok {
 		t.Error("a buffer is no terminal")
 	}

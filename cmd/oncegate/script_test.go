@@ -50,6 +50,8 @@ func TestMain(m *testing.M) {
 //	store KEY BODY      puts an object into the bucket, as somebody with credentials may; BODY may have escapes as in Go
 //	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
 //	proxy NAME cut      or that breaks every upload off after 1000 bytes
+//	proxy NAME stumble  or that breaks the first two off
+//	proxy NAME whole    or that refuses parts, as a deployment does whose setting multipart is off
 //	hostile NAME        $NAME is the URL of a deployment that puts commands for terminals into its answers
 //	waitfor FILE        waits until there is this file
 //	source FILE         sets what a file of "export NAME='value'" says
@@ -145,7 +147,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			},
 			"proxy": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
-					ts.Fatalf("usage: proxy NAME lose|cut")
+					ts.Fatalf("usage: proxy NAME lose|cut|stumble|whole")
 				}
 				p := httptest.NewServer(unreliable(st.Edge.URL(), args[1]))
 				ts.Defer(p.Close)
@@ -247,11 +249,11 @@ func unreliable(to, how string) http.Handler {
 		panic(err)
 	}
 	var uploads atomic.Int32
-	return &httputil.ReverseProxy{
+	pass := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host // URLs are minted for it
-			if how == "cut" && r.In.Method == http.MethodPut {
+			if r.In.Method == http.MethodPut && (how == "cut" || how == "stumble" && uploads.Add(1) <= 2) {
 				r.Out.Body = io.NopCloser(io.MultiReader(io.LimitReader(r.In.Body, 1000), iotest.ErrReader(errors.New("cut"))))
 			}
 		},
@@ -264,4 +266,13 @@ func unreliable(to, how string) http.Handler {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ErrorLog:     log.New(io.Discard, "", 0),
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if how == "whole" && r.Method == http.MethodPost {
+			w.Header().Set("x-oncegate-reason", string(onetime.Method))
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"message":"Forbidden: this method is not allowed here."}`)
+			return
+		}
+		pass.ServeHTTP(w, r)
+	})
 }

@@ -60,8 +60,8 @@ func uploadable(info fs.FileInfo) error {
 		return errors.New("is a directory: upload its files one by one, or an archive of them")
 	case !info.Mode().IsRegular():
 		return errors.New("is not a regular file: S3 needs the length first, so save it to a file")
-	case info.Size() > onetime.MaxBytes:
-		return fmt.Errorf("has %d bytes: one upload holds at most %d (5 GiB)", info.Size(), int64(onetime.MaxBytes))
+	case info.Size() > onetime.MaxUploadBytes:
+		return fmt.Errorf("has %d bytes: one upload holds at most %d (1,000 parts of 5 GiB)", info.Size(), int64(onetime.MaxUploadBytes))
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ const (
 type partsPlan struct {
 	PartBytes int64 `json:"partBytes"`
 	MaxParts  int64 `json:"maxParts"`
+	MaxBytes  int64 `json:"maxBytes"` // 0: not said
 }
 
 type listedPart struct {
@@ -73,7 +74,8 @@ type sending struct {
 // off: a part that S3 has is not sent again if its MD5 is that of the file. S3 checks the
 // MD5 of each part, and complete names the parts, so no other object than Body is made.
 // Every request may be repeated, for none spends twice. The error is a *Refusal, an
-// *UploadError or ErrAltered. Stored has no SHA256.
+// *UploadError or ErrAltered. Stored has no SHA256
+// and no Version.
 func PutParts(ctx context.Context, p Parts) (Stored, error) {
 	if p.Size <= 0 {
 		return Stored{}, &UploadError{Fate: Good, Err: errors.New("an empty file has no parts")}
@@ -87,8 +89,8 @@ func PutParts(ctx context.Context, p Parts) (Stored, error) {
 	if plan.PartBytes <= 0 || plan.MaxParts <= 0 {
 		return Stored{}, &UploadError{Fate: Good, Err: errors.New("the answer to the start names no size of parts, so it is not oncegate's")}
 	}
-	if (p.Size-1)/plan.PartBytes >= plan.MaxParts {
-		return Stored{}, &Refusal{Reason: onetime.TooLarge, Message: "the file is larger than this URL takes in parts"}
+	if plan.MaxBytes > 0 && p.Size > plan.MaxBytes || (p.Size-1)/plan.PartBytes >= plan.MaxParts {
+		return Stored{}, tooLarge(plan)
 	}
 	s.bytes = s.partBytes(plan)
 	count := (p.Size-1)/s.bytes + 1
@@ -113,6 +115,15 @@ func PutParts(ctx context.Context, p Parts) (Stored, error) {
 		}
 		clear(s.etags)
 	}
+}
+
+// tooLarge refuses what complete would refuse, before it is sent.
+func tooLarge(plan partsPlan) error {
+	most := plan.MaxBytes
+	if most == 0 {
+		most = plan.PartBytes * plan.MaxParts
+	}
+	return &Refusal{Reason: onetime.TooLarge, Message: fmt.Sprintf("this URL takes at most %d bytes", most)}
 }
 
 // start starts the upload, or finds it under way or done, and lists what is there.
@@ -271,7 +282,7 @@ func (s *sending) complete(ctx context.Context) (Stored, error) {
 		case done.Stored && (strings.Trim(done.ETag, `"`) != etag || done.Size != s.Size):
 			return Stored{}, ErrAltered
 		case done.Stored:
-			return Stored{Size: s.Size, ETag: etag}, nil
+			return Stored{Size: s.Size, ETag: etag, Parts: len(s.etags)}, nil
 		}
 		if err := s.sleep(ctx, seconds(header.Get("Retry-After"))); err != nil {
 			return Stored{}, &UploadError{Unknown, s.Size, err}

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -28,6 +29,7 @@ type partsDeployment struct {
 	object  []byte
 	spentBy string // "put" or "complete"
 	slow    int    // answers of complete that are 202
+	most    int    // maxBytes, if not 5 GiB
 	seen    []string
 	types   []string
 	// fault is asked before the nth request of its kind: "drop" applies nothing and gives no
@@ -101,7 +103,7 @@ func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op stri
 		refuse(w, 403, "used")
 	case op == "uploads":
 		d.types = append(d.types, r.Header.Get("Content-Type"))
-		io.WriteString(w, `{"partBytes":8388608,"maxParts":1000}`)
+		fmt.Fprintf(w, `{"partBytes":8388608,"maxParts":1000,"maxBytes":%d}`, cmp.Or(d.most, 5<<30))
 	case op == "partNumber":
 		sum := md5.Sum(body)
 		if r.Header.Get("Content-Md5") != base64.StdEncoding.EncodeToString(sum[:]) {
@@ -200,6 +202,8 @@ func TestPutParts(t *testing.T) {
 		{name: "complete before, of another file", d: &partsDeployment{parts: map[int][]byte{1: other, 2: large[:9]}, spentBy: "complete"}, reason: "used", fate: client.Useless},
 		{name: "used by a PUT", d: &partsDeployment{spentBy: "put"}, reason: "used", fate: client.Useless, want: map[string]int{"PUT 1": 0, "POST complete": 0}},
 		{name: "a part too many", d: &partsDeployment{parts: map[int][]byte{5: other}}, reason: "incomplete", fate: client.Good, want: map[string]int{"POST complete": 3}},
+		{name: "too large for the URL", d: &partsDeployment{most: len(large) - 1}, reason: "at most 15728646 bytes", fate: client.Good, want: map[string]int{"PUT 1": 0, "POST complete": 0}},
+		{name: "as large as the URL takes", d: &partsDeployment{most: len(large)}},
 		{name: "no answer to a part", d: &partsDeployment{fault: func(k string, _ int) string { return map[string]string{"PUT 1": "drop"}[k] }}, reason: "no answer", fate: client.Good, want: map[string]int{"PUT 1": 8, "POST complete": 0}},
 		{name: "no answer to complete", d: &partsDeployment{fault: func(k string, _ int) string { return map[string]string{"POST complete": "lose"}[k] }}, reason: "no answer", fate: client.Unknown, want: map[string]int{"POST complete": 8}},
 	} {

@@ -34,6 +34,7 @@ type Stored struct {
 	ETag    string // without quotes
 	Version string
 	SHA256  string // of what was sent, hex
+	Parts   int    // how many; 0 for one PUT
 	// Unverified says why the ETag could not be compared with what was sent. It is ""
 	// if it was compared.
 	Unverified string

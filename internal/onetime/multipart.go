@@ -61,9 +61,10 @@ type Multipart struct {
 
 // Started is a multipart upload that is under way.
 type Started struct {
-	ID      ID
-	Plan    PartPlan
-	Expires time.Time
+	ID       ID
+	Plan     PartPlan
+	MaxBytes int64 // the most that complete takes
+	Expires  time.Time
 }
 
 // Start starts the URL's multipart upload, or finds the one that is under way. The headers of
@@ -104,7 +105,7 @@ func (m *Multipart) start(ctx context.Context, url URL, put Put, deadline time.T
 		}
 	}
 	plan.Bytes = u.parts.PartBytes
-	return Started{ID: url.ID, Plan: plan, Expires: u.entry.Expires}, nil
+	return Started{ID: url.ID, Plan: plan, MaxBytes: limits.most(), Expires: u.entry.Expires}, nil
 }
 
 // begin creates an upload and writes the parts entry. If another client's entry came first,

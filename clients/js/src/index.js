@@ -51,7 +51,7 @@ async function uploadParts(url, blob, options) {
   // Every request about parts may be sent again: none of them spends twice.
   const once = (request) => repeat({ signal, onRetry }, () => ask({ ...request, signal, headers: { ...accept, ...request.headers } }));
   const [plan, listed] = await start(url, headers, once);
-  if (blob.size > plan.partBytes * plan.maxParts) {
+  if (blob.size > Math.min(plan.partBytes * plan.maxParts, plan.maxBytes ?? Infinity)) {
     throw new OncegateError('The file is larger than this URL takes.', { reason: 'too-large', fate: 'good' });
   }
   const bytes = partBytes(blob, plan, listed, options.partBytes);
