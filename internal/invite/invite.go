@@ -3,8 +3,8 @@
 // An invitation is a link for people. Its secret, the token, mints upload URLs and can do
 // nothing else. The bucket holds a [Record] of it, and up to N slots:
 //
-//	invitations/<id>        the Record; <id> is the token's SHA-256
-//	invitations/<id>/<n>    slot n, from 000 to N-1: the URL that has this place (Slot)
+//	invitations/<id>              the Record; <id> is the token's SHA-256
+//	invitations/slots/<id>/<n>    slot n, from 000 to N-1: the URL that has this place (Slot)
 //
 // The slots are the bound. A [Minter] makes a URL and then takes a slot for it with a
 // conditional write; only a URL that has a slot is handed out. A slot changes hands only

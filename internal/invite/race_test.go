@@ -2,6 +2,8 @@ package invite_test
 
 import (
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -11,17 +13,27 @@ import (
 	"oncegate/internal/onetime/onetimetest"
 )
 
+// rounds is how many rounds a race has. ONCEGATE_RACE_ROUNDS asks for more.
+func rounds(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("ONCEGATE_RACE_ROUNDS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("ONCEGATE_RACE_ROUNDS=%q: want a positive number", text)
+	}
+	return n
+}
+
 // TestRace: 200 clients mint and upload at once under an invitation for 5 uploads, while
 // requests get lost before and after they took effect, some URLs are taken back, and some
 // are never used. Then the time of all URLs goes by, and one more client uploads what still
 // can be uploaded. In every round exactly 5 uploads are let through.
 func TestRace(t *testing.T) {
 	const uploads, clients = 5, 200
-	rounds := 1000
-	if testing.Short() {
-		rounds = 25
-	}
-	for round := range rounds {
+	for round := range rounds(t, 25) {
 		b := newBucket(t, invitation(uploads))
 		var all sync.WaitGroup
 		for i := range clients {
@@ -106,11 +118,7 @@ func (b *bucket) drain(t *testing.T) error {
 // TestRaceWithRevoke: while 50 clients mint and upload, the invitation is revoked. After
 // that was answered nothing is let through any more.
 func TestRaceWithRevoke(t *testing.T) {
-	rounds := 200
-	if testing.Short() {
-		rounds = 20
-	}
-	for round := range rounds {
+	for round := range rounds(t, 25) {
 		b := newBucket(t, invitation(20))
 		var all sync.WaitGroup
 		for i := range 50 {

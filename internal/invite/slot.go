@@ -19,7 +19,7 @@ const (
 	SlotClosed SlotState = "closed" // the invitation was revoked; it stays so
 )
 
-// Slot is the content of invitations/<id>/<n>.
+// Slot is the content of invitations/slots/<id>/<n>.
 type Slot struct {
 	Version int
 	State   SlotState

@@ -10,7 +10,7 @@
 //	signatures/uploads/<name>    the way back from an upload to its URL
 //	keys/<id>                    the record of an API key; <id> is its SHA-256
 //	invitations/<id>             the record of an invitation; <id> is its token's SHA-256
-//	invitations/<id>/<n>         a slot of it: which URL takes the place number n
+//	invitations/slots/<id>/<n>   a slot of it: which URL takes the place number n
 //
 // <hash> is a URL's fingerprint. All under signatures/ is the signature index.
 package layout
@@ -23,7 +23,8 @@ const (
 	Accepted = "accepted/"
 	APIKeys  = "keys/"
 
-	Invitations = "invitations/"
+	Invitations     = "invitations/"
+	InvitationSlots = Invitations + "slots/"
 
 	Index          = "signatures/"
 	ValidEntries   = Index + "valid/"
@@ -38,5 +39,7 @@ func UploadEntry(upload string) string { return Index + upload }
 // AcceptedCopy is the key of the copy that is made of the upload with this key.
 func AcceptedCopy(upload string) string { return Accepted + strings.TrimPrefix(upload, Uploads) }
 
-// Slots is the prefix of the slots of the invitation with this id.
-func Slots(id string) string { return Invitations + id + "/" }
+// Slots is the prefix of the slots of the invitation with this id. It is not the key of the
+// record and a slash: on an S3 server that keeps objects in files, as the local one does,
+// a record and such slots could not both exist.
+func Slots(id string) string { return InvitationSlots + id + "/" }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/invite"
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
@@ -337,7 +338,7 @@ func TestSameFaults(t *testing.T) {
 	)
 	outcomes := map[string]map[string]string{}
 	both(t, func(t *testing.T, c client, _ *s3server.Server, current *atomic.Pointer[s3server.Fault]) {
-		x, parts := s3index.New(c), s3index.NewParts(c)
+		x, parts, invitations := s3index.New(c), s3index.NewParts(c), s3index.NewInvitations(c)
 		kind := t.Name()[strings.LastIndex(t.Name(), "/")+1:]
 		outcomes[kind] = map[string]string{}
 		for _, f := range faults {
@@ -378,6 +379,24 @@ func TestSameFaults(t *testing.T) {
 					_, _, err := parts.FindObject(ctx, limit, "uploads/"+string(id))
 					return err
 				},
+				"ReadSlot": func(ctx context.Context, id onetime.ID) error {
+					_, _, err := invitations.ReadSlot(ctx, limit, invite.ID(id), 0)
+					return err
+				},
+				"CreateSlot": func(ctx context.Context, id onetime.ID) error {
+					return invitations.CreateSlot(ctx, limit, invite.ID(id), 0, []byte("{}"))
+				},
+				"ReplaceSlot": func(ctx context.Context, id onetime.ID) error {
+					return invitations.ReplaceSlot(ctx, limit, invite.ID(id), 0, `"e"`, []byte("{}"))
+				},
+				"ListSlots": func(ctx context.Context, id onetime.ID) error {
+					_, err := invitations.ListSlots(ctx, limit, invite.ID(id))
+					return err
+				},
+				"ListInvitations": func(ctx context.Context, _ onetime.ID) error {
+					_, _, err := invitations.ListInvitations(ctx, limit, "")
+					return err
+				},
 			} {
 				if f.Kind == s3server.Truncate && op == "HeadExpired" {
 					continue // an answer to HEAD has no body to cut
@@ -408,12 +427,15 @@ func TestSameFaults(t *testing.T) {
 		"404 ListParts": "fault 404", "404 CompleteUpload": "fault 404", "404 AbortUpload": "fault 404", "404 FindObject": "fault 404",
 		"412 CompleteUpload": "exists", "409 CompleteUpload": "conflict", "412 CreateUpload": "fault 412", "403 CompleteUpload": "fault 403",
 		"cut short CompleteUpload": "fault 0", "dropped after CompleteUpload": "fault 0", "503 ListParts": "fault 503",
+		"404 ReadSlot": "absent", "404 CreateSlot": "fault 404", "412 CreateSlot": "exists", "409 CreateSlot": "conflict",
+		"404 ReplaceSlot": "changed", "412 ReplaceSlot": "changed", "409 ReplaceSlot": "conflict", "403 ReplaceSlot": "fault 403",
+		"404 ListSlots": "fault 404", "404 ListInvitations": "fault 404", "cut short ListSlots": "fault 0", "dropped CreateSlot": "fault 0",
 	} {
 		if got := outcomes["wire"][call]; got != want {
 			t.Errorf("%s: %s, want %s", call, got, want)
 		}
 	}
-	if n := len(outcomes["wire"]); n < 170 {
+	if n := len(outcomes["wire"]); n < 240 {
 		t.Errorf("only %d calls were compared", n)
 	}
 }
@@ -431,6 +453,8 @@ func outcomeName(err error) string {
 		return "exists"
 	case errors.Is(err, onetime.ErrConflict):
 		return "conflict"
+	case errors.Is(err, onetime.ErrChanged):
+		return "changed"
 	case errors.Is(err, onetime.ErrParts):
 		return "parts"
 	}

@@ -11,7 +11,7 @@ import (
 // PartBucket makes the single requests of multipart uploads. What Bucket promises holds
 // here too.
 type PartBucket interface {
-	Bucket
+	Lister
 	// CreateUpload starts a multipart upload of key. The headers go with the request and
 	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one.
 	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (PartsAnswer, error)
@@ -20,8 +20,6 @@ type PartBucket interface {
 	// CompleteUpload makes the object of these parts with If-None-Match: *.
 	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (PartsAnswer, error)
 	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) (PartsAnswer, error)
-	// FirstObject asks for the first object, in S3's order, whose key begins with prefix.
-	FirstObject(ctx context.Context, limit time.Duration, prefix string) (ObjectAnswer, error)
 }
 
 // PartsAnswer is what is read of an answer about a multipart upload.
@@ -35,14 +33,6 @@ type PartsAnswer struct {
 	// Parts are those that were listed, and More says that there are others.
 	Parts []onetime.StoredPart
 	More  bool
-}
-
-// ObjectAnswer is the answer to FirstObject. Key is "" if there is no such object.
-type ObjectAnswer struct {
-	Status int
-	Key    string
-	Size   int64
-	ETag   string // without quotes
 }
 
 // Parts is onetime.PartStore in a bucket. Requests and the actions that a role needs:
@@ -129,14 +119,14 @@ func (p *Parts) AbortUpload(ctx context.Context, limit time.Duration, key, uploa
 // permission, and not a HEAD, for which it would need the one to read uploads. Of the keys
 // that begin with key, key itself comes first.
 func (p *Parts) FindObject(ctx context.Context, limit time.Duration, key string) (int64, string, error) {
-	answer, err := p.bucket.FirstObject(ctx, limit, key)
-	if err = outcome("FindObject", Answer{Status: answer.Status}, err, nil); err != nil {
+	page, err := p.bucket.ListObjects(ctx, limit, List{Prefix: key, Max: 1})
+	if err = outcome("FindObject", Answer{Status: page.Status, Code: page.Code}, err, nil); err != nil {
 		return 0, "", err
 	}
-	if answer.Key != key {
+	if len(page.Objects) == 0 || page.Objects[0].Key != key {
 		return 0, "", onetime.ErrAbsent
 	}
-	return answer.Size, answer.ETag, nil
+	return page.Objects[0].Size, page.Objects[0].ETag, nil
 }
 
 // ListPartsEntry implements onetime.PartLedger.

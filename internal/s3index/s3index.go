@@ -11,6 +11,7 @@
 //	signatures/uploads/<name>    PutObject        GetObject, both with "acceptance"
 //	keys/<id>                    PutObject        GetObject with "auth": "api-key"; ListObjectVersions
 //	                                              by oncegate key
+//	invitations/...              see Invitations
 //
 // Actions that a role needs: s3:PutObject on what it writes, s3:GetObject on what
 // it reads, s3:ListBucket on the bucket (without it S3 answers 403 where an object
@@ -62,6 +63,7 @@ type Answer struct {
 	Status       int
 	Code         Code              // of a refusal, where the Bucket knows it
 	VersionID    string            // x-amz-version-id
+	ETag         string            // of a Get, with its quotes
 	DeleteMarker bool              // x-amz-delete-marker: true
 	Metadata     map[string]string // x-amz-meta-*, lower-case names without the prefix
 	Date         string            // date
@@ -84,6 +86,7 @@ type Object struct {
 	ContentType string
 	Metadata    map[string]string // lower-case names
 	IfAbsent    bool              // If-None-Match: *
+	IfMatch     string            // If-Match: this ETag, if not ""
 }
 
 // Page is one page of a list of versions. Next is set when there are more.

@@ -94,22 +94,30 @@ func (c *Client) AbortUpload(ctx context.Context, limit time.Duration, key, uplo
 	return s3index.PartsAnswer{Status: http.StatusNoContent}, nil
 }
 
-// FirstObject implements s3index.PartBucket.
-func (c *Client) FirstObject(ctx context.Context, limit time.Duration, prefix string) (s3index.ObjectAnswer, error) {
+// ListObjects implements s3index.Lister.
+func (c *Client) ListObjects(ctx context.Context, limit time.Duration, list s3index.List) (s3index.ObjectsPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &c.bucket, Prefix: &prefix, MaxKeys: aws.Int32(1), EncodingType: types.EncodingTypeUrl,
-	})
+	input := &s3.ListObjectsV2Input{
+		Bucket: &c.bucket, Prefix: &list.Prefix, MaxKeys: aws.Int32(int32(list.Max)), EncodingType: types.EncodingTypeUrl,
+	}
+	if list.After != "" {
+		input.StartAfter = &list.After
+	}
+	if list.Delimiter != "" {
+		input.Delimiter = &list.Delimiter
+	}
+	out, err := c.s3.ListObjectsV2(ctx, input)
 	if err != nil {
 		answer, err := answerOf(err)
-		return s3index.ObjectAnswer{Status: answer.Status}, err
+		return s3index.ObjectsPage{Status: answer.Status, Code: answer.Code}, err
 	}
-	answer := s3index.ObjectAnswer{Status: http.StatusOK}
+	page := s3index.ObjectsPage{Status: http.StatusOK, More: aws.ToBool(out.IsTruncated)}
+	key := decoder(out.EncodingType)
 	for _, object := range out.Contents {
-		answer.Key, answer.Size, answer.ETag = decoder(out.EncodingType)(object.Key), aws.ToInt64(object.Size), unquoted(object.ETag)
+		page.Objects = append(page.Objects, s3index.ListedObject{Key: key(object.Key), Size: aws.ToInt64(object.Size), ETag: unquoted(object.ETag)})
 	}
-	return answer, nil
+	return page, nil
 }
 
 func unquoted(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }

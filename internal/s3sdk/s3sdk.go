@@ -90,6 +90,7 @@ func (c *Client) Get(ctx context.Context, limit time.Duration, key string) (s3in
 	return s3index.Answer{
 		Status:    http.StatusOK,
 		VersionID: aws.ToString(out.VersionId),
+		ETag:      aws.ToString(out.ETag),
 		Metadata:  out.Metadata,
 		Date:      date(out.ResultMetadata),
 		Body:      body,
@@ -124,6 +125,9 @@ func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Ob
 	}
 	if object.IfAbsent {
 		input.IfNoneMatch = aws.String("*")
+	}
+	if object.IfMatch != "" {
+		input.IfMatch = &object.IfMatch
 	}
 	out, err := c.s3.PutObject(ctx, input)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"oncegate/internal/lean/sigv4"
-	"oncegate/internal/lean/urlquery"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
@@ -59,19 +58,6 @@ func (c *Client) AbortUpload(ctx context.Context, limit time.Duration, key, uplo
 	return partsAnswer(reply, err, "", nil) // 204 has no body
 }
 
-// FirstObject implements s3index.PartBucket.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-func (c *Client) FirstObject(ctx context.Context, limit time.Duration, prefix string) (s3index.ObjectAnswer, error) {
-	query := sigv4.Encode([]sigv4.Pair{
-		{Name: "list-type", Value: "2"}, {Name: "encoding-type", Value: "url"}, {Name: "max-keys", Value: "1"}, {Name: "prefix", Value: prefix},
-	})
-	reply, err := c.send(ctx, limit, "GET", "/", query, nil, nil)
-	if err != nil || reply.Status != 200 {
-		return s3index.ObjectAnswer{Status: reply.Status}, err
-	}
-	return parseObject(string(reply.Body))
-}
-
 // PresignPart implements onetime.PartPresigner.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
 func (c *Client) PresignPart(_ context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
@@ -112,14 +98,11 @@ func partsAnswer(reply Reply, err error, name string, read func(element, *s3inde
 }
 
 func readParts(result element, answer *s3index.PartsAnswer) error {
-	switch truncated, err := result.text("IsTruncated"); {
-	case err != nil:
+	more, err := result.truncated()
+	if err != nil {
 		return err
-	case truncated != "true" && truncated != "false":
-		return errors.New("IsTruncated is neither true nor false")
-	default:
-		answer.More = truncated == "true"
 	}
+	answer.More = more
 	for _, child := range result.children {
 		if child.name != "Part" {
 			continue
@@ -135,42 +118,6 @@ func readParts(result element, answer *s3index.PartsAnswer) error {
 		answer.Parts = append(answer.Parts, part)
 	}
 	return nil
-}
-
-// parseObject reads a ListBucketResult of one object at the most.
-func parseObject(body string) (s3index.ObjectAnswer, error) {
-	fail := func(err error) (s3index.ObjectAnswer, error) {
-		return s3index.ObjectAnswer{}, fmt.Errorf("list of objects: %w", err)
-	}
-	result, err := parseXML(body)
-	if err != nil {
-		return fail(err)
-	}
-	if result.name != "ListBucketResult" {
-		return fail(fmt.Errorf("a %q", result.name))
-	}
-	answer := s3index.ObjectAnswer{Status: 200}
-	for _, child := range result.children {
-		if child.name != "Contents" {
-			continue
-		}
-		if answer.Key != "" {
-			return fail(errors.New("more than one object"))
-		}
-		if answer.Key, err = child.text("Key"); err == nil {
-			answer.Key, err = urlquery.Unescape(answer.Key)
-		}
-		if err == nil && answer.Key == "" {
-			err = errors.New("an object without a key")
-		}
-		if err == nil {
-			answer.Size, answer.ETag, err = child.sizeAndETag()
-		}
-		if err != nil {
-			return fail(err)
-		}
-	}
-	return answer, nil
 }
 
 // number is the text of the one child of this name, as a number.

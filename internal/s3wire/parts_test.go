@@ -201,9 +201,17 @@ func TestPartRequests(t *testing.T) {
 	if sent.method != "DELETE" || sent.target != "/uploads/x?uploadId=a%2Bb" {
 		t.Errorf("abort: %s %s", sent.method, sent.target)
 	}
-	c.FirstObject(t.Context(), time.Second, "uploads/x")
+	c.ListObjects(t.Context(), time.Second, s3index.List{Prefix: "uploads/x", Max: 1})
 	if sent.method != "GET" || sent.target != "/?encoding-type=url&list-type=2&max-keys=1&prefix=uploads%2Fx" {
 		t.Errorf("find: %s %s", sent.method, sent.target)
+	}
+	c.ListObjects(t.Context(), time.Second, s3index.List{Prefix: "a/", After: "a/b", Delimiter: "/", Max: 1000})
+	if sent.target != "/?delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=a%2F&start-after=a%2Fb" {
+		t.Errorf("list: %s", sent.target)
+	}
+	c.Put(t.Context(), time.Second, s3index.Object{Key: "k", Body: []byte("x"), IfMatch: `"e"`})
+	if sent.header("if-match") != `"e"` || !strings.Contains(sent.header("authorization"), ";if-match;") {
+		t.Errorf("put has no signed if-match: %v", sent.headers)
 	}
 }
 

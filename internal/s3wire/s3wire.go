@@ -122,6 +122,9 @@ func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Ob
 	if object.IfAbsent {
 		headers = append(headers, Header{Name: "if-none-match", Value: "*"})
 	}
+	if object.IfMatch != "" {
+		headers = append(headers, Header{Name: "if-match", Value: object.IfMatch})
+	}
 	return c.object(ctx, limit, "PUT", object.Key, headers, object.Body)
 }
 
@@ -148,6 +151,7 @@ func (c *Client) object(ctx context.Context, limit time.Duration, method, key st
 	answer := s3index.Answer{
 		Status:       reply.Status,
 		VersionID:    reply.header("x-amz-version-id"),
+		ETag:         reply.header("etag"),
 		DeleteMarker: reply.header("x-amz-delete-marker") == "true",
 		Metadata:     map[string]string{},
 		Date:         reply.header("date"),

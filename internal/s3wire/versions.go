@@ -44,13 +44,12 @@ func parseVersions(body string) (s3index.Page, error) {
 			Version: onetime.Version{ID: id, DeleteMarker: child.name == "DeleteMarker"},
 		})
 	}
-	switch truncated, err := result.text("IsTruncated"); {
-	case err != nil:
+	more, err := result.truncated()
+	if err != nil {
 		return fail(err)
-	case truncated == "false":
+	}
+	if !more {
 		return page, nil
-	case truncated != "true":
-		return fail(errors.New("IsTruncated is neither true nor false"))
 	}
 	key, err := result.text("NextKeyMarker")
 	if err == nil {

@@ -23,7 +23,7 @@ var inner = map[string]struct {
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/onetime"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/invite", "oncegate/internal/onetime"},
 		"the index says what S3's answers mean; how they travel is s3wire's and s3sdk's business",
 	},
 	"internal/s3wire": {

@@ -73,7 +73,7 @@ type call struct {
 	id string
 	r  *http.Request            // as the client sent it
 	by atomic.Pointer[identity] // set once its signature was verified
-	// absent is set where a conditional delete was stopped because its object is not there.
+	// absent is set where a conditional delete or write was stopped because its object is not there.
 	absent atomic.Bool
 }
 

@@ -16,11 +16,15 @@ func conditionalDelete(r *http.Request) bool {
 	return r.Method == http.MethodDelete && len(r.Header["If-Match"]) > 0 && !r.URL.Query().Has("versionId")
 }
 
-// hidden reports whether a conditional delete meets a delete marker, and notes it for the answer. versitygw would
-// compare with the version under the marker, and put another marker over it. It asks before it does anything, and only
-// about a principal that may delete.
+// conditionalReplace reports whether the request writes an object in place of the current version, on a condition.
+func conditionalReplace(r *http.Request) bool {
+	return r.Method == http.MethodPut && len(r.Header["If-Match"]) > 0
+}
+
+// hidden reports whether a conditional delete or write meets a delete marker, and notes it for the answer. versitygw
+// would compare with the version under the marker. It asks before it does anything, and only about a principal that may.
 func (a *access) hidden(ctx context.Context, c *call, action string) bool {
-	if action != "s3:DeleteObject" || !conditionalDelete(c.r) {
+	if !(action == "s3:DeleteObject" && conditionalDelete(c.r) || action == "s3:PutObject" && conditionalReplace(c.r)) {
 		return false
 	}
 	bucket, key := target(c.r)
@@ -41,8 +45,7 @@ func (p *proxy) putDeleteRight(res *http.Response, bucket string) error {
 	c := callOf(res.Request)
 	nothing := res.StatusCode == http.StatusNoContent && res.Header.Get("X-Amz-Version-Id") == "" && bucket == p.bucket
 	if c.absent.Load() || conditionalDelete(c.r) && nothing {
-		res.Body.Close()
-		*res = *errorAnswer(res.Request, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+		answerNoSuchKey(res)
 		return nil
 	}
 	id := c.r.URL.Query().Get("versionId")
@@ -63,4 +66,10 @@ func (p *proxy) putDeleteRight(res *http.Response, bucket string) error {
 		res.Header.Set("X-Amz-Version-Id", id)
 	}
 	return nil
+}
+
+// answerNoSuchKey puts the answer about an absent key in place of this one.
+func answerNoSuchKey(res *http.Response) {
+	res.Body.Close()
+	*res = *errorAnswer(res.Request, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
 }

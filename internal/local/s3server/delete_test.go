@@ -1,6 +1,7 @@
 package s3server_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -114,5 +115,42 @@ func TestDeleteTellsNoMore(t *testing.T) {
 				t.Errorf("%s: %v, want 403 AccessDenied", key, err)
 			}
 		}
+	}
+}
+
+// TestConditionalReplace: what is not there is 404 and does not come back, a mismatch 412.
+func TestConditionalReplace(t *testing.T) {
+	s := s3servertest.New(t)
+	c := s3servertest.Client(s)
+	replace := func(key, etag string) error {
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket(), Key: &key, IfMatch: &etag, Body: strings.NewReader("new")})
+		return err
+	}
+	put(t, c, "uploads/there", "x")
+	head, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: aws.String("uploads/there")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replace("uploads/never", aws.ToString(head.ETag)); status(err) != 404 || code(err) != "NoSuchKey" {
+		t.Errorf("what never was: %v, want 404 NoSuchKey", err)
+	}
+	if err := replace("uploads/there", `"other"`); status(err) != 412 || code(err) != "PreconditionFailed" {
+		t.Errorf("another: %v, want 412", err)
+	}
+	if got := get(t, c, "uploads/there"); got != "x" {
+		t.Errorf("after a refusal there is %q", got)
+	}
+	if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket(), Key: aws.String("uploads/there")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace("uploads/there", aws.ToString(head.ETag)); status(err) != 404 || code(err) != "NoSuchKey" {
+		t.Errorf("under a marker: %v, want 404 NoSuchKey", err)
+	}
+	put(t, c, "uploads/there", "y")
+	if err := replace("uploads/there", `"415290769594460e2e485922904f345d"`); err != nil {
+		t.Errorf("of what is there: %v", err)
+	}
+	if got := get(t, c, "uploads/there"); got != "new" {
+		t.Errorf("there is %q", got)
 	}
 }

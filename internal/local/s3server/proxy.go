@@ -150,6 +150,9 @@ func (p *proxy) putRight(res *http.Response) error {
 			return err
 		}
 	}
+	if r.Method == http.MethodPut && callOf(r).absent.Load() {
+		answerNoSuchKey(res)
+	}
 	p.tellStored(res)
 	if f, _ := r.Context().Value(faultKey{}).(Fault); f.Apply {
 		return p.spoil(res, f)

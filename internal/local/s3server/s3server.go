@@ -14,7 +14,7 @@
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
 //   - GET and HEAD of an absent key answer 403 to a principal that may not list the bucket.
 //   - GET and HEAD of a key whose newest version is a delete marker answer 404 with x-amz-delete-marker: true.
-//   - DELETE with If-Match of a key that has no current version answers 404 and does nothing.
+//   - DELETE and PUT with If-Match of a key that has no current version answer 404 and do nothing.
 //   - DELETE of a version that is gone answers 204.
 //   - completes of one upload go one after the other. While one is under way the server answers another 200, also if the
 //     first then fails because a part has changed.
