@@ -107,7 +107,11 @@ func (f *Functions) refuse(c *call, err error) Result {
 		}
 	}
 	response := refusal(reason, detail, c.asJSON)
-	if row, _ := refusals.row(reason); row.status == statusUnauthorized && f.Auth != nil {
+	switch row, _ := refusals.row(reason); {
+	case row.status != statusUnauthorized:
+	case reason == onetime.InvitationUnknown || f.Auth == nil:
+		response.Headers.set("www-authenticate", invitationChallenge)
+	default:
 		response.Headers.set("www-authenticate", f.Auth.Challenge(reason))
 	}
 	return Result{Response: response}

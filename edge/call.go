@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/invite"
 	"oncegate/internal/onetime"
 )
 
@@ -23,6 +24,8 @@ type call struct {
 	route *route             // what is asked for, nil before that is known
 	id    onetime.ID         // of the URL, where the path names it
 	by    onetime.Credential // once it was checked
+	// invitation is the one whose token was sent where it counts. Only its form was checked.
+	invitation invite.ID
 }
 
 // newCall unwraps an event. An event that is not one viewer request means that the

@@ -80,13 +80,13 @@ func refusalRows(t *testing.T, rows [][]string) map[onetime.Reason]documented {
 // sentence that a client gets, and says which are worth the same request again.
 func TestRefusalsAreDocumented(t *testing.T) {
 	found := tables(section(t, "## Refusals"))
-	if len(found) < 2 {
-		t.Fatalf("docs/api.md has %d tables of refusals, want those of every path and of /url/<id>", len(found))
+	if len(found) < 3 {
+		t.Fatalf("docs/api.md has %d tables of refusals, want those of every path, of /url/<id> and of /invitations/<id>", len(found))
 	}
 	for i, table := range []struct {
 		name string
 		rows map[onetime.Reason]edge.Row
-	}{{"refusals", edge.Refusals}, {"ownerRefusals", edge.OwnerRefusals}} {
+	}{{"refusals", edge.Refusals}, {"ownerRefusals", edge.OwnerRefusals}, {"keeperRefusals", edge.KeeperRefusals}} {
 		rows := refusalRows(t, found[i])
 		for reason, row := range table.rows {
 			want := documented{edge.RowStatus(row), edge.RowSentence(row)}

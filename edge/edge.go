@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"oncegate/internal/invite"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
 )
@@ -19,6 +20,8 @@ type Functions struct {
 	Multipart      *onetime.Multipart // nil: a URL takes one PUT and nothing else
 	Auth           Authorizer         // who may mint; nil: anybody
 	Owner          *onetime.Owner     // answers for /url/<id>; nil: nothing is there
+	Invitations    *invite.Minter     // URLs for whoever has the token of one; nil: no token is known
+	Keeper         *invite.Keeper     // answers for /invitations; nil: nothing is there
 	MaxCount       int                // URLs in one answer of mint
 	AllowedOrigins []string           // origins of CORS, or the single "*"
 	Scheme         string             // of minted URLs: "https" at the real edge

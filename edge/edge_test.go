@@ -383,6 +383,27 @@ func TestNothingLeaks(t *testing.T) {
 		mint(func(r *edge.Request) { r.Headers["authorization"] = []edge.Header{{Value: query}} })
 	}
 
+	w.Auth = nil
+	g := w.addInvitations(t)
+	token, id, _ := g.invited(t, 1)
+	secrets = append(secrets, token[4:40], token[40:])
+	guest := func(uri, token string) {
+		mint(func(r *edge.Request) {
+			r.URI, r.Headers["authorization"] = uri, []edge.Header{{Value: "Bearer " + token}}
+		})
+	}
+	guest("/url", token[:75]+"x")
+	g.asks(t, "GET", "/url", "Bearer "+token) // a URL
+	invocations++
+	guest("/url", token) // full
+	guest("/invitation", token)
+	g.clock.Set(g.clock.Now().Add(15 * 24 * time.Hour))
+	guest("/url", token)
+	if err := g.Keeper.Revoke(t.Context(), id, g.clock.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	guest("/url", token)
+
 	for reason := range edge.Refusals {
 		if !told[reason] {
 			t.Errorf("reason %s was not brought about: make a request above that is refused by it", reason)

@@ -13,6 +13,8 @@ type Row = row
 var (
 	Refusals      = byReason(refusals)
 	OwnerRefusals = byReason(ownerRefusals)
+
+	KeeperRefusals = byReason(keeperRefusals)
 )
 
 // byReason is a table as a map. A reason that it has twice would be answered by the first.

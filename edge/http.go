@@ -14,6 +14,7 @@ const (
 
 const (
 	statusOK                    = 200
+	statusCreated               = 201
 	statusAccepted              = 202
 	statusNoContent             = 204
 	statusBadRequest            = 400
@@ -32,6 +33,8 @@ func statusText(status int) string {
 	switch status {
 	case statusOK:
 		return "OK"
+	case statusCreated:
+		return "Created"
 	case statusAccepted:
 		return "Accepted"
 	case statusNoContent:

@@ -128,8 +128,8 @@ func TestStatusTexts(t *testing.T) {
 			t.Errorf("status %d is %q, want %q", status, text, want)
 		}
 	}
-	if texts != 12 {
-		t.Errorf("%d statuses have a text, want the 12 of edge/http.go", texts)
+	if texts != 13 {
+		t.Errorf("%d statuses have a text, want the 13 of edge/http.go", texts)
 	}
 	for reason, row := range edge.Refusals {
 		if edge.StatusText(edge.RowStatus(row)) == "" {

@@ -34,6 +34,9 @@ func (c *call) logLineAt(level, message string) *strictjson.Writer {
 // log ends a line about the call and writes it.
 func (f *Functions) log(c *call, line *strictjson.Writer) {
 	line.StringIf("by", c.by.By())
+	if c.invitation != "" {
+		line.String("invitation", c.invitation.Short())
+	}
 	line.StringIf("request", c.requestID)
 	f.Log(append(line.Bytes(), '\n'))
 }

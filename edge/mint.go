@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -13,6 +14,10 @@ func (f *Functions) mint(ctx context.Context, c *call) (Result, error) {
 	orders, err := parseOrders(&c.request, f.MaxCount)
 	if err != nil {
 		return Result{}, err
+	}
+	if c.invitation != "" && orders.count > 1 {
+		// All or none would leave slots to URLs that nobody holds.
+		return Result{}, refuseOption(errors.New("count: an invitation gives one URL at a time"))
 	}
 	urls, err := f.mintAndLog(ctx, c, orders)
 	if err != nil {
@@ -47,6 +52,9 @@ func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]o
 		return nil, err
 	}
 	for _, m := range urls {
+		if c.invitation != "" {
+			c.by, _ = onetime.ParseBy(m.Order.By)
+		}
 		line := c.logLine("minted")
 		line.String("id", string(m.ID))
 		line.String("key", m.Key)
@@ -67,6 +75,11 @@ func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.M
 				errs[i] = fmt.Errorf("panic: %v", p)
 			}
 		}()
+		if c.invitation != "" {
+			urls[i], errs[i] = f.Invitations.Mint(ctx, c.invitation, o.Order, c.deadline)
+			errs[i] = refuseInvitation(errs[i])
+			return
+		}
 		urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, c.deadline)
 	}
 	var done sync.WaitGroup

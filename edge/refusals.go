@@ -52,6 +52,11 @@ var refusals = table{
 	{onetime.CredentialMissing, statusUnauthorized, "a credential is needed here."},
 	{onetime.CredentialInvalid, statusUnauthorized, "this credential is not valid here."},
 	{onetime.KeysUnavailable, statusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
+
+	{onetime.InvitationUnknown, statusUnauthorized, "there is no such invitation; open the link again, whole and exactly as it was sent."},
+	{onetime.InvitationRevoked, statusForbidden, "this invitation has been taken back; ask whoever sent it."},
+	{onetime.InvitationOver, statusForbidden, "the time of this invitation is over; ask whoever sent it for a new one."},
+	{onetime.InvitationFull, statusConflict, "all uploads of this invitation are taken; one that is not finished becomes free when its time is over."},
 }
 
 // ownerRefusals are the rows that are different where a URL is asked for by its
@@ -60,6 +65,12 @@ var refusals = table{
 var ownerRefusals = table{
 	{onetime.Unknown, statusNotFound, "no URL with this id was issued to this credential."},
 	{onetime.Used, statusConflict, "this URL has been used and cannot be taken back."},
+}
+
+// keeperRefusals are the rows that are different where an invitation is asked for by its
+// id.
+var keeperRefusals = table{
+	{onetime.InvitationUnknown, statusNotFound, "no invitation with this id was made by this credential."},
 }
 
 // StatusOf is the status of the answer that refuses a request for path for this

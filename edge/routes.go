@@ -31,6 +31,8 @@ type method struct {
 	handle  func(f *Functions, ctx context.Context, c *call) (Result, error)
 	// credential is needed, if the deployment asks for any.
 	credential bool
+	// invited: the token of an invitation takes the place of the credential.
+	invited bool
 	// does is for the client that has used another method: "takes it back".
 	does string
 }
@@ -46,9 +48,9 @@ var routes = []route{
 	{
 		function: MintFunction, path: "/url",
 		methods: []method{
-			{name: methodGet, handle: (*Functions).mint, credential: true},
+			{name: methodGet, handle: (*Functions).mint, credential: true, invited: true},
 			{name: methodHead, handle: (*Functions).checkOrder},
-			{name: methodPost, handle: (*Functions).mint, credential: true},
+			{name: methodPost, handle: (*Functions).mint, credential: true, invited: true},
 		},
 	},
 	{
@@ -57,6 +59,24 @@ var routes = []route{
 			{name: methodGet, handle: (*Functions).status, credential: true, does: "says what became of the URL"},
 			{name: methodHead, handle: (*Functions).status, credential: true},
 			{name: methodDelete, handle: (*Functions).revoke, credential: true, does: "takes it back"},
+		},
+	},
+	{
+		function: MintFunction, path: "/invitation", enabled: hasInvitations,
+		methods: []method{
+			{name: methodGet, handle: (*Functions).offer, invited: true},
+			{name: methodHead, handle: (*Functions).alive},
+		},
+	},
+	{
+		function: MintFunction, path: "/invitations", enabled: hasKeeper,
+		methods: []method{{name: methodPost, handle: (*Functions).invite, credential: true}},
+	},
+	{
+		function: MintFunction, path: "/invitations/{invitation}", enabled: hasKeeper, refusals: keeperRefusals,
+		methods: []method{
+			{name: methodGet, handle: (*Functions).invitationStatus, credential: true, does: "shows the invitation"},
+			{name: methodDelete, handle: (*Functions).revokeInvitation, credential: true, does: "takes it back"},
 		},
 	},
 	{
@@ -174,12 +194,27 @@ func (f *Functions) dispatch(ctx context.Context, c *call) (Result, error) {
 	if m == nil {
 		return Result{}, &onetime.Refusal{Reason: onetime.Method, Detail: r.whatMethodsDo()}
 	}
-	if m.credential && f.Auth != nil {
-		if c.by, err = f.Auth.Authorize(ctx, c.request.Headers, c.deadline); err != nil {
-			return Result{}, err
-		}
+	if err := f.authorize(ctx, c, m); err != nil {
+		return Result{}, err
 	}
 	return m.handle(f, ctx, c)
+}
+
+// authorize finds out who sent a request, as far as its method asks. The token of an
+// invitation binds wherever it is sent to a method that makes or shows something, also in a
+// deployment that asks for no credential or where another one is sent as well: whoever has
+// it wants what it is good for, and no more.
+func (f *Functions) authorize(ctx context.Context, c *call, m *method) (err error) {
+	token, given := invitationToken(c.request.Headers)
+	switch {
+	case given && m.invited:
+		c.invitation, err = f.parseInvitation(token)
+	case given && m.credential:
+		return &onetime.Refusal{Reason: onetime.CredentialInvalid, Detail: "the token of an invitation gets URLs at /url, and nothing here"}
+	case m.credential && f.Auth != nil:
+		c.by, err = f.Auth.Authorize(ctx, c.request.Headers, c.deadline)
+	}
+	return err
 }
 
 func (r *route) method(f *Functions, name string) *method {

@@ -37,6 +37,7 @@ package invite
 
 import (
 	"errors"
+	"strings"
 
 	"oncegate/internal/auth/secret"
 	"oncegate/internal/onetime"
@@ -46,6 +47,14 @@ import (
 const prefix = "ogi_"
 
 var kind = secret.Kind{Prefix: prefix, Name: "an invitation", ErrForm: ErrForm, ErrChecksum: ErrChecksum}
+
+// LooksLikeToken reports whether s is meant as a token of an invitation, and is no other
+// credential. Whether it is one is for ParseToken to say.
+func LooksLikeToken(s string) bool { return strings.HasPrefix(s, prefix) }
+
+// Link is what people get: the page at base, scheme and host of the deployment, with the
+// token in the fragment, which browsers do not send.
+func Link(base, token string) string { return base + "/upload#" + token }
 
 // ID is the SHA-256 of a token, in lower-case hex. It is no secret.
 type ID string

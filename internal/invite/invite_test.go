@@ -327,7 +327,7 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		"label":           func(r *invite.Record) { r.Label = "" },
 		"invisible label": func(r *invite.Record) { r.Label = "a\u200bb" },
 		"life":            func(r *invite.Record) { r.Life = onetime.MaxLife + time.Second },
-		"no life":         func(r *invite.Record) { r.Life = 0 },
+		"negative life":   func(r *invite.Record) { r.Life = -time.Second },
 		"end":             func(r *invite.Record) { r.Expires = start.Add(invite.MaxLife + time.Hour) },
 		"end before":      func(r *invite.Record) { r.Expires = start },
 		"beyond entries":  func(r *invite.Record) { r.Expires = start.Add(keep + time.Second) },
@@ -336,9 +336,19 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 	} {
 		record := invitation(1)
 		change(&record)
-		if _, _, _, err := c.keeper.Create(t.Context(), record, c.deadline()); err == nil {
-			t.Errorf("%s: an invitation was made", name)
+		if _, _, _, err := c.keeper.Create(t.Context(), record, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+			t.Errorf("%s: %v, want a refusal that says so", name, err)
 		}
+	}
+	record := invitation(1)
+	record.Life, record.Expires = 0, time.Time{}
+	_, _, made, err := c.keeper.Create(t.Context(), record, c.deadline())
+	if err != nil || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
+		t.Errorf("what is left open: %+v, %v", made, err)
+	}
+	c.keeper.Keep = 9 * 24 * time.Hour
+	if _, _, made, err = c.keeper.Create(t.Context(), record, c.deadline()); err != nil || made.Expires != start.Add(9*24*time.Hour) {
+		t.Errorf("where entries are kept for 9 days: %+v, %v", made, err)
 	}
 }
 

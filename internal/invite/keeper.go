@@ -1,6 +1,7 @@
 package invite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,18 +22,23 @@ type Keeper struct {
 }
 
 // Create makes an invitation that begins now. Of the record it takes Label, Uploads,
-// Limits, Life, Expires and By. The token is shown only now. If the error is not nil there
-// may be an invitation, whose token nobody has.
+// Limits, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
+// DefaultLife from now. The token is shown only now. The error is a *onetime.Refusal of the
+// record, or ErrUnavailable: then there may be an invitation, whose token nobody has.
 //
 // Actions: s3:PutObject on invitations/*.
 func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) (token string, id ID, made Record, err error) {
 	record.Version, record.Created, record.Revoked = recordVersion, k.Clock.Now().UTC().Truncate(time.Second), time.Time{}
+	record.Life = cmp.Or(record.Life, DefaultURLLife)
+	if record.Expires.IsZero() {
+		record.Expires = record.Created.Add(min(DefaultLife, k.Keep))
+	}
 	record.Expires = record.Expires.UTC().Truncate(time.Second)
 	if err := record.check(); err != nil {
-		return "", "", Record{}, err
+		return "", "", Record{}, refuse(err)
 	}
 	if record.Expires.Sub(record.Created) > k.Keep {
-		return "", "", Record{}, fmt.Errorf("expires: the bucket keeps its entries for %d days, and no invitation may live for longer", k.Keep/(24*time.Hour))
+		return "", "", Record{}, refuse(fmt.Errorf("expires: the bucket keeps its entries for %d days, and no invitation may live for longer", k.Keep/(24*time.Hour)))
 	}
 	if token, err = NewToken(k.Entropy); err != nil {
 		return "", "", Record{}, err
@@ -47,7 +53,7 @@ func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) 
 	})
 	// Only we know the token, so a record that is there is ours, and an answer got lost.
 	if err != nil && !(tries > 1 && errors.Is(err, onetime.ErrExists)) {
-		return "", "", Record{}, fmt.Errorf("the invitation was not made: %w", err)
+		return "", "", Record{}, unclear("write the record", err)
 	}
 	return token, id, record, nil
 }
@@ -62,24 +68,6 @@ func (k *Keeper) requests(ctx context.Context, deadline time.Time) requests {
 	return requests{k.Ledger, func(request func(limit time.Duration) error) error {
 		return onetime.Repeat(ctx, k.Clock, k.Entropy, deadline, request)
 	}}
-}
-
-// Slots returns what each slot that is there says, by its number.
-func (k *Keeper) Slots(ctx context.Context, id ID, deadline time.Time) (map[int]Slot, error) {
-	r := k.requests(ctx, deadline)
-	listed, err := r.slots(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	slots := map[int]Slot{}
-	for _, l := range listed {
-		slot, _, err := r.slot(ctx, id, l.N)
-		if err != nil {
-			return nil, err
-		}
-		slots[l.N] = slot
-	}
-	return slots, nil
 }
 
 // Revoke revokes an invitation. If the error is nil, no upload is let through that was not
@@ -98,23 +86,12 @@ func (k *Keeper) Revoke(ctx context.Context, id ID, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	there := make([]bool, record.Uploads)
-	for _, l := range listed {
-		if l.N < record.Uploads {
-			there[l.N] = true
-		}
+	free, held := sorted(listed, record.Uploads)
+	err = each(len(free), func(i int) error { return k.closeSlot(ctx, id, free[i], true, deadline) })
+	if err != nil {
+		return err
 	}
-	for _, free := range []bool{true, false} {
-		for n := range record.Uploads {
-			if there[n] == free {
-				continue
-			}
-			if err := k.closeSlot(ctx, id, n, free, deadline); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return each(len(held), func(i int) error { return k.closeSlot(ctx, id, held[i], false, deadline) })
 }
 
 // maxRounds bounds how often a record or a slot is looked at again because somebody else

@@ -31,27 +31,6 @@ const (
 	maxLooks = 16
 )
 
-// Offer is what an invitation has to offer now.
-type Offer struct {
-	Record
-	// Free is how many slots were never taken. More may become free: see Minter.Mint.
-	Free int
-}
-
-// Look returns what the invitation has to offer, or ErrUnknown, ErrRevoked, ErrOver or
-// ErrUnavailable.
-func (m *Minter) Look(ctx context.Context, id ID, deadline time.Time) (Offer, error) {
-	record, err := m.read(ctx, id, deadline)
-	if err != nil {
-		return Offer{}, err
-	}
-	listed, err := m.lookups(ctx, deadline).slots(ctx, id)
-	if err != nil {
-		return Offer{}, err
-	}
-	return Offer{record, max(0, record.Uploads-len(listed))}, nil
-}
-
 // Mint makes a URL to this order under the invitation. Where all slots are taken it takes
 // one whose URL is dead and unspent. It returns the URL only if a slot is known to name it.
 //
@@ -67,11 +46,8 @@ func (m *Minter) Mint(ctx context.Context, id ID, order onetime.Order, deadline 
 		return onetime.Minted{}, err
 	}
 	urls := *m.URLs
-	if order, urls.Bounds, err = record.within(order, urls.Bounds, record.Expires.Sub(m.Clock.Now())); err != nil {
-		return onetime.Minted{}, err
-	}
 	order.By = record.credential(id).By()
-	if err := urls.Check(order); err != nil {
+	if order, urls.Bounds, err = m.granted(record, order); err != nil {
 		return onetime.Minted{}, err
 	}
 	s := search{m: m, id: id, deadline: deadline}
@@ -103,6 +79,19 @@ func (m *Minter) Mint(ctx context.Context, id ID, order onetime.Order, deadline 
 		}
 	}
 	return onetime.Minted{}, fmt.Errorf("%w: too many ask at once", ErrUnavailable)
+}
+
+// granted returns the order as it is filled under the invitation, and the bounds that it
+// was held to.
+func (m *Minter) granted(record Record, order onetime.Order) (onetime.Order, onetime.Bounds, error) {
+	urls := *m.URLs
+	order, bounds, err := record.within(order, urls.Bounds, record.Expires.Sub(m.Clock.Now()))
+	if err != nil {
+		return order, bounds, err
+	}
+	urls.Bounds = bounds
+	order, err = urls.Grant(order)
+	return order, bounds, err
 }
 
 // read reads the record of an invitation that is open.
@@ -185,21 +174,7 @@ func (s *search) begin(ctx context.Context, uploads int) error {
 	if err != nil {
 		return err
 	}
-	there := make([]bool, uploads)
-	for _, l := range listed {
-		if l.N >= uploads {
-			continue // nothing of ours
-		}
-		there[l.N] = true
-		if l.Size > MaxFinalBytes {
-			s.held = append(s.held, l.N)
-		}
-	}
-	for n, taken := range there {
-		if !taken {
-			s.free = append(s.free, n)
-		}
-	}
+	s.free, s.held = sorted(listed, uploads)
 	return nil
 }
 

@@ -16,6 +16,14 @@ const (
 	MaxLife    = 90 * 24 * time.Hour
 )
 
+// What an invitation gets that asks for nothing else. DefaultURLLife is long enough for an
+// upload that goes on the next morning, and short enough that a slot whose upload never came
+// is free again the day after.
+const (
+	DefaultLife    = 14 * 24 * time.Hour
+	DefaultURLLife = 24 * time.Hour
+)
+
 // recordVersion is written into every record and slot. One of another version was written
 // by an oncegate that knows rules this one does not: it is refused.
 const recordVersion = 1

@@ -70,6 +70,12 @@ func (c Credential) owner() string {
 	return c.Kind + ":" + c.Owner
 }
 
+// Owns reports whether the credential's owner is the one that by names.
+func (c Credential) Owns(by string) bool {
+	other, ok := ParseBy(by)
+	return ok && c.Kind != "" && other.owner() == c.owner()
+}
+
 // owns reports whether the entry's URL belongs to the owner of the credential. An entry
 // from before owners had ids names a label: it belongs to credentials with that label
 // which existed when it was made, so that nobody gets at it by making a new key.

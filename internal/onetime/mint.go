@@ -42,9 +42,13 @@ type Minted struct {
 
 // Check refuses an order that Mint would refuse, and makes nothing.
 func (m *Minter) Check(order Order) error {
-	_, err := order.within(m.Bounds)
+	_, err := m.Grant(order)
 	return err
 }
+
+// Grant returns the order as Mint would fill it, and makes nothing. To grant it again
+// changes nothing.
+func (m *Minter) Grant(order Order) (Order, error) { return order.within(m.Bounds) }
 
 // Mint makes a URL to this order and registers it. It returns the URL only if its
 // entries are known to be written. Otherwise the error is a Refusal, and an entry that

@@ -86,6 +86,14 @@ const (
 	KeysUnavailable   Reason = "keys-unavailable"   // the keys that check tokens could not be fetched
 )
 
+// Reasons why an invitation gives no URL: package invite.
+const (
+	InvitationUnknown Reason = "invitation-unknown" // there is no such invitation
+	InvitationRevoked Reason = "invitation-revoked" // it was taken back
+	InvitationOver    Reason = "invitation-over"    // its time is over
+	InvitationFull    Reason = "invitation-full"    // all its uploads are taken for now
+)
+
 // Again reports whether the same request may succeed when it is sent again.
 func (r Reason) Again() bool { return r == IndexUnavailable || r == KeysUnavailable }
 

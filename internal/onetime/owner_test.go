@@ -201,6 +201,24 @@ func TestOldOwners(t *testing.T) {
 	}
 }
 
+func TestOwns(t *testing.T) {
+	other, heir := alice, alice
+	other.ID = strings.Repeat("1", onetime.CredentialDigits)
+	heir.ID, heir.Owner = other.ID, alice.ID
+	for _, c := range []struct {
+		credential onetime.Credential
+		by         string
+		want       bool
+	}{
+		{alice, alice.By(), true}, {heir, alice.By(), true}, {alice, heir.By(), true}, {other, alice.By(), false},
+		{onetime.Credential{}, "", false}, {alice, "", false}, {alice, alice.Label, false}, {onetime.Credential{}, alice.By(), false},
+	} {
+		if got := c.credential.Owns(c.by); got != c.want {
+			t.Errorf("%q owns what was made by %q: %v", c.credential.By(), c.by, got)
+		}
+	}
+}
+
 func TestParseBy(t *testing.T) {
 	for _, c := range []onetime.Credential{alice, handedOver("b2", "c3", "photo app"), credential(onetime.CredentialKey, "d4", "")} {
 		if got, ok := onetime.ParseBy(c.By()); !ok || got != c {

@@ -19,7 +19,7 @@ var inner = map[string]struct {
 		"the one-time rule is pure: its reader needs to know no adapter",
 	},
 	"edge": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/lean/ascii", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/invite", "oncegate/internal/lean/ascii", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/urlquery"},
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
