@@ -73,7 +73,7 @@ func (c Credential) owner() string {
 // Owns reports whether the credential's owner is the one that by names.
 func (c Credential) Owns(by string) bool {
 	other, ok := ParseBy(by)
-	return ok && c.Kind != "" && other.owner() == c.owner()
+	return ok && other.owner() == c.owner()
 }
 
 // owns reports whether the entry's URL belongs to the owner of the credential. An entry
