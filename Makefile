@@ -132,7 +132,8 @@ bench-regional: build regional ## the regional runtime against the default one
 	$(NODE22) bench/regional.mjs
 bench-profile: build $(BENCH_PEERS) ## a CPU profile, and what fills the wasm
 	@mkdir -p build/bench && $(GO) build -trimpath -o build/bench/standin ./bench/standin
-	@GOOS=js GOARCH=wasm $(GO) build -tags edge -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./edge/wasm
+	@GOOS=js GOARCH=wasm $(GO) build -tags edge -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/cold.wasm ./edge/wasm
+	@$(SNAPSHOT) build/bench/cold.wasm build/bench/named.wasm
 	$(NODE22) bench/profile.mjs build/bench/named.wasm
 	$(NODE22) bench/wasmsize.mjs build/bench/named.wasm
 
@@ -234,10 +235,15 @@ WASM = GOOS=js GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags='-s -w
 build/edge/oncegate.wasm: TAGS := edge
 # The mint's own build for "auth": {"jwt": ...}.
 build/edge/oncegate-jwt.wasm: TAGS := edge,jwt
-build/edge/%.wasm: $(GOFILES) $(GOMOD)
+build/edge/%.wasm: $(GOFILES) $(GOMOD) $(NPM) edge/node/snapshot.mjs build/edge/wasm_exec.js
 	@echo "compiling $@"
 	@mkdir -p $(@D)
-	@$(WASM) -tags $(TAGS) -o $@ ./edge/wasm
+	@$(WASM) -tags $(TAGS) -o $@.cold ./edge/wasm
+	@$(SNAPSHOT) $@.cold $@
+	@rm $@.cold
+
+# Starts a program in the deployed Node, and writes it as it is then.
+SNAPSHOT = $(NODE22) edge/node/snapshot.mjs build/edge/wasm_exec.js
 
 build/edge/index.mjs: edge/node/index.mjs
 	@install -D -m 644 $< $@

@@ -1,7 +1,7 @@
 // What the tests of the Node handler share: events, contexts, artifacts in folders of
 // their own, and a small S3 that does what a test tells it, errors of the socket included.
 // The Go tests use a real S3 server.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const artifact = fileURLToPath(new URL('../../build/edge/', import.meta.url));
+export const loader = readFileSync(`${artifact}wasm_exec.js`, 'utf8');
 
 // event is a viewer-request event after AWS's documented sample.
 export function event(method, uri, { querystring = '', headers = {}, requestId = 'request-1' } = {}) {

@@ -1,11 +1,12 @@
 // Tests of the artifact (build/edge) in the Node that runs this file.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { S3, artifact, context, event, load, putEvent, reasonOf, tempDir } from './harness.mjs';
+import { S3, artifact, context, event, load, loader, putEvent, reasonOf, tempDir } from './harness.mjs';
+import { snapshot } from './snapshot.mjs';
 
 const switching = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n';
 
@@ -231,6 +232,7 @@ describe('a Go program that breaks', () => {
     execFileSync('go', ['build', '-o', wasm, './testdata/faulty'], {
       cwd: here, env: { ...process.env, GOOS: 'js', GOARCH: 'wasm' }, stdio: 'inherit',
     });
+    writeFileSync(wasm, await snapshot(loader, readFileSync(wasm)));
     quiet = console.error;
     console.error = () => {}; // panics are meant here; their traces are noise
     functions = await load('http://127.0.0.1:1', { 'oncegate.wasm': wasm });

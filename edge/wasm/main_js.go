@@ -24,6 +24,7 @@
 //
 // and calls these, with a text announced where there is a length:
 //
+//	begin()                 first of all
 //	invoke(id, length, remainingMs)
 //	                        the function's name on a line, then the event in JSON
 //	received(id, status, length, bodyAt, stale)
@@ -128,7 +129,20 @@ var (
 	requests  = &sender{pending: map[uint32]chan reply{}}
 )
 
+// begun is closed when the program may begin.
+var begun = make(chan struct{})
+
+// begin is called by the handler, once.
+//
+//lint:ignore U1000 the handler calls it
+//go:wasmexport begin
+func begin() { close(begun) }
+
+// main does nothing before it waits: what is done by then is done when the program is built,
+// and written down with it (edge/node/snapshot.mjs). So nothing may depend on settings,
+// time or chance before that.
 func main() {
+	<-begun
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "oncegate:", err)
 		os.Exit(1)

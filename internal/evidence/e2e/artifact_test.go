@@ -31,8 +31,17 @@ func TestSameTreeSameBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// The Node that starts the program is the tree's; npm need not fetch it again.
+	nodes, _ := filepath.Glob(filepath.Join(root, "node_modules/node22-*/bin/node"))
+	if len(nodes) != 1 {
+		t.Fatalf("%d binaries of Node 22 in node_modules: run `make build`", len(nodes))
+	}
+	node, err := filepath.Abs(nodes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, wasm := range []string{"build/edge/oncegate.wasm", "build/edge/oncegate-jwt.wasm"} {
-		if out, err := exec.CommandContext(t.Context(), "make", "-C", dir, wasm).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "make", "-C", dir, "NPM=", "NODE22="+node, wasm).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		built, err := os.ReadFile(filepath.Join(dir, wasm))

@@ -20,7 +20,13 @@ func hostReady(endpoint, keysURL string)
 //go:wasmimport oncegate done
 func hostDone(id uint32, resultJSON string)
 
+var begun = make(chan struct{})
+
+//go:wasmexport begin
+func begin() { close(begun) }
+
 func main() {
+	<-begun
 	hostReady("http://127.0.0.1:1", "")
 	select {}
 }
