@@ -33,13 +33,14 @@ TEMPLATES := build/cdk.out/manifest.json
 NODE22 = $$(echo node_modules/node22-*/bin/node)
 NODE24 = $$(echo node_modules/node24-*/bin/node)
 RUNTIME = $(shell sed -n 's/.*"runtime"[[:space:]]*:[[:space:]]*"\([a-z]*\)".*/\1/p' '$(CONFIG)' 2>/dev/null)
-REGIONAL := build/stub/index.mjs build/stub/settings.json build/stub/config.json \
+REGIONAL := build/stub/index.mjs build/stub/page.mjs build/stub/page.json build/stub/settings.json build/stub/config.json \
 	build/regional/bootstrap build/regional/config.json build/local/regional/bootstrap build/local/regional/config.json
 # The Go program of acceptance, for Lambda and for this machine.
 ACCEPT := build/accept/bootstrap build/accept/config.json build/local/accept/bootstrap build/local/accept/config.json
 # What the settings ask for besides the edge.
 WANTED = $(if $(filter regional,$(RUNTIME)),$(REGIONAL)) $(if $(shell grep -s '"acceptance"' '$(CONFIG)'),$(ACCEPT))
-EDGE := build/edge/oncegate.wasm build/edge/oncegate-jwt.wasm build/edge/index.mjs build/edge/wasm_exec.js build/edge/config.json
+EDGE := build/edge/oncegate.wasm build/edge/oncegate-jwt.wasm build/edge/index.mjs build/edge/wasm_exec.js \
+	build/edge/page.mjs build/edge/page.json build/edge/config.json
 
 # Go files that a program can be made of. Package evidence is no part of any.
 GOFILES := $(shell find cmd edge internal -name '*.go' -not -name '*_test.go' -not -path 'internal/evidence/*' 2>/dev/null)
@@ -246,6 +247,14 @@ build/edge/%.wasm: $(GOFILES) $(GOMOD) $(NPM) edge/node/snapshot.mjs build/edge/
 SNAPSHOT = $(NODE22) edge/node/snapshot.mjs build/edge/wasm_exec.js
 
 build/edge/index.mjs: edge/node/index.mjs
+	@install -D -m 644 $< $@
+
+# The page for people, which both runtimes have.
+build/edge/page.mjs build/stub/page.mjs: edge/node/page.mjs
+	@install -D -m 644 $< $@
+build/edge/page.json: $(NPM) tools/page.mjs $(wildcard edge/page/*) $(wildcard clients/js/src/*.js)
+	@mkdir -p $(@D) && $(NODE22) tools/page.mjs $@
+build/stub/page.json: build/edge/page.json
 	@install -D -m 644 $< $@
 
 build/edge/wasm_exec.js: $(GOMOD)

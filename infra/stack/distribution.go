@@ -15,8 +15,8 @@ import (
 )
 
 // newDistribution makes the distribution. /url and what is below it goes to the mint, and so
-// does the path at which Uppy asks for a URL. Everything else goes to the gate, so no path
-// reaches S3 without one of them. With detach the functions are left off, and S3 refuses
+// does the path at which Uppy asks for a URL. The page answers for itself alone. Everything
+// else goes to the gate, so no path reaches S3 without one of them. With detach the functions are left off, and S3 refuses
 // every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
 	origin := newOrigin(stack, conf)
@@ -49,17 +49,23 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		}
 		return b
 	}
+	// CloudFront takes the first pattern that fits, and CDK writes them in no order of ours: no
+	// path fits two.
+	behaviors := map[string]*awscloudfront.BehaviorOptions{
+		"/url":   behavior(functions.mint, true),
+		"/url/*": behavior(functions.mint, false),
+		// The other paths of Uppy are the gate's and have no body.
+		"/s3/multipart":  behavior(functions.mint, true),
+		"/s3/*/complete": behavior(functions.gate, true),
+	}
+	if conf.Page.On {
+		behaviors["/upload"] = behavior(functions.page, false)
+		behaviors["/upload/*"] = behavior(functions.page, false)
+	}
 	props := &awscloudfront.DistributionProps{
-		Comment:         jsii.String("oncegate: s3://" + conf.Bucket),
-		DefaultBehavior: behavior(functions.gate, false),
-		AdditionalBehaviors: &map[string]*awscloudfront.BehaviorOptions{
-			"/url":   behavior(functions.mint, true),
-			"/url/*": behavior(functions.mint, false),
-			// The other paths of Uppy are the gate's and have no body. CloudFront takes the first
-			// pattern that fits, and CDK writes them in no order of ours: no path fits two.
-			"/s3/multipart":  behavior(functions.mint, true),
-			"/s3/*/complete": behavior(functions.gate, true),
-		},
+		Comment:                  jsii.String("oncegate: s3://" + conf.Bucket),
+		DefaultBehavior:          behavior(functions.gate, false),
+		AdditionalBehaviors:      &behaviors,
 		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
 		EnableIpv6:               jsii.Bool(true),
 		PriceClass:               priceClasses[conf.Deploy.PriceClass],

@@ -10,21 +10,26 @@ import (
 	"oncegate/internal/config"
 )
 
-// edgeFunctions are the published versions that the distribution runs.
-type edgeFunctions struct{ mint, gate awslambda.IVersion }
+// edgeFunctions are the published versions that the distribution runs. page is nil where
+// the settings have no page.
+type edgeFunctions struct{ mint, gate, page awslambda.IVersion }
 
-// newFunctions makes the two Lambda@Edge functions from one artifact, each with a
-// role of its own.
+// newFunctions makes the Lambda@Edge functions from one artifact, each with a role of its
+// own. The page's may do nothing but write its log.
 func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeFunctions {
 	code := awslambda.Code_FromAsset(jsii.String(artifact), &awss3assets.AssetOptions{})
 	mint, gate := mintStatements(conf), gateStatements(conf)
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		mint, gate = askStatements(stack, conf, "mint"), askStatements(stack, conf, "gate")
 	}
-	return edgeFunctions{
-		mint: newFunction(stack, conf, code, "Mint", "mint", mint),
-		gate: newFunction(stack, conf, code, "Gate", "gate", gate),
+	functions := edgeFunctions{
+		mint: newFunction(stack, conf, code, "Mint", "mint", "index.mint", mint),
+		gate: newFunction(stack, conf, code, "Gate", "gate", "index.gate", gate),
 	}
+	if conf.Page.On {
+		functions.page = newFunction(stack, conf, code, "Page", "page", "page.handler", nil)
+	}
+	return functions
 }
 
 // askStatements lets a stub invoke the one function that decides for it, and nothing else.
@@ -33,7 +38,7 @@ func askStatements(stack awscdk.Stack, conf config.Config, name string) []awsiam
 		"arn:aws:lambda:"+conf.Region+":"+*stack.Account()+":function:"+conf.Deploy.RegionalName(name))}
 }
 
-func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id, name string, statements []awsiam.PolicyStatement) awslambda.IVersion {
+func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id, name, handler string, statements []awsiam.PolicyStatement) awslambda.IVersion {
 	runtime := awslambda.Runtime_NODEJS_22_X()
 	if conf.Deploy.NodeRuntime == config.Node24 {
 		runtime = awslambda.NewRuntime(jsii.String(config.Node24), awslambda.RuntimeFamily_NODEJS, nil)
@@ -42,7 +47,7 @@ func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id
 		FunctionName:  jsii.String(conf.Deploy.FunctionName(name)),
 		Description:   jsii.String("oncegate " + name + ", viewer request"),
 		Code:          code,
-		Handler:       jsii.String("index." + name),
+		Handler:       jsii.String(handler),
 		Runtime:       runtime,
 		MemorySize:    jsii.Number(conf.Deploy.Memory),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(conf.Deploy.Timeout)),

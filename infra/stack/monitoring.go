@@ -41,6 +41,9 @@ func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloud
 		countRefusals(conf, group)
 		m.first(group)
 	}
+	if conf.Page.On { // it refuses nothing that is worth counting
+		m.first(m.logGroup("PageLogs", "page"))
+	}
 	m.alarms()
 	return m.dashboard()
 }

@@ -97,9 +97,16 @@ func TestMonitoring(t *testing.T) {
 			}
 		})
 		t.Run(v.name+": logs are kept for a month, and refusals counted by reason", func(t *testing.T) {
-			for i, name := range []string{"gate", "mint"} {
+			names := []string{"gate", "mint"}
+			if v.conf.Page.On {
+				names = append(names, "page")
+			}
+			for i, name := range names {
 				says(t, ofType(t, v, "Edge", "AWS::Logs::LogGroup")[i],
 					`"LogGroupName":"/aws/lambda/us-east-1.`+v.conf.Deploy.Name+"-"+name+`"`, `"RetentionInDays":30`)
+				if name == "page" {
+					continue
+				}
 				says(t, ofType(t, v, "Edge", "AWS::Logs::MetricFilter")[i],
 					`{ $.message = \"refused\" }`, `{"Key":"reason","Value":"$.reason"}`, `"MetricNamespace":"oncegate/`+v.conf.Deploy.Name+`"`)
 			}
@@ -267,7 +274,7 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := check.Deployment(d, plain.conf)
-	if len(problems) != 5 {
+	if len(problems) != 7 {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {

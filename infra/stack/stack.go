@@ -134,9 +134,9 @@ func load(o Options) (config.Config, error) {
 			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge exists only in the commercial partition", o.Config, conf.Region)
 		}
 	}
-	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}}
+	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json"}}
 	if conf.Deploy.Runtime == config.RuntimeRegional {
-		zips = map[string][]string{edgeZip(conf, o): {"index.mjs", "settings.json"}, o.Regional: {"bootstrap"}}
+		zips = map[string][]string{edgeZip(conf, o): {"index.mjs", "settings.json", "page.mjs", "page.json"}, o.Regional: {"bootstrap"}}
 	}
 	if conf.Acceptance.On {
 		zips[o.Accept] = []string{"bootstrap"}

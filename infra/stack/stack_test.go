@@ -88,11 +88,11 @@ func synth(dir, name string) variant {
 }
 
 func artifact(dir, settings string) string {
-	return standIn(dir, settings, "index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js")
+	return standIn(dir, settings, "index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json")
 }
 
 func stub(dir, settings string) string {
-	standIn(dir, settings, "index.mjs")
+	standIn(dir, settings, "index.mjs", "page.mjs", "page.json")
 	if conf, err := config.Load(settings); err == nil { // else the test is about what is wrong with it
 		asks, err := json.Marshal(conf.Stub())
 		must(err)

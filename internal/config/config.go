@@ -57,6 +57,8 @@ type Config struct {
 	OwnerAPI bool
 	// Acceptance is what happens to uploads once they are stored.
 	Acceptance Acceptance
+	// Page is the page for people.
+	Page Page
 	// Deploy is the deployment around the functions.
 	Deploy Deploy
 }

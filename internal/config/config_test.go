@@ -29,6 +29,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MaxCount:       10,
 		Multipart:      true,
 		Auth:           config.Auth{Kind: "none"},
+		Page:           config.Page{On: true},
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -56,6 +57,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		MaxCount:       3,
 		SHA256:         true,
 		Auth:           config.Auth{Kind: "none"},
+		Page:           config.Page{On: true},
 		Deploy:         defaults,
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -49,6 +49,7 @@ var fields = []Field{
 	{"writeOnce", `false`, functions, boolean(func(c *Config) *bool { return &c.WriteOnce })},
 	{"firstVersion", `"conditional"`, functions, oneOf{func(c *Config) *string { return &c.FirstVersion }, []string{Conditional, Listed}}},
 	{"acceptance", `false`, functions, acceptanceKind{}},
+	{"page", `true`, functions, pageKind{}},
 
 	{"name", `"oncegate"`, deployment, text{nameRule, validName, func(c *Config) *string { return &c.Deploy.Name }}},
 	{"runtime", `"edge"`, deployment, oneOf{func(c *Config) *string { return &c.Deploy.Runtime }, []string{RuntimeEdge, RuntimeRegional}}},

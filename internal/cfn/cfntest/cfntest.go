@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -133,9 +134,14 @@ func (t *Templates) DefaultBehavior() Object {
 	return t.Distribution()["DefaultCacheBehavior"].(Object)
 }
 
-// Behavior is one of the other behaviors, in CloudFront's order.
-func (t *Templates) Behavior(n int) Object {
-	return t.Distribution()["CacheBehaviors"].([]any)[n].(Object)
+// Behavior is the behavior of these paths. It panics if there is none.
+func (t *Templates) Behavior(pattern string) Object {
+	for _, b := range t.Distribution()["CacheBehaviors"].([]any) {
+		if b := b.(Object); b["PathPattern"] == pattern {
+			return b
+		}
+	}
+	panic("no behavior " + pattern)
 }
 
 // Origin is the distribution's one.
@@ -152,6 +158,23 @@ func (t *Templates) AddRequestPolicy(headers ...string) {
 	for _, b := range append(t.Distribution()["CacheBehaviors"].([]any), t.Distribution()["DefaultCacheBehavior"]) {
 		b.(Object)["OriginRequestPolicyId"] = Object{"Ref": id}
 	}
+}
+
+// WithoutPage takes the page for people off, as the setting does.
+func (t Template) WithoutPage() {
+	ofPage := func(id any) bool { return strings.HasPrefix(id.(string), "Page") }
+	resources := t["Resources"].(Object)
+	maps.DeleteFunc(resources, func(id string, _ any) bool { return ofPage(id) })
+	for _, r := range resources {
+		r := r.(Object)
+		if list, ok := r["DependsOn"].([]any); ok {
+			r["DependsOn"] = slices.DeleteFunc(list, ofPage)
+		}
+	}
+	c := t.Properties("AWS::CloudFront::Distribution", "")["DistributionConfig"].(Object)
+	c["CacheBehaviors"] = slices.DeleteFunc(c["CacheBehaviors"].([]any), func(b any) bool {
+		return strings.HasPrefix(b.(Object)["PathPattern"].(string), "/upload")
+	})
 }
 
 // ResponsePolicy is the configuration of the response headers policy.

@@ -123,7 +123,11 @@ func checkLogs(d *cfn.Deployment, conf config.Config, broken func(string, ...any
 		groups[g.Region+" "+g.LogGroupName] = g.RetentionInDays
 	}
 	var want []string
-	for _, name := range []string{"mint", "gate"} {
+	functions := []string{"mint", "gate"}
+	if conf.Page.On {
+		functions = append(functions, "page")
+	}
+	for _, name := range functions {
 		want = append(want, "us-east-1 /aws/lambda/us-east-1."+conf.Deploy.FunctionName(name))
 	}
 	for _, name := range programs(conf) {

@@ -270,10 +270,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 
 		{"the gate is off", "plain", func(t *templates) { delete(t.DefaultBehavior(), "LambdaFunctionAssociations") },
 			"associations: the default behavior has 0 Lambda and 0 CloudFront functions, want index.gate alone"},
-		{"the mint is off", "plain", func(t *templates) { delete(t.Behavior(2), "LambdaFunctionAssociations") },
+		{"the mint is off", "plain", func(t *templates) { delete(t.Behavior("/url"), "LambdaFunctionAssociations") },
 			"associations: behavior /url has 0 Lambda"},
 		{"mint and gate are swapped", "plain", func(t *templates) {
-			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior(2)["LambdaFunctionAssociations"]
+			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior("/url")["LambdaFunctionAssociations"]
 		}, "associations: the default behavior runs index.mint"},
 		{"the gate sits on the origin side", "plain", func(t *templates) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["EventType"] = "origin-request"
@@ -282,22 +282,36 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
 		}, "associations: the default behavior includes the body: true, want false"},
 		{"mint gets no bodies", "plain", func(t *templates) {
-			t.Behavior(2)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+			t.Behavior("/url")["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
 		}, "associations: behavior /url includes the body: false, want true"},
 		{"bodies below mint", "plain", func(t *templates) {
-			t.Behavior(3)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
+			t.Behavior("/url/*")["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = true
 		}, "associations: behavior /url/* includes the body: true, want false"},
 		{"Uppy's list of parts does not reach the gate", "plain", func(t *templates) {
-			t.Behavior(0)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+			t.Behavior("/s3/*/complete")["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
 		}, "associations: behavior /s3/*/complete includes the body: false, want true"},
 		{"Uppy's file does not reach the mint", "plain", func(t *templates) {
-			t.Behavior(1)["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
+			t.Behavior("/s3/multipart")["LambdaFunctionAssociations"].([]any)[0].(object)["IncludeBody"] = false
 		}, "associations: behavior /s3/multipart includes the body: false, want true"},
 		{"Uppy asks the gate for URLs", "plain", func(t *templates) {
-			t.Behavior(1)["LambdaFunctionAssociations"] = t.Behavior(0)["LambdaFunctionAssociations"]
+			t.Behavior("/s3/multipart")["LambdaFunctionAssociations"] = t.Behavior("/s3/*/complete")["LambdaFunctionAssociations"]
 		}, "associations: behavior /s3/multipart runs index.gate"},
-		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior(3)["PathPattern"] = "/uploads/*" },
+		{"a behavior past the gate", "plain", func(t *templates) { t.Behavior("/url/*")["PathPattern"] = "/uploads/*" },
 			`associations: behavior "/uploads/*" is not oncegate's`},
+		{"the page is off", "plain", func(t *templates) { delete(t.Behavior("/upload"), "LambdaFunctionAssociations") },
+			"associations: behavior /upload has 0 Lambda and 0 CloudFront functions, want page.handler alone"},
+		{"the gate answers for the page's files", "plain", func(t *templates) {
+			t.Behavior("/upload/*")["LambdaFunctionAssociations"] = t.DefaultBehavior()["LambdaFunctionAssociations"]
+		}, "associations: behavior /upload/* runs index.gate on viewer-request, want page.handler"},
+		{"the page answers for uploads", "plain", func(t *templates) {
+			t.DefaultBehavior()["LambdaFunctionAssociations"] = t.Behavior("/upload")["LambdaFunctionAssociations"]
+		}, "associations: the default behavior runs page.handler"},
+		{"the page may read uploads", "plain", func(t *templates) {
+			cfntest.With(t.Edge.Role("PageRole"), object{"Sid": "x", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::plain-uploads/*"})
+		}, "permissions: oncegate-page has what it does not need: Allow s3:GetObject"},
+		{"the page's log is kept for ever", "plain", func(t *templates) {
+			delete(t.Edge.Properties("AWS::Logs::LogGroup", "PageLogs"), "RetentionInDays")
+		}, "logs: nothing says how long us-east-1 /aws/lambda/us-east-1.oncegate-page is kept"},
 
 		{"memory", "plain", func(t *templates) { t.Edge.Properties("AWS::Lambda::Function", "Gate")["MemorySize"] = 512 },
 			"functions: oncegate-gate has 512 MB"},
@@ -340,7 +354,7 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 
 		{"caching", "plain", func(t *templates) { t.DefaultBehavior()["CachePolicyId"] = "658327ea-f89d-4fab-a63d-7e88639e58f6" },
 			"behaviors: the default behavior caches"},
-		{"plain http", "plain", func(t *templates) { t.Behavior(2)["ViewerProtocolPolicy"] = "redirect-to-https" },
+		{"plain http", "plain", func(t *templates) { t.Behavior("/url")["ViewerProtocolPolicy"] = "redirect-to-https" },
 			"behaviors: behavior /url takes redirect-to-https"},
 		{"no PUT", "plain", func(t *templates) { t.DefaultBehavior()["AllowedMethods"] = []any{"GET", "HEAD"} },
 			"behaviors: the default behavior allows [GET HEAD]"},

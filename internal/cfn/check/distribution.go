@@ -23,6 +23,9 @@ func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string
 		"/s3/multipart": {"index.mint", true}, "/s3/*/complete": {"index.gate", true},
 		"": {"index.gate", false},
 	}
+	if conf.Page.On {
+		wanted["/upload"], wanted["/upload/*"] = association{pageHandler, false}, association{pageHandler, false}
+	}
 	for _, b := range d.Distribution.Behaviors() {
 		want, known := wanted[b.PathPattern]
 		delete(wanted, b.PathPattern)

@@ -13,10 +13,10 @@ import (
 )
 
 func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	handlers := map[string]bool{}
+	var handlers []string
 	for _, name := range slices.Sorted(maps.Keys(d.Functions)) {
 		f := d.Functions[name]
-		handlers[f.Handler] = true
+		handlers = append(handlers, f.Handler)
 		if f.Region != "us-east-1" {
 			broken("%s is in %s: Lambda@Edge functions are made in us-east-1", name, f.Region)
 		}
@@ -37,16 +37,26 @@ func checkFunctions(d *cfn.Deployment, conf config.Config, broken func(string, .
 			broken("%s was packed with other settings", name)
 		}
 	}
-	if len(handlers) != 2 || !handlers["index.mint"] || !handlers["index.gate"] {
-		broken("handlers are %v, want index.mint and index.gate", handlers)
+	want := []string{"index.gate", "index.mint"}
+	if conf.Page.On {
+		want = append(want, pageHandler)
+	}
+	if slices.Sort(handlers); !slices.Equal(handlers, want) {
+		broken("handlers are %v, want %v", handlers, want)
 	}
 }
+
+// pageHandler answers for the page and needs nothing of the bucket.
+const pageHandler = "page.handler"
 
 // permissions are exactly what a function at the edge must be allowed.
 func permissions(f *cfn.Function, conf config.Config) []string {
 	logs := "arn:aws:logs:*:${AWS::AccountId}:log-group:/aws/lambda/us-east-1." + f.FunctionName + ":*"
 	lines := []string{
 		"Allow logs:CreateLogGroup on " + logs, "Allow logs:CreateLogStream on " + logs, "Allow logs:PutLogEvents on " + logs,
+	}
+	if f.Handler == pageHandler {
+		return lines
 	}
 	function := strings.TrimPrefix(f.Handler, "index.")
 	if conf.Deploy.Runtime == config.RuntimeRegional {

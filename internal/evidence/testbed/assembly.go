@@ -131,7 +131,7 @@ func fill(test testing.TB, t *Templates, dir string, settings []byte, conf confi
 	}
 	build := filepath.Join(root(test), "build")
 	for _, asset := range assets {
-		from, names := filepath.Join(build, "edge"), []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js"}
+		from, names := filepath.Join(build, "edge"), []string{"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json"}
 		_, err := os.Stat(filepath.Join(asset, "bootstrap"))
 		switch {
 		case strings.Contains(string(ofBucket), filepath.Base(asset)):
@@ -139,7 +139,7 @@ func fill(test testing.TB, t *Templates, dir string, settings []byte, conf confi
 		case err == nil:
 			from, names = filepath.Join(build, "local", "regional"), []string{"bootstrap"}
 		case t.Regional != nil:
-			from, names = filepath.Join(build, "stub"), []string{"index.mjs"}
+			from, names = filepath.Join(build, "stub"), []string{"index.mjs", "page.mjs", "page.json"}
 		}
 		for _, name := range names {
 			data, err := os.ReadFile(filepath.Join(from, name))
@@ -221,10 +221,15 @@ func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 	for id, answers := range map[string]int{"Failures": conf.Deploy.AlarmFailures, "Refusals": conf.Deploy.AlarmRefusals} {
 		t.Edge.Properties("AWS::CloudWatch::Alarm", id)["Threshold"] = float64(answers) - 0.5
 	}
-	for _, function := range []string{"Mint", "Gate"} {
+	functions := []string{"Mint", "Gate", "Page"}
+	if !conf.Page.On {
+		t.Edge.WithoutPage()
+		functions = functions[:2]
+	}
+	for _, function := range functions {
 		p := t.Edge.Properties("AWS::Lambda::Function", function)
 		p["MemorySize"], p["Timeout"], p["Runtime"] = conf.Deploy.Memory, conf.Deploy.Timeout, conf.Deploy.NodeRuntime
-		if t.Regional != nil {
+		if t.Regional != nil && function != "Page" {
 			p := t.Regional.Properties("AWS::Lambda::Function", "Regional"+function)
 			p["MemorySize"], p["Timeout"] = conf.Deploy.RegionalMemory, conf.Deploy.Timeout
 		}

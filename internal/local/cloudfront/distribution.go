@@ -83,7 +83,7 @@ type PolicyHeader struct {
 // Function is one Lambda@Edge function.
 type Function struct {
 	Name      string        // without the Region that Lambda@Edge puts in front
-	Directory string        // the unpacked code; holds index.mjs
+	Directory string        // the unpacked code
 	Handler   string        // such as index.gate: export gate of index.mjs
 	Runtime   string        // Node22 or Node24
 	Timeout   time.Duration // of one invocation
@@ -131,8 +131,8 @@ func (d Distribution) check() error {
 			bad("function %q: names are unique and not empty", f.Name)
 		}
 		functions[f.Name] = true
-		if module, export, ok := strings.Cut(f.Handler, "."); !ok || module != "index" || export == "" {
-			bad("function %q: handler %q: allowed is index.<export>", f.Name, f.Handler)
+		if module, export, ok := strings.Cut(f.Handler, "."); !ok || module != "index" && module != "page" || export == "" {
+			bad("function %q: handler %q: allowed is index.<export> or page.<export>", f.Name, f.Handler)
 		}
 		if f.Runtime != Node22 && f.Runtime != Node24 {
 			bad("function %q: runtime %q: allowed are %s and %s", f.Name, f.Runtime, Node22, Node24)
