@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/url"
 	"path/filepath"
@@ -30,7 +31,11 @@ says "verified no" and why.
 
 A larger file goes in parts. A part that breaks off is sent again, up to 8 times, and the
 URL is spent only when all parts are there. S3 checks the MD5 of each part, and the ETag
-must be that of these parts. To go on after the end of the program, give the same URL.
+must be that of these parts. After Ctrl-C, a crash or a reboot the same command goes on
+where it ended, while the URL lives. Until then the URL is kept in the user's state
+directory ($XDG_STATE_HOME/oncegate/uploads, or below ~/.local/state), for the user alone
+to read. A file that has changed begins anew. With --url nothing is kept: give the same
+URL, here or on another machine.
 
     --url URL            upload one file with this URL; - reads it from standard input
     --distribution URL   the deployment to ask for URLs ($ONCEGATE_URL)
@@ -86,6 +91,7 @@ type putting struct {
 	partBytes                   byteSize
 	parallel                    int
 	stderr                      io.Writer
+	bar                         *bar // of the file that is being sent; nil without a terminal
 }
 
 func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -199,40 +205,36 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 		return putJSON{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer s.Close()
+	p.bar = nil
 	parts, err := p.inParts(s.size())
 	if err != nil {
 		return putJSON{}, fmt.Errorf("%s: %w", name, err)
 	}
 	u := client.Upload{URL: p.url, Body: s, Size: s.size(), Header: map[string]string{}}
-	if p.deployment != nil {
-		if u.URL, err = p.mint(ctx, file, s, parts); err != nil {
-			return putJSON{}, fmt.Errorf("%s: %w", name, refusedOptions(p.fs, err))
-		}
-	}
 	if *p.contentType != "" {
 		u.Header["Content-Type"] = *p.contentType
 	} else if t := mime.TypeByExtension(filepath.Ext(file)); t != "" {
 		u.Header["Content-Type"] = t
 	}
 	if screen, ok := terminal(p.stderr); ok {
-		b := newBar(screen, filepath.Base(file), s.size(), time.Now)
-		u.Sent = b.sent
-		defer b.clear()
+		p.bar = newBar(screen, filepath.Base(file), s.size(), time.Now)
+		u.Sent = p.bar.sent
+		defer p.bar.clear()
 	}
 	var stored client.Stored
-	after := consequenceOfParts
+	var after string // what an error left behind
 	if parts {
-		stored, err = p.putParts(ctx, s, u)
+		stored, after, err = p.sendParts(ctx, file, s, &u)
 	}
 	if !parts || errors.Is(err, errOnePut) {
-		after = consequence
-		stored, err = client.Put(ctx, u)
+		stored, after, err = p.sendWhole(ctx, file, s, &u)
 	}
+	_, usage := errors.AsType[usageError](err)
 	switch {
-	case err != nil && p.deployment == nil:
-		return putJSON{}, fmt.Errorf("%s: %w%s", name, err, after(err, u.URL, true))
+	case err != nil && (usage || p.deployment == nil):
+		return putJSON{}, fmt.Errorf("%s: %w%s", name, err, after)
 	case err != nil: // %v: the state of this URL is not the exit status
-		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, after(err, u.URL, false))
+		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, after)
 	}
 	return putJSON{
 		File: file, ID: u.URL.ID, Key: u.URL.Key, Size: stored.Size, Version: stored.Version, Parts: stored.Parts, ETag: stored.ETag,
@@ -240,13 +242,30 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	}, nil
 }
 
-// mint asks for the URL of a file. One that takes parts lives longer, unless it is said how
-// long.
-func (p *putting) mint(ctx context.Context, file string, s *source, parts bool) (client.URL, error) {
-	options := url.Values{}
-	for name, values := range p.options {
-		options[name] = values
+// sendWhole sends a file in one PUT.
+func (p *putting) sendWhole(ctx context.Context, file string, s *source, u *client.Upload) (client.Stored, string, error) {
+	if u.URL.URL == "" {
+		options := p.optionsOf(file, s)
+		if p.sum {
+			sum, err := s.sum(ctx)
+			if err != nil {
+				return client.Stored{}, "", err
+			}
+			options.Set("sha256", sum)
+		}
+		m, err := p.deployment.Mint(ctx, options)
+		if err != nil {
+			return client.Stored{}, "", refusedOptions(p.fs, err)
+		}
+		u.URL = m.URLs[0]
 	}
+	stored, err := client.Put(ctx, *u)
+	return stored, consequence(err, u.URL, p.deployment == nil), err
+}
+
+// optionsOf are the options of the URL of a file.
+func (p *putting) optionsOf(file string, s *source) url.Values {
+	options := maps.Clone(p.options)
 	name := filepath.Base(file)
 	p.fs.Visit(func(f *flag.Flag) {
 		if f.Name == "name" {
@@ -259,32 +278,7 @@ func (p *putting) mint(ctx context.Context, file string, s *source, parts bool) 
 	if s.size() == 0 {
 		options.Set("minBytes", "0")
 	}
-	if p.sum {
-		sum, err := s.sum(ctx)
-		if err != nil {
-			return client.URL{}, err
-		}
-		options.Set("sha256", sum)
-	}
-	ask := []string{options.Get("expires")}
-	if parts && !options.Has("expires") {
-		ask = lives(s.size())
-	}
-	var m client.Minted
-	var err error
-	for _, life := range ask {
-		if options.Set("expires", life); life == "" {
-			options.Del("expires")
-		}
-		m, err = p.deployment.Mint(ctx, options)
-		if refusal, ok := errors.AsType[*client.Refusal](err); !ok || refusal.Reason != onetime.Options {
-			break // or it is the life that is too long
-		}
-	}
-	if err != nil {
-		return client.URL{}, err
-	}
-	return m.URLs[0], nil
+	return options
 }
 
 // consequence says what a failed upload left behind, and what to do. given means that the

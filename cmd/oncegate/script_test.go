@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 //	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
 //	proxy NAME cut      or that breaks every upload off after 1000 bytes
 //	proxy NAME stumble  or that breaks the first two off
+//	proxy NAME hold     or that passes the first upload, then makes the file held and holds the second
 //	proxy NAME whole    or that refuses parts, as a deployment does whose setting multipart is off
 //	hostile NAME        $NAME is the URL of a deployment that puts commands for terminals into its answers
 //	waitfor FILE        waits until there is this file
@@ -93,6 +94,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ASSEMBLY", assembly)
 			env.Setenv("ROOT", root)
+			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			env.Setenv("ONCEGATE_URL", st.Edge.URL())
 			env.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
 			env.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
@@ -147,9 +149,9 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			},
 			"proxy": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
-					ts.Fatalf("usage: proxy NAME lose|cut|stumble|whole")
+					ts.Fatalf("usage: proxy NAME lose|cut|hold|stumble|whole")
 				}
-				p := httptest.NewServer(unreliable(st.Edge.URL(), args[1]))
+				p := httptest.NewServer(unreliable(st.Edge.URL(), args[1], ts.MkAbs("held")))
 				ts.Defer(p.Close)
 				ts.Setenv(args[0], p.URL)
 			},
@@ -243,7 +245,7 @@ func hostile(w http.ResponseWriter, r *http.Request) {
 }
 
 // unreliable passes requests on to a deployment, but for what it does to uploads.
-func unreliable(to, how string) http.Handler {
+func unreliable(to, how, held string) http.Handler {
 	target, err := url.Parse(to)
 	if err != nil {
 		panic(err)
@@ -271,6 +273,12 @@ func unreliable(to, how string) http.Handler {
 			w.Header().Set("x-oncegate-reason", string(onetime.Method))
 			w.WriteHeader(http.StatusForbidden)
 			io.WriteString(w, `{"message":"Forbidden: this method is not allowed here."}`)
+			return
+		}
+		if how == "hold" && r.Method == http.MethodPut && uploads.Add(1) == 2 {
+			os.WriteFile(held, nil, 0o600)
+			io.Copy(io.Discard, r.Body)
+			<-r.Context().Done() // the client is gone
 			return
 		}
 		pass.ServeHTTP(w, r)
