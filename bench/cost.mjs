@@ -6,13 +6,10 @@
 // the trips to S3. Lambda also bills the start of a cold invocation. How many are cold
 // depends on the traffic, so that is left out.
 import { readFileSync } from 'node:fs';
+import { PRICE } from './lib/prices.mjs';
 import { root } from './lib/process.mjs';
 import { column, quantile } from './lib/stats.mjs';
 
-// USD, us-east-1, 2026, as reported, per request unless stated otherwise.
-// https://aws.amazon.com/s3/pricing/ https://aws.amazon.com/lambda/pricing/
-// https://aws.amazon.com/cloudfront/pricing/
-const PRICE = { PUT: 5e-6, LIST: 5e-6, GET: 0.4e-6, HEAD: 0.4e-6, invocation: 0.6e-6, gigabyteSecond: 0.00005001, request: 1e-6 };
 const GIGABYTES = 0.125;
 const MILLION = 1e6;
 

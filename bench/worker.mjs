@@ -61,14 +61,31 @@ async function mint() {
   urls.push(answer.body);
 }
 
-const decide = (url) => {
+const step = (method, url, more, headers) => {
   const question = url.indexOf('?');
-  return functions.gate(event('PUT', url.slice(url.indexOf('/', 8), question), url.slice(question + 1), {
-    'content-length': header('Content-Length', '1048576'),
-    'content-type': header('Content-Type', 'image/jpeg'),
+  return functions.gate(event(method, url.slice(url.indexOf('/', 8), question), url.slice(question + 1) + more, {
     origin: header('Origin', 'https://app.example.com'),
+    ...headers,
   }), context());
 };
+
+const decide = (url) => step('PUT', url, '', {
+  'content-length': header('Content-Length', '1048576'),
+  'content-type': header('Content-Type', 'image/jpeg'),
+});
+
+// start starts the upload in parts of a new URL.
+async function start() {
+  await mint();
+  const answer = await step('POST', urls.at(-1), '&uploads', {});
+  if (answer?.status !== '200') throw new Error(`start answered ${JSON.stringify(answer)}`);
+}
+
+// part asks for one part of the upload that was started last.
+async function part() {
+  const answer = await step('PUT', urls.at(-1), '&partNumber=7', { 'content-length': header('Content-Length', '8388608') });
+  if (answer?.method !== 'PUT' || !answer.querystring) throw new Error(`gate refused a part: ${JSON.stringify(answer)}`);
+}
 
 async function gate() {
   const url = urls.shift();
@@ -112,6 +129,8 @@ const commands = {
   },
   mint: (options) => several(mint, options),
   gate: (options) => several(gate, options),
+  start: (options) => several(start, options),
+  part: (options) => several(part, options),
   memory,
   // once proves that a URL passes once, because a fast candidate must not be a wrong one.
   once: async () => {

@@ -25,8 +25,8 @@ import (
 	"oncegate/internal/layout"
 )
 
-// standIn answers GET, HEAD, PUT (also with If-None-Match: *) and ListObjectVersions
-// of one bucket, path style, with the headers that S3 sends.
+// standIn answers GET, HEAD, PUT (also with If-None-Match: *), ListObjectVersions and
+// CreateMultipartUpload of one bucket, path style, with the headers that S3 sends.
 type standIn struct {
 	plain, secure net.Listener
 
@@ -144,6 +144,8 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case list:
 		s.list(w, r.URL.Query().Get("prefix"))
+	case r.Method == http.MethodPost:
+		s.create(w, key)
 	case r.Method == http.MethodPut:
 		s.put(w, r, key, body)
 	default:
@@ -172,6 +174,13 @@ func (s *standIn) put(w http.ResponseWriter, r *http.Request, key string, body [
 	h.Set("x-amz-server-side-encryption", "AES256")
 	h.Set("ETag", v.etag)
 	w.WriteHeader(http.StatusOK)
+}
+
+// create starts a multipart upload, of which nobody sends a part here.
+func (s *standIn) create(w http.ResponseWriter, key string) {
+	s.last++
+	w.Header().Set("Content-Type", "application/xml")
+	fmt.Fprintf(w, `%s<InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>bucket</Bucket><Key>%s</Key><UploadId>VXBsb2FkIElE%020d</UploadId></InitiateMultipartUploadResult>`, xml.Header, key, s.last)
 }
 
 func (s *standIn) get(w http.ResponseWriter, r *http.Request, key string) {
