@@ -10,6 +10,7 @@ import (
 	"oncegate/edge"
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
+	"oncegate/internal/invite"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
@@ -83,6 +84,19 @@ func TestNewHasMultipartWhereTheSettingsSay(t *testing.T) {
 			t.Errorf("%q: multipart %v, want %v", setting, got, want)
 		} else if got && functions.Multipart.Gate != functions.Gate {
 			t.Errorf("%q: another gate decides over parts", setting)
+		}
+	}
+}
+
+// TestTimesFit: what the bucket keeps outlives what it is kept for.
+func TestTimesFit(t *testing.T) {
+	const day = 24 * time.Hour
+	if config.KeepInvitationsDays*day <= invite.MaxLife {
+		t.Errorf("slots go after %d days, an invitation lives for %s", config.KeepInvitationsDays, invite.MaxLife)
+	}
+	for days, want := range map[int]time.Duration{9: 8 * day, 30: 29 * day, 91: invite.MaxLife} {
+		if got := (config.Deploy{KeepExpiredDays: days}).KeepsEntries(); got != want || got <= onetime.MaxLife {
+			t.Errorf("with keepExpiredDays %d entries are there for %s, want %s", days, got, want)
 		}
 	}
 }

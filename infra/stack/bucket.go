@@ -18,6 +18,8 @@ const (
 	indexKeys   = layout.Index + "*"
 	uploadKeys  = layout.Uploads + "*"
 	apiKeys     = layout.APIKeys + "*"
+
+	invitationKeys = layout.Invitations + "*"
 )
 
 // noncurrentDays is how long a replaced or deleted version is kept.
@@ -56,12 +58,14 @@ func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 // lives: without its expired entry a URL could be spent again. S3 itself removes
 // objects, so denying s3:DeleteObject does not stop it:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
-// (only denying s3:PutLifecycleConfiguration would).
+// (only denying s3:PutLifecycleConfiguration would). A slot of an invitation goes when no
+// invitation is left that was made before it.
 func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 	rules := []*awss3.LifecycleRule{
 		{Id: jsii.String("valid-entries"), Prefix: jsii.String(layout.ValidEntries), Expiration: days(config.KeepValidDays)},
 		{Id: jsii.String("parts-entries"), Prefix: jsii.String(layout.PartsEntries), Expiration: days(config.KeepValidDays)},
 		{Id: jsii.String("expired-entries"), Prefix: jsii.String(layout.ExpiredEntries), Expiration: days(conf.Deploy.KeepExpiredDays)},
+		{Id: jsii.String("invitations"), Prefix: jsii.String(layout.Invitations), Expiration: days(config.KeepInvitationsDays)},
 		{
 			Id:                          jsii.String("leftovers"),
 			NoncurrentVersionExpiration: days(noncurrentDays),
@@ -94,14 +98,25 @@ func protectIndex(bucket awss3.Bucket) {
 		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(expiredKeys)), bucket.ArnForObjects(jsii.String(partsKeys))},
 		Conditions: &map[string]interface{}{"Null": map[string]string{"s3:if-none-match": "true"}},
 	}))
-	// A delete without a version id hides an entry behind a delete marker.
+	// An invitation, or a slot of it, is made once, and changed by who has seen what it says.
+	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("InvitationsAreConditional"),
+		Effect:     awsiam.Effect_DENY,
+		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
+		Actions:    jsii.Strings("s3:PutObject"),
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(invitationKeys))},
+		// Both keys are absent: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
+		Conditions: &map[string]interface{}{"Null": map[string]string{"s3:if-none-match": "true", "s3:if-match": "true"}},
+	}))
+	// A delete without a version id hides an entry behind a delete marker, and a slot would
+	// be free again.
 	// s3:DeleteObjectVersion stays allowed: with it an operator enables a URL again.
 	bucket.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Sid:        jsii.String("IndexIsNotDeleted"),
 		Effect:     awsiam.Effect_DENY,
 		Principals: &[]awsiam.IPrincipal{awsiam.NewAnyPrincipal()},
 		Actions:    jsii.Strings("s3:DeleteObject"),
-		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(indexKeys))},
+		Resources:  &[]*string{bucket.ArnForObjects(jsii.String(indexKeys)), bucket.ArnForObjects(jsii.String(invitationKeys))},
 	}))
 }
 

@@ -90,11 +90,21 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 	return role
 }
 
-// mintStatements lets the mint write valid entries. With API keys it also reads their
-// records. With the owner API it also reads and revokes URLs.
+// mintStatements lets the mint write valid entries, and give out the slots of invitations:
+// it takes URLs back whose slots it gives to others. With API keys it also reads their
+// records. With the owner API it also reports on URLs.
 func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
+		// PutObject with If-Match needs s3:GetObject as well:
+		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+		allow("Invitations", []string{"s3:GetObject", "s3:PutObject"}, objects(conf, invitationKeys)),
+		allow("ReadExpiredEntries", []string{"s3:GetObject"}, objects(conf, expiredKeys)),
+		allow("RevokeURLs", []string{"s3:PutObject"}, objects(conf, expiredKeys)),
+		// Lists of slots need it. There is no condition on s3:prefix: without it S3 answers
+		// 403 for what is absent, as for the gate below, and an unknown URL, key or
+		// invitation would be 503.
+		allow("TellAbsent", []string{"s3:ListBucket"}, bucketARN(conf)),
 	}
 	if conf.Acceptance.On {
 		statements = append(statements, allow("WriteUploadEntries", []string{"s3:PutObject"}, objects(conf, uploadEntryKeys)))
@@ -103,15 +113,8 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 		statements = append(statements, allow("ReadKeys", []string{"s3:GetObject"}, objects(conf, apiKeys)))
 	}
 	if conf.OwnerAPI {
-		statements = append(statements,
-			// HeadObject of an upload needs s3:GetObject. S3 offers no narrower permission.
-			allow("ReadURLs", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys), objects(conf, uploadKeys)),
-			allow("RevokeURLs", []string{"s3:PutObject"}, objects(conf, expiredKeys)))
-	}
-	if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
-		// Without it S3 answers 403 for what is absent, as for the gate below, and an
-		// unknown URL or key would be 503.
-		statements = append(statements, allow("TellAbsent", []string{"s3:ListBucket"}, bucketARN(conf)))
+		// HeadObject of an upload needs s3:GetObject. S3 offers no narrower permission.
+		statements = append(statements, allow("ReadURLs", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, uploadKeys)))
 	}
 	return statements
 }

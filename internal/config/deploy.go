@@ -1,9 +1,12 @@
 package config
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
-// Deploy is the deployment around the functions. Only the CDK app and the local edge
-// use it.
+// Deploy is the deployment around the functions. Of it the functions themselves use
+// KeepsEntries alone.
 type Deploy struct {
 	// Name is the first part of every name in the deployment, except the bucket's.
 	Name string
@@ -58,6 +61,18 @@ const (
 // longest life of a URL. Expired entries must stay longer, or a spent URL would be
 // good again.
 const KeepValidDays = int(MaxExpires/(24*3600e9)) + 1
+
+// KeepInvitationsDays is how long a record or a slot of an invitation stays after it was
+// last written: a day more than the longest life of an invitation. A slot that went before
+// the record would be free again.
+const KeepInvitationsDays = 91
+
+// KeepsEntries is how long an expired entry is there for certain. S3 removes objects after
+// the end of the day (UTC) on which their time is over, and CloudFormation changes rule
+// and functions one after the other, so it is a day less than the rule says.
+func (d Deploy) KeepsEntries() time.Duration {
+	return time.Duration(d.KeepExpiredDays-1) * 24 * time.Hour
+}
 
 // FunctionName is Lambda's name for an edge function, mint or gate.
 func (d Deploy) FunctionName(function string) string { return d.Name + "-" + function }

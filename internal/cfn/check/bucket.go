@@ -35,7 +35,7 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 	longest := int(config.MaxExpires.Hours() / 24)
 	// Of several rules for one object S3 goes by the one that removes it first:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
-	var valid, expired, parts, noncurrent, unfinished []int
+	var valid, expired, parts, invitations, noncurrent, unfinished []int
 	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
 		if r.Status != "Enabled" {
 			continue
@@ -48,6 +48,8 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 			expired = append(expired, r.ExpirationInDays)
 		case r.Prefix == layout.PartsEntries:
 			parts = append(parts, r.ExpirationInDays)
+		case r.Prefix == layout.Invitations:
+			invitations = append(invitations, r.ExpirationInDays)
 		case conf.Acceptance.On && r.Prefix == layout.UploadEntries && r.ExpirationInDays > longest:
 		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
 		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
@@ -81,6 +83,12 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 		broken("parts entries are removed after %d days, a URL can live for %d", slices.Min(parts), longest)
 	}
 	switch {
+	case len(invitations) == 0:
+		broken("invitations and their slots are never removed")
+	case slices.Min(invitations) < config.KeepInvitationsDays:
+		broken("invitations are removed after %d days, and their slots too, want %d: a taken slot would be free again", slices.Min(invitations), config.KeepInvitationsDays)
+	}
+	switch {
 	case len(valid) == 0 || len(expired) == 0 || len(noncurrent) == 0:
 		broken("valid entries, expired entries or old versions are never removed")
 	case slices.Min(valid) <= longest:
@@ -103,6 +111,8 @@ func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string
 		"Deny s3:PutObject on " + arn + "/" + layout.ExpiredEntries + "* if Null s3:if-none-match true for AWS *",
 		"Deny s3:PutObject on " + arn + "/" + layout.PartsEntries + "* if Null s3:if-none-match true for AWS *",
 		"Deny s3:DeleteObject on " + arn + "/" + layout.Index + "* for AWS *",
+		"Deny s3:PutObject on " + arn + "/" + layout.Invitations + "* if Null s3:if-match true if Null s3:if-none-match true for AWS *",
+		"Deny s3:DeleteObject on " + arn + "/" + layout.Invitations + "* for AWS *",
 	}
 	if conf.Acceptance.On {
 		want = append(want, onlyAcceptanceAccepts(d, conf))

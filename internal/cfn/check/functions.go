@@ -70,7 +70,10 @@ func decisionPermissions(function string, conf config.Config) []string {
 	arn := "arn:aws:s3:::" + conf.Bucket
 	var lines []string
 	if function == "mint" {
-		lines = append(lines, "Allow s3:PutObject on "+arn+"/"+layout.ValidEntries+"*")
+		lines = append(lines, "Allow s3:PutObject on "+arn+"/"+layout.ValidEntries+"*",
+			"Allow s3:GetObject on "+arn+"/"+layout.Invitations+"*", "Allow s3:PutObject on "+arn+"/"+layout.Invitations+"*",
+			"Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*", "Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*",
+			"Allow s3:ListBucket on "+arn)
 		if conf.Acceptance.On {
 			lines = append(lines, "Allow s3:PutObject on "+arn+"/"+layout.UploadEntries+"*")
 		}
@@ -78,12 +81,7 @@ func decisionPermissions(function string, conf config.Config) []string {
 			lines = append(lines, "Allow s3:GetObject on "+arn+"/"+layout.APIKeys+"*")
 		}
 		if conf.OwnerAPI {
-			lines = append(lines,
-				"Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.ExpiredEntries+"*",
-				"Allow s3:GetObject on "+arn+"/"+layout.Uploads+"*", "Allow s3:PutObject on "+arn+"/"+layout.ExpiredEntries+"*")
-		}
-		if conf.Auth.Kind == config.AuthAPIKey || conf.OwnerAPI {
-			lines = append(lines, "Allow s3:ListBucket on "+arn)
+			lines = append(lines, "Allow s3:GetObject on "+arn+"/"+layout.ValidEntries+"*", "Allow s3:GetObject on "+arn+"/"+layout.Uploads+"*")
 		}
 		return lines
 	}

@@ -12,18 +12,11 @@ func TestCheckOwnerAPI(t *testing.T) {
 	for _, tt := range []damaged{
 		{"the mint cannot read what owners ask for", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "ReadURLs") },
 			"permissions: full-mint lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/signatures/valid/*"},
-		{"the mint cannot revoke", "full", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "RevokeURLs") },
-			"permissions: full-mint lacks: Allow s3:PutObject on arn:aws:s3:::full-uploads/signatures/expired/*"},
 		{"the mint reads URLs though nobody may own them", "plain", func(t *templates) {
 			cfntest.With(t.RolePolicy("Mint"), object{
 				"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::plain-uploads/signatures/valid/*",
 			})
 		}, "permissions: oncegate-mint has what it does not need: Allow s3:GetObject on arn:aws:s3:::plain-uploads/signatures/valid/*"},
-		{"the mint revokes though nobody may own URLs", "plain", func(t *templates) {
-			cfntest.With(t.RolePolicy("Mint"), object{
-				"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::plain-uploads/signatures/expired/*",
-			})
-		}, "permissions: oncegate-mint has what it does not need: Allow s3:PutObject on arn:aws:s3:::plain-uploads/signatures/expired/*"},
 		{"pages of owners cannot revoke", "full", func(t *templates) {
 			cors := t.Edge.Properties("AWS::CloudFront::ResponseHeadersPolicy", "")["ResponseHeadersPolicyConfig"].(object)["CorsConfig"].(object)
 			cors["AccessControlAllowMethods"] = object{"Items": []any{"GET", "HEAD", "POST", "PUT"}}

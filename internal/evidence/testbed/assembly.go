@@ -175,7 +175,7 @@ func fill(test testing.TB, t *Templates, dir string, settings []byte, conf confi
 func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 	test.Helper()
 	apiKeys := conf.Auth.Kind == config.AuthAPIKey
-	wanted := map[any]bool{"ReadKeys": apiKeys, "ReadURLs": conf.OwnerAPI, "RevokeURLs": conf.OwnerAPI, "TellAbsent": apiKeys || conf.OwnerAPI}
+	wanted := map[any]bool{"ReadKeys": apiKeys, "ReadURLs": conf.OwnerAPI}
 	for _, s := range full.RolePolicy("Mint")["Statement"].([]any) {
 		if s := s.(Object); wanted[s["Sid"]] {
 			s["Resource"] = ofBucket(s["Resource"], conf.Bucket)

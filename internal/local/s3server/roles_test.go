@@ -180,3 +180,58 @@ func TestRoles(t *testing.T) {
 		})
 	}
 }
+
+// TestInvitationPolicy: what the bound of an invitation rests on is enforced for everybody, and the mint's role suffices
+// for what it does.
+func TestInvitationPolicy(t *testing.T) {
+	const (
+		conditional = `{"Sid":"InvitationsAreConditional","Action":"s3:PutObject","Condition":{"Null":{"s3:if-match":"true","s3:if-none-match":"true"}},` +
+			`"Effect":"Deny","Principal":{"AWS":"*"},"Resource":"@/invitations/*"}`
+		kept  = `{"Sid":"InvitationsAreNotDeleted","Action":"s3:DeleteObject","Effect":"Deny","Principal":{"AWS":"*"},"Resource":"@/invitations/*"}`
+		slot  = "invitations/slots/id/000"
+		wrong = `"00000000000000000000000000000000"`
+	)
+	mint := s3server.NewRole("arn:aws:iam::111122223333:role/mint",
+		policy(`{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"@/invitations/*"}`, listBucket))
+	gate := gateRole()
+	s := guarded(t, []s3server.Role{mint, gate}, conditional, kept)
+	clients := map[string]*s3.Client{"operator": s3servertest.Client(s), "mint": s3servertest.ClientAs(s, mint), "gate": s3servertest.ClientAs(s, gate)}
+	write := func(by string, absent, etag *string) error {
+		_, err := clients[by].PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: bucket(), Key: aws.String(slot), IfNoneMatch: absent, IfMatch: etag, Body: strings.NewReader(by),
+		})
+		return err
+	}
+	if err := write("mint", aws.String("*"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []string{"operator", "mint", "gate"} {
+		if err := write(by, nil, nil); status(err) != 403 {
+			t.Errorf("%s writes without a condition: %v, want 403", by, err)
+		}
+		if _, err := clients[by].DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket(), Key: aws.String(slot)}); status(err) != 403 {
+			t.Errorf("%s deletes: %v, want 403", by, err)
+		}
+	}
+	if err := write("gate", nil, aws.String(wrong)); status(err) != 403 {
+		t.Errorf("the gate writes: %v, want 403", err)
+	}
+	for _, by := range []string{"mint", "operator"} {
+		if err := write(by, aws.String("*"), nil); status(err) != 412 {
+			t.Errorf("%s writes over it: %v, want 412", by, err)
+		}
+		if err := write(by, nil, aws.String(wrong)); status(err) != 412 {
+			t.Errorf("%s replaces what it has not seen: %v, want 412", by, err)
+		}
+		head, err := clients[by].HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: aws.String(slot)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := write(by, nil, head.ETag); err != nil {
+			t.Errorf("%s replaces what it has seen: %v", by, err)
+		}
+	}
+	if got := get(t, clients["operator"], slot); got != "operator" {
+		t.Errorf("the slot holds %q", got)
+	}
+}
