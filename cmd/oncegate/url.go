@@ -17,6 +17,7 @@ import (
 	"oncegate/edge/setup"
 	"oncegate/internal/client"
 	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
 )
 
 const urlHelp = `oncegate url [flags] [DISTRIBUTION-URL]
@@ -136,7 +137,7 @@ func mintDirect(ctx context.Context, f deploymentFlags, configPath string, words
 		return none, err
 	}
 	scheme, host, _ := strings.Cut(d.URL(), "://")
-	functions := setup.New(*s.conf, s3.Ledger(), s3, rand.Reader, scheme, func(line []byte) {
+	functions := setup.New(*s.conf, s3.Ledger(), s3index.NewInvitations(s3), s3, rand.Reader, scheme, func(line []byte) {
 		// The operator may see why there is no URL.
 		var l struct{ Level, Reason, Error string }
 		if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {

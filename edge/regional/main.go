@@ -26,6 +26,7 @@ import (
 	"oncegate/internal/auth/bearer"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
 )
 
@@ -75,7 +76,7 @@ func newHandler(env func(string) string, log edge.Log) (*handler, error) {
 		env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN")))
 	ledger := client.Ledger()
 	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
-	functions := setup.New(conf, ledger, client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
+	functions := setup.New(conf, ledger, s3index.NewInvitations(client), client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
 	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, ledger, rand.Reader, local, newBearer); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"oncegate/edge"
 	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
+	"oncegate/internal/invite"
 	"oncegate/internal/onetime"
 )
 
@@ -24,7 +25,7 @@ type Index interface {
 // New makes the functions that the settings ask for, in real time. viewerScheme is
 // "http" on the local edge; anything else means https. Anybody may mint until Auth is
 // filled in, by NewAuthorizer.
-func New(conf config.Config, index Index, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
+func New(conf config.Config, index Index, invitations invite.Ledger, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"
 	}
@@ -51,22 +52,30 @@ func New(conf config.Config, index Index, presigner onetime.PartPresigner, entro
 	if conf.Multipart {
 		multipart = &onetime.Multipart{Gate: gate, Parts: index, Presigner: presigner}
 	}
-	return &edge.Functions{
-		Owner: owner,
-		Minter: &onetime.Minter{
-			Index:   index,
-			Clock:   Clock{},
-			Entropy: entropy,
-			Region:  conf.Region,
-			Bounds: onetime.Bounds{
-				Life:     conf.Expires,
-				MaxLife:  conf.MaxExpires,
-				MaxBytes: conf.MaxBytes,
-				MinBytes: conf.MinBytes,
-				SHA256:   conf.SHA256,
-			},
-			Uploads: uploads,
+	minter := &onetime.Minter{
+		Index:   index,
+		Clock:   Clock{},
+		Entropy: entropy,
+		Region:  conf.Region,
+		Bounds: onetime.Bounds{
+			Life:     conf.Expires,
+			MaxLife:  conf.MaxExpires,
+			MaxBytes: conf.MaxBytes,
+			MinBytes: conf.MinBytes,
+			SHA256:   conf.SHA256,
 		},
+		Uploads: uploads,
+	}
+	closer, keep := &onetime.Closer{Records: index, Clock: Clock{}, Entropy: entropy}, conf.Deploy.KeepsEntries()
+	var keeper *invite.Keeper
+	if conf.OwnerAPI {
+		keeper = &invite.Keeper{Ledger: invitations, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep}
+	}
+	return &edge.Functions{
+		Owner:          owner,
+		Minter:         minter,
+		Invitations:    &invite.Minter{Store: invitations, URLs: minter, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep},
+		Keeper:         keeper,
 		Gate:           gate,
 		Multipart:      multipart,
 		MaxCount:       conf.MaxCount,

@@ -11,6 +11,7 @@ import (
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
 	"oncegate/internal/invite"
+	"oncegate/internal/invite/invitetest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
@@ -79,11 +80,33 @@ func TestNewHasMultipartWhereTheSettingsSay(t *testing.T) {
 			*onetimetest.Ledger
 			onetime.UploadIndex // not asked
 		}{Ledger: &onetimetest.Ledger{Index: onetimetest.Index{Store: onetimetest.NewStore(t)}}}
-		functions := setup.New(conf, index, onetimetest.Presigner{}, onetimetest.NewEntropy(1), "https", nil)
+		functions := setup.New(conf, index, nil, onetimetest.Presigner{}, onetimetest.NewEntropy(1), "https", nil)
 		if got := functions.Multipart != nil; got != want {
 			t.Errorf("%q: multipart %v, want %v", setting, got, want)
 		} else if got && functions.Multipart.Gate != functions.Gate {
 			t.Errorf("%q: another gate decides over parts", setting)
+		}
+	}
+}
+
+// TestNewHasInvitations: tokens of invitations are known whatever the settings, and are
+// held to the bounds of URLs. Whoever may mint makes invitations only with the owner API.
+func TestNewHasInvitations(t *testing.T) {
+	for settings, want := range map[string]bool{``: false, `, "auth": "api-key"`: false, `, "auth": "api-key", "ownerApi": true, "keepExpiredDays": 60`: true} {
+		conf, err := config.Parse([]byte(`{"bucket": "a-bucket"` + settings + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		index := struct {
+			*onetimetest.Ledger
+			onetime.UploadIndex // not asked
+		}{Ledger: &onetimetest.Ledger{Index: onetimetest.Index{Store: onetimetest.NewStore(t)}}}
+		functions := setup.New(conf, index, &invitetest.Store{}, onetimetest.Presigner{}, onetimetest.NewEntropy(1), "https", nil)
+		if functions.Invitations == nil || functions.Invitations.URLs != functions.Minter || functions.Invitations.Keep != conf.Deploy.KeepsEntries() {
+			t.Errorf("%q: %+v", settings, functions.Invitations)
+		}
+		if got := functions.Keeper; (got != nil) != want || got != nil && got.Keep != 59*24*time.Hour {
+			t.Errorf("%q: a keeper %+v, want one: %v", settings, got, want)
 		}
 	}
 }

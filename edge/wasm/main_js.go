@@ -166,7 +166,7 @@ func run() error {
 		SessionToken:    setting("AWS_SESSION_TOKEN"),
 	}, requests, time.Now)
 	records := client.Records()
-	functions = setup.New(conf, records, client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
+	functions = setup.New(conf, records, s3index.NewInvitations(client), client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
 	// The real edge can have neither of the variables that say so.
 	local := viewerScheme == "http" && override != ""
 	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, records, random, local, newBearer); err != nil {

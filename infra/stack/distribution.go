@@ -15,7 +15,7 @@ import (
 )
 
 // newDistribution makes the distribution. /url and what is below it goes to the mint, and so
-// does the path at which Uppy asks for a URL. The page answers for itself alone. Everything
+// do the paths of invitations, and the one at which Uppy asks for a URL. The page answers for itself alone. Everything
 // else goes to the gate, so no path reaches S3 without one of them. With detach the functions are left off, and S3 refuses
 // every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
@@ -55,6 +55,8 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		"/url":   behavior(functions.mint, true),
 		"/url/*": behavior(functions.mint, false),
 		// The other paths of Uppy are the gate's and have no body.
+		// What an invitation offers, and below /invitations whoever makes them.
+		"/invitation*":   behavior(functions.mint, true),
 		"/s3/multipart":  behavior(functions.mint, true),
 		"/s3/*/complete": behavior(functions.gate, true),
 	}

@@ -274,7 +274,7 @@ func TestDetachTakesTheFunctionsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := check.Deployment(d, plain.conf)
-	if len(problems) != 7 {
+	if len(problems) != 8 {
 		t.Errorf("%d problems, want one for each behavior: %v", len(problems), problems)
 	}
 	for _, p := range problems {

@@ -22,7 +22,7 @@ const tooManyBody = `{"status":429,"reason":"rate","message":"Too Many Requests:
 // rateWindow is for how many seconds requests are counted.
 const rateWindow = 300
 
-// newWebACL guards /url: it limits how often one address or API key may mint, and blocks
+// newWebACL guards the mint: it limits how often one address or API key may mint, and blocks
 // what AWS knows to be bad. Everything else passes. The gate refuses garbage without
 // asking S3.
 func newWebACL(stack awscdk.Stack, conf config.Config) awswafv2.CfnWebACL {
@@ -107,7 +107,7 @@ func customHeader(name, value string) *awswafv2.CfnWebACL_CustomHTTPHeaderProper
 func onlyURL() *awswafv2.CfnWebACL_StatementProperty {
 	return &awswafv2.CfnWebACL_StatementProperty{
 		OrStatement: &awswafv2.CfnWebACL_OrStatementProperty{
-			Statements: &[]interface{}{path("STARTS_WITH", "/url"), path("EXACTLY", "/s3/multipart")},
+			Statements: &[]interface{}{path("STARTS_WITH", "/url"), path("STARTS_WITH", "/invitation"), path("EXACTLY", "/s3/multipart")},
 		},
 	}
 }

@@ -404,6 +404,14 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 			either := r["Statement"].(object)["RateBasedStatement"].(object)["ScopeDownStatement"].(object)["OrStatement"].(object)
 			either["Statements"] = either["Statements"].([]any)[:1]
 		}, "web acl: rule url-rate leaves out /s3/multipart"},
+		{"no rates for invitations", "full", func(t *templates) {
+			r := t.Edge.Properties("AWS::WAFv2::WebACL", "")["Rules"].([]any)[0].(object)
+			either := r["Statement"].(object)["RateBasedStatement"].(object)["ScopeDownStatement"].(object)["OrStatement"].(object)
+			either["Statements"] = slices.Delete(either["Statements"].([]any), 1, 2)
+		}, "web acl: rule url-rate leaves out /invitation"},
+		{"invitations lead to the gate", "plain", func(t *templates) {
+			t.Behavior("/invitation*")["LambdaFunctionAssociations"] = t.Behavior("/s3/*/complete")["LambdaFunctionAssociations"]
+		}, "associations: behavior /invitation* runs index.gate"},
 		{"no rate rule", "full", func(t *templates) {
 			p := t.Edge.Properties("AWS::WAFv2::WebACL", "")
 			p["Rules"] = p["Rules"].([]any)[1:]

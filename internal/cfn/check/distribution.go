@@ -20,7 +20,7 @@ type association struct {
 func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	wanted := map[string]association{
 		"/url": {"index.mint", true}, "/url/*": {"index.mint", false},
-		"/s3/multipart": {"index.mint", true}, "/s3/*/complete": {"index.gate", true},
+		"/invitation*": {"index.mint", true}, "/s3/multipart": {"index.mint", true}, "/s3/*/complete": {"index.gate", true},
 		"": {"index.gate", false},
 	}
 	if conf.Page.On {

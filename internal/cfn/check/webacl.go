@@ -31,6 +31,8 @@ func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
 			} else if !strings.Contains(match, "SearchString:/s3/multipart ") {
 				broken("rule %s leaves out /s3/multipart, where Uppy asks for URLs", r.Name)
+			} else if !strings.Contains(match, "SearchString:/invitation ") {
+				broken("rule %s leaves out /invitation, where tokens can be tried", r.Name)
 			}
 			if kind != "RateBasedStatement" {
 				continue

@@ -337,7 +337,7 @@ func (t *template) webACL() {
 	for _, r := range acl.Rules {
 		if !scopedToURL(r) {
 			t.bad(acl.ID, "Rules", r.Name, "it applies to uploads too, and AWS's common rule set blocks bodies over 8 KB and queries over "+
-				"2,048 bytes, which is every upload; scope it down to the paths of the mint, which begin with /url or are /s3/multipart")
+				"2,048 bytes, which is every upload; scope it down to the paths of the mint, which begin with /url or /invitation or are /s3/multipart")
 		}
 	}
 }
@@ -368,7 +368,7 @@ func mintsAt(statement any) bool {
 	search, _ := match["SearchString"].(string)
 	position := match["PositionalConstraint"]
 	return len(s) == 1 && path && (position == "EXACTLY" && search == "/s3/multipart" ||
-		(position == "STARTS_WITH" || position == "EXACTLY") && strings.HasPrefix(search, "/url"))
+		(position == "STARTS_WITH" || position == "EXACTLY") && (strings.HasPrefix(search, "/url") || strings.HasPrefix(search, "/invitation")))
 }
 
 // logicalID takes the id out of a reference, ${id} or ${id.Attribute}.

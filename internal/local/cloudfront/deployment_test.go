@@ -41,7 +41,7 @@ func TestFromDeployment(t *testing.T) {
 			t.Errorf("headers %+v", b.ResponseHeaders.Headers)
 		}
 	}
-	if want := []string{"/s3/*/complete full-gate", "/s3/multipart full-mint", "/url full-mint", "/url/* full-mint", "* full-gate"}; !slices.Equal(patterns, want) {
+	if want := []string{"/invitation* full-mint", "/s3/*/complete full-gate", "/s3/multipart full-mint", "/url full-mint", "/url/* full-mint", "* full-gate"}; !slices.Equal(patterns, want) {
 		t.Errorf("behaviors %q, want %q", patterns, want)
 	}
 	if len(got.Functions) != 2 {
@@ -151,7 +151,7 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		{"control of elsewhere", func(d *cfn.Deployment) { origin(d).OriginAccessControlId = "E1" }, distribution + "Origins[0].OriginAccessControlId is E1"},
 		{"protocol", func(d *cfn.Deployment) { def(d).ViewerProtocolPolicy = "http-only" }, distribution + "DefaultCacheBehavior.ViewerProtocolPolicy is http-only"},
 		{"caching", func(d *cfn.Deployment) { def(d).CachePolicyId = "658327ea-f89d-4fab-a63d-7e88639e58f6" }, distribution + "DefaultCacheBehavior.CachePolicyId is \"658327ea"},
-		{"target", func(d *cfn.Deployment) { d.Distribution.CacheBehaviors[0].TargetOriginId = "x" }, distribution + "CacheBehaviors /s3/*/complete TargetOriginId is x"},
+		{"target", func(d *cfn.Deployment) { d.Distribution.CacheBehaviors[0].TargetOriginId = "x" }, distribution + "CacheBehaviors /invitation* TargetOriginId is x"},
 		{"cloudfront function", func(d *cfn.Deployment) {
 			def(d).FunctionAssociations = append(def(d).FunctionAssociations, struct{ EventType, FunctionARN string }{"viewer-request", "f"})
 		}, distribution + "DefaultCacheBehavior.FunctionAssociations"},
