@@ -143,6 +143,7 @@ func (f *Functions) complete(ctx context.Context, c *call) (Result, error) {
 		w.Bool("stored", true)
 		w.Int("size", done.Size)
 		w.String("etag", done.ETag)
+		w.StringIf("crc64nvme", done.CRC64NVME)
 		w.Int("parts", int64(len(done.Parts)))
 	})
 	response.Headers.set("etag", `"`+done.ETag+`"`)

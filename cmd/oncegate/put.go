@@ -30,8 +30,9 @@ ETag must be the MD5 of what was sent. If the bucket's ETags are something else 
 says "verified no" and why.
 
 A larger file goes in parts. A part that breaks off is sent again, up to 8 times, and the
-URL is spent only when all parts are there. S3 checks the MD5 of each part, and the ETag
-must be that of these parts. After Ctrl-C, a crash or a reboot the same command goes on
+URL is spent only when all parts are there. S3 checks the MD5 of each part, the ETag
+must be that of these parts, and the CRC-64/NVME, which S3 keeps of the whole, that of the
+file. After Ctrl-C, a crash or a reboot the same command goes on
 where it ended, while the URL lives. Until then the URL is kept in the user's state
 directory ($XDG_STATE_HOME/oncegate/uploads, or below ~/.local/state), for the user alone
 to read. A file that has changed begins anew. With --url nothing is kept: give the same
@@ -74,7 +75,8 @@ type putJSON struct {
 	Version  string     `json:"version,omitempty"` // not known of parts
 	Parts    int        `json:"parts,omitempty"`   // 0: it was one PUT
 	ETag     string     `json:"etag"`
-	SHA256   string     `json:"sha256,omitempty"` // not known of parts
+	SHA256   string     `json:"sha256,omitempty"`    // not known of parts
+	CRC64    string     `json:"crc64nvme,omitempty"` // of parts, if S3 gave it
 	Verified bool       `json:"verified"`
 	Why      string     `json:"why,omitempty"` // why it is not verified
 }
@@ -238,7 +240,7 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	}
 	return putJSON{
 		File: file, ID: u.URL.ID, Key: u.URL.Key, Size: stored.Size, Version: stored.Version, Parts: stored.Parts, ETag: stored.ETag,
-		SHA256: stored.SHA256, Verified: stored.Unverified == "", Why: stored.Unverified,
+		SHA256: stored.SHA256, CRC64: stored.CRC64NVME, Verified: stored.Unverified == "", Why: stored.Unverified,
 	}, nil
 }
 
@@ -315,12 +317,14 @@ func (j putJSON) text() string {
 	switch {
 	case !j.Verified:
 		verified = "no: " + j.Why
+	case j.CRC64 != "":
+		verified = "yes: S3's CRC-64/NVME is that of what was sent"
 	case j.Parts > 0:
 		verified = "yes: S3's ETag is that of the parts, whose MD5s S3 has checked"
 	}
 	content := [][2]string{{"version", orDash(j.Version)}, {"sha256", j.SHA256}}
 	if j.Parts > 0 {
-		content = [][2]string{{"parts", fmt.Sprint(j.Parts)}}
+		content = [][2]string{{"parts", fmt.Sprint(j.Parts)}, {"crc64", orDash(j.CRC64)}}
 	}
 	var b strings.Builder
 	for _, line := range slices.Concat(

@@ -307,7 +307,7 @@ func TestVerified(t *testing.T) {
 	}{
 		{"the MD5", etag, nil, "", ""},
 		{"the MD5, encrypted by S3", etag, map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}, "", ""},
-		{"another MD5", other, nil, "", "is not the MD5 of what was sent"},
+		{"another MD5", other, nil, "", "is not that of what was sent"},
 		{"KMS", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms"}, "encrypts with aws:kms", ""},
 		{"KMS twice", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms:dsse"}, "encrypts with aws:kms:dsse", ""},
 		{"a customer's key", other, map[string]string{"X-Amz-Server-Side-Encryption-Customer-Algorithm": "AES256"}, "customer's key", ""},

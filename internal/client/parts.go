@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"net/http"
 	"strings"
@@ -63,6 +65,7 @@ type sending struct {
 	listed map[int64]listedPart
 	bytes  int64    // of one part
 	etags  []string // "" for what is not there yet
+	crcs   []uint64 // of each part
 
 	mu    sync.Mutex
 	sent  []int64 // of each part
@@ -72,7 +75,8 @@ type sending struct {
 
 // PutParts uploads in parts, and goes on where an earlier call with the same URL broke
 // off: a part that S3 has is not sent again if its MD5 is that of the file. S3 checks the
-// MD5 of each part, and complete names the parts, so no other object than Body is made.
+// MD5 of each part, and complete names the parts, so no other object than Body is made. What
+// S3 gives as the CRC-64/NVME of the object is compared too.
 // Every request may be repeated, for none spends twice. The error is a *Refusal, an
 // *UploadError or ErrAltered. Stored has no SHA256
 // and no Version.
@@ -94,7 +98,7 @@ func PutParts(ctx context.Context, p Parts) (Stored, error) {
 	}
 	s.bytes = s.partBytes(plan)
 	count := (p.Size-1)/s.bytes + 1
-	s.etags, s.sent = make([]string, count), make([]int64, count)
+	s.etags, s.crcs, s.sent = make([]string, count), make([]uint64, count), make([]int64, count)
 	for round := 1; ; round++ {
 		if err := s.all(ctx); err != nil {
 			return Stored{}, err
@@ -231,14 +235,15 @@ func (s *sending) part(ctx context.Context, i int) error {
 	}
 	from := int64(i) * s.bytes
 	size := min(s.bytes, s.Size-from)
-	sum := md5.New()
-	if n, err := io.Copy(sum, io.NewSectionReader(s.Body, from, size)); err != nil || n != size {
+	sum, crc := md5.New(), crc64.New(nvme)
+	if n, err := io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(s.Body, from, size)); err != nil || n != size {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
 		return &UploadError{Fate: Good, Err: fmt.Errorf("the file cannot be read, or it changed: %w", err)}
 	}
 	digest := sum.Sum(nil)
+	s.crcs[i] = crc.Sum64()
 	if there := s.listed[int64(i+1)]; there.Size == size && there.ETag == hex.EncodeToString(digest) {
 		s.etags[i] = there.ETag
 		s.tell(i, size)
@@ -271,24 +276,36 @@ func (s *sending) complete(ctx context.Context) (Stored, error) {
 	etag := fmt.Sprintf("%x-%d", sum.Sum(nil), len(s.etags))
 	for range mostWaiting {
 		var done struct {
-			Stored bool   `json:"stored"`
-			Size   int64  `json:"size"`
-			ETag   string `json:"etag"`
+			Stored    bool   `json:"stored"`
+			Size      int64  `json:"size"`
+			ETag      string `json:"etag"`
+			CRC64NVME string `json:"crc64nvme"`
 		}
 		header, err := s.ask(ctx, step{method: http.MethodPost, query: "&complete&etag=" + etag, spends: true}, &done)
 		switch {
 		case err != nil:
 			return Stored{}, err
-		case done.Stored && (strings.Trim(done.ETag, `"`) != etag || done.Size != s.Size):
+		case done.Stored && (strings.Trim(done.ETag, `"`) != etag || done.Size != s.Size || done.CRC64NVME != "" && done.CRC64NVME != s.crc()):
 			return Stored{}, ErrAltered
 		case done.Stored:
-			return Stored{Size: s.Size, ETag: etag, Parts: len(s.etags)}, nil
+			return Stored{Size: s.Size, ETag: etag, Parts: len(s.etags), CRC64NVME: done.CRC64NVME}, nil
 		}
 		if err := s.sleep(ctx, seconds(header.Get("Retry-After"))); err != nil {
 			return Stored{}, &UploadError{Unknown, s.Size, err}
 		}
 	}
 	return Stored{}, &UploadError{Unknown, s.Size, errors.New("S3 is still making the object of the parts")}
+}
+
+// crc is the CRC-64/NVME of all parts, as S3 writes it.
+func (s *sending) crc() string {
+	all, left := uint64(0), s.Size
+	for _, crc := range s.crcs {
+		size := min(s.bytes, left)
+		all = joinCRC(all, crc, size)
+		left -= size
+	}
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, all))
 }
 
 // tell counts n bytes of a part as sent.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oncegate/internal/client"
+	"oncegate/internal/onetime/onetimetest"
 )
 
 // partsDeployment is a deployment of one URL in memory, for what only a script can do.
@@ -30,6 +31,7 @@ type partsDeployment struct {
 	spentBy string // "put" or "complete"
 	slow    int    // answers of complete that are 202
 	most    int    // maxBytes, if not 5 GiB
+	crc     string // S3's checksum, if not the right one; "none" for none
 	seen    []string
 	types   []string
 	// fault is asked before the nth request of its kind: "drop" applies nothing and gives no
@@ -150,7 +152,15 @@ func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op stri
 			return
 		}
 		d.object = all
-		fmt.Fprintf(w, `{"stored":true,"size":%d,"etag":"%s"}`, len(all), etag)
+		crc := d.crc
+		if crc == "" {
+			crc = onetimetest.CRC64NVME(all)
+		}
+		fmt.Fprintf(w, `{"stored":true,"size":%d,"etag":"%s"`, len(all), etag)
+		if crc != "none" {
+			fmt.Fprintf(w, `,"crc64nvme":"%s"`, crc)
+		}
+		io.WriteString(w, "}")
 	}
 }
 
@@ -202,6 +212,8 @@ func TestPutParts(t *testing.T) {
 		{name: "complete before, of another file", d: &partsDeployment{parts: map[int][]byte{1: other, 2: large[:9]}, spentBy: "complete"}, reason: "used", fate: client.Useless},
 		{name: "used by a PUT", d: &partsDeployment{spentBy: "put"}, reason: "used", fate: client.Useless, want: map[string]int{"PUT 1": 0, "POST complete": 0}},
 		{name: "a part too many", d: &partsDeployment{parts: map[int][]byte{5: other}}, reason: "incomplete", fate: client.Good, want: map[string]int{"POST complete": 3}},
+		{name: "no checksum", d: &partsDeployment{crc: "none"}},
+		{name: "another checksum", d: &partsDeployment{crc: onetimetest.CRC64NVME(large[1:])}, reason: "other bytes are stored", fate: client.Unknown},
 		{name: "too large for the URL", d: &partsDeployment{most: len(large) - 1}, reason: "at most 15728646 bytes", fate: client.Good, want: map[string]int{"PUT 1": 0, "POST complete": 0}},
 		{name: "as large as the URL takes", d: &partsDeployment{most: len(large)}},
 		{name: "no answer to a part", d: &partsDeployment{fault: func(k string, _ int) string { return map[string]string{"PUT 1": "drop"}[k] }}, reason: "no answer", fate: client.Good, want: map[string]int{"PUT 1": 8, "POST complete": 0}},
@@ -244,7 +256,7 @@ func TestPutParts(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || !bytes.Equal(d.object, large) || stored.Size != int64(len(large)) || !strings.HasSuffix(stored.ETag, "-4") || told != stored.Size {
+			if err != nil || !bytes.Equal(d.object, large) || stored.Size != int64(len(large)) || !strings.HasSuffix(stored.ETag, "-4") || told != stored.Size || (stored.CRC64NVME == "") != (d.crc == "none") {
 				t.Errorf("%+v, %v; %d bytes stored, told of %d", stored, err, len(d.object), told)
 			}
 			if slices.ContainsFunc(d.types, func(s string) bool { return s != "image/png" }) {

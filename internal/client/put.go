@@ -35,13 +35,16 @@ type Stored struct {
 	Version string
 	SHA256  string // of what was sent, hex
 	Parts   int    // how many; 0 for one PUT
+	// CRC64NVME is S3's checksum of the object in base64, which is that of what was sent. It
+	// is "" for one PUT, and if S3 gave none: then the ETag of the parts has to do.
+	CRC64NVME string
 	// Unverified says why the ETag could not be compared with what was sent. It is ""
 	// if it was compared.
 	Unverified string
 }
 
 // ErrAltered means that S3 has stored other bytes than were sent.
-var ErrAltered = errors.New("S3's ETag is not the MD5 of what was sent: other bytes are stored")
+var ErrAltered = errors.New("S3's checksum is not that of what was sent: other bytes are stored")
 
 var md5Hex = regexp.MustCompile(`^[0-9a-f]{32}$`)
 

@@ -16,7 +16,10 @@ type Completed struct {
 	Stored bool
 	Size   int64
 	ETag   string // without quotes
-	Parts  []StoredPart
+	// CRC64NVME is S3's checksum of the object in base64. It is "" if S3 gave none, as when
+	// an earlier try has made the object.
+	CRC64NVME string
+	Parts     []StoredPart
 }
 
 // Complete spends the URL and has S3 make the object from the parts. It refuses before the
@@ -111,8 +114,9 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	r := requests{m.Clock, m.Entropy}
 	completeParts := func() error {
 		// S3 may take minutes to complete an upload, so the request gets all the time there is.
-		return r.repeat(ctx, deadline, leastLimit, deadline.Sub(m.Clock.Now()), func(limit time.Duration) error {
-			return m.Parts.CompleteUpload(ctx, limit, url.Key, u.parts.Upload, completed.Parts)
+		return r.repeat(ctx, deadline, leastLimit, deadline.Sub(m.Clock.Now()), func(limit time.Duration) (err error) {
+			completed.CRC64NVME, err = m.Parts.CompleteUpload(ctx, limit, url.Key, u.parts.Upload, completed.Parts)
+			return err
 		})
 	}
 	err := ErrAbsent

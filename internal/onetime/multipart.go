@@ -29,7 +29,8 @@ type PartStore interface {
 	// CompleteUpload makes the object from these parts, unless there is an object with this
 	// key. ErrExists: there is one. ErrAbsent: there is no such upload, or no longer.
 	// ErrParts: the upload has other parts than these. ErrConflict: S3 could not decide.
-	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) error
+	// crc64nvme is S3's CRC-64/NVME of the object in base64, or "" if it gives none.
+	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) (crc64nvme string, err error)
 	// AbortUpload ends the upload and deletes its parts. It also succeeds if there is no such
 	// upload.
 	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error

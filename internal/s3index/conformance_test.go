@@ -370,7 +370,8 @@ func TestSameFaults(t *testing.T) {
 					return err
 				},
 				"CompleteUpload": func(ctx context.Context, id onetime.ID) error {
-					return parts.CompleteUpload(ctx, limit, "uploads/"+string(id), "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "x"}})
+					_, err := parts.CompleteUpload(ctx, limit, "uploads/"+string(id), "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "x"}})
+					return err
 				},
 				"AbortUpload": func(ctx context.Context, id onetime.ID) error {
 					return parts.AbortUpload(ctx, limit, "uploads/"+string(id), "upload")

@@ -2,6 +2,7 @@ package s3index
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -30,6 +31,8 @@ type PartsAnswer struct {
 	Code Code
 	// Upload is the id of the upload that was created.
 	Upload string
+	// CRC64NVME is the checksum of the object that was made, in base64; "" if there is none.
+	CRC64NVME string
 	// Parts are those that were listed, and More says that there are others.
 	Parts []onetime.StoredPart
 	More  bool
@@ -95,12 +98,23 @@ func (p *Parts) ListParts(ctx context.Context, limit time.Duration, key, upload 
 
 // CompleteUpload implements onetime.PartStore. After an upload was completed S3 gives the
 // same answer again for a while, and ErrAbsent later.
-func (p *Parts) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) error {
+func (p *Parts) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (string, error) {
 	answer, err := p.bucket.CompleteUpload(ctx, limit, key, upload, parts)
 	if definite := claimAnswer(answer.Status); err == nil && definite != nil {
-		return definite // whatever its code is
+		return "", definite // whatever its code is
 	}
-	return partsOutcome("CompleteUpload", answer, err, completeCode)
+	if err = partsOutcome("CompleteUpload", answer, err, completeCode); err != nil {
+		return "", err
+	}
+	return checksum64(answer.CRC64NVME), nil
+}
+
+// checksum64 returns what is a checksum of 64 bits in base64, and "" for anything else.
+func checksum64(text string) string {
+	if sum, err := base64.StdEncoding.DecodeString(text); err != nil || len(sum) != 8 {
+		return ""
+	}
+	return text
 }
 
 // AbortUpload implements onetime.PartStore.

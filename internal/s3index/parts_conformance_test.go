@@ -24,6 +24,7 @@ import (
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/onetimetest"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
 )
@@ -111,8 +112,12 @@ func TestMultipartUpload(t *testing.T) {
 		if _, _, err := parts.FindObject(ctx, limit, key); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("before Complete FindObject = %v, want ErrAbsent", err)
 		}
-		if err := parts.CompleteUpload(ctx, limit, key, upload, listed); err != nil {
+		sum, err := parts.CompleteUpload(ctx, limit, key, upload, listed)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if want := onetimetest.CRC64NVME(slices.Concat(partBodies...)); sum != want {
+			t.Errorf("checksum %q, want %q", sum, want)
 		}
 		size, etag, err := parts.FindObject(ctx, limit, key)
 		if err != nil || size != int64(len(partBodies[0])+len(partBodies[1])) || !strings.HasSuffix(etag, "-2") || strings.Contains(etag, `"`) {
@@ -132,7 +137,7 @@ func TestMultipartUpload(t *testing.T) {
 			t.Errorf("stored with %s, want %s", stored[t.Name()], want)
 		}
 		// S3 tells the same again for a while, and then that there is no such upload.
-		err = parts.CompleteUpload(ctx, limit, key, upload, listed)
+		_, err = parts.CompleteUpload(ctx, limit, key, upload, listed)
 		t.Logf("complete again: %v", err)
 		if err != nil && !errors.Is(err, onetime.ErrAbsent) && !errors.Is(err, onetime.ErrExists) {
 			t.Errorf("Complete again = %v", err)
@@ -171,7 +176,8 @@ func TestCompleteRefuses(t *testing.T) {
 		ctx := t.Context()
 		upload, listed := underWay(t, parts, c, server, key)
 		complete := func(upload string, named ...onetime.StoredPart) error {
-			return parts.CompleteUpload(ctx, limit, key, upload, named)
+			_, err := parts.CompleteUpload(ctx, limit, key, upload, named)
+			return err
 		}
 		other := listed[0]
 		other.ETag = md5Hex(nil)
@@ -222,7 +228,7 @@ func TestCompleteOverAnObject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrExists) {
+		if _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrExists) {
 			t.Errorf("Complete over an object = %v, want ErrExists", err)
 		}
 		if ids := versionsOf(t, server, key); len(ids) != 1 || ids[0] != aws.ToString(put.VersionId) {
@@ -250,7 +256,7 @@ func TestAbort(t *testing.T) {
 		if _, err := parts.ListParts(ctx, limit, key, upload); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("ListParts = %v, want ErrAbsent", err)
 		}
-		if err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrAbsent) {
+		if _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("CompleteUpload = %v, want ErrAbsent", err)
 		}
 		if status := putPart(t, c, server, key, upload, 1, []byte("x")); status != http.StatusNotFound {
@@ -300,7 +306,7 @@ func TestRaceOfCompletes(t *testing.T) {
 		errs := make([]error, n)
 		var all sync.WaitGroup
 		for i := range n {
-			all.Go(func() { errs[i] = parts.CompleteUpload(t.Context(), 30*time.Second, key, upload, listed) })
+			all.Go(func() { _, errs[i] = parts.CompleteUpload(t.Context(), 30*time.Second, key, upload, listed) })
 		}
 		all.Wait()
 		names := map[string]int{}
@@ -334,11 +340,14 @@ func TestAnswersToComplete(t *testing.T) {
 		name   string
 		status int
 		body   string
-		want   string
+		want   string // with the checksum, if there is one
 	}{
-		{"good", 200, declaration + "\n" + good, "ok"},
-		{"good after a while", 200, declaration + strings.Repeat(" \n", 2000) + good, "ok"},
-		{"good after white space alone", 200, "\n\n  " + good, "ok"},
+		{"good", 200, declaration + "\n" + good, "ok AAAAAAAAAAA="},
+		{"without a checksum", 200, strings.Replace(good, "ChecksumCRC64NVME", "ChecksumCRC32", 2), "ok"},
+		{"a checksum of another length", 200, strings.Replace(good, "AAAAAAAAAAA=", "AAAA", 1), "ok"},
+		{"no checksum at all", 200, strings.Replace(good, "AAAAAAAAAAA=", "(AAAAAAAAAA=", 1), "ok"},
+		{"good after a while", 200, declaration + strings.Repeat(" \n", 2000) + good, "ok AAAAAAAAAAA="},
+		{"good after white space alone", 200, "\n\n  " + good, "ok AAAAAAAAAAA="},
 		{"internal error", 200, code("InternalError"), "fault 500"},
 		{"slow down", 200, code("SlowDown"), "fault 500"},
 		{"denied", 200, code("AccessDenied"), "fault 500"},
@@ -371,8 +380,8 @@ func TestAnswersToComplete(t *testing.T) {
 			}))
 			defer server.Close()
 			for name, c := range map[string]client{"wire": wireClient(t, server.URL, testKey), "sdk": sdkClient(server.URL, testKey)} {
-				err := s3index.NewParts(c).CompleteUpload(t.Context(), limit, "uploads/x", "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "abc"}})
-				if got := outcomeName(err); got != test.want {
+				sum, err := s3index.NewParts(c).CompleteUpload(t.Context(), limit, "uploads/x", "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "abc"}})
+				if got := strings.TrimSpace(outcomeName(err) + " " + sum); got != test.want {
 					t.Errorf("%s: %s, want %s (%v)", name, got, test.want, err)
 				}
 			}

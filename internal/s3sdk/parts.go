@@ -81,7 +81,7 @@ func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, u
 	if aws.ToString(out.ETag) == "" { // the SDK takes an answer without a body for a good one
 		return s3index.PartsAnswer{}, errors.New("the answer about an upload: no ETag")
 	}
-	return s3index.PartsAnswer{Status: http.StatusOK}, nil
+	return s3index.PartsAnswer{Status: http.StatusOK, CRC64NVME: aws.ToString(out.ChecksumCRC64NVME)}, nil
 }
 
 // AbortUpload implements s3index.PartBucket.

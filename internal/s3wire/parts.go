@@ -42,10 +42,13 @@ func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, u
 	query := sigv4.Encode([]sigv4.Pair{{Name: "uploadId", Value: upload}})
 	headers := []Header{{Name: "content-type", Value: "application/xml"}, {Name: "if-none-match", Value: "*"}}
 	reply, err := c.send(ctx, limit, "POST", "/"+key, query, headers, completion(parts))
-	return partsAnswer(reply, err, "CompleteMultipartUploadResult", func(result element, _ *s3index.PartsAnswer) error {
+	return partsAnswer(reply, err, "CompleteMultipartUploadResult", func(result element, answer *s3index.PartsAnswer) error {
 		etag, err := result.text("ETag")
 		if etag == "" && err == nil {
 			err = errNoETag
+		}
+		if err == nil {
+			answer.CRC64NVME, err = result.text("ChecksumCRC64NVME")
 		}
 		return err
 	})

@@ -115,7 +115,7 @@ func FuzzComplete(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		err := parts(t, status, body).CompleteUpload(t.Context(), time.Second, "k", "u", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "e"}})
+		_, err := parts(t, status, body).CompleteUpload(t.Context(), time.Second, "k", "u", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "e"}})
 		var document struct {
 			XMLName xml.Name
 			Code    string

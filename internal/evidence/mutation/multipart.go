@@ -82,6 +82,8 @@ var multipartMutants = []mutant{
 
 	{edgeParts, "lists of any length", "if len(parts) > listPage {", "if false {", false},
 	{edgeParts, "after is not heard", "parts[0].Number <= op.After", "false", false},
+	{edgeParts, "S3's checksum is not handed on", "w.StringIf(\"crc64nvme\", done.CRC64NVME)", removed, false},
+	{edgeParts, "the start does not say how much it takes", "w.Int(\"maxBytes\", started.MaxBytes)", removed, false},
 	{edgeParts, "GET without parts", "if op.Name != onetime.OpList {", "if false {", false},
 	{edgeParts, "not stored is 200", "if !done.Stored {\n\t\tresponse", "if false {\n\t\tresponse", false},
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
+	"hash/crc64"
 	"maps"
 	"slices"
 	"strconv"
@@ -108,8 +111,8 @@ func (x *Index) ListParts(_ context.Context, limit time.Duration, key, id string
 }
 
 // CompleteUpload implements onetime.PartStore.
-func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id string, parts []onetime.StoredPart) error {
-	return x.do("CompleteUpload", limit, "", func() error {
+func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id string, parts []onetime.StoredPart) (crc64nvme string, err error) {
+	err = x.do("CompleteUpload", limit, "", func() error {
 		s := x.Store
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -134,8 +137,16 @@ func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id s
 		sum := md5.Sum(sums)
 		s.put(key, Entry{Body: body.Bytes(), ETag: hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))})
 		delete(s.uploads, id)
+		crc64nvme = CRC64NVME(body.Bytes())
 		return nil
 	})
+	return crc64nvme, err
+}
+
+// CRC64NVME is the checksum that S3 gives to objects by default, in base64.
+func CRC64NVME(b []byte) string {
+	sum := crc64.Checksum(b, crc64.MakeTable(0x9a6c9329ac4bc9b5))
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))
 }
 
 // AbortUpload implements onetime.PartStore.
