@@ -1,6 +1,7 @@
 package cfn_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -18,40 +19,63 @@ func TestReadRefuses(t *testing.T) {
 		name   string
 		change func(*cfntest.Templates)
 		want   string
+		on     string // plain if empty
 	}{
 		{"an unknown resource", func(t *cfntest.Templates) {
 			t.Edge["Resources"].(object)["Extra"] = object{"Type": "AWS::CloudFront::Function", "Properties": object{}}
-		}, "Extra has type AWS::CloudFront::Function"},
-		{"an unknown property of the bucket", func(t *cfntest.Templates) { t.Bucket.Properties("AWS::S3::Bucket", "")["ObjectLockEnabled"] = true }, `unknown field "ObjectLockEnabled"`},
-		{"an unknown property of a behavior", func(t *cfntest.Templates) { t.DefaultBehavior()["TrustedKeyGroups"] = []any{"x"} }, `unknown field "TrustedKeyGroups"`},
+		}, "Extra has type AWS::CloudFront::Function", ""},
+		{"an unknown property of the bucket", func(t *cfntest.Templates) { t.Bucket.Properties("AWS::S3::Bucket", "")["ObjectLockEnabled"] = true }, `unknown field "ObjectLockEnabled"`, ""},
+		{"an unknown property of a behavior", func(t *cfntest.Templates) { t.DefaultBehavior()["TrustedKeyGroups"] = []any{"x"} }, `unknown field "TrustedKeyGroups"`, ""},
 		{"an unknown property of a function", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Layers"] = []any{"x"}
-		}, `unknown field "Layers"`},
+		}, `unknown field "Layers"`, ""},
 		{"an unknown element of a policy", func(t *cfntest.Templates) {
 			s := cfntest.Statement(t.RolePolicy("Gate"), "StoreUploads")
 			s["NotResource"] = s["Resource"]
-		}, `unknown field "NotResource"`},
+		}, `unknown field "NotResource"`, ""},
 		{"an unknown intrinsic function", func(t *cfntest.Templates) {
 			t.Bucket.Properties("AWS::S3::Bucket", "")["BucketName"] = object{"Fn::Select": []any{0, []any{"a"}}}
-		}, "Fn::Select"},
+		}, "Fn::Select", ""},
 		{"two distributions", func(t *cfntest.Templates) {
 			t.Edge["Resources"].(object)["Second"] = t.Edge.Resource("AWS::CloudFront::Distribution", "")
-		}, "2 distributions, want one"},
+		}, "2 distributions, want one", ""},
 		{"a function that is not published", func(t *cfntest.Templates) {
 			t.DefaultBehavior()["LambdaFunctionAssociations"].([]any)[0].(object)["LambdaFunctionARN"] = object{"Fn::GetAtt": []any{"Gate3038665D", "Arn"}}
-		}, "which is not a published version of the templates"},
+		}, "which is not a published version of the templates", ""},
 		{"code that is no asset", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"].(object)["S3Key"] = "gone.zip"
-		}, `function oncegate-gate has code "gone.zip"`},
+		}, `function oncegate-gate has code "gone.zip"`, ""},
 		{"a foreign role", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Role"] = "arn:aws:iam::111122223333:role/admin"
-		}, "which is not a role of the templates"},
+		}, "which is not a role of the templates", ""},
 		{"a second bucket", func(t *cfntest.Templates) {
 			t.Bucket["Resources"].(object)["Other"] = object{"Type": "AWS::S3::Bucket", "Properties": object{"BucketName": "other"}}
-		}, "bucket Other is neither output BucketName nor for access logs"},
+		}, "bucket Other is neither output BucketName nor for access logs", ""},
+		{"a certificate of IAM", func(t *cfntest.Templates) {
+			t.Distribution()["ViewerCertificate"] = object{"IamCertificateId": "x", "SslSupportMethod": "vip"}
+		}, `unknown field "IamCertificateId"`, ""},
+		{"a second policy of the bucket", func(t *cfntest.Templates) {
+			t.Bucket["Resources"].(object)["Second"] = t.Bucket.Resource("AWS::S3::BucketPolicy", "")
+		}, "bucket plain-uploads has two policies", ""},
+		{"no bucket", func(t *cfntest.Templates) {
+			for id, r := range t.Bucket["Resources"].(object) {
+				if r.(object)["Type"] == "AWS::S3::Bucket" {
+					delete(t.Bucket["Resources"].(object), id)
+				}
+			}
+		}, "no bucket has the name in the output BucketName", ""},
+		{"a second policy of a queue", func(t *cfntest.Templates) {
+			t.Bucket["Resources"].(object)["Second"] = t.Bucket.Resource("AWS::SQS::QueuePolicy", "AcceptQueue")
+		}, "-accept has two policies", "accepting"},
+		{"a queue from elsewhere", func(t *cfntest.Templates) {
+			t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "")["EventSourceArn"] = "arn:aws:sqs:us-east-1:111122223333:other"
+		}, "want a queue and a regional function of the templates", "accepting"},
+		{"a subscription that is no mail", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::SNS::Subscription", "")["Protocol"] = "https"
+		}, "only email is understood", "full"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := cfn.Read(cfntest.Changed(t, "testdata/plain", tt.change)); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := cfn.Read(cfntest.Changed(t, "testdata/"+cmp.Or(tt.on, "plain"), tt.change)); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})

@@ -231,10 +231,14 @@ type DistributionConfig struct {
 	}
 	Origins           []Origin
 	PriceClass        string
-	ViewerCertificate struct {
-		AcmCertificateArn, MinimumProtocolVersion, SslSupportMethod string
-	}
-	WebACLId string
+	ViewerCertificate ViewerCertificate
+	WebACLId          string
+}
+
+// ViewerCertificate is what viewers are shown, and how. Without one it is CloudFront's own,
+// for CloudFront's own name. A certificate that IAM keeps is not understood.
+type ViewerCertificate struct {
+	AcmCertificateArn, MinimumProtocolVersion, SslSupportMethod string
 }
 
 // Behaviors returns all cache behaviors in CloudFront's order, the default one last.

@@ -37,7 +37,7 @@ const (
 	timestampHeader = "x-oncegate-timestamp"
 	signatureHeader = "x-oncegate-signature"
 
-	// limit is the time for one try, the answer included.
+	// limit is the time for one try: connection, handshake and answer included.
 	limit = 10 * time.Second
 	// leastSecret is the least length of a key in bytes: 128 bits, if it is random.
 	leastSecret = 16
@@ -97,7 +97,7 @@ type Sender struct {
 
 // client uses no proxy and follows no redirect: it goes to the configured URL only.
 var client = &http.Client{
-	Transport:     &http.Transport{TLSHandshakeTimeout: limit, MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

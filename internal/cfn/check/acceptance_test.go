@@ -14,6 +14,12 @@ func TestCheckAcceptance(t *testing.T) {
 	policy := func(t *templates) object {
 		return t.Bucket.Properties("AWS::SQS::QueuePolicy", "AcceptQueue")["PolicyDocument"].(object)
 	}
+	dead := func(t *templates) object {
+		return t.Bucket.Properties("AWS::SQS::QueuePolicy", "AcceptDead")["PolicyDocument"].(object)
+	}
+	notice := func(t *templates) object {
+		return bucket(t)["NotificationConfiguration"].(object)["QueueConfigurations"].([]any)[0].(object)
+	}
 	source := func(t *templates) object { return t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "") }
 	const on = "accepting"
 	for _, tt := range []damaged{
@@ -73,6 +79,41 @@ func TestCheckAcceptance(t *testing.T) {
 		{"a rule that nobody asks for", on, func(t *templates) {
 			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::Events::Rule", "Properties": object{"State": "ENABLED", "EventPattern": object{}}}
 		}, "acceptance: there is a rule ENABLED"},
+		{"the bucket notifies of some uploads", on, func(t *templates) { notice(t)["Event"] = "s3:ObjectCreated:Put" }, "acceptance: the bucket notifies"},
+		{"the bucket notifies another queue", on, func(t *templates) { notice(t)["Queue"] = "arn:aws:sqs:us-east-1:111122223333:other" },
+			"acceptance: the bucket notifies"},
+		{"the bucket notifies twice", on, func(t *templates) {
+			c := bucket(t)["NotificationConfiguration"].(object)
+			c["QueueConfigurations"] = append(c["QueueConfigurations"].([]any), notice(t))
+		}, "acceptance: the bucket notifies"},
+		{"the bucket notifies though nothing accepts", "plain", func(t *templates) {
+			bucket(t)["NotificationConfiguration"] = object{"QueueConfigurations": []any{object{"Event": "s3:ObjectCreated:*", "Queue": "arn:aws:sqs:us-east-1:111122223333:other"}}}
+		}, "acceptance: the bucket notifies a queue, which the settings do not ask for"},
+		{"nothing reaches the webhook", "full", func(t *templates) { delete(t.Bucket["Resources"].(object), "WebhookRule") },
+			"acceptance: there is no rule ENABLED"},
+		{"nothing follows the queue", on, func(t *templates) {
+			for id, r := range t.Bucket["Resources"].(object) {
+				if r.(object)["Type"] == "AWS::Lambda::EventSourceMapping" {
+					delete(t.Bucket["Resources"].(object), id)
+				}
+			}
+		}, "acceptance: oncegate-accept follows []"},
+		{"it follows the dead letters", on, func(t *templates) {
+			source(t)["EventSourceArn"] = dead(t)["Statement"].([]any)[0].(object)["Resource"]
+		}, "acceptance: oncegate-accept follows"},
+		{"dead letters go round", on, func(t *templates) {
+			queue(t)["RedrivePolicy"].(object)["deadLetterTargetArn"] = cfntest.Statement(policy(t), "BucketNotifies")["Resource"]
+		}, "acceptance: queue of oncegate-accept gives up after"},
+		{"one failure is the last", on, func(t *templates) { queue(t)["RedrivePolicy"].(object)["maxReceiveCount"] = 1 },
+			"acceptance: queue of oncegate-accept gives up after 1 receives"},
+		{"a queue without encryption", on, func(t *templates) { delete(queue(t), "SqsManagedSseEnabled") },
+			"acceptance: queue oncegate-accept is not encrypted"},
+		{"a queue that forgets", on, func(t *templates) { delete(queue(t), "MessageRetentionPeriod") },
+			"acceptance: queue oncegate-accept is not encrypted, or keeps messages for less than 14 days"},
+		{"anybody may send", on, func(t *templates) {
+			s := cfntest.Statement(policy(t), "BucketNotifies")
+			cfntest.With(policy(t), object{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": s["Resource"]})
+		}, "acceptance: policy of queue oncegate-accept must not say: Allow sqs:SendMessage on"},
 		{"a queue that nobody asks for", "plain", func(t *templates) {
 			t.Bucket["Resources"].(object)["Extra"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"QueueName": "extra"}}
 		}, "acceptance: the settings do not ask for queue arn:aws:sqs:us-east-1:${AWS::AccountId}:extra"},

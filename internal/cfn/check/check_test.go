@@ -186,6 +186,10 @@ func TestCheckNamesWhatIsBroken(t *testing.T) {
 		{"the region can be changed", "full", func(t *templates) {
 			t.Edge["Rules"].(object)["RegionStays"].(object)["RuleCondition"] = object{"Fn::Equals": []any{"a", "b"}}
 		}, `pins: stack full-edge begins with DeployedRegion "eu-west-1" and asks for ""`},
+		{"a rule that CloudFormation may read in another way", "full", func(t *templates) {
+			assertion := t.Edge["Rules"].(object)["RegionStays"].(object)["Assertions"].([]any)[0].(object)
+			assertion["Assert"].(object)["Fn::Not"] = []any{true}
+		}, `pins: stack full-edge begins with DeployedRegion "eu-west-1" and asks for ""`},
 		{"a first deploy that is refused", "plain", func(t *templates) {
 			t.Edge["Parameters"].(object)["DeployedBucket"].(object)["Default"] = "other"
 		}, `pins: stack oncegate-edge begins with DeployedBucket "other"`},

@@ -24,6 +24,14 @@ func TestCheckRegional(t *testing.T) {
 		}, "regional: oncegate-regional-gate has environment"},
 		{"text logs", "regional", func(t *templates) { function(t, "Gate")["LoggingConfig"].(object)["LogFormat"] = "Text" },
 			"regional: oncegate-regional-gate does not log JSON"},
+		{"for two machines", "regional", func(t *templates) { function(t, "Gate")["Architectures"] = []any{"arm64", "x86_64"} },
+			"regional: oncegate-regional-gate is bootstrap for [arm64 x86_64]"},
+		{"lines in another group", "regional", func(t *templates) {
+			function(t, "Gate")["LoggingConfig"].(object)["LogGroup"] = "other"
+		}, "regional: oncegate-regional-gate does not log JSON to /aws/lambda/oncegate-regional-gate, but JSON to other"},
+		{"trusted by nobody", "regional", func(t *templates) {
+			t.Regional.Properties("AWS::IAM::Role", "RegionalGateRole")["AssumeRolePolicyDocument"] = object{"Statement": []any{}}
+		}, "regional: role of oncegate-regional-gate lacks trust"},
 		{"a name that no stub asks", "regional", func(t *templates) { function(t, "Gate")["FunctionName"] = "other" },
 			"regional: there is a function other"},
 		{"no such function", "regional", func(t *templates) { function(t, "Gate")["FunctionName"] = "other" },
@@ -54,10 +62,15 @@ func TestCheckRegionalCode(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"a stub that asks another": {
 			"settings.json", `{"region": "us-east-1", "functions": {"mint": "oncegate-regional-mint", "gate": "oncegate-regional-mint"}}`,
-			"asks {us-east-1",
+			"regional: stub oncegate-gate asks {us-east-1",
 		},
-		"no bootstrap":   {"bootstrap", "", "bootstrap"},
-		"other settings": {"config.json", `{"bucket": "plain-uploads"}`, "packed with other settings"},
+		"a stub that asks nobody": {"settings.json", "", "regional: stub oncegate-gate: open "},
+		"no bootstrap":            {"bootstrap", "", "regional: oncegate-regional-gate: stat "},
+		"other settings":          {"config.json", `{"bucket": "plain-uploads"}`, "regional: oncegate-regional-gate was packed with other settings"},
+		"other settings at the edge": {
+			"config.json", `{"bucket": "plain-uploads"}`, "functions: oncegate-gate was packed with other settings",
+		},
+		"no settings at the edge": {"config.json", "", "functions: oncegate-gate: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -71,10 +84,10 @@ func TestCheckRegionalCode(t *testing.T) {
 			}
 			found := false
 			for _, p := range check.Deployment(d, settings(t, "regional")) {
-				found = found || strings.Contains(p.String(), tt.want)
+				found = found || strings.HasPrefix(p.String(), tt.want)
 			}
 			if !found {
-				t.Errorf("nothing says %q in %v", tt.want, check.Deployment(d, settings(t, "regional")))
+				t.Errorf("nothing begins with %q in %v", tt.want, check.Deployment(d, settings(t, "regional")))
 			}
 		})
 	}

@@ -27,7 +27,7 @@ func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 		for kind, statement := range r.Statement {
 			s, _ := statement.(map[string]any)
 			match := fmt.Sprint(s["ScopeDownStatement"])
-			if !strings.Contains(match, "SearchString:/url ") || !strings.Contains(match, "STARTS_WITH") {
+			if !strings.Contains(match, "PositionalConstraint:STARTS_WITH SearchString:/url ") {
 				broken("rule %s is not limited to /url: AWS's rules block every upload", r.Name)
 			} else if !strings.Contains(match, "SearchString:/s3/multipart ") {
 				broken("rule %s leaves out /s3/multipart, where Uppy asks for URLs", r.Name)

@@ -68,5 +68,10 @@ var acceptanceMutants = []mutant{
 	{hook, "a secret is kept a moment too long", ".Abs() < keepSecret", ".Abs() <= keepSecret", false},
 	{hook, "a secret is kept for a minute", "keepSecret = 5 * time.Minute", "keepSecret = time.Minute", false},
 	{hook, "an older secret is used without an answer", "if err != nil {\n\t\treturn \"\", err\n\t}\n\tif len(secret)", "if err != nil {\n\t\treturn s.secret, nil\n\t}\n\tif len(secret)", false},
+	{hook, "a try takes as long as the receiver likes", "context.WithTimeout(ctx, limit)", "context.WithCancel(ctx)", false},
+	{hook, "a try takes eleven seconds", "limit = 10 * time.Second", "limit = 11 * time.Second", false},
+	{hook, "an answer of any length is read", "io.LimitReader(res.Body, 64<<10)", "res.Body", false},
+	{hook, "half of an answer is read", "io.LimitReader(res.Body, 64<<10)", "io.LimitReader(res.Body, 32<<10)", false},
+	{hook, "a byte more of an answer is read", "io.LimitReader(res.Body, 64<<10)", "io.LimitReader(res.Body, 64<<10+1)", false},
 	{hook, "garbage is tried again", "if errors.Is(err, ErrGarbage) {", "if false {", false},
 }

@@ -53,7 +53,9 @@ var (
 )
 
 // own are the packages whose own tests must notice.
-var own = []string{"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/"}
+var own = []string{
+	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/s3index/", "internal/cfn/",
+}
 
 // suites are run one after the other until one notices.
 func (m mutant) suites() []suite {
@@ -64,7 +66,7 @@ func (m mutant) suites() []suite {
 		return []suite{accept}
 	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
 		dir := path.Dir(m.file)
-		return []suite{{dir, "./" + dir, []string{"-short", "-failfast"}}}
+		return []suite{{dir, "./" + dir + "/...", []string{"-short", "-failfast"}}}
 	}
 	return []suite{unit, explore, edges, long, deep}
 }
@@ -112,10 +114,8 @@ func run(ctx context.Context, only string, verbose bool) error {
 		}
 	}
 	begun := time.Now()
-	for _, s := range []suite{unit, explore, edges, accept} {
-		if killer, _, err := s.test(ctx, dir, ""); err != nil || killer != "" {
-			return errors.Join(err, fmt.Errorf("without any edit, suite %s: %s", s.name, killer))
-		}
+	if err := unedited(ctx, root, dir, chosen); err != nil {
+		return err
 	}
 	results := make([]result, len(chosen))
 	var all sync.WaitGroup
@@ -125,7 +125,7 @@ func run(ctx context.Context, only string, verbose bool) error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			if results[i].err = ctx.Err(); results[i].err == nil {
-				results[i] = m.try(ctx, dir, i)
+				results[i] = m.try(ctx, root, dir, i)
 				fmt.Print(results[i].line(m, verbose))
 			}
 		})
@@ -156,6 +156,37 @@ func run(ctx context.Context, only string, verbose bool) error {
 	return nil
 }
 
+// unedited runs the suites that are to notice the mutants without any of them.
+func unedited(ctx context.Context, root, dir string, chosen []mutant) error {
+	done := map[string]bool{long.name: true, deep.name: true} // more of what the short ones do
+	for _, m := range chosen {
+		if m.script() {
+			if done[m.file] {
+				continue
+			}
+			done[m.file] = true
+			text, err := os.ReadFile(filepath.Join(dir, m.file))
+			if err != nil {
+				return err
+			}
+			if killer, said, err := testNode(ctx, root, dir, m.file, text); err != nil || killer != "" {
+				return errors.Join(err, fmt.Errorf("without any edit, the tests of %s: %s\n%s", m.file, killer, said))
+			}
+			continue
+		}
+		for _, s := range m.suites() {
+			if done[s.name] {
+				continue
+			}
+			done[s.name] = true
+			if killer, said, err := s.test(ctx, dir, ""); err != nil || killer != "" {
+				return errors.Join(err, fmt.Errorf("without any edit, suite %s: %s\n%s", s.name, killer, said))
+			}
+		}
+	}
+	return nil
+}
+
 // moduleRoot is the directory of the module that this program belongs to.
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
@@ -168,13 +199,14 @@ func moduleRoot() (string, error) {
 // copySources copies the folders of the packages that the suites are built from, the pages
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
-	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4")
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
+		"./internal/s3index", "./internal/cfn/...")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {
 		return fmt.Errorf("list what to copy: %w", err)
 	}
-	folders := append(strings.Fields(string(out)), root, filepath.Join(root, "docs"))
+	folders := append(strings.Fields(string(out)), root, filepath.Join(root, "docs"), filepath.Join(root, "edge", "node"))
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
 		err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
@@ -253,11 +285,15 @@ func (r result) line(m mutant, verbose bool) string {
 
 // try runs the suites on one mutant. The copy stays as it is: the go command takes the
 // mutated file by -overlay.
-func (m mutant) try(ctx context.Context, dir string, n int) (r result) {
+func (m mutant) try(ctx context.Context, root, dir string, n int) (r result) {
 	r.needed = m.protocol
 	text, err := m.apply(dir)
 	if err != nil {
 		r.err = err
+		return r
+	}
+	if m.script() {
+		r.killer, r.said, r.err = testNode(ctx, root, dir, m.file, text)
 		return r
 	}
 	mutated := filepath.Join(dir, fmt.Sprintf("mutant%d.txt", n))

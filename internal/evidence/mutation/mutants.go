@@ -34,7 +34,8 @@ const (
 )
 
 // mutants are all of them, in the order of the rules.
-var mutants = slices.Concat(gateMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants, authMutants, multipartMutants, companionMutants, guestMutants, signatureMutants)
+var mutants = slices.Concat(gateMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants, authMutants,
+	multipartMutants, companionMutants, guestMutants, signatureMutants, templateMutants)
 
 // gateMutants are the rows of the protocol's table and what connects them.
 var gateMutants = []mutant{
