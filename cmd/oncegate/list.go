@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ the order of time there is --latest. Valid entries are kept for 8 days.
     --label LABEL  only URLs with this label
     --by WHO       only URLs minted with an API key of this label or id, one that
                    took over from it, or a token with this sub
+    --invitation WHICH  only URLs minted with the invitation of this label or id
     --since WHEN   only URLs minted since: 90m, 36h, 7d, 2026-03-01, or
                    2026-03-01T12:00:00Z
     --latest N     only the last N, newest first; 1 to 10000; printed at the end
@@ -49,6 +49,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	since := fs.String("since", "", "")
 	label := fs.String("label", "", "")
 	by := fs.String("by", "", "")
+	invitation := fs.String("invitation", "", "")
 	newest := fs.Int("latest", 0, "")
 	brief := fs.Bool("brief", false, "")
 	asJSON := fs.Bool("json", false, "")
@@ -65,8 +66,8 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return usagef(fs, "--state is %q: allowed are minted, used, revoked and expired", *state)
 	case *newest < 0 || *newest > mostLatest:
 		return usagef(fs, "--latest is %d: allowed is 1 to %d", *newest, mostLatest)
-	case *brief && (*by != "" || *newest > 0):
-		return usagef(fs, "--by and --latest need what --brief leaves out")
+	case *brief && (*by != "" || *invitation != "" || *newest > 0):
+		return usagef(fs, "--by, --invitation and --latest need what --brief leaves out")
 	}
 	s, client, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
@@ -94,6 +95,8 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		case err != nil:
 			return err
 		case *by != "" && (status.Entry == nil || !mintedBy(status.Entry.By, *by)):
+			continue
+		case *invitation != "" && (status.Entry == nil || !mintedUnder(status.Entry.By, *invitation)):
 			continue
 		case last.most > 0:
 			last.add(status)
@@ -150,6 +153,13 @@ func mintedBy(by, who string) bool {
 	return c.Label == who || len(digits) >= leastDigits && (strings.HasPrefix(c.ID, digits) || strings.HasPrefix(c.Owner, digits))
 }
 
+// mintedUnder reports whether the credential is the invitation with this label, or with an
+// id that begins so.
+func mintedUnder(by, invitation string) bool {
+	c, ok := onetime.ParseBy(by)
+	return ok && c.Kind == onetime.CredentialInvitation && mintedBy(by, invitation)
+}
+
 // latest holds the rows that were minted last, newest first. A row whose time of minting
 // is not known counts as the oldest.
 type latest struct {
@@ -191,13 +201,8 @@ func sinceTime(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	ago, err := time.ParseDuration(s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		ago = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || ago < 0 {
+	ago, err := parseSpan(s)
+	if err != nil {
 		return time.Time{}, fmt.Errorf("--since is %q: allowed are 90m, 36h, 7d, 2026-03-01 and 2026-03-01T12:00:00Z", s)
 	}
 	return now.Add(-ago), nil

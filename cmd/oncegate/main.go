@@ -13,6 +13,7 @@
 //	oncegate list     list the URLs that the bucket knows
 //	oncegate revoke   take a URL back
 //	oncegate enable   make a spent URL good for one more upload
+//	oncegate invite   make links for people, and look after them
 //	oncegate key      make, list and revoke the keys that may mint
 //	oncegate replay   send failed messages of acceptance again
 //
@@ -128,6 +129,7 @@ var verbs = []verb{
 	{"list", "list the URLs that the bucket knows", listHelp, operator, runList},
 	{"revoke", "take a URL back", revokeHelp, operator, runRevoke},
 	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
+	{"invite", "make links for people, and look after them", inviteHelp, operator, runInvite},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
 	{"replay", "send failed messages of acceptance again", replayHelp, operator, runReplay},
 	{"doctor", "look at what a deploy will run into", doctorHelp, deployer, runDoctor},

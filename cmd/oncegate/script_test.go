@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 //
 //	mint NAME [QUERY]   GET /url, with this query; $NAME is the URL, $NAME_ID its id, $NAME_ID12 the first 12
 //	                    digits of it, $NAME_KEY its object, $NAME_QUERY its query
+//	guest NAME FILE     GET /url with the token of the link in the file, as a guest; prints the answer's reason,
+//	                    and without one sets what mint does
 //	upload URL BODY     PUT the body
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
@@ -112,15 +114,19 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 				if a.Status != http.StatusOK {
 					ts.Fatalf("mint: %v", a)
 				}
-				m := testbed.ParseMinted(t, strings.TrimSpace(a.Body))
-				ts.Setenv(args[0], m.URL)
-				ts.Setenv(args[0]+"_ID", string(m.ID))
-				for _, digits := range []int{7, 8, 12} {
-					ts.Setenv(args[0]+"_ID"+strconv.Itoa(digits), string(m.ID)[:digits])
+				setMinted(t, ts, args[0], a.Body)
+			},
+			"guest": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) != 2 {
+					ts.Fatalf("usage: guest NAME FILE")
 				}
-				ts.Setenv(args[0]+"_KEY", m.Key)
-				_, query, _ := strings.Cut(m.URL, "?")
-				ts.Setenv(args[0]+"_QUERY", query)
+				_, token, _ := strings.Cut(strings.TrimSpace(ts.ReadFile(args[1])), "#")
+				a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url?name=invoice.pdf", http.Header{"Authorization": {"Bearer " + token}}, nil)
+				if a.Status == http.StatusOK {
+					setMinted(t, ts, args[0], a.Body)
+				}
+				_, err := ts.Stdout().Write([]byte(a.Reason() + "\n"))
+				ts.Check(err)
 			},
 			"upload": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
@@ -203,9 +209,11 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 				}
 				body, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
 				ts.Check(err)
-				_, err = s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{
-					Bucket: aws.String(s3servertest.Bucket), Key: &args[0], Body: strings.NewReader(body),
-				})
+				object := &s3.PutObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &args[0], Body: strings.NewReader(body)}
+				if strings.HasPrefix(args[0], "invitations/") {
+					object.IfNoneMatch = aws.String("*") // or the bucket policy denies it
+				}
+				_, err = s3servertest.Client(st.S3).PutObject(t.Context(), object)
 				ts.Check(err)
 			},
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -222,6 +230,19 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			},
 		},
 	})
+}
+
+// setMinted sets what scripts know of a URL that was minted.
+func setMinted(t *testing.T, ts *testscript.TestScript, name, body string) {
+	m := testbed.ParseMinted(t, strings.TrimSpace(body))
+	ts.Setenv(name, m.URL)
+	ts.Setenv(name+"_ID", string(m.ID))
+	for _, digits := range []int{7, 8, 12} {
+		ts.Setenv(name+"_ID"+strconv.Itoa(digits), string(m.ID)[:digits])
+	}
+	ts.Setenv(name+"_KEY", m.Key)
+	_, query, _ := strings.Cut(m.URL, "?")
+	ts.Setenv(name+"_QUERY", query)
 }
 
 // hostile is a deployment whose answers a terminal should not see. The URLs are as they
