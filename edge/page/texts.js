@@ -1,2 +1,107 @@
-// What the page says.
-export const texts = { en: { stored: 'Stored.' } };
+// All that the page says, one row for each text. To add a language, add a column, and to
+// languages its name; one that is written from right to left goes into rightToLeft as well.
+// {name} stands for what is put in.
+
+export const languages = ['en', 'de', 'fr', 'es', 'ja'];
+export const rightToLeft = [];
+
+export const table = {
+  title: ['Send files', 'Dateien senden', 'Envoyer des fichiers', 'Enviar archivos', 'ファイルを送る'],
+  contact: ['Questions?', 'Fragen?', 'Des questions ?', '¿Preguntas?', 'お問い合わせ'],
+  privacy: ['Privacy', 'Datenschutz', 'Confidentialité', 'Privacidad', 'プライバシー'],
+
+  reading: ['Reading the link …', 'Der Link wird gelesen …', 'Lecture du lien…', 'Leyendo el enlace…', 'リンクを確認しています…'],
+  notRead: ['The link could not be checked.', 'Der Link konnte nicht geprüft werden.', 'Le lien n’a pas pu être vérifié.', 'No se pudo comprobar el enlace.', 'リンクを確認できませんでした。'],
+  until: ['Until {date}', 'Bis {date}', 'Jusqu’au {date}', 'Hasta el {date}', '{date} まで'],
+  atMost: ['At most {size} each', 'Je höchstens {size}', '{size} maximum par fichier', '{size} como máximo cada uno', '1 ファイル {size} まで'],
+  atLeast: ['At least {size} each', 'Je mindestens {size}', '{size} minimum par fichier', '{size} como mínimo cada uno', '1 ファイル {size} 以上'],
+  only: ['Only {types}', 'Nur {types}', 'Uniquement {types}', 'Solo {types}', '{types} のみ'],
+  left: ['Left: {n} of {all}', 'Noch frei: {n} von {all}', 'Restants : {n} sur {all}', 'Quedan: {n} de {all}', '残り {n} / {all}'],
+  oneFile: ['One file, once', 'Eine Datei, einmal', 'Un seul fichier, une fois', 'Un solo archivo, una vez', '1 ファイル、1 回のみ'],
+
+  drop: ['Drop files here', 'Dateien hierher ziehen', 'Déposez vos fichiers ici', 'Suelte aquí los archivos', 'ここにファイルをドロップ'],
+  dropOne: ['Drop your file here', 'Datei hierher ziehen', 'Déposez votre fichier ici', 'Suelte aquí su archivo', 'ここにファイルをドロップ'],
+  choose: ['Choose files', 'Dateien auswählen', 'Choisir des fichiers', 'Elegir archivos', 'ファイルを選ぶ'],
+  chooseOne: ['Choose a file', 'Datei auswählen', 'Choisir un fichier', 'Elegir un archivo', 'ファイルを選ぶ'],
+  photo: ['Take a photo', 'Foto aufnehmen', 'Prendre une photo', 'Hacer una foto', '写真を撮る'],
+  paste: ['or paste, or choose them:', 'oder einfügen, oder auswählen:', 'ou collez, ou choisissez :', 'o pegue, o elija:', '貼り付け、または選択:'],
+  keepOpen: [
+    'Keep this page open until all is stored. If it closes, open the link again and choose the same file: it goes on where it stopped.',
+    'Lassen Sie die Seite offen, bis alles gespeichert ist. Wird sie geschlossen, öffnen Sie den Link erneut und wählen dieselbe Datei: Es geht da weiter, wo es aufgehört hat.',
+    'Gardez cette page ouverte jusqu’à la fin. Si elle se ferme, rouvrez le lien et choisissez le même fichier : l’envoi reprend où il s’était arrêté.',
+    'Deje esta página abierta hasta que todo esté guardado. Si se cierra, abra de nuevo el enlace y elija el mismo archivo: el envío sigue donde se quedó.',
+    'すべて保存されるまで、このページを開いたままにしてください。閉じてしまっても、もう一度リンクを開いて同じファイルを選べば、途中から再開します。',
+  ],
+  offline: [
+    'No connection. It goes on by itself when the connection is back.', 'Keine Verbindung. Es geht von selbst weiter, sobald sie wieder da ist.',
+    'Pas de connexion. L’envoi reprendra de lui-même dès son retour.', 'Sin conexión. El envío seguirá solo cuando vuelva.', '接続がありません。接続が戻ると自動で再開します。',
+  ],
+
+  overall: ['Everything', 'Alles zusammen', 'Ensemble', 'Todo', '全体'],
+  files: ['Files', 'Dateien', 'Fichiers', 'Archivos', 'ファイル'],
+  storedOf: ['Stored: {n} of {all}', 'Gespeichert: {n} von {all}', 'Enregistrés : {n} sur {all}', 'Guardados: {n} de {all}', '保存済み {n} / {all}'],
+  allStored: ['All is stored. You may close this page.', 'Alles ist gespeichert. Sie können die Seite schließen.', 'Tout est enregistré. Vous pouvez fermer cette page.', 'Todo está guardado. Puede cerrar esta página.', 'すべて保存されました。このページを閉じてかまいません。'],
+  someNot: ['Not everything is stored. See what is marked below.', 'Nicht alles ist gespeichert. Sehen Sie nach, was unten markiert ist.', 'Tout n’est pas enregistré. Voyez ce qui est signalé ci-dessous.', 'No todo está guardado. Vea lo marcado abajo.', '保存されていないものがあります。下の印をご覧ください。'],
+  sentOf: ['{sent} of {size}', '{sent} von {size}', '{sent} sur {size}', '{sent} de {size}', '{sent} / {size}'],
+  perSecond: ['{size} per second', '{size} pro Sekunde', '{size} par seconde', '{size} por segundo', '毎秒 {size}'],
+  timeLeft: ['about {time} left', 'noch etwa {time}', 'encore {time} environ', 'faltan unos {time}', '残り約 {time}'],
+
+  waiting: ['Waiting', 'Wartet', 'En attente', 'En espera', '待機中'],
+  starting: ['Starting …', 'Beginnt …', 'Démarrage…', 'Empezando…', '開始しています…'],
+  finishing: ['Almost done …', 'Gleich fertig …', 'Presque terminé…', 'Casi listo…', 'まもなく完了します…'],
+  stored: ['Stored, {date}', 'Gespeichert, {date}', 'Enregistré, {date}', 'Guardado, {date}', '保存しました、{date}'],
+  stopped: ['Stopped. Nothing is lost: try again, and it goes on where it stopped.', 'Angehalten. Nichts ist verloren: Beim nächsten Versuch geht es weiter, wo es aufgehört hat.', 'Arrêté. Rien n’est perdu : réessayez, l’envoi reprendra où il s’est arrêté.', 'Detenido. No se ha perdido nada: al reintentar, sigue donde se quedó.', '停止しました。失われたものはありません。再試行すると途中から再開します。'],
+  again: [
+    'Not finished. Choose this file again: it goes on where it stopped.', 'Nicht fertig. Wählen Sie diese Datei noch einmal: Es geht weiter, wo es aufgehört hat.',
+    'Inachevé. Choisissez de nouveau ce fichier : l’envoi reprend où il s’était arrêté.', 'Sin terminar. Elija de nuevo este archivo: sigue donde se quedó.', '未完了です。同じファイルをもう一度選ぶと、途中から再開します。',
+  ],
+
+  tooLarge: ['Too large. At most {size}.', 'Zu groß. Höchstens {size}.', 'Trop volumineux. {size} maximum.', 'Demasiado grande. Como máximo {size}.', '大きすぎます。{size} までです。'],
+  tooLargeHere: ['Too large for this link.', 'Zu groß für diesen Link.', 'Trop volumineux pour ce lien.', 'Demasiado grande para este enlace.', 'このリンクには大きすぎます。'],
+  tooSmall: ['Too small. At least {size}.', 'Zu klein. Mindestens {size}.', 'Trop petit. {size} minimum.', 'Demasiado pequeño. Como mínimo {size}.', '小さすぎます。{size} 以上が必要です。'],
+  empty: ['This file is empty.', 'Diese Datei ist leer.', 'Ce fichier est vide.', 'Este archivo está vacío.', 'このファイルは空です。'],
+  type: ['Files of this kind are not taken here. Taken: {types}.', 'Dateien dieser Art werden hier nicht angenommen. Angenommen: {types}.', 'Ce type de fichier n’est pas accepté ici. Acceptés : {types}.', 'Aquí no se aceptan archivos de este tipo. Se aceptan: {types}.', 'この種類のファイルは受け付けていません。対象: {types}'],
+  typeHere: ['Files of this kind are not taken here.', 'Dateien dieser Art werden hier nicht angenommen.', 'Ce type de fichier n’est pas accepté ici.', 'Aquí no se aceptan archivos de este tipo.', 'この種類のファイルは受け付けていません。'],
+  folder: ['{name}: folders cannot be sent. Choose the files in it.', '{name}: Ordner können nicht gesendet werden. Wählen Sie die Dateien darin.', '{name} : un dossier ne peut pas être envoyé. Choisissez ses fichiers.', '{name}: no se pueden enviar carpetas. Elija los archivos que contiene.', '{name}: フォルダーは送れません。中のファイルを選んでください。'],
+  twice: ['{name} is in the list already.', '{name} ist schon in der Liste.', '{name} est déjà dans la liste.', '{name} ya está en la lista.', '{name} はすでに一覧にあります。'],
+  onlyOne: ['This link takes one file. {name} was left out.', 'Dieser Link nimmt eine Datei. {name} blieb draußen.', 'Ce lien prend un seul fichier. {name} a été laissé de côté.', 'Este enlace admite un solo archivo. {name} no se incluyó.', 'このリンクで送れるのは 1 ファイルだけです。{name} は除かれました。'],
+  full: ['No place is left in this link. If you cancel another file, try again.', 'In diesem Link ist kein Platz mehr frei. Brechen Sie eine andere Datei ab, dann versuchen Sie es erneut.', 'Il n’y a plus de place dans ce lien. Annulez un autre fichier, puis réessayez.', 'No queda sitio en este enlace. Cancele otro archivo y vuelva a intentarlo.', 'このリンクの空きがありません。ほかのファイルを取り消してから再試行してください。'],
+  over: ['Not sent: the link no longer holds.', 'Nicht gesendet: Der Link gilt nicht mehr.', 'Non envoyé : le lien n’est plus valable.', 'No enviado: el enlace ya no es válido.', '送れませんでした。リンクは無効になっています。'],
+  used: ['Not stored: this link has been used for another file.', 'Nicht gespeichert: Mit diesem Link kam schon eine andere Datei.', 'Non enregistré : ce lien a servi pour un autre fichier.', 'No guardado: este enlace ya se usó para otro archivo.', '保存できませんでした。このリンクは別のファイルに使われました。'],
+  revoked: ['Not stored: the place for this file was taken back.', 'Nicht gespeichert: Der Platz für diese Datei wurde zurückgenommen.', 'Non enregistré : la place de ce fichier a été retirée.', 'No guardado: se retiró el sitio de este archivo.', '保存できませんでした。このファイルの受け付けは取り消されました。'],
+  expired: ['Not stored: the time for it is over.', 'Nicht gespeichert: Die Zeit dafür ist abgelaufen.', 'Non enregistré : le délai est écoulé.', 'No guardado: se acabó el plazo.', '保存できませんでした。期限が過ぎています。'],
+  connection: ['The connection broke off. What was sent is kept: try again, and it goes on.', 'Die Verbindung brach ab. Was gesendet war, bleibt: Versuchen Sie es erneut, dann geht es weiter.', 'La connexion a été coupée. Ce qui est envoyé est gardé : réessayez, l’envoi reprendra.', 'Se cortó la conexión. Lo enviado se conserva: reintente y seguirá.', '接続が切れました。送った分は残っています。再試行すると続きから送ります。'],
+  file: ['The file changed or cannot be read any more. Choose it again.', 'Die Datei wurde geändert oder ist nicht mehr lesbar. Wählen Sie sie noch einmal.', 'Le fichier a changé ou n’est plus lisible. Choisissez-le de nouveau.', 'El archivo cambió o ya no se puede leer. Elíjalo de nuevo.', 'ファイルが変更されたか、読み取れません。もう一度選んでください。'],
+  maybe: ['The connection broke off, and it is not known whether the file was stored. Ask before you send it again.', 'Die Verbindung brach ab, und es ist nicht bekannt, ob die Datei gespeichert wurde. Fragen Sie nach, bevor Sie sie noch einmal senden.', 'La connexion a été coupée ; on ne sait pas si le fichier est enregistré. Demandez avant de le renvoyer.', 'Se cortó la conexión y no se sabe si el archivo se guardó. Pregunte antes de enviarlo otra vez.', '接続が切れ、保存されたか分かりません。もう一度送る前に確認してください。'],
+  refused: ['Not stored: the server refused it ({reason}).', 'Nicht gespeichert: Der Server hat abgelehnt ({reason}).', 'Non enregistré : refusé par le serveur ({reason}).', 'No guardado: el servidor lo rechazó ({reason}).', '保存できませんでした。サーバーが拒否しました ({reason})。'],
+  busy: ['The server cannot take it just now. Try again in a while.', 'Der Server kann es gerade nicht annehmen. Versuchen Sie es später erneut.', 'Le serveur ne peut pas le prendre pour l’instant. Réessayez plus tard.', 'El servidor no puede recibirlo ahora. Reintente más tarde.', 'サーバーが今は受け取れません。しばらくして再試行してください。'],
+
+  noLink: ['A link is needed', 'Hier fehlt der Link', 'Il manque le lien', 'Falta el enlace', 'リンクが必要です'],
+  noLinkWhy: ['Open the link that you were given, as a whole, also what stands behind the # sign.', 'Öffnen Sie den Link, den Sie bekommen haben, als Ganzes, auch das, was hinter dem Zeichen # steht.', 'Ouvrez le lien que vous avez reçu en entier, y compris ce qui suit le signe #.', 'Abra el enlace que recibió, entero, también lo que sigue al signo #.', '受け取ったリンクを、# の後ろも含めて全体を開いてください。'],
+  goneUnknown: ['This link is not valid', 'Dieser Link ist nicht gültig', 'Ce lien n’est pas valable', 'Este enlace no es válido', 'このリンクは無効です'],
+  goneRevoked: ['This link was withdrawn', 'Dieser Link wurde zurückgezogen', 'Ce lien a été retiré', 'Este enlace fue retirado', 'このリンクは取り消されました'],
+  goneOver: ['This link has run out', 'Dieser Link ist abgelaufen', 'Ce lien a expiré', 'Este enlace ha caducado', 'このリンクは期限切れです'],
+  goneUsed: ['This link has been used', 'Dieser Link wurde schon benutzt', 'Ce lien a déjà servi', 'Este enlace ya se usó', 'このリンクは使用済みです'],
+  askUnknown: ['It may not be whole. Copy it again from where you got it, or ask for a new one.', 'Vielleicht ist er nicht vollständig. Kopieren Sie ihn noch einmal, oder bitten Sie um einen neuen.', 'Il est peut-être incomplet. Copiez-le de nouveau ou demandez-en un autre.', 'Quizá no esté completo. Cópielo de nuevo o pida otro.', '途中で切れているかもしれません。もう一度コピーするか、新しいリンクを依頼してください。'],
+  ask: ['Nothing more can be sent with it. What is stored stays stored. If you have something to send, ask for a new link.', 'Damit kann nichts mehr gesendet werden. Was gespeichert ist, bleibt gespeichert. Wenn Sie noch etwas senden wollen, bitten Sie um einen neuen Link.', 'Plus rien ne peut être envoyé. Ce qui est enregistré le reste. Pour un autre envoi, demandez un nouveau lien.', 'Ya no se puede enviar nada con él. Lo guardado sigue guardado. Si tiene algo que enviar, pida otro enlace.', 'もう送れません。保存済みのものはそのまま残ります。まだ送るものがあれば、新しいリンクを依頼してください。'],
+
+  cancel: ['Cancel', 'Abbrechen', 'Annuler', 'Cancelar', '取り消す'],
+  stop: ['Stop', 'Anhalten', 'Arrêter', 'Detener', '停止'],
+  retry: ['Try again', 'Erneut versuchen', 'Réessayer', 'Reintentar', '再試行'],
+  remove: ['Remove', 'Entfernen', 'Retirer', 'Quitar', '削除'],
+  rechoose: ['Choose again', 'Noch einmal wählen', 'Choisir de nouveau', 'Elegir de nuevo', 'もう一度選ぶ'],
+  of: ['{action}: {name}', '{action}: {name}', '{action} : {name}', '{action}: {name}', '{action}: {name}'],
+
+  receipt: ['Receipt', 'Beleg', 'Reçu', 'Recibo', '受領書'],
+  receiptWhy: ['Keep it: it says what was stored, and by which number it is found.', 'Heben Sie ihn auf: Er sagt, was gespeichert wurde und unter welcher Nummer es zu finden ist.', 'Gardez-le : il dit ce qui est enregistré, et sous quel numéro.', 'Guárdelo: dice qué se guardó y con qué número se encuentra.', '保管してください。保存した内容と番号が書かれています。'],
+  copy: ['Copy', 'Kopieren', 'Copier', 'Copiar', 'コピー'],
+  copied: ['Copied', 'Kopiert', 'Copié', 'Copiado', 'コピーしました'],
+  download: ['Download', 'Herunterladen', 'Télécharger', 'Descargar', 'ダウンロード'],
+  print: ['Print', 'Drucken', 'Imprimer', 'Imprimir', '印刷'],
+  forget: ['Remove the list from this device', 'Liste von diesem Gerät entfernen', 'Effacer la liste de cet appareil', 'Quitar la lista de este dispositivo', 'この端末から一覧を消す'],
+  name: ['File', 'Datei', 'Fichier', 'Archivo', 'ファイル'],
+  size: ['Size', 'Größe', 'Taille', 'Tamaño', 'サイズ'],
+  time: ['Stored', 'Gespeichert', 'Enregistré', 'Guardado', '保存日時'],
+  id: ['Number', 'Nummer', 'Numéro', 'Número', '番号'],
+  bytes: ['{n} bytes', '{n} Bytes', '{n} octets', '{n} bytes', '{n} バイト'],
+};

@@ -1,0 +1,137 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/cloudfront"
+)
+
+const root = "../../.."
+
+// file is one that a person chooses.
+type file struct {
+	Path   string `json:"path"`
+	Name   string `json:"name"`
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// result is what a scenario says of the files that were stored: the paths of their URLs.
+type result struct {
+	Stored map[string]string `json:"stored"` // name of the file -> key of the object
+	Notes  []string          `json:"notes"`
+}
+
+// scenarios are those of testdata/scenarios.mjs, each with what it must store.
+var scenarios = map[string][]string{
+	"single":          {"medium.bin"},
+	"noLink":          nil,
+	"unknownLinks":    nil,
+	"threeFiles":      {"one.txt", "medium.bin"},
+	"reload":          {"medium.bin"},
+	"reloadSingle":    {"medium.bin"},
+	"secondDevice":    {"one.txt", "two.txt"},
+	"full":            {"one.txt"},
+	"cancel":          {"one.txt"},
+	"revoked":         {"one.txt"},
+	"expired":         {"one.txt"},
+	"offline":         {"medium.bin"},
+	"ways":            nil,
+	"keyboard":        {"one.txt"},
+	"languages":       nil,
+	"small":           {"one.txt"},
+	"hostileName":     nil,
+	"receipt":         {"one.txt"},
+	"clickToFirst":    nil,
+	"embedded":        nil,
+	"refusedByServer": nil,
+}
+
+// TestScenarios: what people do on the page, in a real browser. In every state axe finds
+// nothing to object to, the browser reports no error and no breach of the policy, and
+// nothing has to be scrolled sideways.
+func TestScenarios(t *testing.T) {
+	browser := testbed.Browser(t)
+	st := testbed.New(t)
+	s := newSite(t, st)
+	files := somefiles(t)
+	for name, want := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, browser, s, name, files)
+			for _, note := range got.Notes {
+				t.Log(note)
+			}
+			if len(got.Stored) != len(want) {
+				t.Errorf("stored %v, want %v", got.Stored, want)
+			}
+			for _, name := range want {
+				content := st.Stored(t, got.Stored[name])
+				sum := sha256.Sum256([]byte(content))
+				if hex.EncodeToString(sum[:]) != files[name].SHA256 {
+					t.Errorf("%s: other bytes are stored than were chosen", name)
+				}
+				st.WantVersions(t, got.Stored[name], 1)
+			}
+		})
+	}
+}
+
+// somefiles makes the files, by name.
+func somefiles(t *testing.T) map[string]file {
+	t.Helper()
+	dir := t.TempDir()
+	random := rand.NewChaCha8([32]byte{1})
+	files := map[string]file{}
+	for name, size := range map[string]int{"one.txt": 1, "two.txt": 2, "empty.txt": 0, "medium.bin": 20 << 20, "large.bin": 26 << 20, "photo.png": 100} {
+		content := make([]byte, size)
+		_, _ = random.Read(content)
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(content)
+		files[name] = file{path, name, size, hex.EncodeToString(sum[:])}
+	}
+	return files
+}
+
+// run plays one scenario.
+func run(t *testing.T, browser string, s *site, name string, files map[string]file) result {
+	t.Helper()
+	node, err := cloudfront.FindNode(root, cloudfront.Node22)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, err := json.Marshal(map[string]any{"scenario": name, "site": s.URL, "files": files, "browser": browser, "directory": t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, "testdata/run.mjs")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // on which the browser is closed
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Stdin = bytes.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var got result
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %.200s\n%s", err, stdout.String(), stderr.String())
+	}
+	return got
+}
