@@ -331,7 +331,7 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		"end":             func(r *invite.Record) { r.Expires = start.Add(invite.MaxLife + time.Hour) },
 		"end before":      func(r *invite.Record) { r.Expires = start },
 		"beyond entries":  func(r *invite.Record) { r.Expires = start.Add(keep + time.Second) },
-		"sha256":          func(r *invite.Record) { r.Limits.SHA256 = "x" },
+		"sha256":          func(r *invite.Record) { r.Limits.SHA256 = strings.Repeat("A", 43) + "=" },
 		"limits":          func(r *invite.Record) { r.Limits.MaxBytes = -1 },
 	} {
 		record := invitation(1)
@@ -346,6 +346,12 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 	if err != nil || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
 		t.Errorf("what is left open: %+v, %v", made, err)
 	}
+	c.keeper.Keep = 2 * invite.MaxLife
+	record.Expires = start.Add(invite.MaxLife + time.Second)
+	if _, _, _, err := c.keeper.Create(t.Context(), record, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("for longer than any invitation, where entries are kept: %v, want a refusal", err)
+	}
+	record.Expires = time.Time{}
 	c.keeper.Keep = 9 * 24 * time.Hour
 	if _, _, made, err = c.keeper.Create(t.Context(), record, c.deadline()); err != nil || made.Expires != start.Add(9*24*time.Hour) {
 		t.Errorf("where entries are kept for 9 days: %+v, %v", made, err)
@@ -361,7 +367,9 @@ func TestRecordIsReadAsWritten(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, record)
 	}
 	for _, body := range []string{"", "{}", `{"version":2}`, strings.Replace(string(record.Marshal()), `"version":1`, `"version":2`, 1),
-		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1)} {
+		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), string(record.Marshal()) + strings.Repeat(" ", 4096),
+		strings.Replace(string(record.Marshal()), `"life":604800`, `"life":36028797018967568`, 1), // 3,600 of 2^55 seconds more
+		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1)} {
 		if _, err := invite.ParseRecord([]byte(body)); err == nil {
 			t.Errorf("%q is taken for a record", body)
 		}

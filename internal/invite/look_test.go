@@ -86,6 +86,9 @@ func TestRevokeGoesOn(t *testing.T) {
 	wantErr(t, "no answer for the last slot", c.keeper.Revoke(t.Context(), c.id, c.deadline()), invite.ErrUnavailable)
 	_, err := c.mint(t.Context())
 	wantErr(t, "mint already", err, invite.ErrRevoked)
+	if h, err := c.keeper.Look(t.Context(), c.id, c.deadline()); err != nil || h.State != invite.StateRevoked || h.Free != 0 {
+		t.Errorf("half revoked it is %s with %d free, %v", h.State, h.Free, err)
+	}
 	closed := len(c.objects.Slots(c.id))
 	asked := 0
 	c.store.Intercept = func(call invitetest.Call) *invitetest.Fault {

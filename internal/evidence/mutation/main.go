@@ -54,7 +54,7 @@ var (
 
 // own are the packages whose own tests must notice.
 var own = []string{
-	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/s3index/", "internal/cfn/",
+	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/invite/", "internal/s3index/", "internal/cfn/",
 }
 
 // suites are run one after the other until one notices.
