@@ -9,6 +9,7 @@ import (
 	"maps"
 	"mime"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -54,6 +55,11 @@ URL, here or on another machine.
                          deployment allows it)
     --label LABEL        note to the operator, kept in the index
     --json               print one JSON object per file
+
+Standard input is the file -: it goes in parts as it comes. Its parts are kept in memory,
+one more than --parallel. There are at most 1,000, so 8,000 MiB unless --part-size says
+more. It has no name, and cannot be resumed. If what writes it breaks off, its end is
+taken for the end of the file.
 
 Files are uploaded one after the other. If one fails, the others are uploaded all the
 same. A file must be a regular file; it may be empty. Where a deployment or a URL takes no
@@ -190,10 +196,22 @@ func (p *putting) check(files []string, withURL bool) error {
 	case withURL && len(files) > 1:
 		return usagef(p.fs, "%d files given, and --url is good for one", len(files))
 	}
+	piped, reads := 0, 0
 	for _, file := range files {
 		if file == "-" {
-			return usagef(p.fs, "standard input cannot be uploaded: S3 needs the length first, so save it to a file")
+			piped++
 		}
+	}
+	for _, name := range []string{"url", "key-file", "token-file"} {
+		if p.fs.Lookup(name).Value.String() == "-" {
+			reads++
+		}
+	}
+	switch {
+	case piped > 0 && (p.noMultipart || p.sum):
+		return usagef(p.fs, "standard input goes in parts: one PUT, and a SHA-256, need all of it first, so save it to a file")
+	case piped > 0 && piped+reads > 1:
+		return usagef(p.fs, "standard input can be read once")
 	}
 	return nil
 }
@@ -202,12 +220,15 @@ func (p *putting) check(files []string, withURL bool) error {
 // with --url does the state of the URL decide the exit status.
 func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	name := shown(file)
+	p.bar = nil
+	if file == "-" {
+		return p.putStream(ctx, os.Stdin)
+	}
 	s, err := openSource(file)
 	if err != nil {
 		return putJSON{}, fmt.Errorf("%s: %w", name, err)
 	}
 	defer s.Close()
-	p.bar = nil
 	parts, err := p.inParts(s.size())
 	if err != nil {
 		return putJSON{}, fmt.Errorf("%s: %w", name, err)
@@ -238,16 +259,23 @@ func (p *putting) put(ctx context.Context, file string) (putJSON, error) {
 	case err != nil: // %v: the state of this URL is not the exit status
 		return putJSON{}, fmt.Errorf("%s: %v%s", name, err, after)
 	}
+	return describe(file, u.URL, stored), nil
+}
+
+func describe(file string, u client.URL, stored client.Stored) putJSON {
 	return putJSON{
-		File: file, ID: u.URL.ID, Key: u.URL.Key, Size: stored.Size, Version: stored.Version, Parts: stored.Parts, ETag: stored.ETag,
+		File: file, ID: u.ID, Key: u.Key, Size: stored.Size, Version: stored.Version, Parts: stored.Parts, ETag: stored.ETag,
 		SHA256: stored.SHA256, CRC64: stored.CRC64NVME, Verified: stored.Unverified == "", Why: stored.Unverified,
-	}, nil
+	}
 }
 
 // sendWhole sends a file in one PUT.
 func (p *putting) sendWhole(ctx context.Context, file string, s *source, u *client.Upload) (client.Stored, string, error) {
 	if u.URL.URL == "" {
-		options := p.optionsOf(file, s)
+		options := p.optionsOf(filepath.Base(file))
+		if s.size() == 0 {
+			options.Set("minBytes", "0")
+		}
 		if p.sum {
 			sum, err := s.sum(ctx)
 			if err != nil {
@@ -265,10 +293,9 @@ func (p *putting) sendWhole(ctx context.Context, file string, s *source, u *clie
 	return stored, consequence(err, u.URL, p.deployment == nil), err
 }
 
-// optionsOf are the options of the URL of a file.
-func (p *putting) optionsOf(file string, s *source) url.Values {
+// optionsOf are the options of the URL of a file with this name, unless another is given.
+func (p *putting) optionsOf(name string) url.Values {
 	options := maps.Clone(p.options)
-	name := filepath.Base(file)
 	p.fs.Visit(func(f *flag.Flag) {
 		if f.Name == "name" {
 			name = *p.name
@@ -276,9 +303,6 @@ func (p *putting) optionsOf(file string, s *source) url.Values {
 	})
 	if name != "" {
 		options.Set("name", name)
-	}
-	if s.size() == 0 {
-		options.Set("minBytes", "0")
 	}
 	return options
 }

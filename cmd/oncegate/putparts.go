@@ -72,7 +72,7 @@ func (p *putting) sendParts(ctx context.Context, file string, s *source, u *clie
 		stored, err := p.putParts(ctx, s, *u)
 		return stored, consequenceOfParts(err, u.URL, true, false), err
 	}
-	options := p.optionsOf(file, s)
+	options := p.optionsOf(filepath.Base(file))
 	fresh := begun{
 		Version: begunVersion, Deployment: p.deployment.URL(), Size: s.size(), Modified: s.info.ModTime(),
 		Options: options.Encode() + " " + u.Header["Content-Type"],
@@ -197,17 +197,26 @@ func (p *putting) putParts(ctx context.Context, s *source, u client.Upload) (cli
 	})
 	refusal, _ := errors.AsType[*client.Refusal](err)
 	switch {
-	// The second is what a deployment answers to POST where its setting multipart is off.
-	case refusal != nil && (refusal.Reason == onetime.NoMultipart || refusal.Reason == onetime.Method):
-		if u.Size > onetime.MaxBytes || p.multipart {
-			refusal.Message += fmt.Sprintf("; no parts can be sent here, and one PUT holds at most %d bytes (5 GiB)", int64(onetime.MaxBytes))
-			return stored, refusal
-		}
+	case noParts(refusal) && (u.Size > onetime.MaxBytes || p.multipart):
+		refusal.Message += fmt.Sprintf("; no parts can be sent here, and one PUT holds at most %d bytes (5 GiB)", int64(onetime.MaxBytes))
+	case noParts(refusal):
 		return stored, errOnePut
-	case err != nil && ctx.Err() != nil && client.FateOf(err) == client.Good:
-		return stored, &client.UploadError{Fate: client.Good, Err: errors.New("interrupted")}
 	}
-	return stored, err
+	return stored, interrupted(ctx, err)
+}
+
+// noParts reports whether parts were refused in principle. Method is what a deployment
+// answers to POST where its setting multipart is off.
+func noParts(r *client.Refusal) bool {
+	return r != nil && (r.Reason == onetime.NoMultipart || r.Reason == onetime.Method)
+}
+
+// interrupted says in one word what a signal has brought about.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && client.FateOf(err) == client.Good {
+		return &client.UploadError{Fate: client.Good, Err: errors.New("interrupted")}
+	}
+	return err
 }
 
 // lives are the lives to ask for, one after the other, for a URL that takes parts: the

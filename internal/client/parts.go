@@ -82,16 +82,13 @@ type sending struct {
 // and no Version.
 func PutParts(ctx context.Context, p Parts) (Stored, error) {
 	if p.Size <= 0 {
-		return Stored{}, &UploadError{Fate: Good, Err: errors.New("an empty file has no parts")}
+		return Stored{}, errEmpty
 	}
 	s := &sending{Parts: p, conn: transport()}
 	defer s.end()
 	plan, err := s.start(ctx)
 	if err != nil {
 		return Stored{}, err
-	}
-	if plan.PartBytes <= 0 || plan.MaxParts <= 0 {
-		return Stored{}, &UploadError{Fate: Good, Err: errors.New("the answer to the start names no size of parts, so it is not oncegate's")}
 	}
 	if plan.MaxBytes > 0 && p.Size > plan.MaxBytes || (p.Size-1)/plan.PartBytes >= plan.MaxParts {
 		return Stored{}, tooLarge(plan)
@@ -130,6 +127,8 @@ func tooLarge(plan partsPlan) error {
 	return &Refusal{Reason: onetime.TooLarge, Message: fmt.Sprintf("this URL takes at most %d bytes", most)}
 }
 
+var errEmpty = &UploadError{Fate: Good, Err: errors.New("an empty file has no parts")}
+
 // start starts the upload, or finds it under way or done, and lists what is there.
 func (s *sending) start(ctx context.Context) (partsPlan, error) {
 	var plan partsPlan
@@ -146,6 +145,9 @@ func (s *sending) start(ctx context.Context) (partsPlan, error) {
 			return plan, err
 		}
 		return partsPlan{PartBytes: onetime.MaxBytes, MaxParts: onetime.MaxParts}, nil
+	}
+	if err == nil && (plan.PartBytes <= 0 || plan.MaxParts <= 0 || plan.MaxParts > onetime.MaxParts) {
+		err = &UploadError{Fate: Good, Err: errors.New("the answer to the start names no size or number of parts, so it is not oncegate's")}
 	}
 	if err != nil {
 		return plan, err
@@ -194,16 +196,13 @@ func (s *sending) partBytes(plan partsPlan) int64 {
 func (s *sending) all(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	width := s.Parallel
-	if width <= 0 {
-		width = 3
-	}
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for range min(width, len(s.etags)) {
+	for range min(s.width(), len(s.etags)) {
 		workers.Go(func() {
 			for i := range next {
-				if err := s.part(ctx, i); err != nil {
+				from := int64(i) * s.bytes
+				if err := s.part(ctx, i, s.Body, from, min(s.bytes, s.Size-from)); err != nil {
 					stop(err) // the first one counts
 				}
 			}
@@ -219,9 +218,19 @@ func (s *sending) all(ctx context.Context) error {
 	}
 	close(next)
 	workers.Wait()
-	if ctx.Err() == nil {
-		return nil
+	return stopped(ctx)
+}
+
+// width is how many parts are sent at a time.
+func (s *sending) width() int {
+	if s.Parallel <= 0 {
+		return 3
 	}
+	return s.Parallel
+}
+
+// stopped returns why the parts were not all sent, or nil.
+func stopped(ctx context.Context) error {
 	err := context.Cause(ctx)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &UploadError{Fate: Good, Err: err}
@@ -229,14 +238,13 @@ func (s *sending) all(ctx context.Context) error {
 	return err
 }
 
-func (s *sending) part(ctx context.Context, i int) error {
+// part sends one part, unless S3 has it.
+func (s *sending) part(ctx context.Context, i int, content io.ReaderAt, from, size int64) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	from := int64(i) * s.bytes
-	size := min(s.bytes, s.Size-from)
 	sum, crc := md5.New(), crc64.New(nvme)
-	if n, err := io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(s.Body, from, size)); err != nil || n != size {
+	if n, err := io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(content, from, size)); err != nil || n != size {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
@@ -252,7 +260,7 @@ func (s *sending) part(ctx context.Context, i int) error {
 	header := http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(digest)}} // S3 checks it
 	got, err := s.ask(ctx, step{
 		method: http.MethodPut, query: fmt.Sprintf("&partNumber=%d", i+1), header: header, size: size,
-		body: func() *body { return newBody(io.NewSectionReader(s.Body, from, size), func(n int64) { s.tell(i, n) }) },
+		body: func() *body { return newBody(io.NewSectionReader(content, from, size), func(n int64) { s.tell(i, n) }) },
 	}, nil)
 	if err != nil {
 		return err

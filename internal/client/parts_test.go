@@ -31,6 +31,7 @@ type partsDeployment struct {
 	spentBy string // "put" or "complete"
 	slow    int    // answers of complete that are 202
 	most    int    // maxBytes, if not 5 GiB
+	numbers int    // maxParts, if not 1000
 	crc     string // S3's checksum, if not the right one; "none" for none
 	seen    []string
 	types   []string
@@ -105,7 +106,7 @@ func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op stri
 		refuse(w, 403, "used")
 	case op == "uploads":
 		d.types = append(d.types, r.Header.Get("Content-Type"))
-		fmt.Fprintf(w, `{"partBytes":8388608,"maxParts":1000,"maxBytes":%d}`, cmp.Or(d.most, 5<<30))
+		fmt.Fprintf(w, `{"partBytes":8388608,"maxParts":%d,"maxBytes":%d}`, cmp.Or(d.numbers, 1000), cmp.Or(d.most, 5<<30))
 	case op == "partNumber":
 		sum := md5.Sum(body)
 		if r.Header.Get("Content-Md5") != base64.StdEncoding.EncodeToString(sum[:]) {
