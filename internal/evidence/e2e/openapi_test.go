@@ -141,6 +141,10 @@ func (d *driver) check(t *testing.T, method, rawURL string, a testbed.Answer) {
 	switch {
 	case strings.HasPrefix(request.URL.Path, "/url/"):
 		path = "/url/{id}"
+	case strings.HasPrefix(request.URL.Path, "/invitations/"):
+		path = "/invitations/{invitation}"
+	case strings.HasPrefix(request.URL.Path, "/invitation"):
+		path = request.URL.Path
 	case strings.HasPrefix(request.URL.Path, "/uploads/"):
 		path = "/uploads/{id}"
 	case strings.HasPrefix(request.URL.Path, "/s3/"):
@@ -362,6 +366,10 @@ func TestDocumentedAnswers(t *testing.T) {
 	off := closed.Edge.URL() + "/url/" + strings.Repeat("0", 64)
 	closed.do(t, http.MethodGet, off, nil, "")
 	closed.do(t, http.MethodDelete, off, nil, "")
+	off = closed.Edge.URL() + "/invitations"
+	closed.do(t, http.MethodPost, off, nil, "")
+	closed.do(t, http.MethodGet, off+"/"+strings.Repeat("0", 64), nil, "")
+	closed.do(t, http.MethodDelete, off+"/"+strings.Repeat("0", 64), nil, "")
 	closed.do(t, http.MethodPost, closed.Edge.URL()+"/s3/multipart", http.Header{"Content-Type": {"application/json"}}, "{}")
 
 	var missing []string

@@ -314,6 +314,7 @@ func TestOwnerRacesUpload(t *testing.T) {
 func owned(t *testing.T, doc *openapi3.T, seen *sightings) {
 	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["sha256"] = true })
 	d := &driver{st, doc, seen}
+	invitationAnswers(t, d)
 	alice := keyFor(t, st, "alice")
 	for _, header := range []http.Header{alice, asJSON(alice)} {
 		nobody := header.Clone()

@@ -1,0 +1,236 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server"
+)
+
+// invitation is what whoever makes one is told.
+type invitation struct{ ID, Token, Link string }
+
+// invited makes an invitation with a key.
+func invited(t *testing.T, st *testbed.Stack, key http.Header, terms string) (in invitation) {
+	t.Helper()
+	header := asJSON(key)
+	header.Set("Content-Type", "application/json")
+	a := st.Do(t, http.MethodPost, st.Edge.URL()+"/invitations", header, strings.NewReader(terms))
+	if err := json.Unmarshal([]byte(a.Body), &in); err != nil || a.Status != http.StatusCreated {
+		t.Fatalf("%v, %v", a, err)
+	}
+	if in.Link != st.Edge.URL()+"/upload#"+in.Token {
+		t.Errorf("link %s of token %s", in.Link, in.Token)
+	}
+	st.Secret(in.Token) // from here on in no answer and no log
+	return in
+}
+
+func (in invitation) header() http.Header {
+	return http.Header{"Authorization": {"Bearer " + in.Token}}
+}
+
+// mint asks for a URL as a guest.
+func (in invitation) mint(t *testing.T, st *testbed.Stack) testbed.Answer {
+	t.Helper()
+	return st.Do(t, http.MethodGet, st.Edge.URL()+"/url", in.header(), nil)
+}
+
+func (in invitation) url(st *testbed.Stack) string { return st.Edge.URL() + "/invitations/" + in.ID }
+
+// TestInvitation: N URLs and no more, of which one that is given up makes place for another;
+// a revoke stops all of it at once. Under the roles of the template.
+func TestInvitation(t *testing.T) {
+	st := testbed.New(t, owners)
+	alice, bob := keyFor(t, st, "alice"), keyFor(t, st, "bob")
+	in := invited(t, st, alice, `{"label":"Acme, May","uploads":3,"maxBytes":20}`)
+	mint := func() testbed.Minted {
+		t.Helper()
+		return wantBy(t, st, in.mint(t, st), "Acme, May")
+	}
+	first, second, third := mint(), mint(), mint()
+	wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
+	for _, m := range []testbed.Minted{first, second} {
+		if a := st.Put(t, m, "hello"); a.Status != http.StatusOK {
+			t.Fatal(a)
+		}
+	}
+	wantRefused(t, st.Put(t, third, strings.Repeat("x", 21)), http.StatusRequestEntityTooLarge, "too-large")
+	wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
+	if a := st.Do(t, http.MethodDelete, third.URL, nil, nil); a.Status != http.StatusOK {
+		t.Fatal(a)
+	}
+	fourth := mint()
+	wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
+	if a := st.Do(t, http.MethodGet, st.Edge.URL()+"/invitation", in.header(), nil); a.Status != http.StatusOK || !strings.HasPrefix(a.Body, "0 of 3 uploads are free") {
+		t.Errorf("offer: %v", a)
+	}
+
+	// The key that mints is no part of it, and who has another key sees nothing.
+	wantBy(t, st, mintWith(t, st, alice), "alice")
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		wantRefused(t, st.Do(t, method, in.url(st), bob, nil), http.StatusNotFound, "invitation-unknown")
+		wantRefused(t, st.Do(t, method, in.url(st), in.header(), nil), http.StatusUnauthorized, "credential-invalid")
+	}
+	wantRefused(t, st.Do(t, http.MethodGet, ownURL(st, first.ID), in.header(), nil), http.StatusUnauthorized, "credential-invalid")
+	if a := st.Do(t, http.MethodGet, in.url(st), alice, nil); a.Status != http.StatusOK || a.Body != "open" {
+		t.Errorf("state: %v", a)
+	}
+
+	for range 2 {
+		if a := st.Do(t, http.MethodDelete, in.url(st), alice, nil); a.Status != http.StatusOK || a.Body != "revoked" {
+			t.Errorf("revoke: %v", a)
+		}
+	}
+	wantRefused(t, st.Put(t, fourth, "hello"), http.StatusForbidden, "revoked")
+	wantRefused(t, in.mint(t, st), http.StatusForbidden, "invitation-revoked")
+	wantRefused(t, st.Do(t, http.MethodGet, st.Edge.URL()+"/invitation", in.header(), nil), http.StatusForbidden, "invitation-revoked")
+	for _, m := range []testbed.Minted{first, second} {
+		st.WantVersions(t, m.Key, 1)
+	}
+	for _, m := range []testbed.Minted{third, fourth} {
+		st.WantVersions(t, m.Key, 0)
+	}
+}
+
+// TestInvitationInTime: a URL whose time is over gives its place back, and an invitation
+// whose time is over gives no URL.
+func TestInvitationInTime(t *testing.T) {
+	st := testbed.New(t, owners)
+	key := keyFor(t, st, "alice")
+	in := invited(t, st, key, `{"label":"x","uploads":1,"life":1}`)
+	first := wantBy(t, st, in.mint(t, st), "x")
+	var second testbed.Answer
+	within(t, func() bool { second = in.mint(t, st); return second.Status == http.StatusOK })
+	if a := st.Put(t, first, "hello"); a.Reason() != "revoked" && a.Reason() != "expired" {
+		t.Errorf("the URL whose place was taken: %v", a)
+	}
+	st.WantVersions(t, first.ID.ExpiredKey(), 1) // a claim has decided it
+
+	short := invited(t, st, key, `{"label":"x","uploads":5,"expires":1}`)
+	within(t, func() bool { return short.mint(t, st).Reason() == "invitation-over" })
+	wantRefused(t, short.mint(t, st), http.StatusForbidden, "invitation-over")
+}
+
+// within waits until something holds that time brings about.
+func within(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come about within a minute")
+		}
+	}
+}
+
+// TestInvitationWithoutAuth: where anybody may mint, a token still binds.
+func TestInvitationWithoutAuth(t *testing.T) {
+	st := testbed.New(t)
+	for _, token := range []string{"ogi_" + strings.Repeat("0", 72), "ogi_"} {
+		wantRefused(t, invitation{Token: token}.mint(t, st), http.StatusUnauthorized, "invitation-unknown")
+	}
+	a := st.Do(t, http.MethodPost, st.Edge.URL()+"/invitations", http.Header{"Content-Type": {"application/json"}}, strings.NewReader(`{"label":"x","uploads":1}`))
+	wantRefused(t, a, http.StatusForbidden, "path")
+}
+
+// TestGuestsRace: many guests with one link at once store as many objects as it allows.
+func TestGuestsRace(t *testing.T) {
+	const uploads, guests = 5, 30
+	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["timeout"] = 30 })
+	in := invited(t, st, keyFor(t, st, "alice"), fmt.Sprintf(`{"label":"x","uploads":%d}`, uploads))
+	lost := 0
+	var mu sync.Mutex
+	st.EveryRequest(func(r *http.Request) s3server.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/invitations/") {
+			if lost++; lost%4 == 1 {
+				return s3server.Fault{Kind: s3server.Drop, Apply: lost%8 == 1}
+			}
+		}
+		return s3server.Fault{}
+	})
+	stored := make([]testbed.Minted, guests)
+	var all sync.WaitGroup
+	for i := range guests {
+		all.Go(func() {
+			for range 3 {
+				a := in.mint(t, st)
+				if a.Status != http.StatusOK {
+					continue
+				}
+				m := testbed.ParseMinted(t, a.Body)
+				if a := st.Put(t, m, "hello"); a.Status == http.StatusOK {
+					stored[i] = m
+				}
+				return
+			}
+		})
+	}
+	all.Wait()
+	st.EveryRequest(nil)
+	n := 0
+	for _, m := range stored {
+		if m.Key != "" {
+			st.WantVersions(t, m.Key, 1)
+			n++
+		}
+	}
+	if n > uploads {
+		t.Errorf("%d objects are stored under an invitation for %d", n, uploads)
+	}
+	for ; n < uploads; n++ { // what the lost answers have left over is not lost
+		if a := st.Put(t, wantBy(t, st, in.mint(t, st), "x"), "hello"); a.Status != http.StatusOK {
+			t.Fatal(a)
+		}
+	}
+	wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
+}
+
+// invitationAnswers causes the answers that the document has for invitations.
+func invitationAnswers(t *testing.T, d *driver) {
+	key := keyFor(t, d.Stack, "alice")
+	site := d.Edge.URL()
+	for _, header := range []http.Header{key, asJSON(key)} {
+		header.Set("Content-Type", "application/json")
+		nobody := header.Clone()
+		nobody.Del("X-Api-Key")
+		d.do(t, http.MethodPost, site+"/invitations", header, `{"label":"a","uploads":1}`)
+		d.do(t, http.MethodPost, site+"/invitations", header, `{"label":"a"}`)
+		d.do(t, http.MethodPost, site+"/invitations", nobody, `{}`)
+		in := invited(t, d.Stack, key, `{"label":"Acme","uploads":1,"maxBytes":5,"minBytes":1,"type":"image/*"}`)
+		guest := nobody.Clone()
+		guest.Set("Authorization", "Bearer "+in.Token)
+		for _, url := range []string{in.url(d.Stack), site + "/invitations", site + "/invitation"} {
+			d.do(t, http.MethodOptions, url, header, "")
+		}
+		d.do(t, http.MethodHead, site+"/invitation", nobody, "")
+		offer := func() { d.do(t, http.MethodGet, site+"/invitation", guest, "") }
+		offer()
+		d.do(t, http.MethodGet, site+"/invitation", nobody, "")
+		d.do(t, http.MethodGet, site+"/invitation?x=1", guest, "")
+		d.do(t, http.MethodGet, site+"/url", guest, "")
+		d.do(t, http.MethodGet, site+"/url", guest, "") // full
+		d.do(t, http.MethodPost, site+"/url", guest, "{}")
+		unknown := site + "/invitations/" + strings.Repeat("0", 64)
+		for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodGet} {
+			d.EveryRequest(func(*http.Request) s3server.Fault { return s3server.Fault{Kind: s3server.Answer, Status: 403} })
+			d.do(t, method, in.url(d.Stack), header, "")
+			d.do(t, http.MethodPost, site+"/invitations", header, `{"label":"a","uploads":1}`)
+			offer()
+			d.EveryRequest(nil)
+			d.do(t, method, in.url(d.Stack), header, "")
+			d.do(t, method, in.url(d.Stack), nobody, "")
+			d.do(t, method, in.url(d.Stack)+"?x=1", header, "")
+			d.do(t, method, unknown, header, "")
+		}
+		offer() // revoked
+		d.do(t, http.MethodGet, site+"/url", guest, "")
+		d.do(t, http.MethodPost, site+"/url", guest, "{}")
+	}
+}
