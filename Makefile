@@ -117,6 +117,7 @@ prove-quick: build tools $(TEMPLATES) ## the slice of it that make test runs, wi
 SOAK ?= 10m
 soak: build tools $(TEMPLATES) ## load, slow clients, broken uploads, 5 GiB in one: nothing leaks (SOAK=10m)
 	ONCEGATE_SOAK=$(SOAK) ONCEGATE_BIG_BODY=5 $(GO) test -count=1 -timeout 120m -run 'TestSoak|TestBigBody' -v ./internal/evidence/e2e
+	ONCEGATE_BIG_BODY=3 $(GO) test -count=1 -timeout 60m -run 'TestPutThroughCuts' -v ./cmd/oncegate
 
 .PHONY: fuzz
 fuzz: $(NPM) ## every fuzz target (FUZZTIME=10s for each)
