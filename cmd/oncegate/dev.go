@@ -213,18 +213,22 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	if err := ready(starting, aws.Edge.URL()); err != nil {
 		return err
 	}
+	link, err := devLink(starting, conf, aws.S3.URL(), keys, "http://"+host)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(stdout, `ready after %.1f s. In a second terminal:
 
     URL=$(curl -s %s/url)
     curl -i -T photo.jpg "$URL"
     curl -i -T photo.jpg "$URL"
-
+%s
 The bucket is in %s; to look into it:
 
     . %s; aws s3 ls "s3://$ONCEGATE_BUCKET" --recursive
 
 Ctrl-C stops everything.
-`, time.Since(began).Seconds(), host, filepath.Join(o.data, "s3"), envPath(o.data))
+`, time.Since(began).Seconds(), host, link, filepath.Join(o.data, "s3"), envPath(o.data))
 
 	if conf.Acceptance.On {
 		fmt.Fprintf(stdout, "\nWhat is accepted is announced in %s.\n", filepath.Join(o.data, "events.jsonl"))

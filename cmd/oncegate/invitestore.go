@@ -33,16 +33,16 @@ type invitationBook struct {
 
 // newInvitationBook opens the invitations of a bucket.
 func newInvitationBook(s site, bucket *s3sdk.Client, stderr io.Writer) invitationBook {
-	return invitationBook{
-		keeper: &invite.Keeper{
-			Ledger:  s3index.NewInvitations(bucket),
-			Closer:  &onetime.Closer{Records: bucket.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader},
-			Clock:   setup.Clock{},
-			Entropy: rand.Reader,
-		},
-		operator: s.operator(bucket),
-		site:     s,
-		stderr:   stderr,
+	return invitationBook{newKeeper(bucket), s.operator(bucket), s, stderr}
+}
+
+// newKeeper returns a keeper of the bucket's invitations. To make some it needs Keep.
+func newKeeper(bucket *s3sdk.Client) *invite.Keeper {
+	return &invite.Keeper{
+		Ledger:  s3index.NewInvitations(bucket),
+		Closer:  &onetime.Closer{Records: bucket.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader},
+		Clock:   setup.Clock{},
+		Entropy: rand.Reader,
 	}
 }
 

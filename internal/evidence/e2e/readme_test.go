@@ -34,6 +34,7 @@ func TestReadme(t *testing.T) {
 	want := [][]string{
 		{"HTTP/1.1 200 OK", "X-Amz-Version-Id: ", "HTTP/1.1 403 Forbidden", "X-Oncegate-Reason: used"},
 		{"HTTP/1.1 415 Unsupported Media Type", "X-Oncegate-Reason: type", "minted", "order-17", "revoked", "revoked"},
+		{"invitation ", "Acme, invoices May", "/upload#ogi_"},
 		{"ok "},
 	}
 	if len(blocks) != len(want) {
