@@ -141,6 +141,11 @@ bench-profile: build $(BENCH_PEERS) ## a CPU profile, and what fills the wasm
 	$(NODE22) bench/profile.mjs build/bench/named.wasm
 	$(NODE22) bench/wasmsize.mjs build/bench/named.wasm
 
+# Into docs, for a person to look at and commit.
+.PHONY: screenshots
+screenshots: build tools ## the pictures of docs/page.md, by Chromium
+	$(GO) test -count=1 ./internal/evidence/page -run TestScreenshots -screenshots '$(CURDIR)/docs/page'
+
 .PHONY: licenses
 licenses: build/tools/go-licenses build/tools/cyclonedx-gomod ## licences of all that is used, and bills of materials, in build/licenses
 	@GO='$(GO)' tools/licenses.sh

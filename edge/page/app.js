@@ -51,6 +51,7 @@ function start(facts, store) {
     const hides = over || taken;
     if (hides && $('drop').contains(document.activeElement)) $('files-title').focus();
     $('drop').hidden = hides;
+    $('drop').classList.toggle('small', queue.items.length > 0);
     if (lost) home();
     if (queue.active) timer = setTimeout(show, 1000); // the time that is left
   };

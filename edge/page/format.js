@@ -32,6 +32,9 @@ export function bytes(n) {
   return new Intl.NumberFormat(locale, { style: 'unit', unit: units[unit], unitDisplay: unit ? 'short' : 'long', maximumFractionDigits: digits }).format(n);
 }
 
+/** A size to the byte. */
+export const exactly = (n) => new Intl.NumberFormat(locale, { style: 'unit', unit: 'byte', unitDisplay: 'long' }).format(n);
+
 export const whole = (n) => new Intl.NumberFormat(locale).format(n);
 
 export const date = (time) => new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
@@ -46,7 +49,8 @@ export function duration(seconds) {
 export function types(list) {
   const names = list.split(',').map((type) => {
     const [kind, rest] = type.trim().split('/');
-    return rest === '*' || rest === undefined ? kind : rest.replace(/^x-|^vnd\./, '').toUpperCase();
+    if (rest === '*') return Object.hasOwn(table, kind) ? text(kind) : kind;
+    return (rest ?? kind).replace(/^x-|^vnd\./, '').toUpperCase();
   });
   return new Intl.ListFormat(locale, { type: 'disjunction' }).format(names);
 }

@@ -16,6 +16,9 @@ export const table = {
   atMost: ['At most {size} each', 'Je höchstens {size}', '{size} maximum par fichier', '{size} como máximo cada uno', '1 ファイル {size} まで'],
   atLeast: ['At least {size} each', 'Je mindestens {size}', '{size} minimum par fichier', '{size} como mínimo cada uno', '1 ファイル {size} 以上'],
   only: ['Only {types}', 'Nur {types}', 'Uniquement {types}', 'Solo {types}', '{types} のみ'],
+  image: ['images', 'Bilder', 'images', 'imágenes', '画像'],
+  audio: ['audio', 'Tonaufnahmen', 'fichiers audio', 'audio', '音声'],
+  video: ['videos', 'Videos', 'vidéos', 'vídeos', '動画'],
   left: ['Left: {n} of {all}', 'Noch frei: {n} von {all}', 'Restants : {n} sur {all}', 'Quedan: {n} de {all}', '残り {n} / {all}'],
   oneFile: ['One file, once', 'Eine Datei, einmal', 'Un seul fichier, une fois', 'Un solo archivo, una vez', '1 ファイル、1 回のみ'],
 
@@ -103,5 +106,4 @@ export const table = {
   size: ['Size', 'Größe', 'Taille', 'Tamaño', 'サイズ'],
   time: ['Stored', 'Gespeichert', 'Enregistré', 'Guardado', '保存日時'],
   id: ['Number', 'Nummer', 'Numéro', 'Número', '番号'],
-  bytes: ['{n} bytes', '{n} Bytes', '{n} octets', '{n} bytes', '{n} バイト'],
 };

@@ -1,6 +1,6 @@
 // What the reader sees of the files. Elements are kept and changed, never made anew, so that
 // the focus stays where it is.
-import { bytes, date, duration, text, types, whole } from './format.js';
+import { bytes, date, duration, exactly, text, types, whole } from './format.js';
 
 export const $ = (id) => document.getElementById(id);
 
@@ -87,7 +87,7 @@ class Row {
 
 /** What a receipt says of a file. */
 const receiptRows = (item) => [
-  [text('name'), item.name], [text('size'), text('bytes', { n: whole(item.size) })], [text('time'), item.time],
+  [text('name'), item.name], [text('size'), exactly(item.size)], [text('time'), item.time],
   ...(item.id ? [[text('id'), item.id]] : []), ...(item.sha256 ? [['SHA-256', item.sha256]] : []),
 ];
 
@@ -141,6 +141,7 @@ export class List {
     $('keep-open').hidden = !going && !items.some(({ state }) => state === 'again');
     $('receipt').hidden = !stored.length;
     const n = { n: whole(stored.length), all: whole(meant.length) };
+    $('sum').dataset.all = String(!going && stored.length === meant.length);
     $('sum').textContent = going ? text('storedOf', n) : stored.length === meant.length ? text('allStored') : text('someNot');
     if (!going) return;
     const words = [text('sentOf', { sent: bytes(sent), size: bytes(size) })];
@@ -151,7 +152,7 @@ export class List {
 
 /** What the link is good for, under the heading. */
 export function showFacts(facts) {
-  $('label').textContent = facts.label ?? '';
+  $('label').firstChild.textContent = facts.label ?? '';
   $('label').hidden = !facts.label;
   const words = [];
   if (facts.one) words.push(text('oneFile'));

@@ -3,9 +3,11 @@ package page
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,8 +16,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"oncegate/edge/setup"
+	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/invite"
 	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+	"oncegate/internal/s3sdk"
 )
 
 const root = "../../.."
@@ -86,6 +97,56 @@ func TestScenarios(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInvitation: the page with an invitation that the mint answers for and the bucket holds.
+func TestInvitation(t *testing.T) {
+	browser := testbed.Browser(t)
+	st := testbed.New(t)
+	bucket := s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
+		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, ""))
+	conf, err := config.Parse([]byte(`{"bucket": "` + s3servertest.Bucket + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := &invite.Keeper{
+		Ledger: s3index.NewInvitations(bucket), Clock: setup.Clock{}, Entropy: crand.Reader, Keep: conf.Deploy.KeepsEntries(),
+		Closer: &onetime.Closer{Records: bucket.Ledger(), Clock: setup.Clock{}, Entropy: crand.Reader},
+	}
+	soon := func() time.Time { return time.Now().Add(30 * time.Second) }
+	token, id, _, err := keeper.Create(t.Context(), invite.Record{Label: "Acme, invoices May", Uploads: 2, Limits: onetime.Limits{MaxBytes: 25e6}}, soon())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, st)
+	s.revoke = func() error { return keeper.Revoke(t.Context(), id, soon()) }
+	t.Setenv("TOKEN", token)
+	files := somefiles(t)
+	got := run(t, browser, s, "invitation", files)
+	if len(got.Stored) != 2 {
+		t.Errorf("stored %v, want two", got.Stored)
+	}
+	for name, key := range got.Stored {
+		if len(st.Stored(t, key)) != files[name].Size {
+			t.Errorf("%s: other bytes are stored than were chosen", name)
+		}
+		st.WantVersions(t, key, 1)
+	}
+}
+
+var screenshots = flag.String("screenshots", "", "write screenshots into this directory")
+
+// TestScreenshots makes the pictures of docs/page.md: make screenshots.
+func TestScreenshots(t *testing.T) {
+	if *screenshots == "" {
+		t.Skip("they are made by make screenshots")
+	}
+	directory, err := filepath.Abs(*screenshots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SCREENSHOTS", directory)
+	run(t, testbed.Browser(t), newSite(t, testbed.New(t)), "screenshots", somefiles(t))
 }
 
 // somefiles makes the files, by name.

@@ -17,11 +17,13 @@ import (
 )
 
 // site is the address of the page: what stands before the local edge. It can break off
-// or hold back parts, and it counts what passes. It answers for invitations itself, so that a
-// test can end one at the moment that it means.
+// or hold back parts, and it counts what passes. Unless revoke is set, it answers for
+// invitations itself, so that a test has one that is over when it means.
 type site struct {
 	*httptest.Server
 	edge *url.URL
+	// revoke takes back the one invitation that the edge itself answers for.
+	revoke func() error
 
 	mu      sync.Mutex
 	invited map[string]*invitation   // by token
@@ -70,12 +72,16 @@ func newSite(t *testing.T, st *testbed.Stack) *site {
 		token, invited := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		s.count(r)
 		switch {
+		case r.URL.Path == "/-/end" && s.revoke != nil:
+			if err := s.revoke(); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		case s.revoke == nil && r.URL.Path == "/invitation":
+			s.offer(w, token)
+		case s.revoke == nil && r.URL.Path == "/url" && invited:
+			s.mint(w, r, token)
 		case strings.HasPrefix(r.URL.Path, "/-/"):
 			s.control(w, r)
-		case r.URL.Path == "/invitation":
-			s.offer(w, token)
-		case r.URL.Path == "/url" && invited:
-			s.mint(w, r, token)
 		default:
 			if number := r.URL.Query().Get("partNumber"); r.Method == http.MethodPut && s.breaks(r, number) {
 				_, _ = io.CopyN(io.Discard, r.Body, 1<<20)

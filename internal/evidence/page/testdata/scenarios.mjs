@@ -248,13 +248,13 @@ export const scenarios = {
     // A phone has a camera.
     const phone = await world.other({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 780 } });
     await phone.open(await invite({ type: 'image/*,application/pdf' }));
-    assert.match(await phone.said('facts'), /Only image or PDF/);
+    assert.match(await phone.said('facts'), /Only images or PDF/);
     const [chooser] = await Promise.all([phone.tab.waitForEvent('filechooser'), phone.tab.locator('#photo').click()]);
     await chooser.setFiles(world.files['photo.png'].path);
     await phone.until({ 'photo.png': 'stored' });
     await phone.choose('one.txt');
     await phone.until({ 'photo.png': 'stored', 'one.txt': 'failed' });
-    assert.equal((await phone.list())[1].said, 'Files of this kind are not taken here. Taken: image or PDF.');
+    assert.equal((await phone.list())[1].said, 'Files of this kind are not taken here. Taken: images or PDF.');
     await phone.isGood('phone');
   },
 
@@ -352,7 +352,7 @@ export const scenarios = {
     assert.equal(download.suggestedFilename(), 'Receipt.txt');
     const { readFileSync } = await import('node:fs');
     assert.equal(readFileSync(await download.path(), 'utf8'), copied);
-    for (const want of [/^Send files: Acme, invoices May\n/, /File: one\.txt\nSize: 1 bytes\nStored: \d{4}-\d\d-\d\dT/, /Number: [0-9a-f]{64}\n/, new RegExp(`SHA-256: ${files['one.txt'].sha256}\n`)]) assert.match(copied, want);
+    for (const want of [/^Send files: Acme, invoices May\n/, /File: one\.txt\nSize: 1 byte\nStored: \d{4}-\d\d-\d\dT/, /Number: [0-9a-f]{64}\n/, new RegExp(`SHA-256: ${files['one.txt'].sha256}\n`)]) assert.match(copied, want);
     assert.ok(!/ogi_|X-Amz/.test(copied), 'a receipt holds no secret');
     await me.tab.emulateMedia({ media: 'print' });
     assert.equal(await me.seen('drop'), false);
@@ -420,6 +420,70 @@ export const scenarios = {
     await me.isGood('refused by the server');
     assert.ok(await mint());
   },
+};
+
+/** An invitation that the mint answers for: its bound, its places, and its end. */
+scenarios.invitation = async (world) => {
+  const { me, control } = world;
+  await me.open(process.env.TOKEN);
+  assert.equal(await me.said('label'), 'Acme, invoices May');
+  assert.match(await me.said('facts'), /Left: 2 of 2[\s\S]*At most 25 MB each[\s\S]*Until /);
+  await control('hold', { part: 1 });
+  await me.choose('medium.bin');
+  await control('waiting');
+  await me.button('Cancel', 'medium.bin').click();
+  await me.until({});
+  await control('go');
+  await me.choose('one.txt');
+  await me.until({ 'one.txt': 'stored' });
+  await me.choose('two.txt');
+  await me.until({ 'one.txt': 'stored', 'two.txt': 'stored' });
+  await me.tab.waitForFunction(() => /Left: 0 of 2/.test(document.querySelector('#facts').innerText));
+  await me.choose('photo.png');
+  await me.until({ 'one.txt': 'stored', 'two.txt': 'stored', 'photo.png': 'failed' });
+  assert.match((await me.list())[2].said, /No place is left in this link/);
+  await me.isGood('full');
+  assert.equal(me.completed.length, 2);
+  world.stored('one.txt', me.completed[0]);
+  world.stored('two.txt', me.completed[1]);
+  await control('end');
+  // The mint may go by what it has read for 30 s; either way nothing more is stored.
+  await me.button('Try again', 'photo.png').click();
+  await me.tab.waitForFunction(() => document.querySelectorAll('#list li')[2].dataset.state === 'failed');
+  await me.tab.reload();
+  await me.until({ 'one.txt': 'stored', 'two.txt': 'stored' });
+};
+
+/** The pictures of docs/page.md. */
+scenarios.screenshots = async (world) => {
+  const { invite, control, other } = world;
+  const give = (person, files) => person.tab.evaluate((files) => {
+    const data = new DataTransfer();
+    for (const [name, size, type] of files) data.items.add(new File([new Uint8Array(size)], name, { type, lastModified: 1 }));
+    dispatchEvent(new ClipboardEvent('paste', { clipboardData: data }));
+  }, files);
+  const shot = (person, name) => person.tab.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true, animations: 'disabled' });
+  const pdf = 'application/pdf';
+  const wide = { reducedMotion: 'reduce', viewport: { width: 900, height: 640 } };
+  const invitation = { uploads: 20, maxBytes: 2e9, type: 'application/pdf,image/*' };
+  for (const colorScheme of ['light', 'dark']) {
+    const you = await other({ ...wide, colorScheme });
+    await you.open(await invite(invitation));
+    if (colorScheme === 'light') await shot(you, 'start-light');
+    await give(you, [['Invoice 1042.pdf', 181_204, pdf]]);
+    await you.until({ 'Invoice 1042.pdf': 'stored' });
+    await control('hold', { part: 2 });
+    await give(you, [['Site plan, north.pdf', 20e6, pdf], ['notes.docx', 15_220, 'application/msword'], ['Entrance.jpg', 3_402_118, 'image/jpeg']]);
+    await control('waiting');
+    await you.until({ 'Invoice 1042.pdf': 'stored', 'Site plan, north.pdf': 'sending', 'notes.docx': 'failed', 'Entrance.jpg': 'stored' });
+    await you.tab.waitForFunction(() => document.querySelectorAll('#list progress')[1].value > 0.5);
+    await shot(you, `sending-${colorScheme}`);
+    await control('go');
+    await you.context.close();
+  }
+  const phone = await other({ viewport: { width: 375, height: 720 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2, reducedMotion: 'reduce' });
+  await phone.open(await invite(invitation));
+  await shot(phone, 'phone');
 };
 
 /** An invitation that ends while the page is open. */
