@@ -1,10 +1,12 @@
 package invite_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,15 @@ func rounds(t *testing.T, usual int) int {
 		t.Fatalf("ONCEGATE_RACE_ROUNDS=%q: want a positive number", text)
 	}
 	return n
+}
+
+// ran is how many rounds there were, which prove says.
+var ran atomic.Int64
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	fmt.Printf("prove: %d races under invitations run\n", ran.Load())
+	os.Exit(code)
 }
 
 // TestRace: 200 clients mint and upload at once under an invitation for 5 uploads, while
@@ -52,6 +63,7 @@ func TestRace(t *testing.T) {
 		if n := b.stored(); n != uploads {
 			t.Fatalf("round %d: %d uploads in the end, want %d", round, n, uploads)
 		}
+		ran.Add(1)
 	}
 }
 
@@ -146,5 +158,6 @@ func TestRaceWithRevoke(t *testing.T) {
 		if n := len(b.objects.Slots(b.id)); n != 20 {
 			t.Fatalf("round %d: %d of 20 slots are closed or taken", round, n)
 		}
+		ran.Add(1)
 	}
 }

@@ -42,6 +42,8 @@ func proofs(node string) []proof {
 	return []proof{
 		{"attempts", test("./internal/evidence/attack", "."), nil},
 		{"schedules", test("./internal/onetime/explore", "TestExplore|TestBugs|TestLimits|TestOutcomes|TestWander"), []string{"ONCEGATE_EXPLORE=full"}},
+		{"invitations", test("./internal/invite/explore", "."), []string{"ONCEGATE_EXPLORE=full"}},
+		{"guests", test("./internal/invite", "TestRace"), []string{"ONCEGATE_RACE_ROUNDS=1000"}},
 		{"races", test("./internal/evidence/e2e", "TestRaceForOneURL|TestStorm|TestRevokeRacesUpload"), []string{"ONCEGATE_RACE_ROUNDS=700", "ONCEGATE_STORM_ROUNDS=300"}},
 		{"histories", test("./internal/evidence/history", "."), []string{"ONCEGATE_HISTORIES=100"}},
 		{"kills", test("./internal/evidence/e2e", "TestKills"), []string{"ONCEGATE_KILLS=200"}},
