@@ -36,7 +36,9 @@ func TestPutThroughCuts(t *testing.T) {
 		t.Skip("sends much")
 	}
 	size, least, most, parallel := int64(100<<20), int64(25e6), int64(50e6), 2
-	if gib := testbed.Asked(t, "ONCEGATE_BIG_BODY", 0); gib > 0 {
+	gib := testbed.Asked(t, "ONCEGATE_BIG_BODY", 0)
+	large := gib > 0
+	if large {
 		size, least, most, parallel = int64(gib)<<30, 50e6, 300e6, 4
 	}
 	st := testbed.New(t)
@@ -81,7 +83,10 @@ func TestPutThroughCuts(t *testing.T) {
 	}
 
 	var done putJSON
-	if err := json.Unmarshal(stdout.Bytes(), &done); err != nil || !done.Verified || done.CRC64 != wantCRC || done.Size != size {
+	// S3's checksum is in the answer to the complete that makes the object, and a large one is
+	// made after that.
+	if err := json.Unmarshal(stdout.Bytes(), &done); err != nil || !done.Verified || done.Size != size ||
+		done.CRC64 != wantCRC && (done.CRC64 != "" || !large) {
 		t.Errorf("said %s, %v; CRC-64 of the file %s", stdout.String(), err, wantCRC)
 	}
 	client := s3servertest.Client(st.S3)

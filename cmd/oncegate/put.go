@@ -31,13 +31,14 @@ ETag must be the MD5 of what was sent. If the bucket's ETags are something else 
 says "verified no" and why.
 
 A larger file goes in parts. A part that breaks off is sent again, up to 8 times, and the
-URL is spent only when all parts are there. S3 checks the MD5 of each part, the ETag
-must be that of these parts, and the CRC-64/NVME, which S3 keeps of the whole, that of the
-file. After Ctrl-C, a crash or a reboot the same command goes on
-where it ended, while the URL lives. Until then the URL is kept in the user's state
-directory ($XDG_STATE_HOME/oncegate/uploads, or below ~/.local/state), for the user alone
-to read. A file that has changed begins anew. With --url nothing is kept: give the same
-URL, here or on another machine.
+URL is spent only when all parts are there. S3 checks the MD5 of each part, the ETag must
+be that of these parts, and S3's CRC-64/NVME of the whole, if it gives one, that of the
+file.
+
+After Ctrl-C, a crash or a reboot the same command goes on where it ended, while the URL
+lives. Until then the URL is kept in the user's state directory, for the user alone to
+read: $XDG_STATE_HOME/oncegate/uploads, or below ~/.local/state. A file that has changed
+begins anew. With --url nothing is kept: give the same URL, here or on another machine.
 
     --url URL            upload one file with this URL; - reads it from standard input
     --distribution URL   the deployment to ask for URLs ($ONCEGATE_URL)

@@ -1,10 +1,13 @@
 package s3server_test
 
 import (
+	"bytes"
+	"context"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -127,5 +130,41 @@ func TestStoredByComplete(t *testing.T) {
 	}
 	if told[0] != want || want.Version == "" {
 		t.Errorf("told of %+v, want %+v", told[0], want)
+	}
+}
+
+// TestCompleteAfterBrokenOne: a client whose complete broke off and who asks again gets 200 only
+// when the object is there. S3 goes on with what it has begun, whoever still listens.
+func TestCompleteAfterBrokenOne(t *testing.T) {
+	server := s3servertest.New(t)
+	client, key := s3servertest.Client(server), aws.String("uploads/large")
+	created, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket(), Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []types.CompletedPart
+	for number := int32(1); number <= 4; number++ {
+		part, err := client.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: bucket(), Key: key, UploadId: created.UploadId, PartNumber: &number,
+			Body: bytes.NewReader(make([]byte, 32<<20))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, types.CompletedPart{ETag: part.ETag, PartNumber: &number})
+	}
+	complete := func(limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		_, err := client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: bucket(), Key: key, UploadId: created.UploadId,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+		return err
+	}
+	if complete(20*time.Millisecond) == nil {
+		t.Skip("it did not break off")
+	}
+	if err := complete(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: key}); err != nil {
+		t.Errorf("completed, and there is no object: %v", err)
 	}
 }

@@ -91,6 +91,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		lock, _ := p.completing.LoadOrStore(upload, &sync.Mutex{})
 		lock.(*sync.Mutex).Lock()
 		defer lock.(*sync.Mutex).Unlock()
+		// The server goes on when the client is gone, so the lock is held until it is done.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	c, ctx := p.access.begin(r)
 	defer p.access.end(c)
