@@ -39,6 +39,8 @@ function end(gone) {
 }
 
 function start(facts, store) {
+  const parts = document.body.dataset.multipart === 'true';
+  if (!parts) $('keep-open').textContent = ''; // what it says holds for parts
   const pace = new Pace();
   let timer;
   let over = !facts;
@@ -84,7 +86,7 @@ function start(facts, store) {
     retry: (item) => queue.retry(item),
     rechoose: choose,
   });
-  const queue = new Queue({ link, limits: facts ?? {}, store, parts: document.body.dataset.multipart === 'true', tell });
+  const queue = new Queue({ link, limits: facts ?? {}, store, parts, tell });
 
   /** Asks anew how many uploads are left; others may use the same link. */
   async function count() {
@@ -118,6 +120,7 @@ function start(facts, store) {
     home();
   };
   const written = () => receipt(queue.items, facts?.label);
+  $('copy').hidden = !navigator.clipboard;
   $('copy').onclick = async () => {
     await navigator.clipboard.writeText(written());
     say(text('copied'));
@@ -138,7 +141,7 @@ function start(facts, store) {
   /** A phone that sleeps sends nothing. */
   let lock;
   async function stayAwake() {
-    if (queue.active === Boolean(lock)) return;
+    if (queue.active === Boolean(lock) || self !== top) return; // a frame may not
     try {
       if (lock) await lock.release();
       lock = queue.active ? await navigator.wakeLock?.request('screen') : undefined;

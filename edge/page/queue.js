@@ -174,6 +174,7 @@ export class Queue {
 
   #keep(item) {
     const { name, size, modified, type, id, expires, time, sha256 } = item;
+    if (!this.#parts && !time) return; // one PUT cannot go on
     // The link's own URL is in the link. One that has been spent is of no use.
     const url = this.#link.token && !time ? item.url : undefined;
     this.#store.put({ name, size, modified, type, id, expires, time, sha256, url });
@@ -190,7 +191,7 @@ export class Queue {
       this.#become(item, 'stored');
       await this.#hash(item);
     } catch (error) {
-      if (item.cancelled) {
+      if (item.cancelled && item.inParts !== false) {
         this.#become(item, 'stopped');
       } else {
         item.problem = explain(error, { token: this.#link.token, inParts: item.inParts || !item.url });

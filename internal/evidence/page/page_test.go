@@ -8,7 +8,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"html"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,6 +135,39 @@ func TestInvitation(t *testing.T) {
 			t.Errorf("%s: other bytes are stored than were chosen", name)
 		}
 		st.WantVersions(t, key, 1)
+	}
+}
+
+// TestOwner: the page with all that its owner can say of it, in the frame of another page.
+func TestOwner(t *testing.T) {
+	browser := testbed.Browser(t)
+	var s *site
+	embedder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(w, `<!DOCTYPE html><title>x</title><iframe width="600" height="900" src="%s/upload#%s"></iframe>`, s.URL, html.EscapeString(r.URL.Query().Get("link")))
+	}))
+	t.Cleanup(embedder.Close)
+	s = newSite(t, testbed.New(t, func(s *testbed.Setup) {
+		s.Settings["page"] = map[string]any{
+			"title": "Send us <your> files", "accent": "#ffd400", "contact": "files@example.com", "privacyUrl": "https://example.com/privacy",
+			"logo":    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20"><rect width="60" height="20" rx="4" fill="#0a7b55"/></svg>`,
+			"embedBy": []string{embedder.URL},
+		}
+	}))
+	t.Setenv("EMBEDDER", embedder.URL)
+	if got := run(t, browser, s, "owner", somefiles(t)); len(got.Stored) != 1 {
+		t.Errorf("stored %v", got.Stored)
+	}
+}
+
+// TestWithoutParts: with "multipart": false a file is one PUT, and what breaks off may have
+// been stored.
+func TestWithoutParts(t *testing.T) {
+	browser := testbed.Browser(t)
+	st := testbed.New(t, func(s *testbed.Setup) { s.Settings["multipart"] = false })
+	got := run(t, browser, newSite(t, st), "whole", somefiles(t))
+	if len(got.Stored) != 1 {
+		t.Errorf("stored %v", got.Stored)
 	}
 }
 

@@ -28,7 +28,7 @@ type site struct {
 	mu      sync.Mutex
 	invited map[string]*invitation   // by token
 	seen    map[string]int           // "METHOD operation" -> how many
-	cut     map[string]bool          // parts, by number, that break off once
+	cut     map[string]int           // parts, by number, that break off so often
 	held    map[string]chan struct{} // parts, by number, that wait
 	waiting chan string              // numbers of parts that have come to wait
 }
@@ -83,7 +83,11 @@ func newSite(t *testing.T, st *testbed.Stack) *site {
 		case strings.HasPrefix(r.URL.Path, "/-/"):
 			s.control(w, r)
 		default:
-			if number := r.URL.Query().Get("partNumber"); r.Method == http.MethodPut && s.breaks(r, number) {
+			number := r.URL.Query().Get("partNumber")
+			if number == "" {
+				number = "whole"
+			}
+			if r.Method == http.MethodPut && s.breaks(r, number) {
 				_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
 				panic(http.ErrAbortHandler) // the connection breaks off
 			}
@@ -106,7 +110,7 @@ func (s *site) reset() {
 	for _, c := range s.held {
 		close(c)
 	}
-	s.invited, s.seen, s.cut, s.held = map[string]*invitation{}, map[string]int{}, map[string]bool{}, map[string]chan struct{}{}
+	s.invited, s.seen, s.cut, s.held = map[string]*invitation{}, map[string]int{}, map[string]int{}, map[string]chan struct{}{}
 	s.waiting = make(chan string, 100)
 }
 
@@ -129,10 +133,10 @@ func (s *site) count(r *http.Request) {
 func (s *site) breaks(r *http.Request, number string) bool {
 	s.mu.Lock()
 	held := s.held[number]
-	breaks := s.cut[number]
-	delete(s.cut, number)
+	breaks := s.cut[number] > 0
+	s.cut[number]--
 	s.mu.Unlock()
-	if held != nil && number != "" {
+	if held != nil {
 		s.waiting <- number
 		select {
 		case <-held:
@@ -171,10 +175,14 @@ func (s *site) control(w http.ResponseWriter, r *http.Request) {
 	case "/-/end":
 		s.invited[q.Get("token")].ended = q.Get("reason")
 	case "/-/cut":
-		s.cut[q.Get("part")] = true
+		s.cut[q.Get("part")] = 1
+		if q.Get("part") == "whole" {
+			s.cut["whole"] = 20 // Chromium itself repeats what breaks off on a connection that it has used before
+		}
 	case "/-/hold":
 		s.held[q.Get("part")] = make(chan struct{})
 	case "/-/go":
+		s.cut["whole"] = 0
 		for number, c := range s.held {
 			close(c)
 			delete(s.held, number)

@@ -454,6 +454,66 @@ scenarios.invitation = async (world) => {
   await me.until({ 'one.txt': 'stored', 'two.txt': 'stored' });
 };
 
+/** What the owner says of the page, also in a frame. */
+scenarios.owner = async (world) => {
+  const { me, invite } = world;
+  const token = await invite();
+  for (const colorScheme of ['light', 'dark']) {
+    await me.tab.emulateMedia({ colorScheme });
+    await me.open(token);
+    assert.equal(await me.tab.locator('h1').innerText(), 'Send us <your> files');
+    assert.equal(await me.tab.title(), 'Send us <your> files');
+    assert.equal(await me.tab.evaluate(() => document.querySelector('.logo').naturalWidth > 0), true, 'the logo is shown');
+    assert.equal(await me.tab.evaluate(() => getComputedStyle(document.querySelector('#choose')).backgroundColor), 'rgb(255, 212, 0)');
+    assert.equal(await me.tab.getByRole('link', { name: 'files@example.com' }).getAttribute('href'), 'mailto:files@example.com');
+    assert.equal(await me.tab.getByRole('link', { name: 'Privacy' }).getAttribute('href'), 'https://example.com/privacy');
+    await me.isGood(`the owner's page, ${colorScheme}`);
+  }
+  await me.tab.goto(`${process.env.EMBEDDER}/?link=${token}`);
+  const frame = me.tab.frameLocator('iframe');
+  await frame.locator('#chosen').setInputFiles(world.files['one.txt'].path);
+  await frame.locator('#list li[data-state=stored]').waitFor();
+  assert.equal(me.completed.length, 1);
+  world.stored('one.txt', me.completed[0]);
+};
+
+/** One PUT for each file. */
+scenarios.whole = async (world) => {
+  const { me, mint, control, invite } = world;
+  const url = await mint();
+  await me.open(fragment(url));
+  await me.choose('one.txt');
+  await me.until({ 'one.txt': 'stored' });
+  assert.equal(await me.said('keep-open').catch(() => ''), '');
+  await me.isGood('stored by one PUT');
+  lone(me, world, 'one.txt');
+  for (const [way, breaks] of [['cut', () => {}], ['hold', async () => {
+    await control('waiting');
+    await me.button('Stop', 'medium.bin').click();
+  }]]) {
+    await me.open(fragment(await mint()));
+    await me.until({});
+    await control(way, { part: 'whole' });
+    await me.choose('medium.bin');
+    await breaks();
+    await me.until({ 'medium.bin': 'failed' });
+    assert.match((await me.list())[0].said, /it is not known whether the file was stored/, way);
+    await me.isGood('perhaps stored');
+    await control('go');
+    await me.tab.reload();
+    await me.until({});
+  }
+  // Of an invitation the next try has a URL of its own.
+  await me.open(await invite());
+  await control('cut', { part: 'whole' });
+  await me.choose('two.txt');
+  await me.until({ 'two.txt': 'failed' });
+  await control('go');
+  await me.button('Try again', 'two.txt').click();
+  await me.until({ 'two.txt': 'stored' });
+  assert.equal((await world.seen())['POST /url'], 2);
+};
+
 /** The pictures of docs/page.md. */
 scenarios.screenshots = async (world) => {
   const { invite, control, other } = world;
