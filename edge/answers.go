@@ -82,7 +82,7 @@ func (c *call) minted(base string, urls []onetime.Minted, single bool) *Response
 			Name:      m.Order.Name,
 			Label:     m.Order.Label,
 		}
-		if t := m.Order.Limits.Type; t != "" && !strings.HasSuffix(t, "/*") {
+		if t := m.Order.Limits.OnlyType(); t != "" {
 			all[i].Headers["content-type"] = t
 		}
 	}

@@ -57,7 +57,7 @@ func (f *Functions) create(ctx context.Context, c *call) (Result, error) {
 	var r eventReader
 	var o orders
 	o.Limits.Type, o.Name = mediaType(r.text(body, "type")), r.text(body, "filename")
-	if r.wrong || strings.Contains(o.Limits.Type, "*") {
+	if r.wrong || strings.ContainsAny(o.Limits.Type, ",*") {
 		return Result{}, refuseOption(errors.New("filename and type: want strings, and one MIME type such as image/jpeg"))
 	}
 	// Names of files may have what no option name may. The file is more than its name.

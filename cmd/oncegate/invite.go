@@ -42,7 +42,8 @@ or by its link or token on standard input (-).
                      7d. Without it 1d
     --max-bytes SIZE largest file: 500000, 200KB, 2GB, 8MiB
     --min-bytes SIZE smallest file
-    --type TYPE      one MIME type, image/jpeg, or all of a kind, image/*
+    --type TYPES     a MIME type, image/jpeg, or all of a kind, image/*, or several:
+                     application/pdf,image/*
     --qr             also draw the link as a QR code, on standard error
     --config PATH    settings of the deployment (config.json)
     --json           print JSON; for list one object per line

@@ -28,7 +28,8 @@ are omitted are not sent. The deployment decides about all of them.
     --expires N      seconds that the URL lives
     --max-bytes N    largest upload that it takes
     --min-bytes N    smallest upload that it takes
-    --type TYPE      one MIME type, image/jpeg, or all of a kind, image/*
+    --type TYPES     a MIME type, image/jpeg, or all of a kind, image/*, or several:
+                     application/pdf,image/*
     --sha256 SUM     of the file, 64 hex digits or base64
     --name NAME      original file name, kept with the object
     --label LABEL    note to the operator, kept in the index

@@ -195,6 +195,9 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 		"smaller":          {onetime.Order{Limits: onetime.Limits{MinBytes: 9}}, "minBytes", onetime.Limits{}, 0},
 		"longer":           {onetime.Order{Life: time.Hour + time.Second}, "expires", onetime.Limits{}, 0},
 		"another type":     {onetime.Order{Limits: onetime.Limits{Type: "text/plain"}}, "type", onetime.Limits{}, 0},
+		"one of a kind":    {onetime.Order{Limits: onetime.Limits{Type: "image/png,image/gif"}}, "", onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/png,image/gif"}, time.Hour},
+		"one of two kinds": {onetime.Order{Limits: onetime.Limits{Type: "image/png,text/plain"}}, "type", onetime.Limits{}, 0},
+		"any kind":         {onetime.Order{Limits: onetime.Limits{Type: "image/*,text/*"}}, "type", onetime.Limits{}, 0},
 		"a name that lies": {onetime.Order{Name: "a\u202egnp.exe"}, "name", onetime.Limits{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -159,7 +159,7 @@ func (r Record) within(order onetime.Order, bounds onetime.Bounds, left time.Dur
 	switch {
 	case order.Limits.Type == "":
 		order.Limits.Type = r.Limits.Type
-	case r.Limits.Type != "" && order.Limits.Type != r.Limits.Type:
+	case r.Limits.Type != "" && !onetime.TypesWithin(order.Limits.Type, r.Limits.Type):
 		return order, bounds, refuse(errors.New("type: this invitation takes " + r.Limits.Type))
 	}
 	return order, bounds, nil

@@ -148,8 +148,8 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 	if entry.Limits.SHA256 != "" {
 		signed["x-amz-checksum-sha256"] = entry.Limits.SHA256
 	}
-	if entry.Limits.Type != "" && viewer.Values("content-type") == nil {
-		plain["content-type"] = entry.Limits.Type
+	if t := entry.Limits.OnlyType(); t != "" && viewer.Values("content-type") == nil {
+		plain["content-type"] = t
 	}
 	if entry.Name != "" {
 		plain["content-disposition"] = disposition(entry.Name)

@@ -15,17 +15,18 @@ import (
 
 // Limits are the conditions that were minted into a URL. The zero value has none.
 type Limits struct {
-	MinBytes int64  `json:"minBytes,omitempty"` // at least this many
-	MaxBytes int64  `json:"maxBytes,omitempty"` // at most this many; 0: as many as S3 takes
-	Type     string `json:"type,omitempty"`     // MIME type in lower case, or "image/*"
-	SHA256   string `json:"sha256,omitempty"`   // of the body, base64; S3 checks it
+	MinBytes int64 `json:"minBytes,omitempty"` // at least this many
+	MaxBytes int64 `json:"maxBytes,omitempty"` // at most this many; 0: as many as S3 takes
+	// Type is a MIME type in lower case, or "image/*", or several of these with commas.
+	Type   string `json:"type,omitempty"`
+	SHA256 string `json:"sha256,omitempty"` // of the body, base64; S3 checks it
 }
 
 // Lengths, in bytes, of what a minter may phrase freely.
 const (
 	MaxNameBytes  = 255 // a file name, as file systems have it
 	MaxLabelBytes = 128
-	maxTypeBytes  = 127
+	maxTypeBytes  = 255 // of all types of a URL with their commas
 )
 
 // Check says what is wrong with limits that were stored or asked for.
@@ -35,8 +36,8 @@ func (l Limits) Check() error {
 		return fmt.Errorf("maxBytes: want 1 to %d", int64(MaxUploadBytes))
 	case l.MinBytes < 0 || l.MinBytes > l.most():
 		return errors.New("minBytes: want 0 to maxBytes")
-	case l.Type != "" && !validType(l.Type):
-		return errors.New("type: want one MIME type such as image/jpeg, or image/*")
+	case l.Type != "" && !validTypes(l.Type):
+		return fmt.Errorf("type: want MIME types such as image/jpeg or image/*, with commas between them, at most %d bytes", maxTypeBytes)
 	case l.SHA256 != "" && !validSHA256(l.SHA256):
 		return errors.New("sha256: want the SHA-256 of the body, as 64 hex digits or in base64")
 	}
@@ -81,23 +82,52 @@ func (l Limits) checkType(headers Headers) error {
 	}
 	given := headers.Values("content-type")
 	if len(given) == 0 {
-		if !strings.HasSuffix(l.Type, "/*") {
-			return nil // the gate sets the one type there is
+		if l.OnlyType() != "" {
+			return nil // the gate sets it
 		}
-		return &Refusal{Reason: Type, Detail: "send the header content-type with a type that fits " + l.Type + "; none was sent"}
+		return &Refusal{Reason: Type, Detail: "send the header content-type with a type that fits " + strings.ReplaceAll(l.Type, ",", " or ") + "; none was sent"}
 	}
 	if len(given) == 1 {
 		essence, parameters, _ := strings.Cut(given[0], ";")
 		essence = ascii.Lower(ascii.Trim(essence))
-		prefix, wild := strings.CutSuffix(l.Type, "*")
-		fits := essence == l.Type && !wild || wild && strings.HasPrefix(essence, prefix) && validType(essence) && essence != l.Type
+		fits := len(essence) <= maxTypeBytes && validType(essence) && !strings.HasSuffix(essence, "*") && typeWithin(essence, l.Type)
 		// S3 gives the header back as it came, and of "image/png;x,text/html" a
 		// browser takes the last: https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
 		if fits && !strings.Contains(parameters, ",") {
 			return nil
 		}
 	}
-	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + l.Type + ", and another was sent"}
+	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + strings.ReplaceAll(l.Type, ",", " or ") + ", and another was sent"}
+}
+
+// OnlyType is the one type that an upload can have, or "" if there are several or none is
+// asked for.
+func (l Limits) OnlyType() string {
+	if strings.ContainsAny(l.Type, ",*") {
+		return ""
+	}
+	return l.Type
+}
+
+// TypesWithin reports whether whatever has one of these types has one of the others.
+func TypesWithin(types, others string) bool {
+	for one := range strings.SplitSeq(types, ",") {
+		if !typeWithin(one, others) {
+			return false
+		}
+	}
+	return true
+}
+
+// typeWithin reports whether a type is one of the types, or of a kind that is one of them.
+func typeWithin(one string, types string) bool {
+	for t := range strings.SplitSeq(types, ",") {
+		kind, wild := strings.CutSuffix(t, "*")
+		if one == t || wild && strings.HasPrefix(one, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 func bytes(n int64) string {
@@ -107,11 +137,21 @@ func bytes(n int64) string {
 	return strconv.FormatInt(n, 10) + " bytes"
 }
 
+// validTypes accepts one type or more, with commas between them.
+func validTypes(s string) bool {
+	for t := range strings.SplitSeq(s, ",") {
+		if !validType(t) {
+			return false
+		}
+	}
+	return len(s) <= maxTypeBytes
+}
+
 // validType accepts type/subtype in lower case, both tokens of RFC 6838, 4.2,
 // where the subtype may be "*".
 func validType(s string) bool {
 	major, minor, ok := strings.Cut(s, "/")
-	return ok && len(s) <= maxTypeBytes && restrictedName(major) && (minor == "*" || restrictedName(minor))
+	return ok && restrictedName(major) && (minor == "*" || restrictedName(minor))
 }
 
 func restrictedName(s string) bool {

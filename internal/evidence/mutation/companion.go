@@ -15,7 +15,7 @@ var companionMutants = []mutant{
 	{companion, "quotes belong to a part's ETag", "strings.Trim(etag, `\"`)}", "etag}", false},
 	{companion, "not stored is stored", "if !done.Stored {", "if false {", false},
 	{companion, "a file's name must be a name", "if f.Minter.Check(onetime.Order{Name: o.Name}) != nil {", "if false {", false},
-	{companion, "a file of many types", "if r.wrong || strings.Contains(o.Limits.Type, \"*\") {", "if r.wrong {", false},
+	{companion, "a file of many types", "if r.wrong || strings.ContainsAny(o.Limits.Type, \",*\") {", "if r.wrong {", false},
 	{companion, "a file's name of any form", "if r.wrong || strings", "if strings", false},
 	{parts, "parts that are named in any order", "if part.Number != 1+i {", "if part.Number < i {", false},
 	{parts, "parts that are named without an MD5", "if len(parts) == 0 || etag == \"\" {", "if len(parts) == 0 {", false},

@@ -46,7 +46,7 @@ var gateMutants = []mutant{
 	{gate, "a sha256 that CloudFront does not forward", "if entry.Limits.SHA256 != \"\" && !g.SHA256 {", "if false {", false},
 	{gate, "a sha256 is not signed", "if entry.Limits.SHA256 != \"\" {", "if false {", false},
 	{gate, "what the gate adds is not measured", "if err := put.checkSizes(plain); err != nil {", "if err := put.checkSizes(plain); false {", false},
-	{gate, "the type is not set", "if entry.Limits.Type != \"\" && viewer.Values(\"content-type\") == nil {", "if false {", false},
+	{gate, "the type is not set", "if t := entry.Limits.OnlyType(); t != \"\" && viewer.Values(\"content-type\") == nil {", "if t := \"\"; false {", false},
 	{gate, "the name is not set", "if entry.Name != \"\" {", "if false {", false},
 	{gate, "a name is a signed header", "plain[\"content-disposition\"] = disposition(entry.Name)", "signed[\"content-disposition\"] = disposition(entry.Name)", false},
 	{gate, "an unknown firstVersion is conditional", "return g.FirstVersion != Conditional", "return g.FirstVersion == Listed", false},
