@@ -82,10 +82,10 @@ func (p *putting) sendParts(ctx context.Context, file string, s *source, u *clie
 		defer kept.close()
 		if u.URL = p.goOn(file, kept, fresh); u.URL.URL != "" {
 			stored, err := p.putParts(ctx, s, *u)
-			if err == nil || client.FateOf(err) != client.Useless {
+			if err == nil || !hopeless(err) {
 				return p.ended(kept, stored, u.URL, err)
 			}
-			p.note(file, "the upload that an earlier run began is over (%v): begins anew", err)
+			p.note(file, "what an earlier run began cannot go on (%v): begins anew", err)
 		}
 	}
 	var err error
@@ -145,11 +145,19 @@ func (p *putting) goOn(file string, r *record, now begun) client.URL {
 
 // ended keeps the record of an upload that can go on, and removes any other.
 func (p *putting) ended(r *record, stored client.Stored, u client.URL, err error) (client.Stored, string, error) {
-	goesOn := r != nil && err != nil && !errors.Is(err, errOnePut) && !errors.Is(err, client.ErrAltered) && client.FateOf(err) != client.Useless
+	goesOn := r != nil && err != nil && !hopeless(err)
 	if r != nil && !goesOn {
 		r.forget()
 	}
 	return stored, consequenceOfParts(err, u, false, goesOn), err
+}
+
+// hopeless reports whether the same again with this URL would end as it has ended now.
+func hopeless(err error) bool {
+	fate := client.FateOf(err)
+	refusal, refused := errors.AsType[*client.Refusal](err)
+	return errors.Is(err, errOnePut) || errors.Is(err, client.ErrAltered) || fate == client.Useless ||
+		fate == client.Good && refused && refusal.Reason != "" && !refusal.Reason.Again()
 }
 
 // note says something about a file that is no error.
@@ -237,8 +245,8 @@ func consequenceOfParts(err error, u client.URL, given, kept bool) string {
 	switch fate := client.FateOf(err); {
 	case fate == client.Useless && refusal.Reason == onetime.Expired:
 		return "; nothing was stored: put the file again, with a URL that lives longer (--expires)"
-	case errors.Is(err, client.ErrAltered), fate == client.Useless, fate == client.Good && refusal != nil && refusal.Reason != "" && !refusal.Reason.Again():
-		return consequence(err, u, given) // nothing that the same again would mend
+	case hopeless(err):
+		return consequence(err, u, given)
 	case fate == client.Good && given:
 		return "; nothing was stored and the URL is still good: put the file again with it, and only what is missing is sent"
 	case fate == client.Good && kept:

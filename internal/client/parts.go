@@ -182,12 +182,19 @@ func (s *sending) list(ctx context.Context) error {
 	}
 }
 
-// partBytes returns the size of all parts but the last. An upload under way keeps its own. A
-// new one gets the size that was asked for, or a larger one if there would be too many parts.
+// partBytes returns the size of all parts but the last. An upload under way keeps its own, by
+// whichever parts are there: with larger ones, those of high numbers would be left over. A new
+// one gets the size that was asked for, or a larger one if there would be too many parts.
 func (s *sending) partBytes(plan partsPlan) int64 {
 	least := ((s.Size-1)/plan.MaxParts/mib + 1) * mib
-	if first := s.listed[1].Size; first >= max(least, onetime.MinPartBytes) && first < s.Size {
-		return first
+	own := int64(0)
+	for _, part := range s.listed {
+		if part.Size >= max(least, onetime.MinPartBytes) && part.Size < s.Size {
+			own = max(own, part.Size) // the last one is smaller
+		}
+	}
+	if own > 0 {
+		return own
 	}
 	return min(max(cmp.Or(s.PartBytes, usualPart), onetime.MinPartBytes, least), plan.PartBytes)
 }

@@ -196,6 +196,7 @@ func TestPutParts(t *testing.T) {
 		reason string         // of the error, or a part of its text
 		fate   client.Fate
 		waits  time.Duration // the least that some wait has to have
+		bytes  int64         // of a part, if not partSize
 	}{
 		{name: "plain", d: &partsDeployment{}, want: map[string]int{"POST uploads": 1, "PUT 1": 1, "PUT 4": 1, "POST complete": 1}},
 		{name: "part dropped", d: &partsDeployment{fault: first("PUT 2", "drop")}, want: map[string]int{"PUT 1": 1, "PUT 2": 2}},
@@ -208,6 +209,7 @@ func TestPutParts(t *testing.T) {
 		{name: "answer of complete lost", d: &partsDeployment{fault: first("POST complete", "lose")}, want: map[string]int{"POST complete": 2}},
 		{name: "202", d: &partsDeployment{slow: 2}, want: map[string]int{"POST complete": 3}, waits: 3 * time.Second},
 		{name: "goes on, over two pages", d: &partsDeployment{parts: maps.Clone(three)}, want: map[string]int{"GET parts": 2, "PUT 1": 0, "PUT 3": 0, "PUT 4": 1}},
+		{name: "goes on without the first part", d: &partsDeployment{parts: map[int][]byte{3: three[3], 4: whole[4]}}, bytes: 8 << 20, want: map[string]int{"PUT 2": 1, "PUT 3": 0, "PUT 4": 0}},
 		{name: "another part is there", d: &partsDeployment{parts: map[int][]byte{1: large[:partSize], 2: other}}, want: map[string]int{"PUT 1": 0, "PUT 2": 1}},
 		{name: "complete before", d: &partsDeployment{parts: maps.Clone(whole), spentBy: "complete"}, want: map[string]int{"PUT 1": 0, "PUT 4": 0, "POST complete": 1}},
 		{name: "complete before, of another file", d: &partsDeployment{parts: map[int][]byte{1: other, 2: large[:9]}, spentBy: "complete"}, reason: "used", fate: client.Useless},
@@ -231,7 +233,7 @@ func TestPutParts(t *testing.T) {
 			var longest time.Duration
 			var told int64
 			stored, err := client.PutParts(t.Context(), client.Parts{
-				URL: minted(t, s.URL), Body: bytes.NewReader(large), Size: int64(len(large)), PartBytes: partSize,
+				URL: minted(t, s.URL), Body: bytes.NewReader(large), Size: int64(len(large)), PartBytes: cmp.Or(tt.bytes, partSize),
 				Header: map[string]string{"Content-Type": "image/png"},
 				Sent:   func(n int64) { told = n },
 				Sleep: func(_ context.Context, d time.Duration) error {

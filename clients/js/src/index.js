@@ -116,12 +116,13 @@ async function start(url, headers, once) {
   return [plan, await list(url, once)];
 }
 
-/** The size of all parts but the last. An upload under way keeps its own. A new one gets what is wanted, or
- *  8 MiB, or more if there would be too many parts. */
+/** The size of all parts but the last. An upload under way keeps its own, by whichever parts are there: with larger
+ *  ones, those of high numbers would be left over. A new one gets what is wanted, or 8 MiB, or more if there would be
+ *  too many parts. */
 function partBytes(blob, plan, listed, wanted) {
-  const first = listed.get(1)?.size;
   const least = Math.ceil(blob.size / plan.maxParts / MiB) * MiB;
-  if (first >= Math.max(least, 5 * MiB) && first < blob.size) return first;
+  const own = [...listed.values()].map(({ size }) => size).filter((size) => size >= Math.max(least, 5 * MiB) && size < blob.size);
+  if (own.length > 0) return Math.max(...own); // the last one is smaller
   return Math.min(Math.max(wanted ?? 8 * MiB, 5 * MiB, least), plan.partBytes);
 }
 

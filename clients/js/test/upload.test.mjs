@@ -93,6 +93,14 @@ test('it goes on with the parts that are there, and replaces those that are not 
   assert.equal(d.seen.filter((kind) => kind === 'PUT 2').length, 1, 'part 2 was there');
 });
 
+test('it keeps the size of the parts that are there, also without the first one', async (t) => {
+  const d = await deployment(t);
+  for (const n of [2, 3]) d.parts.set(n, content.subarray((n - 1) * 5 * MiB, n * 5 * MiB));
+  await upload(d.url, file, { partBytes: 8 * MiB });
+  assert.ok(content.equals(d.object));
+  assert.deepEqual(d.seen.filter((kind) => kind.startsWith('PUT')), ['PUT 1']);
+});
+
 test('somebody else replaces a part just before complete: it is sent again', async (t) => {
   const d = await deployment(t, {
     fault: (kind, n) => void (kind === 'POST complete' && n === 1 && d.parts.set(2, randomBytes(5 * MiB))),
