@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,58 +139,80 @@ func TestInvitationWithoutAuth(t *testing.T) {
 	wantRefused(t, a, http.StatusForbidden, "path")
 }
 
-// TestGuestsRace: many guests with one link at once store as many objects as it allows.
+// TestGuestsRace: many guests with one link at once store exactly as many objects as it
+// allows, while answers about slots and claims get lost, before and after they took effect.
+// ONCEGATE_GUEST_ROUNDS and ONCEGATE_GUESTS ask for more.
 func TestGuestsRace(t *testing.T) {
-	const uploads, guests = 5, 30
+	const uploads = 5
+	guests, rounds := testbed.Asked(t, "ONCEGATE_GUESTS", 30), testbed.Asked(t, "ONCEGATE_GUEST_ROUNDS", 1)
 	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["timeout"] = 30 })
-	in := invited(t, st, keyFor(t, st, "alice"), fmt.Sprintf(`{"label":"x","uploads":%d}`, uploads))
-	lost := 0
+	key := keyFor(t, st, "alice")
+	for round := range rounds {
+		in := invited(t, st, key, fmt.Sprintf(`{"label":"x","uploads":%d}`, uploads))
+		st.EveryRequest(losing())
+		var acknowledged atomic.Int64
+		var begin, all sync.WaitGroup
+		begin.Add(1)
+		for range guests {
+			all.Go(func() {
+				begin.Wait()
+				for range 3 {
+					a := in.mint(t, st)
+					if a.Status != http.StatusOK {
+						continue
+					}
+					m := testbed.ParseMinted(t, a.Body)
+					put := st.Put(t, m, "hello")
+					for put.Reason() == "index-unavailable" { // nothing was spent
+						put = st.Put(t, m, "hello")
+					}
+					if put.Status == http.StatusOK {
+						acknowledged.Add(1)
+					}
+					return
+				}
+			})
+		}
+		begin.Done()
+		all.Wait()
+		st.EveryRequest(nil)
+		before, _ := st.Versions(t, "uploads/")
+		if n := before - round*uploads; n > uploads || int64(n) < acknowledged.Load() {
+			t.Fatalf("round %d: %d objects are stored under an invitation for %d, and %d were acknowledged", round, n, uploads, acknowledged.Load())
+		}
+		for before < (round+1)*uploads { // what the lost answers have left over is not lost
+			if a := st.Put(t, wantBy(t, st, in.mint(t, st), "x"), "hello"); a.Status != http.StatusOK {
+				t.Fatal(a)
+			}
+			before++
+		}
+		wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
+		if n, _ := st.Versions(t, "uploads/"); n != (round+1)*uploads {
+			t.Fatalf("round %d: %d objects in the end, want %d for each round", round, n, uploads)
+		}
+		tally.races.Add(1)
+	}
+	t.Logf("%d rounds of %d guests: %d objects each time", rounds, guests, uploads)
+}
+
+// losing drops a quarter of the requests that write slots, and the first one of each that
+// claims, half of them after they took effect.
+func losing() func(r *http.Request) s3server.Fault {
 	var mu sync.Mutex
-	st.EveryRequest(func(r *http.Request) s3server.Fault {
+	writes, claims := 0, map[string]bool{}
+	return func(r *http.Request) s3server.Fault {
 		mu.Lock()
 		defer mu.Unlock()
-		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/invitations/") {
-			if lost++; lost%4 == 1 {
-				return s3server.Fault{Kind: s3server.Drop, Apply: lost%8 == 1}
-			}
+		slot, claim := strings.Contains(r.URL.Path, "/invitations/"), strings.Contains(r.URL.Path, "/signatures/expired/")
+		if r.Method != http.MethodPut || !slot && !claim {
+			return s3server.Fault{}
+		}
+		if writes++; slot && writes%4 == 1 || claim && !claims[r.URL.Path] {
+			claims[r.URL.Path] = true
+			return s3server.Fault{Kind: s3server.Drop, Apply: writes%8 < 4}
 		}
 		return s3server.Fault{}
-	})
-	stored := make([]testbed.Minted, guests)
-	var all sync.WaitGroup
-	for i := range guests {
-		all.Go(func() {
-			for range 3 {
-				a := in.mint(t, st)
-				if a.Status != http.StatusOK {
-					continue
-				}
-				m := testbed.ParseMinted(t, a.Body)
-				if a := st.Put(t, m, "hello"); a.Status == http.StatusOK {
-					stored[i] = m
-				}
-				return
-			}
-		})
 	}
-	all.Wait()
-	st.EveryRequest(nil)
-	n := 0
-	for _, m := range stored {
-		if m.Key != "" {
-			st.WantVersions(t, m.Key, 1)
-			n++
-		}
-	}
-	if n > uploads {
-		t.Errorf("%d objects are stored under an invitation for %d", n, uploads)
-	}
-	for ; n < uploads; n++ { // what the lost answers have left over is not lost
-		if a := st.Put(t, wantBy(t, st, in.mint(t, st), "x"), "hello"); a.Status != http.StatusOK {
-			t.Fatal(a)
-		}
-	}
-	wantRefused(t, in.mint(t, st), http.StatusConflict, "invitation-full")
 }
 
 // invitationAnswers causes the answers that the document has for invitations.
