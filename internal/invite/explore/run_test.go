@@ -1,7 +1,6 @@
 package explore_test
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,7 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
+	"testing"
 	"testing/synctest"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"oncegate/internal/invite/invitetest"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
+	"oncegate/internal/onetime/schedule"
 )
 
 var start = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -54,21 +54,15 @@ type world struct {
 	first   []onetime.Minted // URLs from before
 }
 
-// run is one execution. Participants run in goroutines of their own; each of their requests
-// waits until the scheduler says what becomes of it. All else belongs to the scheduler,
-// which acts only while everybody waits.
+// run is one execution.
 type run struct {
 	*world
+	schedule.Stage
 	scenario *scenario
 	actors   []*actor
-	late     []*request // given up, not yet made
 	faults   int
 	spent    int // uploads that were let through when a revoke was answered, or -1
 	reports  []string
-
-	mu      sync.Mutex
-	pending []*request
-	over    bool
 }
 
 // actor is a participant.
@@ -84,18 +78,8 @@ type actor struct {
 	result   string
 }
 
-// request is one request that waits to be answered.
-type request struct {
-	actor *actor
-	op    string
-	write bool
-	do    func() (note string, err error) // takes effect
-	reply chan error
-}
-
 // way is what becomes of a request.
 type way struct {
-	name        string
 	done, later bool // it takes effect now, or at a step of its own
 	err         error
 }
@@ -105,30 +89,18 @@ var (
 	noAccess = &onetime.Fault{Op: "request", Status: 403}
 	gaveUp   = &onetime.Fault{Op: "request", Status: 400, Err: errors.New("the execution is over")}
 
-	readFaults  = []way{{name: "lost", err: noAnswer}, {name: "403", err: noAccess}}
-	writeFaults = []way{
-		{name: "lost", err: noAnswer}, {name: "done", done: true, err: noAnswer}, {name: "late", later: true, err: noAnswer},
-		{name: "409", err: onetime.ErrConflict}, {name: "403", err: noAccess},
+	// readFaults and writeFaults are what can become of requests besides the good way.
+	readFaults  = []string{"lost", "403"}
+	writeFaults = []string{"lost", "done", "late", "409", "403"}
+	ways        = map[string]way{
+		"":     {done: true},
+		"lost": {err: noAnswer},
+		"done": {done: true, err: noAnswer},
+		"late": {later: true, err: noAnswer},
+		"409":  {err: onetime.ErrConflict},
+		"403":  {err: noAccess},
 	}
 )
-
-// action is one step of a schedule.
-type action struct {
-	who, op string
-	arrives bool // a late request is made
-	way     way
-}
-
-func (a action) String() string {
-	s := a.who + "." + a.op
-	switch {
-	case a.arrives:
-		return s + "!arrives"
-	case a.way.name != "":
-		return s + "!" + a.way.name
-	}
-	return s
-}
 
 // newRun starts all participants. It must be called in a synctest bubble.
 func newRun(s *scenario) *run {
@@ -182,22 +154,11 @@ func ask[T any](a *actor, op string, write bool, do func() (T, error)) (T, error
 	if a.answers == nil {
 		return do()
 	}
-	q := &request{actor: a, op: op, write: write, reply: make(chan error, 1), do: func() (note string, err error) {
+	err := a.run.Ask(&schedule.Request{Who: a.name, Op: op, Write: write, Do: func() (note string, err error) {
 		answer, err = do()
 		return fmt.Sprint(answer), err
-	}}
-	r := a.run
-	r.mu.Lock()
-	over := r.over
-	if !over {
-		r.pending = append(r.pending, q)
-	}
-	r.mu.Unlock()
-	if over {
-		return nothing, gaveUp
-	}
-	err := <-q.reply
-	if lie := r.scenario.lie; lie != nil {
+	}})
+	if lie := a.run.scenario.lie; lie != nil && err != gaveUp {
 		err = lie(op, err)
 	}
 	if err != nil {
@@ -206,97 +167,54 @@ func ask[T any](a *actor, op string, write bool, do func() (T, error)) (T, error
 	return answer, nil
 }
 
-// waiting are the requests that wait, in an order that is always the same.
-func (r *run) waiting() []*request {
-	r.mu.Lock()
-	pending := slices.Clone(r.pending)
-	r.mu.Unlock()
-	slices.SortFunc(pending, func(a, b *request) int {
-		return cmp.Or(cmp.Compare(a.actor.name, b.actor.name), cmp.Compare(a.op, b.op))
+// Actions implements schedule.Execution.
+func (r *run) Actions() []schedule.Action {
+	return r.Stage.Actions(func(q *schedule.Request) []string {
+		switch {
+		case r.faults == r.scenario.faults:
+			return nil
+		case q.Write:
+			return writeFaults
+		}
+		return readFaults
 	})
-	return pending
 }
 
-// actions are the steps that can come next, in an order that is always the same.
-func (r *run) actions() (all []action) {
-	pending := r.waiting()
-	for i, q := range pending {
-		if i > 0 && q.actor == pending[i-1].actor && q.op == pending[i-1].op {
-			panic(fmt.Sprintf("two requests %s of %s wait: a step would not name one", q.op, q.actor.name))
-		}
-		all = append(all, action{who: q.actor.name, op: q.op, way: way{done: true}})
-		if r.faults == r.scenario.faults {
-			continue
-		}
-		faults := readFaults
-		if q.write {
-			faults = writeFaults
-		}
-		for _, w := range faults {
-			all = append(all, action{who: q.actor.name, op: q.op, way: w})
-		}
+// Step implements schedule.Execution.
+func (r *run) Step(action schedule.Action) error {
+	if action.Arrives {
+		return r.Arrive(action)
 	}
-	for i, q := range r.late {
-		if !slices.ContainsFunc(r.late[:i], func(p *request) bool { return p.actor == q.actor && p.op == q.op }) {
-			all = append(all, action{who: q.actor.name, op: q.op, arrives: true})
-		}
+	q, err := r.Take(action)
+	if err != nil {
+		return err
 	}
-	return all
-}
-
-// step does what the action says and waits until everybody waits again.
-func (r *run) step(a action) {
-	named := func(q *request) bool { return q.actor.name == a.who && q.op == a.op }
-	if a.arrives {
-		i := slices.IndexFunc(r.late, named)
-		_, _ = r.late[i].do()
-		r.late = slices.Delete(r.late, i, i+1)
-		return
-	}
-	r.mu.Lock()
-	i := slices.IndexFunc(r.pending, named)
-	if i < 0 {
-		r.mu.Unlock()
-		panic(a.String() + ": no such request waits: not deterministic")
-	}
-	q := r.pending[i]
-	r.pending = slices.Delete(r.pending, i, i+1)
-	r.mu.Unlock()
-	if a.way.name != "" {
+	if action.Way != "" {
 		r.faults++
 	}
+	w := ways[action.Way]
 	var note string
-	var err error
-	if a.way.done {
-		note, err = q.do()
+	if w.done {
+		note, err = q.Do()
 	}
-	if a.way.later {
-		r.late = append(r.late, q)
+	if w.later {
+		r.Late = append(r.Late, q)
 	}
-	if a.way.err != nil {
-		note, err = "", a.way.err
+	if w.err != nil {
+		note, err = "", w.err
 	}
-	q.actor.answers[q.op] = append(q.actor.answers[q.op], fmt.Sprint(note, err))
-	q.reply <- err
-	synctest.Wait()
+	a := r.actors[slices.IndexFunc(r.actors, func(a *actor) bool { return a.name == q.Who })]
+	a.answers[q.Op] = append(a.answers[q.Op], fmt.Sprint(note, err))
+	q.Answer(err)
+	return nil
 }
 
-// end lets all participants run out.
-func (r *run) end() {
-	r.mu.Lock()
-	r.over = true
-	for _, q := range r.pending {
-		q.reply <- gaveUp
-	}
-	r.pending = nil
-	r.mu.Unlock()
-	synctest.Wait()
-}
+// End implements schedule.Execution.
+func (r *run) End() { r.Stage.End(gaveUp) }
 
-// state is a digest of all on which the rest of the execution, and whether it is right,
-// depend: what the bucket holds, which answers everybody got, what they wait for, what is
+// State implements schedule.Execution: what the bucket holds, which answers everybody got, what they wait for, what is
 // under way, how much has gone wrong, how they ended.
-func (r *run) state() [16]byte {
+func (r *run) State() [16]byte {
 	h := sha256.New()
 	fmt.Fprintln(h, r.faults, r.spent)
 	for _, key := range r.index.Keys() {
@@ -307,8 +225,8 @@ func (r *run) state() [16]byte {
 		fmt.Fprintln(h, n, r.objects.Slots(r.id)[n])
 	}
 	var late []string
-	for _, q := range r.late {
-		late = append(late, q.actor.name+q.op)
+	for _, q := range r.Late {
+		late = append(late, q.Who+q.Op)
 	}
 	slices.Sort(late)
 	fmt.Fprintln(h, late)
@@ -318,8 +236,8 @@ func (r *run) state() [16]byte {
 			fmt.Fprintln(h, op, a.answers[op])
 		}
 	}
-	for _, q := range r.waiting() {
-		fmt.Fprintln(h, q.actor.name, q.op)
+	for _, q := range r.Waiting() {
+		fmt.Fprintln(h, q.Who, q.Op)
 	}
 	return [16]byte(h.Sum(nil))
 }
@@ -334,75 +252,8 @@ func (w *world) uploads() (n int) {
 	return n
 }
 
-// found is what a search came to.
-type found struct {
-	schedules          uint64
-	executions, states int
-	violation          string
-	schedule           []action // that leads to it
-}
-
-// frame is one state on the way to the present one.
-type frame struct {
-	actions   []action
-	next      int
-	state     [16]byte
-	schedules uint64
-}
-
-// search runs every schedule, depth first. It must be called in a synctest bubble.
-func (s *scenario) search() (all found) {
-	known := map[[16]byte]uint64{}
-	var path []frame
-	for {
-		r := newRun(s)
-		all.executions++
-		for _, f := range path {
-			r.step(f.actions[f.next])
-		}
-		var schedules uint64
-		for {
-			actions := r.actions()
-			state := r.state()
-			n, entered := known[state]
-			if !entered {
-				wrong := r.check()
-				if wrong == "" && len(actions) == 0 {
-					wrong = r.checkEnd()
-				}
-				if wrong != "" {
-					all.violation = wrong
-					for _, f := range path {
-						all.schedule = append(all.schedule, f.actions[f.next])
-					}
-					r.end()
-					return all
-				}
-				if len(actions) == 0 {
-					n, entered, known[state] = 1, true, 1
-				}
-			}
-			if entered {
-				schedules = n
-				break
-			}
-			path = append(path, frame{actions: actions, state: state})
-			r.step(actions[0])
-		}
-		r.end()
-		for len(path) > 0 {
-			top := &path[len(path)-1]
-			top.schedules += schedules
-			if top.next++; top.next < len(top.actions) {
-				break
-			}
-			schedules = top.schedules
-			known[top.state] = schedules
-			path = path[:len(path)-1]
-		}
-		if len(path) == 0 {
-			all.schedules, all.states = schedules, len(known)
-			return all
-		}
-	}
+// search runs every schedule.
+func (s *scenario) search(t *testing.T) (all schedule.Found) {
+	synctest.Test(t, func(*testing.T) { all = schedule.Search(func() *run { return newRun(s) }, false, nil) })
+	return all
 }

@@ -353,14 +353,14 @@ func (b bug) find(t *testing.T) {
 		s.mode = onetime.Conditional
 	}
 	all := s.search(t, false)
-	if all.violation == "" {
-		t.Fatalf("not found in %d schedules, want %q", all.schedules, b.want)
+	if all.Violation == "" {
+		t.Fatalf("not found in %d schedules, want %q", all.Schedules, b.want)
 	}
-	if !strings.Contains(all.violation, b.want) {
-		t.Errorf("found %q, want %q", all.violation, b.want)
+	if !strings.Contains(all.Violation, b.want) {
+		t.Errorf("found %q, want %q", all.Violation, b.want)
 	}
-	t.Logf("found after %d executions: %s\n%s: %s", all.executions, all.violation, s, steps(all.schedule))
-	if wrong, _ := s.repeat(t, strings.Fields(steps(all.schedule))); wrong != all.violation {
+	t.Logf("found after %d executions: %s\n%s: %s", all.Executions, all.Violation, s, all.Steps())
+	if wrong, _ := s.repeat(t, strings.Fields(all.Steps())); wrong != all.Violation {
 		t.Errorf("repeated, the schedule shows %q", wrong)
 	}
 }

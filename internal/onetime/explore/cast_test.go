@@ -217,7 +217,7 @@ func lifecycle(name string) part {
 					return false
 				}
 			}
-			return len(a.run.late) == 0
+			return len(a.run.Late) == 0
 		}
 		nature := nature3{a}
 		nature.marker(calm)

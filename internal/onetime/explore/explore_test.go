@@ -134,16 +134,16 @@ func TestExplore(t *testing.T) {
 				t.Skip("another scenario has failed, which is enough to look into")
 			}
 			all := s.search(t, false)
-			if all.violation != "" {
+			if all.Violation != "" {
 				failed.Store(true)
 				s.report(t, all)
 				return
 			}
-			t.Logf("%d schedules explored (%d executions, %d states)", all.schedules, all.executions, all.states)
-			if sum := explored.schedules.Add(all.schedules); sum < all.schedules {
+			t.Logf("%d schedules explored (%d executions, %d states)", all.Schedules, all.Executions, all.States)
+			if sum := explored.schedules.Add(all.Schedules); sum < all.Schedules {
 				explored.overflown.Store(true)
 			}
-			explored.executions.Add(uint64(all.executions))
+			explored.executions.Add(uint64(all.Executions))
 		})
 	}
 }
@@ -151,17 +151,17 @@ func TestExplore(t *testing.T) {
 func (s *scenario) report(t *testing.T, all found) {
 	t.Helper()
 	t.Errorf("%s\nafter %d executions; to repeat:\nONCEGATE_SCHEDULE='%s: %s' go test -run TestRepeat -v ./internal/onetime/explore",
-		all.violation, all.executions, s, steps(all.schedule))
+		all.Violation, all.Executions, s, all.Steps())
 }
 
 // TestExploreUnknownRule: a firstVersion that nobody has heard of is the stricter one.
 func TestExploreUnknownRule(t *testing.T) {
 	s := &scenario{name: "unknown rule", mode: "unheard of", cast: []part{gate("g1"), gate("g2"), stray("stray", false)}}
 	all := s.search(t, false)
-	if all.violation != "" {
+	if all.Violation != "" {
 		s.report(t, all)
 	}
-	t.Logf("%d schedules explored", all.schedules)
+	t.Logf("%d schedules explored", all.Schedules)
 }
 
 // TestOutcomes: everything comes up that can, so the invariants were asked. Without
@@ -182,7 +182,7 @@ func TestOutcomes(t *testing.T) {
 		s := families()[i].scenario
 		s.mode = onetime.Conditional
 		all := s.search(t, true) // or those that differ in names only are missing
-		if all.violation != "" {
+		if all.Violation != "" {
 			s.report(t, all)
 		}
 		if got := slices.Sorted(maps.Keys(all.outcomes)); !slices.Equal(got, want) {
@@ -208,18 +208,18 @@ func TestCounting(t *testing.T) {
 				t.Parallel()
 				for s.mode, s.faults = mode, 0; s.faults <= 3; s.faults++ {
 					quick := s.search(t, false)
-					if quick.violation != "" {
+					if quick.Violation != "" {
 						s.report(t, quick)
 					}
-					if quick.schedules > most {
+					if quick.Schedules > most {
 						return // the other way takes too long
 					}
 					plain := s.search(t, true)
-					if plain.violation != "" {
+					if plain.Violation != "" {
 						s.report(t, plain)
 					}
-					if n := uint64(plain.executions); n != plain.schedules || n != quick.schedules {
-						t.Errorf("%s: %d schedules counted, %d executed", &s, quick.schedules, n)
+					if n := uint64(plain.Executions); n != plain.Schedules || n != quick.Schedules {
+						t.Errorf("%s: %d schedules counted, %d executed", &s, quick.Schedules, n)
 					}
 				}
 			})
@@ -244,11 +244,11 @@ func TestWander(t *testing.T) {
 	for _, mode := range modes {
 		s := &scenario{name: wandering, mode: mode, faults: 6, cast: wanderers()}
 		all := s.wander(t, seed, schedules)
-		if all.violation != "" {
+		if all.Violation != "" {
 			s.report(t, all)
 			continue
 		}
-		t.Logf("%s: %d schedules at random, seed %d, %d outcomes", s, all.executions, seed, len(all.outcomes))
+		t.Logf("%s: %d schedules at random, seed %d, %d outcomes", s, all.Executions, seed, len(all.outcomes))
 	}
 }
 

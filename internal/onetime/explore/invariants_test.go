@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/schedule"
 )
 
 // check returns what is wrong in the state that the execution is in, "" for nothing.
@@ -160,7 +161,7 @@ func (r *run) actor(name string) *actor {
 }
 
 func (r *run) checkGate(a *actor) string {
-	underWay := slices.ContainsFunc(r.late, func(q *request) bool { return q.actor == a && q.op == "Claim" })
+	underWay := slices.ContainsFunc(r.Late, func(q *schedule.Request) bool { return q.Who == a.name && q.Op == "Claim" })
 	switch onetime.Reason(a.result) {
 	case pass:
 	case onetime.Used:
@@ -300,7 +301,7 @@ func (r *run) checkEnable(a *actor) string {
 		return r.wroteAny(func(e event) bool { return e.what == "delete" && e.version == version })
 	}
 	changed := slices.ContainsFunc(r.log, func(e event) bool { return e.who == a.name }) ||
-		slices.ContainsFunc(r.late, func(q *request) bool { return q.actor == a })
+		slices.ContainsFunc(r.Late, func(q *schedule.Request) bool { return q.Who == a.name })
 	var listed []string
 	for _, answer := range a.answers["ListExpired"] {
 		if list, ok := strings.CutPrefix(answer, "ok"); ok {

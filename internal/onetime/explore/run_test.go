@@ -2,19 +2,18 @@ package explore_test
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing/synctest"
 	"time"
 
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
+	"oncegate/internal/onetime/schedule"
 )
 
 // start is when every participant begins, plenty is its time. Time passes only for
@@ -26,23 +25,17 @@ const (
 	life   = time.Hour
 )
 
-// run is one execution of a scenario. Participants run in goroutines of their own;
-// each of their requests waits until the scheduler says what becomes of it. All else
-// belongs to the scheduler, which acts only while everybody waits.
+// run is one execution of a scenario.
 type run struct {
+	schedule.Stage
 	scenario *scenario
 	store    *onetimetest.Store
 	truth    *onetimetest.Ledger // what a request means, on the store
 	actors   []*actor
 	log      []event
-	late     []*request // given up, not yet made
 	faults   int
 	later    bool // the URL's time is over, by days
 	reports  []string
-
-	mu      sync.Mutex
-	pending []*request
-	over    bool
 }
 
 // event is one write that took effect.
@@ -67,20 +60,6 @@ type actor struct {
 	done    bool
 	result  string // "pass", a reason, or an operator's outcome
 	cause   error
-}
-
-// request is one request to S3 that waits to be answered.
-type request struct {
-	actor *actor
-	op    string
-	ready func() bool            // nil: at any time
-	do    func() (string, error) // takes effect; returns what the answer says
-	reply chan error
-}
-
-// write tells whether a request changes the store.
-func (q *request) write() bool {
-	return q.op == "Claim" || q.op == "HideObject" || q.op == "Upload" || strings.HasPrefix(q.op, "Delete")
 }
 
 // way is what becomes of a request.
@@ -134,22 +113,16 @@ func withSlow(ways []way) []way {
 	return all
 }
 
-// action is one step of a schedule.
-type action struct {
-	who, op string
-	arrives bool // a late request is made
-	way     way
-}
-
-func (a action) String() string {
-	switch {
-	case a.arrives:
-		return a.who + "." + a.op + "!arrives"
-	case a.way.name != "":
-		return a.who + "." + a.op + "!" + a.way.name
+// ways are all ways by their names. One name is the same way for every request.
+var ways = func() map[string]way {
+	all := map[string]way{"": good}
+	for _, faults := range [][]way{datedFaults, writeFaults, claimFaults} {
+		for _, w := range faults {
+			all[w.name] = w
+		}
 	}
-	return a.who + "." + a.op
-}
+	return all
+}()
 
 // newRun starts all participants. It must be called in a synctest bubble.
 func newRun(s *scenario) *run {
@@ -203,126 +176,84 @@ func (r *run) Errorf(format string, args ...any) {
 // do returns the answer and what the scheduler is to note of it.
 func ask[T any](a *actor, op string, ready func() bool, do func() (answer T, note string, err error)) (T, error) {
 	var answer, nothing T
-	q := &request{actor: a, op: op, ready: ready, reply: make(chan error, 1), do: func() (note string, err error) {
+	err := a.run.Ask(&schedule.Request{Who: a.name, Op: op, Write: writes(op), Ready: ready, Do: func() (note string, err error) {
 		answer, note, err = do()
 		return note, err
-	}}
-	r := a.run
-	r.mu.Lock()
-	over := r.over
-	if !over {
-		r.pending = append(r.pending, q)
-	}
-	r.mu.Unlock()
-	if over {
-		return nothing, gaveUp
-	}
-	if err := <-q.reply; err != nil {
+	}})
+	if err != nil {
 		return nothing, err
 	}
 	return answer, nil
 }
 
-// waiting are the requests that wait, in an order that is always the same.
-func (r *run) waiting() []*request {
-	r.mu.Lock()
-	pending := slices.Clone(r.pending)
-	r.mu.Unlock()
-	slices.SortFunc(pending, func(a, b *request) int {
-		return cmp.Or(cmp.Compare(a.actor.name, b.actor.name), cmp.Compare(a.op, b.op))
-	})
-	return pending
+// writes tells whether a request changes the store.
+func writes(op string) bool {
+	return op == "Claim" || op == "HideObject" || op == "Upload" || strings.HasPrefix(op, "Delete")
 }
 
-// actions are the steps that can come next, in an order that is always the same.
-func (r *run) actions() (all []action) {
-	pending := r.waiting()
-	for i, q := range pending {
-		if i > 0 && q.actor == pending[i-1].actor && q.op == pending[i-1].op {
-			panic(fmt.Sprintf("two requests %s of %s wait: a step would not name one", q.op, q.actor.name))
-		}
-		if q.ready != nil && !q.ready() {
-			continue
-		}
-		all = append(all, action{who: q.actor.name, op: q.op, way: good})
-		if r.faults == r.scenario.faults || q.actor.sure || q.op == "Begin" {
-			continue
+// Actions implements schedule.Execution.
+func (r *run) Actions() []schedule.Action {
+	return r.Stage.Actions(func(q *schedule.Request) (names []string) {
+		a := r.actor(q.Who)
+		if r.faults == r.scenario.faults || a.sure || q.Op == "Begin" {
+			return nil
 		}
 		faults := readFaults
 		switch {
-		case q.op == "ReadValid" && q.actor.kind == gates:
+		case q.Op == "ReadValid" && a.kind == gates:
 			faults = datedFaults
-		case q.op == "Claim" || q.op == "HideObject":
+		case q.Op == "Claim" || q.Op == "HideObject":
 			faults = claimFaults
-		case q.write():
+		case q.Write:
 			faults = writeFaults
 		}
 		for _, w := range faults {
-			if !w.slow || q.actor.timed {
-				all = append(all, action{who: q.actor.name, op: q.op, way: w})
+			if !w.slow || a.timed {
+				names = append(names, w.name)
 			}
 		}
-	}
-	for i, q := range r.late {
-		// To the store, a participant's requests of one name are all the same.
-		if !slices.ContainsFunc(r.late[:i], func(p *request) bool { return p.actor == q.actor && p.op == q.op }) {
-			all = append(all, action{who: q.actor.name, op: q.op, arrives: true})
-		}
-	}
-	return all
+		return names
+	})
 }
 
-// step does what the action says and waits until everybody waits again.
-func (r *run) step(a action) error {
-	if a.arrives {
-		i := slices.IndexFunc(r.late, func(q *request) bool { return q.actor.name == a.who && q.op == a.op })
-		if i < 0 {
-			return fmt.Errorf("%s: no such request is under way", a)
-		}
-		_, _ = r.late[i].do()
-		r.late = slices.Delete(r.late, i, i+1)
-		return nil
+// Step implements schedule.Execution.
+func (r *run) Step(action schedule.Action) error {
+	if action.Arrives {
+		return r.Arrive(action)
 	}
-	r.mu.Lock()
-	i := slices.IndexFunc(r.pending, func(q *request) bool { return q.actor.name == a.who && q.op == a.op })
-	if i < 0 {
-		r.mu.Unlock()
-		return fmt.Errorf("%s: no such request waits", a)
+	q, err := r.Take(action)
+	if err != nil {
+		return err
 	}
-	q := r.pending[i]
-	r.pending = slices.Delete(r.pending, i, i+1)
-	r.mu.Unlock()
-
-	if a.way.name != "" {
+	a, w := r.actor(q.Who), ways[action.Way]
+	if w.name != "" {
 		r.faults++
-		q.actor.faults++
-		q.actor.hard = q.actor.hard || !a.way.soft
+		a.faults++
+		a.hard = a.hard || !w.soft
 	}
-	if a.way.slow {
-		q.actor.slow = true
+	if w.slow {
+		a.slow = true
 		// For an operator it is the time of this request that is up, and of what he
 		// has to be through with together with it.
-		q.actor.clock.Set(q.actor.deadline)
-		if q.actor.kind != gates {
-			q.actor.deadline = q.actor.deadline.Add(plenty)
+		a.clock.Set(a.deadline)
+		if a.kind != gates {
+			a.deadline = a.deadline.Add(plenty)
 		}
 	}
-	q.actor.astray = a.way.astray
+	a.astray = w.astray
 	var note string
-	var err error
-	if a.way.done {
-		note, err = q.do()
+	if w.done {
+		note, err = q.Do()
 	}
-	if a.way.later {
-		r.late = append(r.late, q)
+	if w.later {
+		r.Late = append(r.Late, q)
 	}
-	if a.way.err != nil {
-		note, err = "", a.way.err
+	if w.err != nil {
+		note, err = "", w.err
 	}
-	name := q.actor.noted(q.op)
-	q.actor.answers[name] = append(q.actor.answers[name], outcome(note, err))
-	q.reply <- err
-	synctest.Wait()
+	name := a.noted(q.Op)
+	a.answers[name] = append(a.answers[name], outcome(note, err))
+	q.Answer(err)
 	return nil
 }
 
@@ -355,32 +286,22 @@ func outcome(note string, err error) string {
 	return "lost"
 }
 
-// end lets all participants run out.
-func (r *run) end() {
-	r.mu.Lock()
-	r.over = true
-	for _, q := range r.pending {
-		q.reply <- gaveUp
-	}
-	r.pending = nil
-	r.mu.Unlock()
-	synctest.Wait()
-}
+// End implements schedule.Execution.
+func (r *run) End() { r.Stage.End(gaveUp) }
 
-// state is a digest of all on which the rest of the execution, and whether it is
-// right, depend: what was written in which order, which answers everybody got by
+// State implements schedule.Execution: what was written in which order, which answers everybody got by
 // method, what they wait for, what is under way, how much has gone wrong. (Within one
 // participant, only different methods run at the same time; whether one of them is
 // repeated can depend on how much time another has taken.) States that differ only in which gate is
 // which are the same state: gates are alike, and nothing asks for their names.
-func (r *run) state() [16]byte {
+func (r *run) State() [16]byte {
 	own := make([][]byte, len(r.actors))
 	for i, a := range r.actors {
 		own[i] = append(a.appendState(nil), a.result...)
 	}
-	for _, q := range r.waiting() {
-		i := r.indexOf(q.actor.name)
-		own[i] = append(append(own[i], '?'), q.op...)
+	for _, q := range r.Waiting() {
+		i := r.indexOf(q.Who)
+		own[i] = append(append(own[i], '?'), q.Op...)
 	}
 	var least, b []byte
 	for _, as := range r.scenario.renamings() {
@@ -394,8 +315,8 @@ func (r *run) state() [16]byte {
 			b = append(append(b, e.what...), e.version...)
 		}
 		var late []string
-		for _, q := range r.late {
-			late = append(late, string('a'+rune(as[r.indexOf(q.actor.name)]))+q.op)
+		for _, q := range r.Late {
+			late = append(late, string('a'+rune(as[r.indexOf(q.Who)]))+q.Op)
 		}
 		slices.Sort(late) // in which order they were sent says nothing about when they arrive
 		for _, q := range late {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/schedule"
 )
 
 // scenario is who takes part, on what, and how much may go wrong.
@@ -36,97 +37,27 @@ func (s *scenario) String() string { return fmt.Sprintf("%s/%s/%d faults", s.nam
 
 // found is what a search came to.
 type found struct {
-	schedules  uint64 // complete ones, each counted
-	executions int
-	states     int
-	outcomes   map[string]int // of executions: how often each came up
-	violation  string         // the first one
-	schedule   []action       // that leads to it
+	schedule.Found
+	outcomes map[string]int // of executions: how often each came up
 }
 
-// frame is one state on the way to the present one.
-type frame struct {
-	actions   []action
-	next      int // the action that is being followed
-	state     [16]byte
-	schedules uint64
-}
-
-// search runs every schedule of a scenario, depth first: each execution follows the
-// present path from the start and then goes on where nobody has been. With plain,
-// states that were entered before are entered again.
-func (s *scenario) search(t *testing.T, plain bool) (all found) {
-	synctest.Test(t, func(t *testing.T) {
-		all = s.searchInBubble(plain)
+// search runs every schedule of a scenario. With plain, states that were entered before
+// are entered again.
+func (s *scenario) search(t *testing.T, plain bool) found {
+	all := found{outcomes: map[string]int{}}
+	synctest.Test(t, func(*testing.T) {
+		all.Found = schedule.Search(func() *run { return newRun(s) }, plain, func(r *run) { all.outcomes[r.outcome()]++ })
 	})
 	return all
 }
 
-func (s *scenario) searchInBubble(plain bool) found {
-	all := found{outcomes: map[string]int{}}
-	known := map[[16]byte]uint64{}
-	var path []frame
-	for {
-		r := newRun(s)
-		all.executions++
-		for _, f := range path {
-			if err := r.step(f.actions[f.next]); err != nil {
-				all.violation, all.schedule = "not deterministic: "+err.Error(), schedule(path)
-				r.end()
-				return all
-			}
-		}
-		var schedules uint64
-		for {
-			wrong := r.check()
-			actions := r.actions()
-			if len(actions) == 0 && wrong == "" {
-				wrong = r.checkEnd()
-			}
-			if wrong != "" {
-				all.violation, all.schedule = wrong, schedule(path)
-				r.end()
-				return all
-			}
-			state := r.state()
-			if n, ok := known[state]; ok && !plain {
-				schedules = n
-				break
-			}
-			if len(actions) == 0 {
-				schedules = 1
-				known[state] = 1
-				all.outcomes[r.outcome()]++
-				break
-			}
-			path = append(path, frame{actions: actions, state: state})
-			if err := r.step(actions[0]); err != nil {
-				panic(err) // it was offered just now
-			}
-		}
-		r.end()
-		for len(path) > 0 {
-			top := &path[len(path)-1]
-			top.schedules += schedules
-			if top.next++; top.next < len(top.actions) {
-				break
-			}
-			schedules = top.schedules
-			known[top.state] = schedules
-			path = path[:len(path)-1]
-		}
-		if len(path) == 0 {
-			all.schedules, all.states = schedules, len(known)
-			return all
-		}
+// Check implements schedule.Execution.
+func (r *run) Check(atEnd bool) string {
+	wrong := r.check()
+	if wrong == "" && atEnd {
+		wrong = r.checkEnd()
 	}
-}
-
-func schedule(path []frame) (steps []action) {
-	for _, f := range path {
-		steps = append(steps, f.actions[f.next])
-	}
-	return steps
+	return wrong
 }
 
 // outcome is how everybody ended.
@@ -144,25 +75,25 @@ func (r *run) outcome() string {
 func (s *scenario) repeat(t *testing.T, steps []string) (wrong, outcome string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRun(s)
-		defer r.end()
-		wrong = r.check()
+		defer r.End()
+		wrong = r.Check(false)
 		for _, step := range steps {
-			actions := r.actions()
-			i := slices.IndexFunc(actions, func(a action) bool { return a.String() == step })
+			actions := r.Actions()
+			i := slices.IndexFunc(actions, func(a schedule.Action) bool { return a.String() == step })
 			if i < 0 {
 				t.Errorf("step %s is not possible here, but %v are", step, actions)
 				return
 			}
-			if err := r.step(actions[i]); err != nil {
+			if err := r.Step(actions[i]); err != nil {
 				t.Error(err)
 				return
 			}
-			if wrong = r.check(); wrong != "" {
+			if wrong = r.Check(false); wrong != "" {
 				return
 			}
 		}
-		if len(r.actions()) == 0 {
-			wrong = r.checkEnd()
+		if len(r.Actions()) == 0 {
+			wrong = r.Check(true)
 		}
 		outcome = r.outcome()
 	})
@@ -176,42 +107,30 @@ func (s *scenario) wander(t *testing.T, seed uint64, n int) (all found) {
 		for i := range n {
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
 			r := newRun(s)
-			all.schedule = nil
+			all.Schedule = nil
 			for {
-				actions := r.actions()
-				if all.violation = r.check(); all.violation == "" && len(actions) == 0 {
-					all.violation = r.checkEnd()
-				}
-				if all.violation != "" || len(actions) == 0 {
+				actions := r.Actions()
+				if all.Violation = r.Check(len(actions) == 0); all.Violation != "" || len(actions) == 0 {
 					break
 				}
 				// Faults are most of what is possible, and make most of it: as many
 				// as are allowed would come at the beginning of every schedule.
 				a := actions[random.IntN(len(actions))]
-				for a.way.name != "" && random.IntN(4) > 0 {
+				for a.Way != "" && random.IntN(4) > 0 {
 					a = actions[random.IntN(len(actions))]
 				}
-				all.schedule = append(all.schedule, a)
-				if err := r.step(a); err != nil {
+				all.Schedule = append(all.Schedule, a)
+				if err := r.Step(a); err != nil {
 					panic(err)
 				}
 			}
-			all.executions++
+			all.Executions++
 			all.outcomes[r.outcome()]++
-			r.end()
-			if all.violation != "" {
+			r.End()
+			if all.Violation != "" {
 				return
 			}
 		}
 	})
 	return all
-}
-
-// steps writes a schedule as doc.go says.
-func steps(schedule []action) string {
-	var all []string
-	for _, a := range schedule {
-		all = append(all, a.String())
-	}
-	return strings.Join(all, " ")
 }
