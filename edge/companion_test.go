@@ -147,6 +147,7 @@ func TestCompanionCreates(t *testing.T) {
 		{`{"filename":"a","label":"x","expires":1,"maxBytes":1}`, "a", "", ""}, // options of /url only
 		{`{"filename":1}`, "", "", "options"},
 		{`{"type":"image/*"}`, "", "", "options"},
+		{`{"type":"image/png,image/gif"}`, "", "", "options"},
 		{`{"type":"image"}`, "", "", "options"},
 		{`[]`, "", "", "options"},
 		{`{"filename":"a"`, "", "", "options"},

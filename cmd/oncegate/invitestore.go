@@ -291,16 +291,16 @@ func invitationText(h invite.Holding, places []place) string {
 	line("limits", limitsText(h.Limits))
 	line("by", shortBy(h.By))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	header := "\nSLOT\tSTATE\tURL\tIS\tSINCE\tSIZE\tOBJECT\tNAME\n"
+	header := "\nSLOT\tSTATE\tURL\tIS\tSINCE\tSIZE\tOBJECT\tNAME\tNOTE\n"
 	for _, p := range places {
 		if p.status == nil {
 			continue // closed, and nobody ever had it
 		}
 		fmt.Fprint(w, header)
 		header = ""
-		since, size, name := p.slot.Created, "-", ""
+		since, size, name, note := p.slot.Created, "-", "", ""
 		if e := p.status.Entry; e != nil {
-			since, name = e.Created, e.Name
+			since, name, note = e.Created, e.Name, e.Label
 		}
 		if s := p.status.Spent; s != nil && !s.At.IsZero() {
 			since = s.At
@@ -308,7 +308,7 @@ func invitationText(h invite.Holding, places []place) string {
 		if o := p.status.Object; o != nil {
 			size = fmt.Sprint(o.Size)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.n, p.state(), p.slot.URL[:shortDigits], p.status.State, shownTime(since), size, orDash(shown(p.status.Key)), orDash(shown(name)))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.n, p.state(), p.slot.URL[:shortDigits], p.status.State, shownTime(since), size, orDash(shown(p.status.Key)), orDash(shown(name)), orDash(shown(note)))
 	}
 	_ = w.Flush() // into memory
 	return b.String()

@@ -121,7 +121,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 					ts.Fatalf("usage: guest NAME FILE")
 				}
 				_, token, _ := strings.Cut(strings.TrimSpace(ts.ReadFile(args[1])), "#")
-				a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url?name=invoice.pdf", http.Header{"Authorization": {"Bearer " + token}}, nil)
+				a := st.Do(t, http.MethodGet, st.Edge.URL()+"/url?name=invoice.pdf&label=page+2", http.Header{"Authorization": {"Bearer " + token}}, nil)
 				if a.Status == http.StatusOK {
 					setMinted(t, ts, args[0], a.Body)
 				}

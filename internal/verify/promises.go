@@ -14,6 +14,8 @@ var promises = []promise{
 		text: "/url with an unknown option or a body that is not JSON (400 options), with another method (403 method), below it (403 path): no URL"},
 	{id: "credential", needs: []string{"mint"}, check: (*run).credentialLine,
 		text: "where minting needs an API key or a token: without one, or with a wrong one, no URL (401)"},
+	{id: "invitation", needs: []string{"mint"}, check: (*run).invitation,
+		text: "the token of no invitation gets no URL and no offer (401 invitation-unknown)"},
 	{id: "registered", needs: []string{"mint"}, bucket: true, check: (*run).registered,
 		text: "the SHA-256 of path?query names an entry under signatures/valid/ with the URL's key and time"},
 	{id: "gate", check: (*run).gate,
