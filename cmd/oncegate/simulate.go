@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"oncegate/internal/config"
 	"oncegate/internal/simulate"
 )
 
@@ -24,7 +25,7 @@ measurement: the differences mean more than the figures.
                        (us-east-1=40,eu-west-1=40,ap-northeast-1=20)
     --per-hour N       uploads per hour, from everywhere together (100)
     --uploads N        how many are played, 1 to 1000000 (20000)
-    --edge-memory MB   memory of the functions at the edge (128)
+    --edge-memory MB   memory of the functions at the edge (a deployment's default)
     --seed N           repeats a run (1)
     --json             print one JSON object
 
@@ -41,7 +42,8 @@ func runSimulate(_ context.Context, args []string, stdout, _ io.Writer) error {
 	viewers := fs.String("viewers", "us-east-1=40,eu-west-1=40,ap-northeast-1=20", "")
 	perHour := fs.Float64("per-hour", 100, "")
 	uploads := fs.Int("uploads", 20_000, "")
-	memory := fs.Int("edge-memory", 128, "")
+	defaults := config.Defaults().Deploy
+	memory := fs.Int("edge-memory", defaults.Memory, "")
 	seed := fs.Uint64("seed", 1, "")
 	asJSON := fs.Bool("json", false, "")
 	if err := parse(fs, args); err != nil {
@@ -62,8 +64,7 @@ func runSimulate(_ context.Context, args []string, stdout, _ io.Writer) error {
 		}
 		load.Viewers = append(load.Viewers, v)
 	}
-	model := simulate.DefaultModel()
-	model.EdgeMemory = *memory
+	model := simulate.DefaultModel(*memory, defaults.RegionalMemory)
 	results := map[simulate.Runtime]simulate.Result{}
 	for _, runtime := range []simulate.Runtime{simulate.Edge, simulate.Regional} {
 		result, err := simulate.Run(load, model, runtime)

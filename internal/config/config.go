@@ -110,16 +110,22 @@ func Load(path string) (Config, error) {
 	return c, nil
 }
 
+// Defaults are the settings where a config.json says nothing. They have no bucket.
+func Defaults() Config {
+	var c Config
+	for _, f := range fields {
+		f.setDefault(&c)
+	}
+	return c
+}
+
 // Parse reads the text of a config.json. Its error names every wrong field.
 func Parse(data []byte) (Config, error) {
 	document, err := parseObject(string(data))
 	if err != nil {
 		return Config{}, err
 	}
-	var c Config
-	for _, f := range fields {
-		f.setDefault(&c)
-	}
+	c := Defaults()
 	problems := twice(document)
 	unknown := false
 	for _, m := range document.Members {

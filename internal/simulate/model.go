@@ -51,8 +51,9 @@ type Model struct {
 }
 
 // DefaultModel is what is known, or else assumed. Only the CPU times were measured, on a
-// machine that is not Lambda's. Everything about AWS is as published or reported.
-func DefaultModel() Model {
+// machine that is not Lambda's. Everything about AWS is as published or reported. The memory
+// is that of the functions, in MB.
+func DefaultModel(edgeMemory, regionalMemory int) Model {
 	const ms = time.Millisecond
 	return Model{
 		TripP99: 1.15, // assumed: AWS's own network is seldom congested
@@ -72,8 +73,8 @@ func DefaultModel() Model {
 		Stub:           Compute{500 * time.Microsecond, 6 * ms},
 		RegionalMint:   Compute{800 * time.Microsecond, 5 * ms},
 		RegionalGate:   Compute{1300 * time.Microsecond, 5 * ms},
-		EdgeMemory:     128,
-		RegionalMemory: 256,
+		EdgeMemory:     edgeMemory,
+		RegionalMemory: regionalMemory,
 
 		KeepWarm:  10 * time.Minute, // reported: 5 to 15 minutes
 		KeepAlive: 20 * time.Second, // assumed of S3's and Lambda's front ends

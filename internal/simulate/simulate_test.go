@@ -95,7 +95,7 @@ func TestCold(t *testing.T) {
 // Far from the bucket one trip beats two. Near it the detour costs time.
 func TestWhichIsFaster(t *testing.T) {
 	far, near := load("eu-west-1", 1000, "ap-southeast-2"), load("eu-west-1", 1000, "eu-west-1")
-	m := simulate.DefaultModel()
+	m := simulate.DefaultModel(256, 256)
 	if edge, regional := run(t, far, m, simulate.Edge), run(t, far, m, simulate.Regional); regional.Gate.P50 >= edge.Gate.P50 {
 		t.Errorf("from Sydney to Ireland: regional %v, edge %v", regional.Gate.P50, edge.Gate.P50)
 	}
@@ -106,7 +106,7 @@ func TestWhichIsFaster(t *testing.T) {
 
 func TestRepeatable(t *testing.T) {
 	l := load("us-east-1", 100, "us-east-1", "eu-west-1")
-	m := simulate.DefaultModel()
+	m := simulate.DefaultModel(256, 256)
 	first, again := run(t, l, m, simulate.Regional), run(t, l, m, simulate.Regional)
 	if !reflect.DeepEqual(first, again) {
 		t.Error("the same seed gave something else")
