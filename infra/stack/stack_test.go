@@ -246,10 +246,20 @@ func compareGolden(t *testing.T, path string, got []byte) {
 	t.Errorf("%s has %d lines, want %d (go test ./stack -update, and review the difference)", path, len(g), len(w))
 }
 
-// What every principal may do, in lines that a person can read. A permission cannot be
-// widened without changing this file.
+// What every principal may do, in lines that a person can read, and why. A permission cannot
+// be widened without changing this file, nor be there without a reason.
 func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 	var b bytes.Buffer
+	used := map[string]bool{}
+	write := func(v variant, who, name string, lines []string) {
+		for _, line := range lines {
+			text := explained(v, who, name, line, used)
+			if strings.HasPrefix(text, "NO REASON") {
+				t.Errorf("%s: %s", v.name, text)
+			}
+			fmt.Fprintf(&b, "  %s\n", text)
+		}
+	}
 	for _, v := range []variant{plain, full, regional, accepting} {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
@@ -258,23 +268,22 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(functions)) {
 			role := functions[name].Role
 			fmt.Fprintf(&b, "\nfunction %s\n", name)
-			for _, line := range append(role.AssumeRolePolicyDocument.Lines(), role.Permissions()...) {
-				fmt.Fprintf(&b, "  %s\n", line)
-			}
+			write(v, name[strings.LastIndex(name, "-")+1:], name, append(role.AssumeRolePolicyDocument.Lines(), role.Permissions()...))
 		}
 		fmt.Fprintf(&b, "\nbucket %s\n", d.Bucket.BucketName)
-		for _, line := range d.Bucket.Policy.PolicyDocument.Lines() {
-			fmt.Fprintf(&b, "  %s\n", line)
-		}
+		write(v, "bucket", "", d.Bucket.Policy.PolicyDocument.Lines())
 		for _, arn := range slices.Sorted(maps.Keys(d.Queues)) {
 			fmt.Fprintf(&b, "\nqueue %s\n", d.Queues[arn].QueueName)
-			for _, line := range d.Queues[arn].Policy.Lines() {
-				fmt.Fprintf(&b, "  %s\n", line)
-			}
+			write(v, "queue", d.Queues[arn].QueueName, d.Queues[arn].Policy.Lines())
 		}
 		fmt.Fprintln(&b)
 	}
 	compareGolden(t, "testdata/permissions.txt", b.Bytes())
+	for key := range reasons {
+		if !used[key] {
+			t.Errorf("nobody has the permission %q any more", key)
+		}
+	}
 }
 
 // The columns of cdk-nag's rows are rule, resource, compliance, reason, …
