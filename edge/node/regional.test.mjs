@@ -14,6 +14,7 @@ const put = () => event('PUT', '/uploads/x', { querystring: 'a=b', headers: { 'x
 const forward = { forward: { querystring: 'signed=1', drop: ['x-amz-acl'], set: { 'content-type': [{ value: 'image/png' }] } } };
 const answer = (body, status = 200, headers = {}) => (response) => response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
 const reset = (response) => response.socket.resetAndDestroy();
+const long = (length) => { const text = JSON.stringify({ ...forward, more: '' }); return text.replace('""}', `"${'x'.repeat(length - text.length)}"}`); };
 
 describe('the stub', () => {
   let server, stub, dir, errors;
@@ -100,6 +101,18 @@ describe('the stub', () => {
     }
   });
 
+  // It may have run, and nothing says that it had been closed before.
+  test('a new connection that dies is not tried again', async () => {
+    mock.timers.enable({ apis: ['Date'], now: Date.now() + 3_600_000 }); // no connection is that young
+    try {
+      script = [reset, answer(forward)];
+      assert.equal(reasonOf(await stub.gate(put(), context())), 'claim-unknown');
+      assert.equal(calls.length, 1);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
   // The second try has the nonce of the first one and says that it is a repeat.
   for (const [name, first] of Object.entries({
     throttled: answer({}, 429), 'a server error': answer({}, 502), 'a dead connection': reset,
@@ -133,7 +146,7 @@ describe('the stub', () => {
     ['a response without a status', [answer({ response: {} })], 'claim-unknown'],
     ['an answer cut short', [(response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{"forward":{"querystring":"x"}}', () => response.socket.destroy()); }], 'claim-unknown'],
     ['another protocol', [(response) => { response.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'); }], 'claim-unknown'],
-    ['too long an answer', [answer(`"${'x'.repeat(2 << 20)}"`)], 'claim-unknown'],
+    ['an answer that is a byte too long', [answer(long((1 << 20) + 1))], 'claim-unknown'],
   ]) {
     test(`refuses after ${name}`, async () => {
       for (const [handler, e, reason] of [[stub.gate, put(), gateReason], [stub.mint, event('GET', '/url'), 'index-unavailable']]) {
@@ -157,6 +170,65 @@ describe('the stub', () => {
     });
   }
 
+  test('takes an answer of 1 MiB', async () => {
+    script = [answer(long(1 << 20))];
+    assert.equal((await stub.gate(put(), context())).querystring, 'signed=1');
+  });
+
+  // A container may have been frozen for hours, and nobody says when an idle connection is
+  // closed.
+  test('uses no connection that was idle for more than 15 s', async () => {
+    mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    try {
+      const sockets = new Set();
+      for (const [idle, want] of [[60_000, 1], [15_000, 1], [15_000, 1], [15_001, 2], [0, 2]]) {
+        mock.timers.tick(idle);
+        script = [(response) => { sockets.add(response.socket); answer(forward)(response); }];
+        await stub.gate(put(), context());
+        assert.equal(sockets.size, want, `after ${idle} ms`);
+      }
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  test('when one reused connection is dead, no other is used', async () => {
+    const known = new Set();
+    const note = (response) => { known.add(response.socket); answer(forward)(response); };
+    let first;
+    script = [(response) => { first = response; }, (response) => { note(first); note(response); }];
+    await Promise.all([stub.gate(put(), context()), stub.gate(put(), context())]);
+    assert.equal(known.size, 2);
+    const tries = [];
+    const step = (response) => { tries.push(known.has(response.socket)); (tries.at(-1) ? reset : answer(forward))(response); };
+    script = [step, step];
+    assert.equal((await stub.gate(put(), context())).querystring, 'signed=1');
+    assert.deepEqual(tries, [true, false]);
+  });
+
+  test('nothing of an invocation outlives its answer but idle connections', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((r) => r === 'Timeout').length;
+    const before = timers();
+    for (const steps of [[answer(forward)], [answer('no JSON')], [answer({}, 403)], [answer({}, 503), answer({}, 503)], [reset, reset], [() => {}]]) {
+      script = [...steps];
+      await stub.gate(put(), context(steps.length > 1 ? 3000 : 300));
+      assert.equal(timers(), before, String(steps));
+    }
+  });
+
+  test('a request without an answer in time is ended', { timeout: 10_000 }, async () => {
+    let closed;
+    script = [(response) => { closed = new Promise((resolve) => { response.socket.on('close', resolve); }); }];
+    assert.equal(reasonOf(await stub.gate(put(), context(300))), 'claim-unknown');
+    await closed;
+  });
+
+  test('a request that ends without an answer is not waited for', async () => {
+    script = [(response) => response.socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n')];
+    await stub.gate(put(), context());
+    assert.match(errors.join(), /the connection ended without an answer/);
+  });
+
   test('gives up in time, and does not begin a second try without time for it', async () => {
     script = [() => {}];
     let response = await stub.gate(put(), context(300));
@@ -171,7 +243,9 @@ describe('the stub', () => {
     const { port } = server.address();
     await new Promise((resolve) => { server.closeAllConnections(); server.close(resolve); });
     await stub.gate(put(), context()); // may find a connection of before, and not know
+    errors = [];
     assert.equal(reasonOf(await stub.gate(put(), context())), 'index-unavailable');
+    assert.equal(errors.length, 2, 'it was tried twice');
     await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   });
 
@@ -181,5 +255,11 @@ describe('the stub', () => {
     assert.equal(reasonOf(await stub.gate(circular, context())), 'internal');
     assert.equal(reasonOf(await stub.gate(put())), 'internal');
     assert.equal(calls.length, 0);
+  });
+
+  // The function has run, and what it says cannot be done: nobody can say that nothing was spent.
+  test('a pass for an event that has no request', async () => {
+    script = [answer(forward)];
+    assert.equal(reasonOf(await stub.gate({}, context())), 'internal');
   });
 });

@@ -3,11 +3,14 @@
 package s3index_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -68,8 +71,54 @@ func TestListKeysPages(t *testing.T) {
 	if want := []s3index.Marker{{}, {Key: "keys/b", VersionID: "1"}}; !slices.Equal(bucket.markers, want) {
 		t.Errorf("markers %v, want %v", bucket.markers, want)
 	}
-	bucket = &stub{pages: []s3index.Page{{Status: 200, Next: &s3index.Marker{Key: "keys/b"}}}}
+	bucket = &stub{pages: []s3index.Page{{Status: 200, Next: &s3index.Marker{Key: "keys/b"}}}} // again and again
 	if ids, err := s3index.New(bucket).ListKeys(t.Context(), limit); err == nil {
 		t.Errorf("an endless list gives %v", ids)
 	}
+}
+
+// TestMostKeys: 100,000 keys are listed, and not one more.
+func TestMostKeys(t *testing.T) {
+	var pages []s3index.Page
+	for n := range 100 {
+		page := s3index.Page{Status: 200, Next: &s3index.Marker{Key: fmt.Sprint(n)}}
+		for i := range 1000 {
+			page.Versions = append(page.Versions, s3index.KeyVersion{Key: fmt.Sprintf("keys/%d", 1000*n+i)})
+		}
+		pages = append(pages, page)
+	}
+	ids, err := s3index.New(&stub{pages: append(pages[:100:100], s3index.Page{Status: 200})}).ListKeys(t.Context(), limit)
+	if err != nil || len(ids) != 100_000 {
+		t.Errorf("the most: %d, %v", len(ids), err)
+	}
+	more := s3index.Page{Status: 200, Versions: []s3index.KeyVersion{{Key: "keys/more"}}, Next: &s3index.Marker{Key: "keys/more"}}
+	bucket := &stub{pages: append(pages[:100:100], more, s3index.Page{Status: 200})}
+	if ids, err := s3index.New(bucket).ListKeys(t.Context(), limit); err == nil {
+		t.Errorf("one more: %d", len(ids))
+	}
+}
+
+// slow is a bucket whose pages take their time.
+type slow struct{ stub }
+
+func (b *slow) ListVersions(ctx context.Context, limit time.Duration, prefix string, from s3index.Marker) (s3index.Page, error) {
+	time.Sleep(400 * time.Millisecond)
+	return b.stub.ListVersions(ctx, limit, prefix, from)
+}
+
+// TestListTime: the pages of a list share its time, and none begins without any.
+func TestListTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &slow{}
+		for n := range 9 {
+			b.pages = append(b.pages, s3index.Page{Status: 200, Next: &s3index.Marker{Key: fmt.Sprint(n)}})
+		}
+		versions, err := s3index.New(b).ListExpired(t.Context(), time.Second, id)
+		if fault, ok := errors.AsType[*onetime.Fault](err); !ok || fault.Op != "ListExpired" {
+			t.Errorf("got %v, %v; want a fault", versions, err)
+		}
+		if want := []time.Duration{time.Second, 600 * time.Millisecond, 200 * time.Millisecond}; !slices.Equal(b.limits, want) {
+			t.Errorf("the pages had %v, want %v", b.limits, want)
+		}
+	})
 }

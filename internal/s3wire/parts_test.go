@@ -209,6 +209,14 @@ func TestPartRequests(t *testing.T) {
 	if sent.target != "/?delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=a%2F&start-after=a%2Fb" {
 		t.Errorf("list: %s", sent.target)
 	}
+	c.ListVersions(t.Context(), time.Second, "keys/", s3index.Marker{})
+	if sent.target != "/?encoding-type=url&prefix=keys%2F&versions=" {
+		t.Errorf("list versions: %s", sent.target)
+	}
+	c.ListVersions(t.Context(), time.Second, "keys/", s3index.Marker{Key: "keys/b", VersionID: "v+1"})
+	if sent.target != "/?encoding-type=url&key-marker=keys%2Fb&prefix=keys%2F&version-id-marker=v%2B1&versions=" {
+		t.Errorf("list versions, next page: %s", sent.target)
+	}
 	c.Put(t.Context(), time.Second, s3index.Object{Key: "k", Body: []byte("x"), IfMatch: `"e"`})
 	if sent.header("if-match") != `"e"` || !strings.Contains(sent.header("authorization"), ";if-match;") {
 		t.Errorf("put has no signed if-match: %v", sent.headers)

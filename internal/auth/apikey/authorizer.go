@@ -84,7 +84,6 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 
 	var body []byte
 	err = onetime.Lookup(ctx, a.clock, a.entropy, deadline, func(limit time.Duration) (err error) {
-		now = a.clock.Now().Round(0)
 		body, err = a.records.ReadKey(ctx, limit, string(id))
 		return err
 	})

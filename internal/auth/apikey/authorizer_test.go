@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,22 @@ func TestLifeOfAnAnswer(t *testing.T) {
 	}
 }
 
+// TestDocumentedLives: docs/auth.md says for how long an answer is gone by.
+func TestDocumentedLives(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/auth.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("**A revoked key stops working within %v seconds**", apikey.KnownLife.Seconds()),
+		fmt.Sprintf("They cache a refused key for %v seconds, and at most %d", apikey.RefusedLife.Seconds(), apikey.MaxCached),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+}
+
 // TestRevokedIsForgotten: once a container knows that a key is revoked, no clock makes it
 // mint again.
 func TestRevokedIsForgotten(t *testing.T) {
@@ -308,7 +325,15 @@ func TestGarbageDoesNotGrow(t *testing.T) {
 		t.Error("the key refused last is not remembered")
 	}
 	for i := range uint64(2 * apikey.MaxCached) {
+		w.clock.Set(w.clock.Now().Add(time.Millisecond))
 		w.reason(w.store(t, 10_000+i, fmt.Sprint("k", i), false))
+	}
+	before = w.records.reads
+	for i := range uint64(apikey.MaxCached) {
+		key, _ := newKey(t, 10_000+apikey.MaxCached+i)
+		if w.reason(key); w.records.reads != before {
+			t.Fatal("a key of the latest is not remembered")
+		}
 	}
 	if known, _ := w.Cached(); known != apikey.MaxCached {
 		t.Errorf("%d known keys in memory, want %d", known, apikey.MaxCached)

@@ -122,5 +122,5 @@ func (k *keys) now() time.Time { return k.clock.Now().Round(0) }
 // within reports whether then is less than d ago. A clock that was set back makes
 // everything old.
 func within(now, then time.Time, d time.Duration) bool {
-	return !then.IsZero() && !now.Before(then) && now.Sub(then) < d
+	return !now.Before(then) && now.Sub(then) < d
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,37 @@ func TestNewKey(t *testing.T) {
 	at(3*time.Minute+10*time.Second, token, "", 3)
 }
 
+// TestLargestSet: a set may be as large as docs/auth.md says, and hold a hundred keys.
+func TestLargestSet(t *testing.T) {
+	full := fullSet()
+	for name, set := range map[string][]byte{
+		"256 KB":   append(full, slices.Repeat([]byte(" "), 256<<10-len(full))...),
+		"100 keys": setOf(slices.Repeat([]map[string]any{jwk("r", rsaKey)}, 100)...),
+	} {
+		w := newWorld()
+		w.site.set = set
+		if reason := w.reason(good(t)); reason != "" {
+			t.Errorf("%s: %q", name, reason)
+		}
+	}
+}
+
+// TestDocumentedLife: docs/auth.md says for how long a set is gone by.
+func TestDocumentedLife(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/auth.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("**%v minutes after the issuer withdrew a key", bearer.KeysLife.Minutes()),
+		fmt.Sprintf("a container fetch the keys at most every %v seconds", bearer.UnknownKeyPause.Seconds()),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+}
+
 // TestKeysFaults: without a set nobody mints, and it is not asked for all the time.
 func TestKeysFaults(t *testing.T) {
 	short := must(rsa.GenerateKey(rand.Reader, 1024))
@@ -124,6 +156,8 @@ func TestKeysFaults(t *testing.T) {
 		"short":                        setOf(jwk("r", short)),
 		"even":                         setOf(change("n", b64(append(rsaKey.N.Bytes()[:255:255], 0)))),
 		"exponent 1":                   setOf(change("e", b64([]byte{1}))),
+		"exponent 4":                   setOf(change("e", b64([]byte{4}))),
+		"long":                         setOf(change("n", b64(slices.Concat([]byte{1}, make([]byte, 1023), []byte{1})))),
 		"exponent missing":             setOf(change("e", nil)),
 		"a huge exponent":              setOf(change("e", b64([]byte{1, 0, 0, 0, 1}))),
 		"padding":                      setOf(change("n", b64(rsaKey.N.Bytes())+"==")),

@@ -54,7 +54,8 @@ var (
 
 // own are the packages whose own tests must notice.
 var own = []string{
-	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/invite/", "internal/s3index/", "internal/cfn/",
+	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/invite/", "internal/s3index/",
+	"internal/s3wire/", "internal/cfn/",
 }
 
 // suites are run one after the other until one notices.
@@ -65,8 +66,12 @@ func (m mutant) suites() []suite {
 	case m.file == accepts, m.file == copies:
 		return []suite{accept}
 	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
+		var all []suite
 		dir := path.Dir(m.file)
-		return []suite{{dir, "./" + dir + "/...", []string{"-short", "-failfast"}}}
+		for _, dir := range slices.Compact([]string{dir, strings.Replace(dir, "s3wire", "s3index", 1)}) { // whose tests have a real server
+			all = append(all, suite{dir, "./" + dir + "/...", []string{"-short", "-failfast"}})
+		}
+		return all
 	}
 	return []suite{unit, explore, edges, long, deep}
 }
@@ -112,6 +117,10 @@ func run(ctx context.Context, only string, verbose bool) error {
 		if wanted.MatchString(m.file + " " + m.name) {
 			chosen = append(chosen, m)
 		}
+	}
+	// The copy has no S3 server.
+	if os.Getenv("ONCEGATE_VERSITYGW") == "" {
+		os.Setenv("ONCEGATE_VERSITYGW", filepath.Join(root, "build", "tools", "versitygw"))
 	}
 	begun := time.Now()
 	if err := unedited(ctx, root, dir, chosen); err != nil {
@@ -200,7 +209,7 @@ func moduleRoot() (string, error) {
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
 	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
-		"./internal/s3index", "./internal/cfn/...")
+		"./internal/s3index", "./internal/s3wire", "./internal/cfn/...")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {

@@ -12,8 +12,14 @@ import (
 	"strings"
 )
 
-// script reports whether the mutant is one of a Node handler. Its own tests must notice it:
-// those of index.mjs are in index.test.mjs.
+// nodeTests are the tests that must notice the mutants of a Node handler.
+var nodeTests = map[string][]string{
+	nodeHandler: {"edge/node/index.test.mjs", "edge/node/parts.test.mjs"},
+	nodeStub:    {"edge/node/regional.test.mjs"},
+	page:        {"edge/node/page.test.mjs"},
+}
+
+// script reports whether the mutant is one of a Node handler.
 func (m mutant) script() bool { return path.Ext(m.file) == ".mjs" }
 
 var (
@@ -48,13 +54,25 @@ func testNode(ctx context.Context, root, dir, file string, text []byte) (killer,
 			return "", "", err
 		}
 	}
+	if nodeTests[file] == nil {
+		return "", "", fmt.Errorf("nothing says which tests are those of %s", file)
+	}
+	for _, test := range nodeTests[file] {
+		if killer, said, err = runNode(ctx, folder, node[0], test); killer != "" || err != nil {
+			break
+		}
+	}
+	return killer, said, err
+}
+
+func runNode(ctx context.Context, folder, node, test string) (killer, said string, err error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	command := exec.CommandContext(limited, node[0], "--test-reporter=tap", strings.TrimSuffix(file, ".mjs")+".test.mjs")
+	command := exec.CommandContext(limited, node, "--test-reporter=tap", test)
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	said = string(output)
-	match := notOK.FindStringSubmatch(said)
+	match := notOK.FindStringSubmatchIndex(said)
 	switch {
 	case err == nil:
 		return "", "", nil
@@ -63,7 +81,8 @@ func testNode(ctx context.Context, root, dir, file string, text []byte) (killer,
 	case noScript.MatchString(said):
 		return "", "", errors.New("is no JavaScript: " + noScript.FindString(said))
 	case match != nil: // a test comes before what it is a part of
-		return "node: " + match[1], said, nil
+		lines := strings.SplitAfterN(said[match[0]:], "\n", 12)
+		return "node: " + said[match[2]:match[3]], strings.Join(lines[:len(lines)-1], ""), nil
 	case limited.Err() != nil:
 		return "node: a timeout", said, nil
 	}

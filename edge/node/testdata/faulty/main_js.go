@@ -20,6 +20,12 @@ func hostReady(endpoint, keysURL string)
 //go:wasmimport oncegate done
 func hostDone(id uint32, resultJSON string)
 
+//go:wasmimport oncegate send
+func hostSend(id uint32, request, body string, limitMs int32)
+
+//go:wasmimport oncegate setting
+func hostSetting(name string) int32
+
 var begun = make(chan struct{})
 
 //go:wasmexport begin
@@ -27,12 +33,29 @@ func begin() { close(begun) }
 
 func main() {
 	<-begun
-	hostReady("http://127.0.0.1:1", "")
+	endpoint := make([]byte, hostSetting("AWS_ENDPOINT_URL_S3"))
+	hostTake(unsafe.Pointer(unsafe.SliceData(endpoint)))
+	hostReady(string(endpoint), "")
 	select {}
 }
 
+// told is what becomes of an outcome. It ends the invocation of this id a while after the
+// first one, with how many there were.
+var told struct {
+	invocation uint32
+	times      int
+}
+
 //go:wasmexport received
-func received(id uint32, status, length, bodyAt, stale int32) {}
+func received(id uint32, status, length, bodyAt, stale int32) {
+	hostTake(unsafe.Pointer(unsafe.SliceData(make([]byte, length))))
+	js.Global().Get("console").Call("error", "told of an outcome")
+	if told.times++; told.times == 1 {
+		time.AfterFunc(20*time.Millisecond, func() {
+			hostDone(told.invocation, `{"response":{"status":"20`+string(rune('0'+told.times))+`"}}`)
+		})
+	}
+}
 
 //go:wasmexport invoke
 func invoke(id uint32, length, remainingMs int32) {
@@ -52,7 +75,12 @@ func invoke(id uint32, length, remainingMs int32) {
 		os.Exit(3)
 	case breaks("exit-0"):
 		os.Exit(0)
+	case breaks("trap"):
+		hostTake(unsafe.Pointer(^uintptr(0))) // the handler throws: there is no such memory
 	case breaks("hang"):
+	case breaks("ask"):
+		told.invocation = id
+		hostSend(1, "GET\n/x\nhost\nx", "", 60_000)
 	case breaks("garbage"):
 		go done("{not json")
 	case breaks("empty"):
