@@ -6,11 +6,14 @@ import { Queue, explain } from './queue.js';
 import { openStore } from './store.js';
 import { $, List, receipt, say, saying, showFacts, showGone } from './view.js';
 
+$('loading').remove();
 translate();
 // Another link in the same tab changes nothing but the fragment.
 addEventListener('hashchange', () => location.reload());
 const link = readLink(location.hash);
-if (link) open();
+// What the client needs, and browsers have since March 2024.
+if (!AbortSignal.any) showGone('tooOld', 'tooOldWhy');
+else if (link) open();
 else showGone('noLink', 'noLinkWhy');
 
 async function open() {

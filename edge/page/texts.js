@@ -79,6 +79,8 @@ export const table = {
   refused: ['Not stored: the server refused it ({reason}).', 'Nicht gespeichert: Der Server hat abgelehnt ({reason}).', 'Non enregistré : refusé par le serveur ({reason}).', 'No guardado: el servidor lo rechazó ({reason}).', '保存できませんでした。サーバーが拒否しました ({reason})。'],
   busy: ['The server cannot take it just now. Try again in a while.', 'Der Server kann es gerade nicht annehmen. Versuchen Sie es später erneut.', 'Le serveur ne peut pas le prendre pour l’instant. Réessayez plus tard.', 'El servidor no puede recibirlo ahora. Reintente más tarde.', 'サーバーが今は受け取れません。しばらくして再試行してください。'],
 
+  tooOld: ['This browser is too old', 'Dieser Browser ist zu alt', 'Ce navigateur est trop ancien', 'Este navegador es demasiado antiguo', 'このブラウザは古すぎます'],
+  tooOldWhy: ['Update it, or open the link in another one.', 'Aktualisieren Sie ihn, oder öffnen Sie den Link in einem anderen.', 'Mettez-le à jour, ou ouvrez le lien dans un autre.', 'Actualícelo o abra el enlace en otro.', '更新するか、別のブラウザでリンクを開いてください。'],
   noLink: ['A link is needed', 'Hier fehlt der Link', 'Il manque le lien', 'Falta el enlace', 'リンクが必要です'],
   noLinkWhy: ['Open the link that you were given, as a whole, also what stands behind the # sign.', 'Öffnen Sie den Link, den Sie bekommen haben, als Ganzes, auch das, was hinter dem Zeichen # steht.', 'Ouvrez le lien que vous avez reçu en entier, y compris ce qui suit le signe #.', 'Abra el enlace que recibió, entero, también lo que sigue al signo #.', '受け取ったリンクを、# の後ろも含めて全体を開いてください。'],
   goneUnknown: ['This link is not valid', 'Dieser Link ist nicht gültig', 'Ce lien n’est pas valable', 'Este enlace no es válido', 'このリンクは無効です'],

@@ -72,6 +72,7 @@ var scenarios = map[string][]string{
 	"clickToFirst":    nil,
 	"embedded":        nil,
 	"refusedByServer": nil,
+	"doesNotLoad":     nil,
 }
 
 // TestScenarios: what people do on the page, in a real browser. In every state axe finds

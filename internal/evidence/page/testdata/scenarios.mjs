@@ -406,6 +406,19 @@ export const scenarios = {
     }
   },
 
+  /** A script that does not come, and a browser that is too old for it. */
+  async doesNotLoad({ me, site }) {
+    await me.tab.route('**/upload/app-*', (route) => route.fulfill({ status: 404, body: '' }));
+    await me.tab.goto(`${site}/upload`);
+    await me.tab.locator('#loading').waitFor({ state: 'visible' });
+    me.problems = me.problems.filter((p) => !/404/.test(p));
+    await me.isGood('without its script');
+    await me.tab.unroute('**/upload/app-*');
+    await me.tab.addInitScript(() => { delete AbortSignal.any; });
+    await me.tab.reload();
+    assert.equal(await me.said('gone-title'), 'This browser is too old');
+  },
+
   async refusedByServer(world) {
     const { me, mint, site } = world;
     const made = await (await fetch(`${site}/url?maxBytes=10&type=image/*&expires=3600`)).text();
