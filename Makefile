@@ -123,7 +123,7 @@ soak: build tools $(TEMPLATES) ## load, slow clients, broken uploads, 5 GiB in o
 fuzz: $(NPM) ## every fuzz target (FUZZTIME=10s for each)
 	$(GO) run ./internal/evidence/prove -run '^fuzz$$' -fuzztime $(FUZZTIME)
 
-.PHONY: bench bench-quick bench-index bench-parts bench-regional bench-profile
+.PHONY: bench bench-quick bench-index bench-parts bench-put bench-regional bench-profile
 bench: build tools $(BENCH_PEERS) ## measure against the AWS SDK for JavaScript and a hand-written floor
 	$(NODE22) bench/run.mjs
 bench-quick: build tools $(BENCH_PEERS) ## the goals of the benchmark alone
@@ -132,6 +132,9 @@ bench-index: build tools ## mint, gate and list with 0, 10,000 and 100,000 entri
 	$(NODE22) bench/index.mjs
 bench-parts: build $(BENCH_PEERS) ## the gate for one part beside the gate for a whole file, and what a large file costs
 	$(NODE22) bench/parts.mjs
+bench-put: build tools $(TEMPLATES) ## oncegate put through the local edge against the same parts sent to S3 directly, and its memory
+	$(GO) test -run '^$$' -bench Rate -benchtime 6x -v ./bench/put
+	$(GO) test -run '^$$' -bench Memory -benchtime 1x -v ./bench/put
 bench-regional: build regional ## the regional runtime against the default one
 	$(NODE22) bench/regional.mjs
 bench-profile: build $(BENCH_PEERS) ## a CPU profile, and what fills the wasm
