@@ -7,9 +7,11 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,11 +40,7 @@ func (o *Objects) Slots(id invite.ID) map[int]invite.Slot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	slots := map[int]invite.Slot{}
-	for n := range invite.MaxUploads {
-		body, ok := o.objects[slotKey(id, n)]
-		if !ok {
-			continue
-		}
+	for n, body := range o.slots(id) {
 		slot, err := invite.ParseSlot(body)
 		if err != nil {
 			o.t.Errorf("slot %d: %v", n, err)
@@ -57,6 +55,18 @@ func (o *Objects) Put(id invite.ID, n int, body []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.objects[slotKey(id, n)] = body
+}
+
+// slots are the slots that are there, in any order.
+func (o *Objects) slots(id invite.ID) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		for key, body := range o.objects {
+			place, ok := strings.CutPrefix(key, string(id)+"/")
+			if n, err := strconv.Atoi(place); ok && err == nil && !yield(n, body) {
+				return
+			}
+		}
+	}
 }
 
 func slotKey(id invite.ID, n int) string { return string(id) + "/" + strconv.Itoa(n) }
@@ -176,11 +186,10 @@ func (s *Store) ReadInvitation(_ context.Context, _ time.Duration, id invite.ID)
 func (s *Store) ListSlots(_ context.Context, _ time.Duration, id invite.ID) (listed []invite.ListedSlot, err error) {
 	err = s.do("ListSlots", 0, func() error {
 		listed = nil
-		for n := range invite.MaxUploads {
-			if body, ok := s.objects[slotKey(id, n)]; ok {
-				listed = append(listed, invite.ListedSlot{N: n, Size: int64(len(body))})
-			}
+		for n, body := range s.slots(id) {
+			listed = append(listed, invite.ListedSlot{N: n, Size: int64(len(body))})
 		}
+		slices.SortFunc(listed, func(a, b invite.ListedSlot) int { return a.N - b.N })
 		return nil
 	})
 	return listed, err
