@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,8 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"oncegate/edge/setup"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/invite"
 	"oncegate/internal/local/s3server"
+	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
+	"oncegate/internal/s3index"
+	"oncegate/internal/s3sdk"
 )
 
 // invitation is what whoever makes one is told.
@@ -137,6 +146,35 @@ func TestInvitationWithoutAuth(t *testing.T) {
 	}
 	a := st.Do(t, http.MethodPost, st.Edge.URL()+"/invitations", http.Header{"Content-Type": {"application/json"}}, strings.NewReader(`{"label":"x","uploads":1}`))
 	wantRefused(t, a, http.StatusForbidden, "path")
+}
+
+// TestGuestIsAnnounced: what is accepted names the invitation that an operator made. The
+// operator needs no setting for that.
+func TestGuestIsAnnounced(t *testing.T) {
+	a := newAccepting(t)
+	bucket := s3sdk.New(s3servertest.Bucket, s3servertest.Region, a.S3.URL(), credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, ""))
+	keeper := &invite.Keeper{
+		Ledger: s3index.NewInvitations(bucket), Clock: setup.Clock{}, Entropy: rand.Reader, Keep: 29 * 24 * time.Hour,
+		Closer: &onetime.Closer{Records: bucket.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader},
+	}
+	token, id, _, err := keeper.Create(t.Context(), invite.Record{Label: "Acme, May", Uploads: 1}, time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := testbed.ParseMinted(t, invitation{Token: token}.mint(t, a.Stack).Body)
+	if r := a.Put(t, m, "content"); r.Status != http.StatusOK {
+		t.Fatal(r)
+	}
+	a.settle(t)
+	events := a.events(t, m.Key)
+	if len(events) == 0 {
+		t.Fatal("nothing is announced")
+	}
+	for _, e := range events {
+		if want := "inv:" + string(id[:onetime.CredentialDigits]) + " Acme, May"; e.By != want {
+			t.Errorf("announced by %q, want %q", e.By, want)
+		}
+	}
 }
 
 // TestGuestsRace: many guests with one link at once store exactly as many objects as it
