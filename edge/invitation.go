@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"oncegate/internal/invite"
@@ -42,7 +43,7 @@ func (f *Functions) parseInvitation(token string) (invite.ID, error) {
 	id, err := invite.ParseToken(token)
 	switch {
 	case err != nil:
-		return "", refuseInvitation(errors.Join(invite.ErrUnknown, err))
+		return "", refuseInvitation(fmt.Errorf("%w: %w", invite.ErrUnknown, err))
 	case f.Invitations == nil:
 		return "", refuseInvitation(invite.ErrUnknown)
 	}

@@ -187,18 +187,33 @@ func (b invitationBook) list(ctx context.Context, asJSON bool, stdout io.Writer)
 	}
 	if asJSON {
 		for _, h := range all {
-			if _, err := stdout.Write(append(strictjson.Marshal(h.Write), '\n')); err != nil {
+			line := strictjson.Marshal(func(w *strictjson.Writer) {
+				h.Write(w)
+				w.StringIf("by", h.By)
+			})
+			if _, err := stdout.Write(append(line, '\n')); err != nil {
 				return err
 			}
 		}
 		return incomplete
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tFREE\tUPLOADS\tEXPIRES\tLABEL")
+	fmt.Fprintln(w, "ID\tSTATE\tFREE\tUPLOADS\tEXPIRES\tBY\tLABEL")
 	for _, h := range all {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", h.ID.Short(), h.State, h.Free, h.Uploads, shownTime(h.Expires), shown(h.Label))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", h.ID.Short(), h.State, h.Free, h.Uploads, shownTime(h.Expires), orDash(shown(shortBy(h.By))), shown(h.Label))
 	}
 	return errors.Join(w.Flush(), incomplete)
+}
+
+// madeBy counts the open invitations that were made with this credential.
+func (b invitationBook) madeBy(ctx context.Context, kind, id string) (n int, err error) {
+	all, err := b.all(ctx)
+	for _, h := range all {
+		if by, ok := onetime.ParseBy(h.By); ok && h.State == invite.StateOpen && by.Kind == kind && by.ID == id {
+			n++
+		}
+	}
+	return n, err
 }
 
 // place is one slot, and what became of its URL. status is nil where there is none.

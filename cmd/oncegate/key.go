@@ -35,7 +35,7 @@ error, and the rest is listed.
 
 revoke takes the label, the id or its first digits (8 or more), or - and reads the key
 from standard input. It lists the ids if several keys fit. A revoked key stops working
-within 30 seconds.
+within 30 seconds. Invitations that it has made stay open; revoke says how many there are.
 
     --label LABEL    for create: 1 to 64 bytes of text
     --owner-of KEY   for create: take over from this key, by its id or label: the new
@@ -45,7 +45,7 @@ within 30 seconds.
     --json           for list: print one JSON object per key
 
 The role needs s3:GetObject and s3:PutObject on keys/*, s3:ListBucketVersions,
-s3:ListBucket.
+s3:ListBucket; for revoke also s3:GetObject on invitations/*.
 ` + siteHelp + `
 Exit status: 0 done, 1 failed, 2 wrong usage.
 
@@ -100,7 +100,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	store := keyStore{s3index.New(client), stderr}
+	store := keyStore{s3index.New(client), newInvitationBook(s, client, stderr), stderr}
 	switch verb {
 	case "create":
 		err = store.create(ctx, *label, *ownerOf, stdout)
@@ -218,6 +218,7 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 		fmt.Fprintf(s.stderr, "oncegate: %v: a new record takes its place\n", unreadable)
 	case err == nil && !k.Revoked.IsZero():
 		_, err := fmt.Fprintf(stdout, "key %s was revoked at %s\n", k, shownTime(k.Revoked))
+		s.noteInvitations(ctx, k)
 		return err
 	}
 	if err != nil {
@@ -228,5 +229,17 @@ func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) er
 		return fmt.Errorf("key %s may not be revoked, run it again: %w", k, err)
 	}
 	_, err = fmt.Fprintf(stdout, "key %s is revoked; it stops working within %.0f seconds\n", k, apikey.KnownLife.Seconds())
+	s.noteInvitations(ctx, k)
 	return err
+}
+
+// noteInvitations says what a key leaves behind that is revoked: its invitations.
+func (s keyStore) noteInvitations(ctx context.Context, k keyRecord) {
+	n, err := s.book.madeBy(ctx, onetime.CredentialKey, string(k.ID[:onetime.CredentialDigits]))
+	switch {
+	case err != nil:
+		fmt.Fprintf(s.stderr, "oncegate: note: whether invitations of this key are open could not be seen: %v\n", err)
+	case n > 0:
+		fmt.Fprintf(s.stderr, "oncegate: note: invitations that this key has made and that are still open: %d (see oncegate invite list)\n", n)
+	}
 }

@@ -21,6 +21,7 @@ import (
 // asked for.
 type keyStore struct {
 	index  *s3index.Index
+	book   invitationBook
 	stderr io.Writer
 }
 

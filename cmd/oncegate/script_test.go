@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 //	lose N CALL URL     the next N answers to such requests of S3 for this URL get lost
 //	exits N PROGRAM …   runs the program, which must end with this exit status
 //	readkey NAME FILE   $NAME is the text of the file
-//	keyid NAME FILE     $NAME is the id of the API key in the file, $NAME12 the first 12 digits of it
+//	keyid NAME FILE     $NAME is the id of the API key in the file, $NAME12 and $NAME32 the first digits of it
 //	store KEY BODY      puts an object into the bucket, as somebody with credentials may; BODY may have escapes as in Go
 //	proxy NAME lose     $NAME is the URL of something before the deployment that loses the answer to the first upload
 //	proxy NAME cut      or that breaks every upload off after 1000 bytes
@@ -202,6 +202,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 				ts.Check(err)
 				ts.Setenv(args[0], string(id))
 				ts.Setenv(args[0]+"12", id.Short())
+				ts.Setenv(args[0]+"32", string(id[:onetime.CredentialDigits]))
 			},
 			"store": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 2 {
