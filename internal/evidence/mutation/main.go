@@ -50,11 +50,16 @@ var (
 	deep    = suite{"explore, long", "./internal/onetime/explore", []string{"-failfast", "-run", "TestExplore"}}
 	accept  = suite{"acceptance", "./internal/acceptance", []string{"-short", "-failfast"}}
 	edges   = suite{"edge", "./edge", []string{"-short", "-failfast"}}
+
+	invites     = suite{"invitations", "./internal/invite", []string{"-short", "-failfast"}}
+	inviteWorld = suite{"invitations, explore", "./internal/invite/explore", []string{"-short", "-failfast"}}
+	// The other tests of the package start an S3 server, which takes long.
+	inviteBucket = suite{"invitations, bucket", "./internal/s3index", []string{"-short", "-failfast", "-run", "TestInvitation(Outcomes|Requests|ETags)|TestListSlots|TestListInvitations"}}
 )
 
 // own are the packages whose own tests must notice.
 var own = []string{
-	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/invite/", "internal/s3index/",
+	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/s3index/",
 	"internal/s3wire/", "internal/cfn/",
 }
 
@@ -65,6 +70,10 @@ func (m mutant) suites() []suite {
 		return []suite{edges}
 	case m.file == accepts, m.file == copies:
 		return []suite{accept}
+	case strings.HasPrefix(m.file, "internal/invite/"):
+		return []suite{invites, inviteWorld}
+	case m.file == bucketSlots:
+		return []suite{inviteBucket}
 	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
 		var all []suite
 		dir := path.Dir(m.file)
@@ -209,7 +218,7 @@ func moduleRoot() (string, error) {
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
 	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
-		"./internal/s3index", "./internal/s3wire", "./internal/cfn/...")
+		"./internal/s3index", "./internal/s3wire", "./internal/invite/...", "./internal/cfn/...")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {

@@ -82,3 +82,24 @@ var slotMutants = []mutant{
 	{inviteSlot, "a final slot is as long as any", "if s.State == SlotHeld {", "if true {", false},
 	{inviteReading, "no such invitation is no answer", "if errors.Is(err, onetime.ErrAbsent) {", "if errors.Is(err, onetime.ErrExists) {", false},
 }
+
+const bucketSlots = "internal/s3index/invitations.go"
+
+// bucketSlotMutants are what the requests about invitations are, and what S3's answers mean.
+var bucketSlotMutants = []mutant{
+	{bucketSlots, "a slot is made over another", "ContentType: contentType, IfAbsent: true}", "ContentType: contentType}", false},
+	{bucketSlots, "a slot is replaced whatever it says", "ContentType: contentType, IfMatch: etag}", "ContentType: contentType}", false},
+	{bucketSlots, "a slot is replaced by who knows none", "if etag == \"\" { // the write", "if false { // the write", false},
+	{bucketSlots, "an answer without an ETag", "if answer.ETag == \"\" {", "if false {", false},
+	{bucketSlots, "a slot that is gone is no answer", "case 412, 404:", "case 412:", false},
+	{bucketSlots, "another ETag is no answer", "case 412, 404:", "case 404:", false},
+	{bucketSlots, "a conflict is no answer", "case 409:\n\t\treturn onetime.ErrConflict", "case 0:\n\t\treturn onetime.ErrConflict", false},
+	{bucketSlots, "a replace that meets another is a create", "return onetime.ErrChanged", "return onetime.ErrExists", false},
+	{bucketSlots, "half a list of slots", "if page.More {\n\t\treturn nil, &", "if false {\n\t\treturn nil, &", false},
+	{bucketSlots, "a slot by another name", " && slotKey(id, n) == object.Key {", " {", false},
+	{bucketSlots, "slots in another order", "fmt.Sprintf(\"%03d\", n)", "fmt.Sprintf(\"%d\", n)", false},
+	{bucketSlots, "slots are listed as invitations", "Delimiter: \"/\", Max", "Max", false},
+	{bucketSlots, "every page is the first", "list.After = layout.Invitations + after", "_ = after", false},
+	{bucketSlots, "pages without end", "if len(names) == 0 || names[len(names)-1] <= after {", "if len(names) == 0 {", false},
+	{bucketSlots, "one page is all", "if page.More {\n\t\tif len", "if false {\n\t\tif len", false},
+}
