@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +137,26 @@ func outages() []outage {
 			fails(503), []string{"Failures"}},
 		{"the mint throws", []testbed.Option{edgeCode(`mint = () => { throw new Error('broken on purpose') }`)}, mintFails(503), []string{"Failures"}},
 		{"the gate's answer is none", []testbed.Option{edgeCode(`gate = () => ({ status: 'broken' })`)}, fails(502), []string{"Failures"}},
+
+		// CloudFront answers 503 for the function, and its rate of 5xx is that of all viewers'
+		// requests. Lambda's own Throttles move in the Region of each edge, which no template knows.
+		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/http-503-service-unavailable.html
+		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/viewing-cloudfront-metrics.html
+		{"the account is throttled at the edge", []testbed.Option{func(s *testbed.Setup) { s.Edge.Concurrency = 2 }}, func(t *testing.T, st *testbed.Stack) {
+			m := st.Mint(t)
+			var throttled atomic.Int64
+			var race sync.WaitGroup
+			for range 16 {
+				race.Go(func() {
+					if a := st.Put(t, m, "a body"); a.Status == http.StatusServiceUnavailable && a.Reason() == "" {
+						throttled.Add(1)
+					}
+				})
+			}
+			if race.Wait(); throttled.Load() == 0 {
+				t.Fatal("nobody was throttled")
+			}
+		}, []string{"Failures"}},
 
 		{"the regional gate dies", []testbed.Option{regional, dying("oncegate-regional-gate")}, fails(503), []string{"Failures", "RegionalGateErrors"}},
 		{"the regional mint dies", []testbed.Option{regional, dying("oncegate-regional-mint")}, mintFails(503), []string{"Failures", "RegionalMintErrors"}},
