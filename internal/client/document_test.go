@@ -10,8 +10,9 @@ import (
 	"oncegate/internal/onetime"
 )
 
-// TestFateOfEveryRefusal: Fate says of a refused upload's URL what docs/api.md does.
-func TestFateOfEveryRefusal(t *testing.T) {
+// refusals are the rows of docs/api.md: reason, and whether the URL is spent.
+func refusals(t *testing.T) [][]string {
+	t.Helper()
 	page, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
@@ -20,16 +21,49 @@ func TestFateOfEveryRefusal(t *testing.T) {
 	if len(rows) == 0 {
 		t.Fatal("docs/api.md has no table that says whether the URL is spent")
 	}
+	return rows
+}
+
+// TestFateOfEveryRefusal: Fate says of a refused upload's URL what docs/api.md does.
+func TestFateOfEveryRefusal(t *testing.T) {
 	fates := map[string][]client.Fate{
 		"yes": {client.Useless}, "no": {client.Good, client.Useless}, "perhaps": {client.Unknown},
 	}
-	for _, row := range rows {
+	for _, row := range refusals(t) {
 		reason, spent := onetime.Reason(row[1]), row[2]
 		if spent == "no URL was made" {
 			continue // not a refusal of an upload
 		}
 		if got := (&client.Refusal{Reason: reason}).Fate(); !slices.Contains(fates[spent], got) {
 			t.Errorf("docs/api.md says of %s, is the URL spent: %s; Fate, in internal/client/refusal.go, says %s", reason, spent, got)
+		}
+	}
+}
+
+// TestFatesInJavaScript: the client for pages says of every reason what this one does.
+func TestFatesInJavaScript(t *testing.T) {
+	source, err := os.ReadFile("../../clients/js/src/errors.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := func(name string) (reasons []string) {
+		list := regexp.MustCompile(`(?s)\nconst ` + name + ` = \[(.*?)\];\n`).FindStringSubmatch(string(source))
+		if list == nil {
+			t.Fatalf("errors.js has no list %s", name)
+		}
+		for _, m := range regexp.MustCompile(`'([a-z-]+)'`).FindAllStringSubmatch(list[1], -1) {
+			reasons = append(reasons, m[1])
+		}
+		return reasons
+	}
+	want := map[client.Fate][]string{}
+	for _, row := range refusals(t) {
+		fate := (&client.Refusal{Reason: onetime.Reason(row[1])}).Fate()
+		want[fate] = append(want[fate], row[1])
+	}
+	for name, fate := range map[string]client.Fate{"useless": client.Useless, "good": client.Good} {
+		if got, want := slices.Sorted(slices.Values(listed(name))), slices.Sorted(slices.Values(want[fate])); !slices.Equal(got, want) {
+			t.Errorf("%s in errors.js are %v, in refusal.go %v", name, got, want)
 		}
 	}
 }
