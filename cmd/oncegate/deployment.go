@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"oncegate/internal/client"
+	"oncegate/internal/invite"
 )
 
 // What url, put, scenario and verify share: they talk to a deployment over HTTP.
@@ -23,7 +24,7 @@ from the environment. It is never an argument, because others on this machine ca
 arguments:
 
     --key-file PATH    API key; else $ONCEGATE_KEY
-    --token-file PATH  bearer token; else $ONCEGATE_TOKEN
+    --token-file PATH  bearer token, or the link of an invitation; else $ONCEGATE_TOKEN
 
 PATH may be - for standard input. A credential is sent to that deployment only, and
 over plain http only to this machine.
@@ -77,7 +78,7 @@ func (f deploymentFlags) credential() (client.Credential, error) {
 		parse           func(string) (client.Credential, error)
 	}{
 		{"--key-file", *f.keyFile, "ONCEGATE_KEY", client.Key},
-		{"--token-file", *f.tokenFile, "ONCEGATE_TOKEN", client.Token},
+		{"--token-file", *f.tokenFile, "ONCEGATE_TOKEN", token},
 	}
 	if *f.keyFile != "" && *f.tokenFile != "" {
 		return client.Credential{}, usagef(f.fs, "--key-file and --token-file: give only one of them")
@@ -111,6 +112,14 @@ func (f deploymentFlags) credential() (client.Credential, error) {
 		}
 	}
 	return found, nil
+}
+
+// token is a bearer token, or that of an invitation whose link was given.
+func token(text string) (client.Credential, error) {
+	if _, t, ok := strings.Cut(text, "#"); ok && invite.LooksLikeToken(t) {
+		text = t
+	}
+	return client.Token(text)
 }
 
 // readSecret reads a file that holds one line.
