@@ -163,7 +163,9 @@ func TestBrokenDeployments(t *testing.T) {
 			if (result.status) result.headers['x-debug'] = [{ value: request.querystring }];
 			return result;`), nil, []string{"no-leak"}},
 
-		{"deletes allowed", bucketAllows("IndexIsNotDeleted"), nil, []string{"index-undeletable"}},
+		{"deletes allowed", bucketAllows("IndexIsNotDeleted"), nil, []string{"index-undeletable", "slots"}},
+		{"unconditional slots allowed", bucketAllows("InvitationsAreConditional"), nil, []string{"slots"}},
+		{"slots are overwritten", func(*testbed.Setup) {}, ignoringIfMatch, []string{"slots"}},
 		{"unconditional claims allowed", bucketAllows("ClaimsAreConditional"), nil, []string{"claims-conditional"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -178,6 +180,14 @@ func TestBrokenDeployments(t *testing.T) {
 			check(t, options(st), c.failed...)
 		})
 	}
+}
+
+// ignoringIfMatch answers every write with If-Match as if it had been done.
+func ignoringIfMatch(r *http.Request) s3server.Fault {
+	if r.Method == http.MethodPut && r.Header.Get("If-Match") != "" {
+		return s3server.Fault{Kind: s3server.Answer, Status: http.StatusOK}
+	}
+	return s3server.Fault{}
 }
 
 // claimDelay gives every process of a race the time to look before one has claimed.

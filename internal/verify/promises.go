@@ -97,6 +97,8 @@ var promises = []promise{
 		text: "the bucket refuses to delete an expired entry (403)"},
 	{id: "claims-conditional", needs: []string{"race-once"}, bucket: true, check: (*run).claimsConditional,
 		text: "the bucket refuses an expired entry that is put without If-None-Match (403)"},
+	{id: "slots", bucket: true, check: (*run).slots,
+		text: "of several writes with one If-Match the bucket takes one; under invitations/ it refuses writes without a condition, and deletes"},
 	{id: "write-once", needs: []string{"first-put"}, bucket: true, check: (*run).writeOnce,
 		text: "with writeOnce the gate's If-None-Match reaches S3: an object that exists is not replaced (412)"},
 	{id: "checksum-forwarding", needs: []string{"first-put"}, check: (*run).checksum,

@@ -157,6 +157,7 @@ type run struct {
 	requests int       // of both deployment and S3's own host
 	young    int       // how often S3 did not know an entry it had just stored
 	urls     []*minted // every URL that was made
+	slot     string    // key of the slot that was made, if one was
 
 	// What later lines need from earlier ones.
 	first, raced, large     *minted
@@ -314,6 +315,9 @@ func (r *run) left() []string {
 		if m.stored {
 			keys = append(keys, m.key)
 		}
+	}
+	if r.slot != "" {
+		keys = append(keys, r.slot)
 	}
 	return keys
 }
