@@ -97,7 +97,7 @@ type putting struct {
 	contentType,
 	name *string
 	sum, multipart, noMultipart bool
-	partBytes                   byteSize
+	partBytes                   sizeFlag
 	parallel                    int
 	stderr                      io.Writer
 	bar                         *bar // of the file that is being sent; nil without a terminal
@@ -194,6 +194,8 @@ func (p *putting) check(files []string, withURL bool) error {
 		return usagef(p.fs, "S3 cannot check a SHA-256 over parts: --multipart and --sha256 exclude each other")
 	case p.parallel < 1 || p.parallel > mostParallel:
 		return usagef(p.fs, "--parallel: want 1 to %d", mostParallel)
+	case p.partBytes != 0 && (p.partBytes < onetime.MinPartBytes || p.partBytes > onetime.MaxBytes):
+		return usagef(p.fs, "--part-size: want 5MiB to 5GiB")
 	case withURL && len(files) > 1:
 		return usagef(p.fs, "%d files given, and --url is good for one", len(files))
 	}

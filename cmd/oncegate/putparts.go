@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"oncegate/internal/client"
 	"oncegate/internal/onetime"
@@ -20,28 +19,6 @@ const (
 	// mostParallel bounds --parallel. Each part that is under way has a connection.
 	mostParallel = 64
 )
-
-// byteSize is a flag's value: bytes, or with the unit MiB or GiB.
-type byteSize int64
-
-// String implements flag.Value.
-func (b *byteSize) String() string { return strconv.FormatInt(int64(*b), 10) }
-
-// Set implements flag.Value.
-func (b *byteSize) Set(s string) error {
-	number, unit := s, int64(1)
-	for name, bytes := range map[string]int64{"MiB": 1 << 20, "GiB": 1 << 30} {
-		if before, ok := strings.CutSuffix(s, name); ok {
-			number, unit = before, bytes
-		}
-	}
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n < onetime.MinPartBytes/unit || n > onetime.MaxBytes/unit {
-		return errors.New("want 5MiB to 5GiB, in bytes or with MiB or GiB")
-	}
-	*b = byteSize(n * unit)
-	return nil
-}
 
 // inParts reports whether a file of this size goes in parts.
 func (p *putting) inParts(size int64) (bool, error) {

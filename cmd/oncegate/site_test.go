@@ -78,16 +78,20 @@ func TestSiteIsShown(t *testing.T) {
 
 // operatorVerbs are the verbs that act on a bucket, with arguments that are enough.
 var operatorVerbs = map[string][]string{
-	"status":       {"status", strings.Repeat("0", 64)},
-	"list":         {"list"},
-	"revoke":       {"revoke", strings.Repeat("0", 64)},
-	"enable":       {"enable", strings.Repeat("0", 64)},
-	"key create":   {"key", "create", "--label", "x"},
-	"key list":     {"key", "list"},
-	"key revoke":   {"key", "revoke", "x"},
-	"replay":       {"replay", "accept"},
-	"url --direct": {"url", "--direct", "https://upload.example.com"},
-	"verify":       {"verify", "http://127.0.0.1:1"},
+	"status":        {"status", strings.Repeat("0", 64)},
+	"list":          {"list"},
+	"revoke":        {"revoke", strings.Repeat("0", 64)},
+	"enable":        {"enable", strings.Repeat("0", 64)},
+	"key create":    {"key", "create", "--label", "x"},
+	"key list":      {"key", "list"},
+	"key revoke":    {"key", "revoke", "x"},
+	"invite":        {"invite", "--label", "x", "--uploads", "1", "https://upload.example.com"},
+	"invite list":   {"invite", "list"},
+	"invite show":   {"invite", "show", "x"},
+	"invite revoke": {"invite", "revoke", "x"},
+	"replay":        {"replay", "accept"},
+	"url --direct":  {"url", "--direct", "https://upload.example.com"},
+	"verify":        {"verify", "http://127.0.0.1:1"},
 }
 
 // TestOperatorVerbsAreAllHere: a new verb of this group gets into the tests below.
