@@ -90,7 +90,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	}
 	if conf := s.conf; conf != nil {
 		o.Expires, o.WriteOnce, o.SHA256 = conf.Expires, conf.WriteOnce, conf.SHA256
-		o.OwnerAPI = &conf.OwnerAPI
+		o.OwnerAPI, o.Page = &conf.OwnerAPI, &conf.Page.On
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
 			o.Origin = conf.AllowedOrigins[0]
 		}

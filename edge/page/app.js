@@ -1,6 +1,6 @@
 // The page: what happens when.
 import { translate, text } from './format.js';
-import { look, readLink } from './link.js';
+import { look, plainNote, readLink } from './link.js';
 import { Pace } from './pace.js';
 import { Queue, explain } from './queue.js';
 import { openStore } from './store.js';
@@ -102,7 +102,7 @@ function start(facts, store) {
 
   const add = (files) => {
     if (over) return;
-    const left = queue.add(files);
+    const left = queue.add(files, facts.one ? '' : plainNote($('remark').value));
     note(left);
     show();
   };
@@ -114,6 +114,7 @@ function start(facts, store) {
     $('chosen').multiple = !facts.one;
     $('chosen').accept = facts.type ?? '';
     $('photo').hidden = !matchMedia('(pointer: coarse)').matches || Boolean(facts.type && !facts.type.includes('image/'));
+    $('remark-line').hidden = Boolean(facts.one);
     listen(add, choose);
   }
   listenToAll(queue, show);

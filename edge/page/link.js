@@ -47,7 +47,8 @@ export async function urlFor(link, file) {
   if (link.url) return { url: link.url, expires: endOf(link.url) };
   const order = (what) => mint(location.origin, what, { token: link.token });
   // A name that the deployment does not take, of characters that it does not know, say.
-  const made = await order({ name: plainName(file.name) }).catch((error) => {
+  const { remark } = file;
+  const made = await order({ name: plainName(file.name), ...(remark && { label: remark }) }).catch((error) => {
     if (error.reason !== 'options') throw error;
     return order({});
   });
@@ -56,14 +57,23 @@ export async function urlFor(link, file) {
   return { url: location.origin + pathname + search, id: made.id, expires: made.expiresAt };
 }
 
+const unseen = /[\p{C}\p{Default_Ignorable_Code_Point}]/gu;
+const length = (text) => new TextEncoder().encode(text).length;
+
+/** A note as a deployment takes it: words that are seen, one space apart, 128 bytes of them. */
+export function plainNote(note) {
+  let plain = [...note.replace(/\s+/g, ' ').replace(unseen, '').trim()];
+  while (length(plain.join('')) > 128) plain = plain.slice(0, -1);
+  return plain.join('').trim();
+}
+
 /** A file's name without what a deployment takes in no name: what nobody sees, and paths. */
 export function plainName(name) {
-  let plain = name.replace(/[\p{C}\p{Default_Ignorable_Code_Point}]/gu, '').replace(/[/\\]/g, '_');
+  let plain = name.replace(unseen, '').replace(/[/\\]/g, '_');
   const dot = plain.lastIndexOf('.');
   const end = dot > 0 && plain.length - dot <= 20 ? plain.slice(dot) : '';
   let start = [...plain.slice(0, plain.length - end.length)];
-  const bytes = (text) => new TextEncoder().encode(text).length;
-  while (bytes(start.join('') + end) > 255) start = start.slice(0, -1);
+  while (length(start.join('') + end) > 255) start = start.slice(0, -1);
   plain = start.join('') + end;
   return /^\.{0,2}$/.test(plain) ? 'file' : plain;
 }

@@ -72,10 +72,10 @@ export class Queue {
   get active() { return this.items.some((item) => item.open); }
 
   /** Takes files in, and returns what is to be said of those that were left out. */
-  add(files) {
+  add(files, remark) {
     const left = [];
     for (const file of files) {
-      const what = { file, name: file.name, size: file.size, modified: file.lastModified, type: file.type || 'application/octet-stream' };
+      const what = { file, name: file.name, size: file.size, modified: file.lastModified, remark, type: file.type || 'application/octet-stream' };
       const known = this.items.find((item) => same(item, what));
       if (known && (known.state === 'again' || known.rechoose)) {
         Object.assign(known, what, { rechoose: false });

@@ -28,6 +28,7 @@ export const table = {
   chooseOne: ['Choose a file', 'Datei auswählen', 'Choisir un fichier', 'Elegir un archivo', 'ファイルを選ぶ'],
   photo: ['Take a photo', 'Foto aufnehmen', 'Prendre une photo', 'Hacer una foto', '写真を撮る'],
   paste: ['or paste, or choose them:', 'oder einfügen, oder auswählen:', 'ou collez, ou choisissez :', 'o pegue, o elija:', '貼り付け、または選択:'],
+  remark: ['Note for the files chosen next (optional)', 'Notiz zu den Dateien, die Sie als Nächstes wählen (optional)', 'Note pour les prochains fichiers choisis (facultatif)', 'Nota para los archivos que elija a continuación (opcional)', 'これから選ぶファイルへのメモ（任意）'],
   keepOpen: [
     'Keep this page open until all is stored. If it closes, open the link again and choose the same file: it goes on where it stopped.',
     'Lassen Sie die Seite offen, bis alles gespeichert ist. Wird sie geschlossen, öffnen Sie den Link erneut und wählen dieselbe Datei: Es geht da weiter, wo es aufgehört hat.',

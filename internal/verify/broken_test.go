@@ -24,10 +24,14 @@ import (
 )
 
 // patch changes index.mjs of a stack's artifact. What is replaced must be there.
-func patch(pairs ...string) testbed.Option {
+func patch(pairs ...string) testbed.Option { return patchFile("index.mjs", pairs...) }
+
+func patchPage(pairs ...string) testbed.Option { return patchFile("page.mjs", pairs...) }
+
+func patchFile(name string, pairs ...string) testbed.Option {
 	return func(s *testbed.Setup) {
 		s.Artifact = func(dir string) error {
-			path := filepath.Join(dir, "index.mjs")
+			path := filepath.Join(dir, name)
 			data, err := os.ReadFile(path)
 			if err != nil {
 				return err
@@ -35,7 +39,7 @@ func patch(pairs ...string) testbed.Option {
 			text := string(data)
 			for i := 0; i < len(pairs); i += 2 {
 				if strings.Count(text, pairs[i]) != 1 {
-					return fmt.Errorf("index.mjs does not have %q once", pairs[i])
+					return fmt.Errorf("%s does not have %q once", name, pairs[i])
 				}
 				text = strings.Replace(text, pairs[i], pairs[i+1], 1)
 			}
@@ -124,6 +128,14 @@ func TestBrokenDeployments(t *testing.T) {
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,",
 				"let lines = '';", "let lines = request.path.includes('/expired/') ? 'x-amz-version-id\\nmade-up\\n' : '';"),
 			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "multipart", "revoked"}},
+		{"the page has no policy", patchPage("'content-security-policy': policy,", ""), nil, []string{"page"}},
+		{"a file of the page is another", patchPage("body: file[encoding],", "body: file.headers ? file[encoding] : built.files[Object.keys(built.files)[0]][encoding],"), nil, []string{"page"}},
+		{"the page takes any method", patchPage("method !== 'GET' && method !== 'HEAD'", "false"), nil, []string{"page"}},
+		{"the gate answers for the page", behaviors(func(b *cloudfront.Behavior) {
+			if strings.HasPrefix(b.PathPattern, "/upload") {
+				b.ViewerRequest = "oncegate-gate"
+			}
+		}), nil, []string{"page"}},
 		{"gate fails", gateIs(`throw new Error('on purpose');`), nil, []string{"gate", "functions"}},
 		{"gate alters a read-only header", gateIs(`
 			const result = await handle('gate', event, context);

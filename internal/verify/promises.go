@@ -52,6 +52,8 @@ var promises = []promise{
 		text: "GET, HEAD, POST and PATCH with just the URL are refused (403 method)"},
 	{id: "multipart", needs: []string{"first-put"}, check: (*run).multipart,
 		text: "with multipart: parts spend nothing, complete makes the object and may be repeated, and then the URL is used; DELETE takes a URL back"},
+	{id: "page", check: (*run).page,
+		text: "/upload is the page for people, compressed, with its policy and its files; nothing below it (404), and it takes no POST (405)"},
 	{id: "preflight", needs: []string{"gate", "mint"}, check: (*run).preflight,
 		text: "OPTIONS is answered at the edge (204, no body, PUT allowed)"},
 	{id: "expired", needs: []string{"first-put"}, check: (*run).expired,

@@ -58,6 +58,8 @@ type Options struct {
 
 	// OwnerAPI is the setting of this name; nil when not known.
 	OwnerAPI *bool
+	// Page says whether the settings have the page for people; nil when not known.
+	Page *bool
 
 	LargeBytes int64         // size of the large upload; 0 means 32 MiB
 	EarlyBytes int64         // size of the body that is refused early; 0 means 64 MiB

@@ -29,8 +29,10 @@ func newStack(t *testing.T, options ...testbed.Option) *testbed.Stack {
 
 // options verifies a stack with all there is to know about it.
 func options(st *testbed.Stack) verify.Options {
+	page := true // by default
 	return verify.Options{
 		URL:    st.Edge.URL(),
+		Page:   &page,
 		Bucket: s3servertest.Bucket, Region: s3servertest.Region, Endpoint: st.S3.URL(),
 		Credentials: credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, ""),
 		LargeBytes:  4 << 20,

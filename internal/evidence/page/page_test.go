@@ -73,6 +73,7 @@ var scenarios = map[string][]string{
 	"embedded":        nil,
 	"refusedByServer": nil,
 	"doesNotLoad":     nil,
+	"remark":          {"one.txt"},
 }
 
 // TestScenarios: what people do on the page, in a real browser. In every state axe finds

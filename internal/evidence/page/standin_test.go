@@ -240,6 +240,9 @@ func (s *site) mint(w http.ResponseWriter, r *http.Request, token string) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	if label, ok := order["label"].(string); ok {
+		s.seen["note "+label]++
+	}
 	if in.MaxBytes > 0 {
 		order["maxBytes"] = in.MaxBytes
 	}

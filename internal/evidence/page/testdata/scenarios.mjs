@@ -269,6 +269,8 @@ export const scenarios = {
     await control('waiting');
     assert.equal(await me.tab.evaluate(() => document.activeElement.id), 'choose', 'the focus stays where it was');
     await me.tab.keyboard.press('Tab');
+    assert.equal(await me.tab.evaluate(() => document.activeElement.id), 'remark');
+    await me.tab.keyboard.press('Tab');
     assert.equal(await me.tab.evaluate(() => document.activeElement.textContent), 'Cancel');
     await me.tab.keyboard.press('Space');
     await me.until({});
@@ -417,6 +419,23 @@ export const scenarios = {
     await me.tab.addInitScript(() => { delete AbortSignal.any; });
     await me.tab.reload();
     assert.equal(await me.said('gone-title'), 'This browser is too old');
+  },
+
+  async remark(world) {
+    const { me, invite } = world;
+    await me.open(await invite());
+    const note = me.tab.getByLabel('Note for the files chosen next (optional)');
+    await note.fill(`  For\u200b  Jane\u202e, \u{1f600} ${'ä'.repeat(90)}`);
+    await me.isGood('a note');
+    await me.choose('one.txt');
+    await me.until({ 'one.txt': 'stored' });
+    const [given] = Object.keys(await world.seen()).filter((what) => what.startsWith('note '));
+    assert.match(given, /^note For Jane, \u{1f600} ä+$/u);
+    assert.ok(Buffer.byteLength(given.slice(5)) <= 128 && Buffer.byteLength(given.slice(5)) > 120);
+    lone(me, world, 'one.txt');
+    await me.open(fragment(await world.mint()));
+    await me.tab.waitForFunction(() => document.querySelector('#choose').textContent === 'Choose a file');
+    assert.equal(await note.isVisible(), false, 'a one-time URL has been made already');
   },
 
   async refusedByServer(world) {
