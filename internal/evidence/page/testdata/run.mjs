@@ -2,6 +2,7 @@
 // "browser", "directory"}. Writes as JSON what was stored. What is not as it should be ends
 // it with an error.
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { text } from 'node:stream/consumers';
@@ -114,21 +115,23 @@ try {
     },
     mint: async () => new URL((await (await fetch(`${site}/url`)).text()).trim()),
     seen: async () => JSON.parse(await control('seen')),
-    /** Notes what the person's page says that is stored. */
-    keep: async (person) => {
-      const paths = await person.tab.evaluate(() => globalThis.performance.getEntriesByType('resource').map(({ name }) => new URL(name)).filter((url) => url.searchParams.has('complete')).map((url) => url.pathname));
-      return paths;
-    },
     stored: (name, path) => { stored[name] = path.replace(/^\//, ''); },
   };
   // Which object a file became is seen from the requests.
   for (const person of [world.me]) watch(person);
   function watch(person) {
     person.completed = [];
+    const events = new EventEmitter();
+    /** The paths of the URLs of this many files, as soon as they are complete. */
+    person.completions = async (n) => {
+      while (person.completed.length < n) await once(events, 'completed');
+      assert.equal(person.completed.length, n);
+      return person.completed;
+    };
     person.tab.on('requestfinished', async (request) => {
       const url = new URL(request.url());
       const done = url.searchParams.has('complete') || (request.method() === 'PUT' && url.pathname.startsWith('/uploads/') && !url.searchParams.has('partNumber'));
-      if (done && (await request.response())?.status() === 200) person.completed.push(url.pathname);
+      if (done && (await request.response())?.status() === 200) events.emit('completed', person.completed.push(url.pathname));
     });
   }
   world.watch = watch;

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict';
 
 const fragment = (url) => url.pathname + url.search;
-const lone = (person, world, name) => {
-  assert.equal(person.completed.length, 1, `${person.completed}`);
-  world.stored(name, person.completed[0]);
-};
+/** The one file that a person has sent. */
+const lone = async (person, world, name) => world.stored(name, (await person.completions(1))[0]);
 
 export const scenarios = {
   async single(world) {
@@ -29,7 +27,7 @@ export const scenarios = {
     assert.equal(await me.seen('receipt'), true);
     await me.tab.waitForFunction((sum) => document.querySelector('#list dl').textContent.includes(sum), files['medium.bin'].sha256);
     await me.isGood('stored');
-    lone(me, world, 'medium.bin');
+    await lone(me, world, 'medium.bin');
     await me.tab.reload();
     await me.until({ 'medium.bin': 'stored' });
     await me.isGood('stored, and loaded again');
@@ -90,12 +88,11 @@ export const scenarios = {
     await me.isGood('two stored, one refused');
     await me.button('Remove', 'large.bin').click();
     assert.equal(await me.said('sum'), 'All is stored. You may close this page.');
-    assert.equal(me.completed.length, 2);
     // The small one is complete first, unless it is not: the larger has three parts.
     const sizes = await me.tab.evaluate(() => JSON.stringify(Object.values(localStorage)));
     assert.ok(!/X-Amz-Signature/.test(sizes), 'what was spent is not kept');
     assert.ok(!sizes.includes(token) && !(await me.tab.evaluate(() => Object.keys(localStorage).join())).includes(token), 'the link is not kept');
-    for (const path of me.completed) world.stored(seenName(await me.tab.evaluate(() => globalThis.performance.getEntriesByType('resource').map(({ name }) => name)), path), path);
+    for (const path of await me.completions(2)) world.stored(seenName(await me.tab.evaluate(() => globalThis.performance.getEntriesByType('resource').map(({ name }) => name)), path), path);
   },
 
   async reload(world) {
@@ -121,7 +118,7 @@ export const scenarios = {
     assert.equal(after['POST /url'], 1, 'the URL is the one of before');
     assert.equal(after['PUT partNumber 1'], before['PUT partNumber 1'], 'what was there is not sent again');
     assert.equal(after['PUT partNumber 2'], before['PUT partNumber 2']);
-    lone(me, world, 'medium.bin');
+    await lone(me, world, 'medium.bin');
   },
 
   async reloadSingle(world) {
@@ -142,7 +139,7 @@ export const scenarios = {
     await me.choose('medium.bin');
     await me.until({ 'medium.bin': 'stored' });
     assert.equal((await world.seen())['PUT partNumber 1'], 1);
-    lone(me, world, 'medium.bin');
+    await lone(me, world, 'medium.bin');
   },
 
   async secondDevice(world) {
@@ -160,8 +157,8 @@ export const scenarios = {
     await you.until({ 'two.txt': 'stored' });
     assert.match(await you.said('facts'), /Left: [01] of 2/);
     await you.isGood('second device');
-    lone(me, world, 'one.txt');
-    lone(you, world, 'two.txt');
+    await lone(me, world, 'one.txt');
+    await lone(you, world, 'two.txt');
   },
 
   async full(world) {
@@ -169,7 +166,7 @@ export const scenarios = {
     await me.open(await invite({ uploads: 1 }));
     await me.choose('one.txt');
     await me.until({ 'one.txt': 'stored' });
-    lone(me, world, 'one.txt');
+    await lone(me, world, 'one.txt');
     await me.choose('two.txt');
     await me.until({ 'one.txt': 'stored', 'two.txt': 'failed' });
     const [, two] = await me.list();
@@ -194,7 +191,7 @@ export const scenarios = {
     await me.until({ 'one.txt': 'stored' });
     assert.equal((await world.seen())['DELETE file'], 1);
     assert.deepEqual(await me.tab.evaluate(() => Object.values(localStorage).join().includes('X-Amz')), false);
-    lone(me, world, 'one.txt');
+    await lone(me, world, 'one.txt');
   },
 
   async revoked(world) {
@@ -220,7 +217,7 @@ export const scenarios = {
     await me.until({ 'medium.bin': 'stored' });
     assert.equal(await me.seen('offline'), false);
     me.problems = me.problems.filter((p) => !/ERR_INTERNET_DISCONNECTED/.test(p));
-    lone(me, world, 'medium.bin');
+    await lone(me, world, 'medium.bin');
   },
 
   async ways(world) {
@@ -279,7 +276,7 @@ export const scenarios = {
     await me.choose('one.txt');
     await me.until({ 'one.txt': 'stored' });
     assert.equal(await me.tab.locator('#said').textContent(), `one.txt: ${(await me.list())[0].said}`, 'a screen reader hears of it');
-    lone(me, world, 'one.txt');
+    await lone(me, world, 'one.txt');
   },
 
   async languages(world) {
@@ -319,7 +316,7 @@ export const scenarios = {
     await you.choose('one.txt');
     await you.until({ 'one.txt': 'stored' });
     await you.isGood('320 px');
-    lone(you, world, 'one.txt');
+    await lone(you, world, 'one.txt');
     const durations = await you.tab.evaluate(() => getComputedStyle(document.querySelector('#drop')).transitionDuration);
     assert.equal(durations, '0s');
   },
@@ -364,7 +361,7 @@ export const scenarios = {
     await me.until({});
     assert.equal(await me.tab.evaluate(() => localStorage.length), 0);
     await me.isGood('forgotten');
-    lone(me, world, 'one.txt');
+    await lone(me, world, 'one.txt');
   },
 
   /** From the click on the last button of the dialog to the first byte of the file on its way. */
@@ -432,7 +429,7 @@ export const scenarios = {
     const [given] = Object.keys(await world.seen()).filter((what) => what.startsWith('note '));
     assert.match(given, /^note For Jane, \u{1f600} ä+$/u);
     assert.ok(Buffer.byteLength(given.slice(5)) <= 128 && Buffer.byteLength(given.slice(5)) > 120);
-    lone(me, world, 'one.txt');
+    await lone(me, world, 'one.txt');
     await me.open(fragment(await world.mint()));
     await me.tab.waitForFunction(() => document.querySelector('#choose').textContent === 'Choose a file');
     assert.equal(await note.isVisible(), false, 'a one-time URL has been made already');
@@ -475,9 +472,9 @@ scenarios.invitation = async (world) => {
   await me.until({ 'one.txt': 'stored', 'two.txt': 'stored', 'photo.png': 'failed' });
   assert.match((await me.list())[2].said, /No place is left in this link/);
   await me.isGood('full');
-  assert.equal(me.completed.length, 2);
-  world.stored('one.txt', me.completed[0]);
-  world.stored('two.txt', me.completed[1]);
+  const [one, two] = await me.completions(2);
+  world.stored('one.txt', one);
+  world.stored('two.txt', two);
   await control('end');
   // The mint may go by what it has read for 30 s; either way nothing more is stored.
   await me.button('Try again', 'photo.png').click();
@@ -505,8 +502,7 @@ scenarios.owner = async (world) => {
   const frame = me.tab.frameLocator('iframe');
   await frame.locator('#chosen').setInputFiles(world.files['one.txt'].path);
   await frame.locator('#list li[data-state=stored]').waitFor();
-  assert.equal(me.completed.length, 1);
-  world.stored('one.txt', me.completed[0]);
+  await lone(me, world, 'one.txt');
 };
 
 /** One PUT for each file. */
@@ -518,7 +514,7 @@ scenarios.whole = async (world) => {
   await me.until({ 'one.txt': 'stored' });
   assert.equal(await me.said('keep-open').catch(() => ''), '');
   await me.isGood('stored by one PUT');
-  lone(me, world, 'one.txt');
+  await lone(me, world, 'one.txt');
   for (const [way, breaks] of [['cut', () => {}], ['hold', async () => {
     await control('waiting');
     await me.button('Stop', 'medium.bin').click();
@@ -597,7 +593,7 @@ async function ended(world, reason, title) {
   await me.until({ 'one.txt': 'stored' });
   assert.equal(await me.said('gone-title'), title);
   await me.isGood(`${reason}, loaded again`);
-  lone(me, world, 'one.txt');
+  await lone(me, world, 'one.txt');
 }
 
 /** Which file a path is of: the one of three parts is the larger one. */
