@@ -14,5 +14,5 @@
 //
 // States that were entered before are not entered again, and the schedules through them are
 // counted. A schedule that breaks an invariant is printed. ONCEGATE_EXPLORE=full explores
-// with one fault more.
+// most scenarios with one fault more.
 package explore

@@ -33,6 +33,7 @@ type scenario struct {
 	name    string
 	uploads int
 	faults  int
+	long    int            // faults in the long run, where they are more
 	before  func(w *world) // what happened before anybody begins
 	cast    []part
 	// lie, if set, misreads the bucket's answers for everybody.

@@ -154,9 +154,17 @@ func (a *access) decide(c *call, who identity, action, resource string) iam.Deci
 	if source, _, versioned := strings.Cut(resource, "?versionId="); versioned && c.r.Header.Get("X-Amz-Copy-Source") != "" && action == "s3:GetObject" {
 		action, resource = "s3:GetObjectVersion", source
 	}
-	d, reason := iam.Decide(iam.Request{
-		Principal: who.arn, Action: action, Resource: resource, Context: conditionContext(c.r, who, action, time.Now()),
-	}, who.policies...)
+	decide := func() (iam.Decision, string) {
+		return iam.Decide(iam.Request{
+			Principal: who.arn, Action: action, Resource: resource, Context: conditionContext(c.r, who, action, time.Now()),
+		}, who.policies...)
+	}
+	d, reason := decide()
+	// A write with If-Match says what is there: AmazonS3/latest/userguide/conditional-writes.html
+	if d == iam.Allowed && action == "s3:PutObject" && conditionalReplace(c.r) {
+		action = "s3:GetObject"
+		d, reason = decide()
+	}
 	if d != iam.Allowed {
 		a.log.Warn("s3 denies access", "principal", who.arn, "action", action, "resource", resource, "because", reason)
 	}

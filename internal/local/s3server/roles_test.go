@@ -193,9 +193,12 @@ func TestInvitationPolicy(t *testing.T) {
 	)
 	mint := s3server.NewRole("arn:aws:iam::111122223333:role/mint",
 		policy(`{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"@/invitations/*"}`, listBucket))
+	blind := s3server.NewRole("arn:aws:iam::111122223333:role/blind", policy(`{"Effect":"Allow","Action":"s3:PutObject","Resource":"@/invitations/*"}`, listBucket))
 	gate := gateRole()
-	s := guarded(t, []s3server.Role{mint, gate}, conditional, kept)
-	clients := map[string]*s3.Client{"operator": s3servertest.Client(s), "mint": s3servertest.ClientAs(s, mint), "gate": s3servertest.ClientAs(s, gate)}
+	s := guarded(t, []s3server.Role{mint, blind, gate}, conditional, kept)
+	clients := map[string]*s3.Client{
+		"operator": s3servertest.Client(s), "mint": s3servertest.ClientAs(s, mint), "blind": s3servertest.ClientAs(s, blind), "gate": s3servertest.ClientAs(s, gate),
+	}
 	write := func(by string, absent, etag *string) error {
 		_, err := clients[by].PutObject(t.Context(), &s3.PutObjectInput{
 			Bucket: bucket(), Key: aws.String(slot), IfNoneMatch: absent, IfMatch: etag, Body: strings.NewReader(by),
@@ -226,6 +229,9 @@ func TestInvitationPolicy(t *testing.T) {
 		head, err := clients[by].HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket(), Key: aws.String(slot)})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if err := write("blind", nil, head.ETag); status(err) != 403 {
+			t.Errorf("who may not read replaces: %v, want 403", err)
 		}
 		if err := write(by, nil, head.ETag); err != nil {
 			t.Errorf("%s replaces what it has seen: %v", by, err)

@@ -8,7 +8,8 @@
 //
 // Access is decided in two steps, as at AWS. The child verifies the signature and the session token, with a key that it
 // gets from here. Then it asks here about each action on each resource that the request needs, and package iam decides
-// by the role's policies and the bucket policy. Only roles and the operator have access.
+// by the role's policies and the bucket policy. Only roles and the operator have access. A write with If-Match needs
+// s3:GetObject besides.
 //
 // What the proxy corrects:
 //   - x-amz-cf-id, which CloudFront adds to what it sends to S3, is dropped; the server refuses any unsigned x-amz header.
