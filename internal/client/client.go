@@ -4,7 +4,8 @@
 // A PUT is sent once. net/http repeats a request by itself if a kept connection turns
 // out to be dead or an HTTP/2 stream is refused. So every request here has its own
 // connection, over HTTP/1.1, and no redirect is followed. A PUT is sent again only after
-// 503 index-unavailable, which promises that nothing was spent.
+// 503 index-unavailable, which promises that nothing was spent. The requests of an upload in
+// parts may all be repeated, and are.
 package client
 
 import (
