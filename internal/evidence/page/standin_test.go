@@ -267,6 +267,9 @@ func (s *site) mint(w http.ResponseWriter, r *http.Request, token string) {
 		}
 	}
 	w.Header().Set("content-type", "application/json")
+	if reason := answer.Header.Get("x-oncegate-reason"); reason != "" {
+		w.Header().Set("x-oncegate-reason", reason)
+	}
 	w.WriteHeader(answer.StatusCode)
 	_, _ = w.Write(text)
 }
