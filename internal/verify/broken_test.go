@@ -112,6 +112,11 @@ func TestBrokenDeployments(t *testing.T) {
 		}), nil, []string{"gate"}},
 		{"query not forwarded", behaviors(func(b *cloudfront.Behavior) { b.OriginRequest.QueryStrings = false }),
 			nil, []string{"first-put"}},
+		{"complete is not shown its list of parts", behaviors(func(b *cloudfront.Behavior) {
+			if b.PathPattern == "/s3/*/complete" {
+				b.IncludeBody = false
+			}
+		}), nil, []string{"uppy"}},
 		{"content-disposition not forwarded", notForwarded("content-disposition"), nil, []string{"metadata"}},
 		{"content-md5 not forwarded", notForwarded("content-md5"), nil, []string{"md5"}},
 
@@ -123,11 +128,11 @@ func TestBrokenDeployments(t *testing.T) {
 			slowClaims, []string{"race"}},
 		{"gate takes a failed HEAD for absent",
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : response.statusCode,"),
-			nil, []string{"multipart", "revoked"}}, // the claim alone still holds all the rest
+			nil, []string{"multipart", "uppy", "revoked"}}, // the claim alone still holds all the rest
 		{"gate does both",
 			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,",
 				"let lines = '';", "let lines = request.path.includes('/expired/') ? 'x-amz-version-id\\nmade-up\\n' : '';"),
-			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "multipart", "revoked"}},
+			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "multipart", "uppy", "revoked"}},
 		{"the page has no policy", patchPage("'content-security-policy': policy,", ""), nil, []string{"page"}},
 		{"a file of the page is another", patchPage("body: file[encoding],", "body: file.headers ? file[encoding] : built.files[Object.keys(built.files)[0]][encoding],"), nil, []string{"page"}},
 		{"the page takes any method", patchPage("method !== 'GET' && method !== 'HEAD'", "false"), nil, []string{"page"}},

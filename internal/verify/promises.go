@@ -54,6 +54,8 @@ var promises = []promise{
 		text: "with multipart: parts spend nothing, complete makes the object and may be repeated, and then the URL is used; DELETE takes a URL back"},
 	{id: "page", check: (*run).page,
 		text: "/upload is the page for people, compressed, with its policy and its files; nothing below it (404), and it takes no POST (405)"},
+	{id: "uppy", needs: []string{"first-put"}, check: (*run).uppy,
+		text: "with multipart: Uppy's requests at /s3/multipart lead to the parts of their URL (403 unknown), and complete what they name (409 incomplete)"},
 	{id: "preflight", needs: []string{"gate", "mint"}, check: (*run).preflight,
 		text: "OPTIONS is answered at the edge (204, no body, PUT allowed)"},
 	{id: "expired", needs: []string{"first-put"}, check: (*run).expired,
@@ -120,7 +122,7 @@ var promises = []promise{
 
 	// These look at every answer of the run.
 	{id: "refusal-form", needs: []string{"gate"}, check: (*run).refusalForm,
-		text: "every refusal is text/plain, has its reason's status and says what is wrong in a sentence"},
+		text: "every refusal is text/plain, for Uppy JSON, has its reason's status and says what is wrong in a sentence"},
 	{id: "retry-after", needs: []string{"gate"}, check: (*run).retryAfter,
 		text: "503 index-unavailable and keys-unavailable carry retry-after, no other refusal does"},
 	{id: "no-store", check: (*run).noStore,

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -34,15 +35,20 @@ func (r *run) refusalForm(context.Context) error {
 		}
 		path, _, _ := strings.Cut(a.target, "?")
 		status, known := edge.StatusOf(onetime.Reason(reason), path)
-		start := http.StatusText(status) + ": "
+		start, text, form := http.StatusText(status)+": ", a.text, "text/plain"
+		if strings.HasPrefix(path, "/s3/") { // Uppy reads JSON
+			var answer struct{ Message string }
+			json.Unmarshal([]byte(text), &answer)
+			text, form = answer.Message, "application/json"
+		}
 		switch got := a.header.Get("Content-Type"); {
 		case !known:
 			return "a reason that docs/api.md names", strconv.Quote(reason)
 		case a.status != status:
 			return strconv.Itoa(status), strconv.Itoa(a.status)
-		case !strings.HasPrefix(got, "text/plain"):
-			return "content-type text/plain", strconv.Quote(got)
-		case a.method != "HEAD" && (!strings.HasPrefix(a.text, start) || strings.Contains(a.text, "\n") || !strings.HasSuffix(a.text, ".")):
+		case !strings.HasPrefix(got, form):
+			return "content-type " + form, strconv.Quote(got)
+		case a.method != "HEAD" && (!strings.HasPrefix(text, start) || strings.Contains(text, "\n") || !strings.HasSuffix(text, ".")):
 			return "one sentence after " + strconv.Quote(start), "another body"
 		}
 		return "", ""
@@ -78,7 +84,7 @@ func generated(a *answer) bool {
 // minting reports whether the answer has a URL.
 func minting(a *answer) bool {
 	path, _, _ := strings.Cut(a.target, "?")
-	return path == "/url" && a.status == 200
+	return (path == "/url" || strings.HasPrefix(path, "/s3/")) && a.status == 200
 }
 
 func (r *run) noStore(context.Context) error {
