@@ -3,6 +3,7 @@
 // server in the address: docs/multipart.md, "By Uppy".
 import AwsS3 from '@uppy/aws-s3';
 import Uppy from '@uppy/core';
+import GoldenRetriever from '@uppy/golden-retriever';
 
 const ONCEGATE = 'http://localhost:8080';
 
@@ -10,6 +11,16 @@ const uppy = new Uppy({ autoProceed: true }).use(AwsS3, {
   companionEndpoint: ONCEGATE,
   shouldUseMultipart: true,
   getChunkSize: ({ size }) => Math.max(8 << 20, Math.ceil(size / 1000)), // a URL takes 1,000 parts
+}).use(GoldenRetriever, {
+  // The browser keeps files of up to this size, so that a reload goes on by itself. A larger one
+  // is to be chosen again, and goes on as well.
+  indexedDB: { maxFileSize: 1 << 28, maxTotalSize: 1 << 30 },
+});
+
+uppy.on('restored', () => {
+  const gone = uppy.getFiles().filter((file) => file.isGhost);
+  for (const file of gone) say(file, 'Choose this file again.');
+  if (gone.length < uppy.getFiles().length) uppy.emit('restore-confirmed');
 });
 
 uppy.on('upload-progress', (file, { bytesUploaded }) => say(file, `${Math.floor((100 * bytesUploaded) / file.size)} %`));
@@ -51,6 +62,13 @@ function say(file, text, again) {
   }
   document.getElementById('list').append(line);
 }
+
+document.getElementById('pause').onclick = ({ target }) => {
+  const going = target.textContent === 'Pause';
+  if (going) uppy.pauseAll();
+  else uppy.resumeAll();
+  target.textContent = going ? 'Go on' : 'Pause';
+};
 
 document.getElementById('files').onchange = ({ target }) => {
   for (const file of target.files) {

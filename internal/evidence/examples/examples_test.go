@@ -195,11 +195,25 @@ func serve(t *testing.T, dir string, oncegate func() string) (page string) {
 // uploads ended.
 func drive(t *testing.T, page, line string, files ...string) (lines []string) {
 	t.Helper()
+	return driveThen(t, page, line, nil, "", files...)
+}
+
+// driveThen does so and, when the channel is closed, what then says: "reload", "pause" or
+// nothing.
+func driveThen(t *testing.T, page, line string, at <-chan struct{}, then string, files ...string) (lines []string) {
+	t.Helper()
 	node, err := cloudfront.FindNode(root, cloudfront.Node22)
 	if err != nil {
 		t.Fatal(err)
 	}
-	input, err := json.Marshal(map[string]any{"files": files, "line": line, "ended": `Stored|Not stored|may be stored|No URL|Nothing is spent`})
+	waits := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-at:
+		case <-r.Context().Done():
+		}
+	}))
+	defer waits.Close()
+	input, err := json.Marshal(map[string]any{"files": files, "line": line, "at": waits.URL, "then": then, "ended": `Stored|Not stored|may be stored|No URL|Nothing is spent`})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 // TestUppyParts: Uppy, unmodified, sends files in parts in a real browser: an empty one, one
 // byte, two parts, many parts, where a connection breaks in a part, and where the answer of
-// complete is lost. Each is one object.
+// complete is lost. It is paused, and the page is loaded again. Each is one object.
 func TestUppyParts(t *testing.T) {
 	testbed.Browser(t)
 	var oncegate string
@@ -32,28 +32,36 @@ func TestUppyParts(t *testing.T) {
 		name  string
 		size  int64
 		parts int
-		call  string // the first of these is faulty
+		call  string // the first of these is faulty, or the third with then
 		fault s3server.Fault
+		then  string // what is done when two parts of three are there
 	}{
-		{"empty", 0, 0, "", s3server.Fault{}},
-		{"one byte", 1, 1, "", s3server.Fault{}},
-		{"6 MiB", 6 << 20, 1, "", s3server.Fault{}},
-		{"20 MiB, a part's answer is lost", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Drop, Apply: true}},
-		{"20 MiB, a part is refused", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Answer, Status: http.StatusForbidden}},
-		{"20 MiB, complete's answer is lost", 20 << 20, 3, "POST uploads/?uploadId", s3server.Fault{Kind: s3server.Drop, Apply: true}},
-		{"200 MiB", 200 << 20, 25, "", s3server.Fault{}},
+		{"empty", 0, 0, "", s3server.Fault{}, ""},
+		{"one byte", 1, 1, "", s3server.Fault{}, ""},
+		{"6 MiB", 6 << 20, 1, "", s3server.Fault{}, ""},
+		{"20 MiB, a part's answer is lost", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Drop, Apply: true}, ""},
+		{"20 MiB, a part is refused", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Answer, Status: http.StatusForbidden}, ""},
+		{"20 MiB, complete's answer is lost", 20 << 20, 3, "POST uploads/?uploadId", s3server.Fault{Kind: s3server.Drop, Apply: true}, ""},
+		{"20 MiB, a pause", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Hang}, "pause"},
+		{"20 MiB, the page is loaded again", 20 << 20, 3, "PUT uploads/?partNumber&uploadId", s3server.Fault{Kind: s3server.Hang}, "reload"},
+		{"200 MiB", 200 << 20, 25, "", s3server.Fault{}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var mu sync.Mutex
 			keys := map[string]bool{}
-			var hit atomic.Bool
+			var calls atomic.Int64
+			faulty, failed := int64(1), make(chan struct{})
+			if c.then != "" {
+				faulty = 3
+			}
 			st.EveryRequest(func(r *http.Request) s3server.Fault {
 				if i := strings.Index(r.URL.Path, "uploads/"); i >= 0 && !strings.Contains(r.URL.Path, "signatures/") {
 					mu.Lock()
 					keys[r.URL.Path[i:]] = true
 					mu.Unlock()
 				}
-				if c.call == s3server.Call(r) && hit.CompareAndSwap(false, true) {
+				if c.call == s3server.Call(r) && calls.Add(1) == faulty {
+					close(failed)
 					return c.fault
 				}
 				return s3server.Fault{}
@@ -67,13 +75,16 @@ func TestUppyParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.Close()
-			lines := drive(t, page+"/parts.html", "li", path)
+			lines := driveThen(t, page+"/parts.html", "li", failed, c.then, path)
 			st.EveryRequest(nil)
 			if !strings.HasSuffix(lines[0], "Stored.") {
 				t.Errorf("the page says %q, want Stored.", lines[0])
 			}
-			if len(keys) != 1 || hit.Load() != (c.call != "") {
-				t.Fatalf("%d objects, a fault: %v", len(keys), hit.Load())
+			if len(keys) != 1 || (calls.Load() >= faulty) != (c.call != "") {
+				t.Fatalf("%d objects, %d calls that may be faulty", len(keys), calls.Load())
+			}
+			if c.then != "" && calls.Load() != 4 {
+				t.Errorf("%d parts were sent, want the third one twice and the others once", calls.Load())
 			}
 			for key := range keys {
 				head, err := s3servertest.Client(st.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
