@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 // pipes are the other side of posts that travel by net.Pipe, so that their time is the
 // bubble's.
 type pipes struct {
+	mu     sync.Mutex
 	dials  int
 	closed []time.Time // when the connections ended
 }
@@ -26,11 +28,15 @@ type pipes struct {
 func (r *pipes) posts(t *testing.T, s *webhook.Sender, n int, serve func(net.Conn)) (arrived bool, took time.Duration) {
 	undo := webhook.DialBy(func(context.Context, string, string) (net.Conn, error) {
 		here, there := net.Pipe()
+		r.mu.Lock()
 		r.dials++
+		r.mu.Unlock()
 		go func() {
 			serve(there)
 			io.Copy(io.Discard, there) // until the client has closed it
+			r.mu.Lock()
 			r.closed = append(r.closed, time.Now())
+			r.mu.Unlock()
 			there.Close()
 		}()
 		return here, nil
@@ -101,8 +107,8 @@ func TestAnswerLength(t *testing.T) {
 		if !arrived || took != 0 || r.dials != 1 {
 			t.Errorf("64 KiB: arrived %v after %v, over %d connections", arrived, took, r.dials)
 		}
-		r = pipes{}
-		arrived, took = r.posts(t, s, 1, func(c net.Conn) { answer(c, 1<<40, most) })
+		var longer pipes
+		arrived, took = longer.posts(t, s, 1, func(c net.Conn) { answer(c, 1<<40, most) })
 		if !arrived || took != 0 {
 			t.Errorf("more than 64 KiB: arrived %v after %v", arrived, took)
 		}
