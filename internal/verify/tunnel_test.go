@@ -66,7 +66,7 @@ func TestHTTPS(t *testing.T) {
 	o := options(st)
 	o.URL = tunnel(t, &tls.Config{Certificates: tlsServer.TLS.Certificates, NextProtos: []string{"http/1.1"}}, st.Edge.URL(),
 		func(client, edge net.Conn) { io.Copy(edge, client) })
-	check(t, o, "mint", "gate") // a certificate that nobody vouches for
+	check(t, o, "mint", "gate", "page") // a certificate that nobody vouches for
 	o.RootCAs = x509.NewCertPool()
 	o.RootCAs.AddCert(tlsServer.Certificate())
 	check(t, o, "security-headers")
