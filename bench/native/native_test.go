@@ -30,20 +30,22 @@ type memory struct {
 	objects map[string][]byte
 }
 
+// Send implements s3wire.Sender.
 func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found, ok := m.objects[target]
+	date := s3wire.Header{Name: "date", Value: time.Now().UTC().Format(http.TimeFormat)}
 	switch {
 	case method == http.MethodPut && ok && slices.Contains(headers, s3wire.Header{Name: "if-none-match", Value: "*"}):
-		return s3wire.Reply{Status: http.StatusPreconditionFailed}, nil
+		return s3wire.Reply{Status: http.StatusPreconditionFailed, Headers: []s3wire.Header{date}}, nil
 	case method == http.MethodPut:
 		m.objects[target] = body
-		return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{{Name: "x-amz-version-id", Value: "1"}}}, nil
+		return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{date, {Name: "x-amz-version-id", Value: "1"}}}, nil
 	case !ok:
-		return s3wire.Reply{Status: http.StatusNotFound}, nil
+		return s3wire.Reply{Status: http.StatusNotFound, Headers: []s3wire.Header{date}}, nil
 	}
-	return s3wire.Reply{Status: http.StatusOK, Body: found}, nil
+	return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{date}, Body: found}, nil
 }
 
 type clock struct{}
@@ -52,7 +54,7 @@ func (clock) Now() time.Time { return time.Now() }
 
 func (clock) Sleep(context.Context, time.Duration) error { return nil }
 
-func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
+func setUp(b testing.TB) (*onetime.Minter, *onetime.Gate) {
 	endpoint, err := s3wire.NewEndpoint(bucket, region, "")
 	if err != nil {
 		b.Fatal(err)
@@ -67,6 +69,22 @@ func setUp(b *testing.B) (*onetime.Minter, *onetime.Gate) {
 			Index: index, Presigner: client, Clock: clock{}, Entropy: rand.Reader, Region: region,
 			FirstVersion: onetime.Conditional,
 		}
+}
+
+// TestOnce: what is measured is a mint and a gate that pass.
+func TestOnce(t *testing.T) {
+	minter, gate := setUp(t)
+	deadline := time.Now().Add(time.Minute)
+	minted, err := minter.Mint(t.Context(), onetime.Order{}, deadline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gate.Decide(t.Context(), put(minted), deadline); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gate.Decide(t.Context(), put(minted), deadline); onetime.ReasonOf(err) != onetime.Used {
+		t.Errorf("again: %v, want used", err)
+	}
 }
 
 func put(minted onetime.Minted) onetime.Put {
