@@ -47,6 +47,22 @@ func TestGofmt(t *testing.T) {
 	}
 }
 
+// TestNoPrograms: what is built is not in the tree. "go build ./cmd/oncegate" leaves a program
+// at the root, and "make build" puts it into bin.
+func TestNoPrograms(t *testing.T) {
+	const most = 1 << 20
+	walk(t, func(name string, text []byte) {
+		for _, magic := range []string{"\x7fELF", "\xcf\xfa\xed\xfe", "MZ", "\x00asm"} {
+			if strings.HasPrefix(string(text), magic) {
+				t.Errorf("%s is a program: remove it", name)
+			}
+		}
+		if len(text) > most {
+			t.Errorf("%s has %d bytes, at most %d belong here", name, len(text), most)
+		}
+	})
+}
+
 const maxLines = 500
 
 // long are the files that may have more lines, with the reason.
