@@ -36,7 +36,7 @@ type scenario struct {
 	long    int            // faults in the long run, where they are more
 	before  func(w *world) // what happened before anybody begins
 	cast    []part
-	// lie, if set, misreads the bucket's answers for everybody.
+	// lie, if set, changes what the bucket answers, for every participant.
 	lie func(op string, err error) error
 }
 
@@ -79,12 +79,6 @@ type actor struct {
 	result   string
 }
 
-// way is what becomes of a request.
-type way struct {
-	done, later bool // it takes effect now, or at a step of its own
-	err         error
-}
-
 var (
 	noAnswer = &onetime.Fault{Op: "request", Err: errors.New("lost by the explorer")}
 	noAccess = &onetime.Fault{Op: "request", Status: 403}
@@ -93,13 +87,13 @@ var (
 	// readFaults and writeFaults are what can become of requests besides the good way.
 	readFaults  = []string{"lost", "403"}
 	writeFaults = []string{"lost", "done", "late", "409", "403"}
-	ways        = map[string]way{
-		"":     {done: true},
-		"lost": {err: noAnswer},
-		"done": {done: true, err: noAnswer},
-		"late": {later: true, err: noAnswer},
-		"409":  {err: onetime.ErrConflict},
-		"403":  {err: noAccess},
+	ways        = map[string]schedule.Way{
+		"":     {Done: true},
+		"lost": {Err: noAnswer},
+		"done": {Done: true, Err: noAnswer},
+		"late": {Later: true, Err: noAnswer},
+		"409":  {Err: onetime.ErrConflict},
+		"403":  {Err: noAccess},
 	}
 )
 
@@ -193,17 +187,7 @@ func (r *run) Step(action schedule.Action) error {
 	if action.Way != "" {
 		r.faults++
 	}
-	w := ways[action.Way]
-	var note string
-	if w.done {
-		note, err = q.Do()
-	}
-	if w.later {
-		r.Late = append(r.Late, q)
-	}
-	if w.err != nil {
-		note, err = "", w.err
-	}
+	note, err := r.Follow(q, ways[action.Way])
 	a := r.actors[slices.IndexFunc(r.actors, func(a *actor) bool { return a.name == q.Who })]
 	a.answers[q.Op] = append(a.answers[q.Op], fmt.Sprint(note, err))
 	q.Answer(err)

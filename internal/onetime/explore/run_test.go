@@ -65,11 +65,9 @@ type actor struct {
 // way is what becomes of a request.
 type way struct {
 	name string
-	// done, later: it takes effect now, at a step of its own.
-	done, later bool
-	err         error // nil: its answer arrives
-	slow        bool
-	astray      bool // its date is another than that of the participant's clock
+	schedule.Way
+	slow   bool
+	astray bool // its date is another than that of the participant's clock
 	// soft: the rule promises that so many of it do not cost the URL.
 	soft bool
 }
@@ -79,33 +77,33 @@ var (
 	noAccess = &onetime.Fault{Op: "request", Status: 403}
 	gaveUp   = &onetime.Fault{Op: "request", Status: 400, Err: errors.New("the execution is over")}
 
-	good       = way{done: true}
+	good       = way{Way: schedule.Way{Done: true}}
 	readFaults = withSlow([]way{
-		{name: "lost", err: noAnswer, soft: true},
-		{name: "403", err: noAccess},
+		{name: "lost", Way: schedule.Way{Err: noAnswer}, soft: true},
+		{name: "403", Way: schedule.Way{Err: noAccess}},
 	})
-	datedFaults = append(slices.Clip(readFaults), way{name: "astray", done: true, astray: true})
+	datedFaults = append(slices.Clip(readFaults), way{name: "astray", Way: schedule.Way{Done: true}, astray: true})
 	writeFaults = withSlow([]way{
-		{name: "lost", err: noAnswer, soft: true},
-		{name: "done", done: true, err: noAnswer, soft: true},
-		{name: "late", later: true, err: noAnswer, soft: true},
-		{name: "403", err: noAccess},
+		{name: "lost", Way: schedule.Way{Err: noAnswer}, soft: true},
+		{name: "done", Way: schedule.Way{Done: true, Err: noAnswer}, soft: true},
+		{name: "late", Way: schedule.Way{Later: true, Err: noAnswer}, soft: true},
+		{name: "403", Way: schedule.Way{Err: noAccess}},
 	})
 	claimFaults = withSlow([]way{
-		{name: "lost", err: noAnswer, soft: true},
-		{name: "done", done: true, err: noAnswer, soft: true},
-		{name: "late", later: true, err: noAnswer, soft: true},
-		{name: "409", err: onetime.ErrConflict, soft: true},
-		{name: "403", err: noAccess},
+		{name: "lost", Way: schedule.Way{Err: noAnswer}, soft: true},
+		{name: "done", Way: schedule.Way{Done: true, Err: noAnswer}, soft: true},
+		{name: "late", Way: schedule.Way{Later: true, Err: noAnswer}, soft: true},
+		{name: "409", Way: schedule.Way{Err: onetime.ErrConflict}, soft: true},
+		{name: "403", Way: schedule.Way{Err: noAccess}},
 	})
 )
 
 // withSlow adds to every way the one in which it takes all the time there is. A
 // request that will not be repeated anyway needs none.
 func withSlow(ways []way) []way {
-	all := append(slices.Clip(ways), way{name: "slow", done: true, slow: true})
+	all := append(slices.Clip(ways), way{name: "slow", Way: schedule.Way{Done: true}, slow: true})
 	for _, w := range ways {
-		if w.err != noAccess {
+		if w.Err != noAccess {
 			w.name, w.slow, w.soft = w.name+"+slow", true, false
 			all = append(all, w)
 		}
@@ -241,16 +239,7 @@ func (r *run) Step(action schedule.Action) error {
 		}
 	}
 	a.astray = w.astray
-	var note string
-	if w.done {
-		note, err = q.Do()
-	}
-	if w.later {
-		r.Late = append(r.Late, q)
-	}
-	if w.err != nil {
-		note, err = "", w.err
-	}
+	note, err := r.Follow(q, w.Way)
 	name := a.noted(q.Op)
 	a.answers[name] = append(a.answers[name], outcome(note, err))
 	q.Answer(err)

@@ -16,7 +16,7 @@ type Request struct {
 	Who, Op string                          // together they name one that waits
 	Write   bool                            // it changes something
 	Ready   func() bool                     // nil: at any time
-	Do      func() (note string, err error) // has it take effect; what the answer says
+	Do      func() (note string, err error) // makes the request take effect, and returns what is answered
 	reply   chan error
 }
 
@@ -126,6 +126,26 @@ func (s *Stage) Take(a Action) (*Request, error) {
 	q := s.pending[i]
 	s.pending = slices.Delete(s.pending, i, i+1)
 	return q, nil
+}
+
+// Way is what becomes of a request.
+type Way struct {
+	Done, Later bool  // it takes effect now, or at a step of its own
+	Err         error // nil: its answer arrives
+}
+
+// Follow makes a request that was taken go a way, and returns what it is to be answered.
+func (s *Stage) Follow(q *Request, w Way) (note string, err error) {
+	if w.Done {
+		note, err = q.Do()
+	}
+	if w.Later {
+		s.Late = append(s.Late, q)
+	}
+	if w.Err != nil {
+		return "", w.Err
+	}
+	return note, err
 }
 
 // Answer answers a request and waits until everybody waits again.
