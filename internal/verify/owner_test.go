@@ -1,18 +1,10 @@
 package verify_test
 
 import (
-	"crypto/rand"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"oncegate/internal/auth/apikey"
 	"oncegate/internal/client"
 	"oncegate/internal/evidence/testbed"
-	"oncegate/internal/local/s3server/s3servertest"
-	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 	"oncegate/internal/verify"
 )
 
@@ -24,24 +16,9 @@ func withKeys(t *testing.T, settings map[string]any, more ...testbed.Option) ver
 			s.Settings[name] = value
 		}
 	})...)
-	key, err := apikey.New(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := apikey.Parse(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := apikey.NewRecord("verify", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	index := s3index.New(s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
-		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")))
-	if err := index.CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
-		t.Fatal(err)
-	}
+	key, _ := st.APIKey(t, "verify")
 	o := options(st)
+	var err error
 	if o.Credential, err = client.Key(key); err != nil {
 		t.Fatal(err)
 	}

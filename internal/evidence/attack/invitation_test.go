@@ -1,19 +1,16 @@
 package attack
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/invite"
@@ -32,23 +29,7 @@ type party struct {
 func newParty(t *testing.T, terms string) *party {
 	t.Helper()
 	f := newField(t, func(s *testbed.Setup) { s.Settings["auth"], s.Settings["ownerApi"] = config.AuthAPIKey, true })
-	key, err := apikey.New(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := apikey.Parse(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := apikey.NewRecord("the host", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s3servertest.Client(f.S3).PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: aws.String(s3servertest.Bucket), Key: aws.String(layout.APIKeys + string(id)), Body: bytes.NewReader(record.Marshal()),
-	}); err != nil {
-		t.Fatal(err)
-	}
+	key, _ := f.APIKey(t, "the host")
 	p := &party{field: f, key: http.Header{"X-Api-Key": {key}}}
 	header := p.key.Clone()
 	header.Set("Accept", "application/json")
