@@ -24,7 +24,8 @@ type call struct {
 	route *route             // what is asked for, nil before that is known
 	id    onetime.ID         // of the URL, where the path names it
 	by    onetime.Credential // once it was checked
-	// invitation is the one whose token was sent where it counts. Only its form was checked.
+	// invitation is the one whose token came with the request, if the route takes tokens. Of
+	// the token only the form was checked.
 	invitation invite.ID
 }
 

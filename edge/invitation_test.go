@@ -312,8 +312,8 @@ func TestHostInvites(t *testing.T) {
 	}
 }
 
-// TestHostIsTold: what is wrong with an invitation that is asked for, and what to do after
-// a revoke that was not finished.
+// TestHostIsTold: whoever makes an invitation is told what is wrong with it, and what to do
+// after a revoke that was not finished.
 func TestHostIsTold(t *testing.T) {
 	g := newGuests(t)
 	g.Auth = &authorizer{by: named("ci")}

@@ -57,8 +57,8 @@ begins anew. With --url nothing is kept: give the same URL, here or on another m
     --label LABEL        note to the operator, kept in the index
     --json               print one JSON object per file
 
-Standard input is the file -: it goes in parts as it comes. Its parts are kept in memory,
-one more than --parallel. There are at most 1,000, so 8,000 MiB unless --part-size says
+The file - is standard input. It is sent in parts while it is read, and so many parts
+are kept in memory: --parallel, and one. There are at most 1,000, so 8,000 MiB unless --part-size says
 more. It has no name, and cannot be resumed. If what writes it breaks off, its end is
 taken for the end of the file.
 
