@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -194,6 +195,11 @@ func record(t *testing.T, st *testbed.Stack, race race, bad bool, random *rand.R
 	var together sync.WaitGroup
 	for i := range race.clients {
 		q := race.at[i%len(race.at)]
+		if q.do == put {
+			// Each has its own content, so that what is stored says whose PUT it was, also if
+			// its answer got lost.
+			q.content += strconv.Itoa(i)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		if chance(6) {
 			mu.Lock()
