@@ -29,6 +29,10 @@ type Config struct {
 	// FirstVersion says how the gate proves that its claim is the first version
 	// of the expired entry: Conditional or Listed.
 	FirstVersion string
+	// Index is where the signature index is: IndexS3 or IndexDynamoDB.
+	Index string
+	// Versioned says that the bucket keeps earlier versions of its objects.
+	Versioned bool
 	// AllowedOrigins are the web origins whose pages may read the answers. A single
 	// "*" is every origin.
 	AllowedOrigins []string
@@ -70,6 +74,18 @@ const (
 	// Listed also lists the entry's versions after the write.
 	Listed = "listed"
 )
+
+// The values of Config.Index.
+const (
+	// IndexS3 keeps the signature index in the bucket.
+	IndexS3 = "s3"
+	// IndexDynamoDB keeps it in a table in the bucket's Region. The bucket then holds only
+	// uploads.
+	IndexDynamoDB = "dynamodb"
+)
+
+// Table is the name of the table with the signature index, if there is one.
+func (c Config) Table() string { return c.Bucket + "-index" }
 
 // Limits that other packages use as well.
 const (
@@ -158,6 +174,16 @@ func Parse(data []byte) (Config, error) {
 		problems = append(problems, "maxBytes is more than one PUT holds and multipart is false: allowed is at most 5368709120, or multipart true")
 	case c.Acceptance.On && c.MaxBytes > MaxAccepted:
 		problems = append(problems, "maxBytes is more than acceptance can copy in its time: allowed is at most 536870912000 (500 GiB), or acceptance false")
+	}
+	if c.Index == IndexDynamoDB && c.FirstVersion == Listed {
+		problems = append(problems, `firstVersion is "listed" and index is "dynamodb": a claim in a table has no versions; allowed is "conditional", or index "s3"`)
+	}
+	switch {
+	case c.Versioned:
+	case c.Index == IndexS3:
+		problems = append(problems, `versioned is false and index is "s3": without versions a claim that is deleted leaves no trace; allowed is versioned true, or index "dynamodb"`)
+	case c.Acceptance.On:
+		problems = append(problems, "versioned is false and acceptance is on: it copies the first version; allowed is versioned true, or acceptance false")
 	}
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
 		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)

@@ -48,6 +48,8 @@ var fields = []Field{
 	{"sha256", `false`, functions, boolean(func(c *Config) *bool { return &c.SHA256 })},
 	{"writeOnce", `false`, functions, boolean(func(c *Config) *bool { return &c.WriteOnce })},
 	{"firstVersion", `"conditional"`, functions, oneOf{func(c *Config) *string { return &c.FirstVersion }, []string{Conditional, Listed}}},
+	{"index", `"s3"`, functions, oneOf{func(c *Config) *string { return &c.Index }, []string{IndexS3, IndexDynamoDB}}},
+	{"versioned", `true`, functions, boolean(func(c *Config) *bool { return &c.Versioned })},
 	{"acceptance", `false`, functions, acceptanceKind{}},
 	{"page", `true`, functions, pageKind{}},
 

@@ -27,11 +27,8 @@ type claimant struct {
 // Where one nonce is used by several claimants, as for the last step of a multipart
 // upload, the entry that is returned may be another one's with that nonce.
 func (c claimant) claim(ctx context.Context, id ID, entry ExpiredEntry, attempt Attempt, deadline time.Time) (claimed ExpiredEntry, version string, err error) {
-	entry.Version, entry.At, entry.Nonce = entryVersion, c.clock.Now().UTC(), attempt.Nonce
-	if entry.Nonce == "" {
-		if entry.Nonce, err = randomHex(c.entropy, nonceBytes); err != nil {
-			return ExpiredEntry{}, "", refuse(Internal, err)
-		}
+	if entry, err = c.entry(entry, attempt); err != nil {
+		return ExpiredEntry{}, "", err
 	}
 	body := entry.Marshal()
 
@@ -55,6 +52,18 @@ func (c claimant) claim(ctx context.Context, id ID, entry ExpiredEntry, attempt 
 	default:
 		return ExpiredEntry{}, "", refuse(ClaimUnknown, fmt.Errorf("claim: %w", err))
 	}
+}
+
+// entry fills in what every claim has: Version, At and Nonce.
+func (c claimant) entry(entry ExpiredEntry, attempt Attempt) (ExpiredEntry, error) {
+	entry.Version, entry.At, entry.Nonce = entryVersion, c.clock.Now().UTC(), attempt.Nonce
+	if entry.Nonce == "" {
+		var err error
+		if entry.Nonce, err = randomHex(c.entropy, nonceBytes); err != nil {
+			return ExpiredEntry{}, refuse(Internal, err)
+		}
+	}
+	return entry, nil
 }
 
 // recognise finds out whose claim the expired entry is.

@@ -32,7 +32,9 @@ const (
 
 // Gate decides over uploads.
 type Gate struct {
-	Index        Index
+	Index Index
+	// Spender, if set, is the same index, which looks up and claims in one request.
+	Spender      Spender
 	Presigner    Presigner
 	Clock        Clock
 	Entropy      Entropy // safe for concurrent use
@@ -76,20 +78,25 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 }
 
 func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put Put, deadline time.Time) (Pass, error) {
+	if g.Spender != nil {
+		if terms, ok := g.terms(length, put); ok {
+			url, err := g.spendAtOnce(ctx, id, key, terms, put, deadline)
+			if err == nil {
+				signed, plain := g.headers(url.entry, put.Headers)
+				return g.pass(ctx, id, key, signed, plain, url.at)
+			}
+			if !errors.Is(err, errNotJudged) {
+				return Pass{}, err
+			}
+		}
+	}
 	claimBy := g.claimBy(deadline)
 	url, err := g.lookUp(ctx, id, key, put.Attempt, claimBy.Add(-writeLimit-readBackLimit))
 	if err != nil {
 		return Pass{}, err
 	}
-	entry := url.entry
-	if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {
-		return Pass{}, err
-	}
-	if entry.Limits.SHA256 != "" && !g.SHA256 {
-		return Pass{}, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
-	}
-	signed, plain := g.headers(entry, put.Headers)
-	if err := put.checkSizes(plain); err != nil {
+	signed, plain, err := g.allow(url.entry, length, put)
+	if err != nil {
 		return Pass{}, err
 	}
 	_, version, err := g.claimant().claim(ctx, id, ExpiredEntry{Reason: Used, Request: put.Request}, put.Attempt, claimBy)
@@ -99,8 +106,26 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err != nil {
 		return Pass{}, err
 	}
-	// By S3's clock, for S3 judges it: the clock here may be clockTolerance off, or jump.
-	query, err := g.Presigner.PresignUpload(ctx, key, signed, url.at, uploadLife)
+	return g.pass(ctx, id, key, signed, plain, url.at)
+}
+
+// allow holds an upload to what its URL was minted with, and returns the headers that the
+// gate adds, as headers does.
+func (g *Gate) allow(entry ValidEntry, length int64, put Put) (signed, plain map[string]string, err error) {
+	if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {
+		return nil, nil, err
+	}
+	if entry.Limits.SHA256 != "" && !g.SHA256 {
+		return nil, nil, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
+	}
+	signed, plain = g.headers(entry, put.Headers)
+	return signed, plain, put.checkSizes(plain)
+}
+
+// pass lets through an upload whose URL was claimed for it. at is the time by S3's clock,
+// for S3 judges the signature: the clock here may be clockTolerance off, or jump.
+func (g *Gate) pass(ctx context.Context, id ID, key string, signed, plain map[string]string, at time.Time) (Pass, error) {
+	query, err := g.Presigner.PresignUpload(ctx, key, signed, at, uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}

@@ -1,0 +1,183 @@
+package onetime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"oncegate/internal/lean/ascii"
+)
+
+// Spender is an Index that looks up and claims in one request. Everything that Index
+// promises holds for it too.
+type Spender interface {
+	// Spend claims the URL with this claim if its valid entry is there, no claim is, and
+	// what the entry demands is met by the terms (Demands.Meet). It also succeeds, and
+	// writes nothing, if the URL is spent by a claim with the same nonce: then an earlier
+	// answer was lost. Of all concurrent calls with different nonces at most one ever
+	// succeeds, calls of Claim included.
+	//
+	// If it does not succeed it has written nothing, and Spending says what is there.
+	// Every error is a *Fault. One with a status from 400 to 499 also says that nothing was
+	// written.
+	Spend(ctx context.Context, limit time.Duration, id ID, claim ExpiredEntry, terms Terms) (Spending, error)
+}
+
+// Spending is the answer of a Spender: the URL's entries as they are after the request.
+type Spending struct {
+	Claimed bool
+	Valid   []byte    // body of the valid entry, nil if there is none
+	Expired []byte    // body of the expired entry, nil if there is none
+	At      time.Time // when the answer was given, by the index's clock, cut to the second; zero if it does not say
+}
+
+// Terms are what a Spender needs to know of an upload.
+type Terms struct {
+	Now    time.Time // by the clock here
+	Length int64     // of the body
+	// Type is the content-type that was sent, in lower case and without parameters, "" if
+	// none was.
+	Type string
+	// SHA256 says that the gate can have S3 hold the body to a sha256.
+	SHA256 bool
+	// Room is how many bytes the headers may have that the gate adds, names and values.
+	Room int
+}
+
+// Demands are what a valid entry demands of an upload, in plain values that an index can
+// compare. They are no looser than the rule of the gate and a little stricter, so that no
+// URL is spent on an upload that the gate would refuse. An upload that does not meet them may
+// still be allowed.
+type Demands struct {
+	Expires            time.Time
+	MinBytes, MaxBytes int64
+	Types              string // as Limits.Type
+	OnlyType           bool   // Types is one type, which an upload without any gets
+	SHA256             bool
+	Added              int // bytes of the headers that the gate adds, at most
+}
+
+// Demands returns what the entry demands.
+func (e ValidEntry) Demands() Demands {
+	d := Demands{
+		Expires:  e.Expires,
+		MinBytes: e.Limits.MinBytes,
+		MaxBytes: e.Limits.most(),
+		Types:    e.Limits.Type,
+		OnlyType: e.Limits.OnlyType() != "",
+		SHA256:   e.Limits.SHA256 != "",
+	}
+	if d.OnlyType {
+		d.Added += len("content-type") + len(e.Limits.Type)
+	}
+	if e.Name != "" {
+		d.Added += len("content-disposition") + len(disposition(e.Name))
+	}
+	return d
+}
+
+// Meet reports whether the terms meet the demands.
+func (d Demands) Meet(t Terms) bool {
+	switch {
+	case !t.Now.Before(d.Expires), t.Length < d.MinBytes, t.Length > d.MaxBytes, d.SHA256 && !t.SHA256, d.Added > t.Room:
+		return false
+	case d.Types == "":
+		return true
+	case t.Type == "":
+		return d.OnlyType
+	}
+	return typeWithin(t.Type, d.Types)
+}
+
+// terms returns the terms of an upload. ok is false if the gate has to see the entry first.
+func (g *Gate) terms(length int64, put Put) (terms Terms, ok bool) {
+	if length > (Limits{}).within(g.MaxBytes).most() {
+		return Terms{}, false
+	}
+	terms = Terms{Now: g.Clock.Now(), Length: length, SHA256: g.SHA256}
+	if given := put.Headers.Values("content-type"); len(given) != 0 {
+		essence, parameters, _ := strings.Cut(given[0], ";")
+		terms.Type = ascii.Lower(ascii.Trim(essence))
+		if len(given) > 1 || strings.Contains(parameters, ",") || len(terms.Type) > maxTypeBytes || !validType(terms.Type) || strings.HasSuffix(terms.Type, "*") {
+			return Terms{}, false
+		}
+	}
+	var sizes sizes
+	for _, name := range put.Headers.Names() {
+		if rule := ruleOf(name); rule.reachesS3() {
+			sizes.add(rule, name, put.Headers.Values(name))
+		}
+	}
+	terms.Room = min(maxMetadataBytes-sizes.metadata, maxForwardedBytes-sizes.all)
+	return terms, true
+}
+
+// errNotJudged: the index did not claim the URL, and the rule of the gate has nothing against
+// the upload. The gate goes the long way then.
+var errNotJudged = errors.New("the index did not say whether the upload is allowed")
+
+// spendAtOnce claims the URL in one request. The error is nil if the claim is known to be this
+// upload's, errNotJudged if nothing is known and nothing was spent, or a Refusal.
+func (g *Gate) spendAtOnce(ctx context.Context, id ID, key string, terms Terms, put Put, deadline time.Time) (found, error) {
+	claim, err := g.claimant().entry(ExpiredEntry{Reason: Used, Request: put.Request}, put.Attempt)
+	if err != nil {
+		return found{}, err
+	}
+	var spent Spending
+	unanswered := put.Attempt.Repeated
+	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline, writeLimit, writeLimit, func(limit time.Duration) (err error) {
+		spent, err = g.Spender.Spend(ctx, limit, id, claim, terms)
+		if fault, ok := errors.AsType[*Fault](err); ok && (fault.Status < 400 || fault.Status >= 500) {
+			unanswered = true
+		}
+		return err
+	})
+	switch {
+	case err != nil && unanswered && !errors.Is(err, errNoTime):
+		return found{}, refuse(ClaimUnknown, fmt.Errorf("spend: %w", err))
+	case err != nil:
+		return found{}, refuse(IndexUnavailable, fmt.Errorf("spend: %w", err))
+	case !spent.Claimed:
+		return found{}, g.whyNotSpent(spent, terms.Length, put)
+	}
+	// From here on the URL is spent, and this upload has the claim.
+	entry, err := ParseValidEntry(spent.Valid)
+	switch {
+	case err != nil:
+		return found{}, refuse(ClaimUnknown, err)
+	case entry.Key != key:
+		return found{}, refuse(ClaimUnknown, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+	case spent.At.IsZero():
+		return found{}, refuse(ClaimUnknown, errNoDate)
+	case !spent.At.Before(entry.Expires):
+		return found{}, refuse(Expired, errors.New("the clock here is behind the index's"))
+	}
+	if _, _, err := g.allow(entry, terms.Length, put); err != nil {
+		return found{}, refuse(ClaimUnknown, fmt.Errorf("the index spent the URL on an upload that breaks its limits: %w", err))
+	}
+	return found{entry, true, spent.At}, nil
+}
+
+// whyNotSpent is the reason why a Spender did not claim.
+func (g *Gate) whyNotSpent(there Spending, length int64, put Put) error {
+	if there.Expired != nil {
+		claim, err := ParseExpiredEntry(there.Expired)
+		if err != nil {
+			return refuse(IndexUnavailable, err)
+		}
+		return refuse(claim.Reason, nil)
+	}
+	if there.Valid == nil {
+		return refuse(Unknown, nil)
+	}
+	entry, err := ParseValidEntry(there.Valid)
+	if err != nil {
+		return refuse(IndexUnavailable, err)
+	}
+	if _, _, err := g.allow(entry, length, put); err != nil {
+		return err
+	}
+	return errNotJudged
+}
