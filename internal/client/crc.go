@@ -1,17 +1,12 @@
 package client
 
-import (
-	"hash/crc64"
-	"math/bits"
-)
+import "math/bits"
 
 // CRC-64/NVME is what S3 computes of every object by default, of one that came in parts too:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 // Its polynomial, reflected, and its check value: https://reveng.sourceforge.io/crc-catalogue/all.htm#crc.cat.crc-64-nvme
 
 const nvmePolynomial = 0x9a6c9329ac4bc9b5
-
-var nvme = crc64.MakeTable(nvmePolynomial)
 
 // joinCRC returns the CRC of two pieces, one after the other, from the CRC of each and the
 // length of the second. A CRC is the rest of a division of polynomials; n bytes behind the

@@ -9,12 +9,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/minio/crc64nvme"
 
 	"oncegate/internal/onetime"
 )
@@ -250,7 +251,7 @@ func (s *sending) part(ctx context.Context, i int, content io.ReaderAt, from, si
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	sum, crc := md5.New(), crc64.New(nvme)
+	sum, crc := md5.New(), crc64nvme.New()
 	if n, err := io.Copy(io.MultiWriter(sum, crc), io.NewSectionReader(content, from, size)); err != nil || n != size {
 		if err == nil {
 			err = io.ErrUnexpectedEOF

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -231,17 +232,23 @@ func (s *Server) head(r *http.Request, b Behavior, id string, v viewerRequest, o
 	return head.String()
 }
 
+// pieces are what bodies pass through: with io.Copy's own 32 KiB there are eight times as many
+// system calls.
+var pieces = sync.Pool{New: func() any { piece := make([]byte, 256<<10); return &piece }}
+
 // send writes the request. The body passes through as it comes.
 func send(o *originConn, head string, body io.Reader, chunked bool) error {
 	if _, err := io.WriteString(o, head); err != nil {
 		return err
 	}
+	piece := pieces.Get().(*[]byte)
+	defer pieces.Put(piece)
 	if !chunked {
-		_, err := io.Copy(o, body)
+		_, err := io.CopyBuffer(o, body, *piece)
 		return err
 	}
 	cw := httputil.NewChunkedWriter(o)
-	if _, err := io.Copy(cw, body); err != nil {
+	if _, err := io.CopyBuffer(cw, body, *piece); err != nil {
 		return err
 	}
 	if err := cw.Close(); err != nil {
