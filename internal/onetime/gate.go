@@ -80,13 +80,8 @@ func (g *Gate) Decide(ctx context.Context, put Put, deadline time.Time) (Pass, e
 func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put Put, deadline time.Time) (Pass, error) {
 	if g.Spender != nil {
 		if terms, ok := g.terms(length, put); ok {
-			url, err := g.spendAtOnce(ctx, id, key, terms, put, deadline)
-			if err == nil {
-				signed, plain := g.headers(url.entry, put.Headers)
-				return g.pass(ctx, id, key, signed, plain, url.at)
-			}
-			if !errors.Is(err, errNotJudged) {
-				return Pass{}, err
+			if pass, err := g.spendAtOnce(ctx, id, key, terms, put, deadline); !errors.Is(err, errNotJudged) {
+				return pass, err
 			}
 		}
 	}
@@ -233,14 +228,20 @@ func (g *Gate) lookUp(ctx context.Context, id ID, key string, attempt Attempt, u
 	case !errors.Is(usedErr, ErrAbsent):
 		return found{}, refuse(IndexUnavailable, fmt.Errorf("look for expired entry: %w", usedErr))
 	}
-	entry, err := ParseValidEntry(body)
+	entry, err := entryFor(body, key)
 	if err != nil {
 		return found{}, refuse(IndexUnavailable, err)
 	}
-	if entry.Key != key {
-		return found{}, refuse(IndexUnavailable, fmt.Errorf("valid entry is for another object, %s", entry.Key))
-	}
 	return found{entry, usedErr == nil, at}, nil
+}
+
+// entryFor reads the valid entry of the URL that uploads this object.
+func entryFor(body []byte, key string) (ValidEntry, error) {
+	entry, err := ParseValidEntry(body)
+	if err == nil && entry.Key != key {
+		err = fmt.Errorf("valid entry is for another object, %s", entry.Key)
+	}
+	return entry, err
 }
 
 // checkFirst is the first-version rule to the letter. S3 lists versions newest

@@ -19,13 +19,14 @@ type Spender interface {
 	// answer was lost. Of all concurrent calls with different nonces at most one ever
 	// succeeds, calls of Claim included.
 	//
-	// If it does not succeed it has written nothing, and Spending says what is there.
-	// Every error is a *Fault. One with a status from 400 to 499 also says that nothing was
-	// written.
+	// If it does not succeed it has written nothing. Spending says what is there, in both
+	// cases. Every error is a *Fault. One with a status from 400 to 499 also says that nothing
+	// was written.
 	Spend(ctx context.Context, limit time.Duration, id ID, claim ExpiredEntry, terms Terms) (Spending, error)
 }
 
-// Spending is the answer of a Spender: the URL's entries as they are after the request.
+// Spending is the answer of a Spender: the URL's entries as they are after the request. The
+// gate looks at them even if the URL was claimed for it.
 type Spending struct {
 	Claimed bool
 	Valid   []byte    // body of the valid entry, nil if there is none
@@ -115,68 +116,86 @@ func (g *Gate) terms(length int64, put Put) (terms Terms, ok bool) {
 }
 
 // errNotJudged: the index did not claim the URL, and the rule of the gate has nothing against
-// the upload. The gate goes the long way then.
+// the upload. The gate goes the long way then. A try that was not answered and arrives late
+// spends nothing either: it had the same terms, and an entry never changes.
 var errNotJudged = errors.New("the index did not say whether the upload is allowed")
 
-// spendAtOnce claims the URL in one request. The error is nil if the claim is known to be this
-// upload's, errNotJudged if nothing is known and nothing was spent, or a Refusal.
-func (g *Gate) spendAtOnce(ctx context.Context, id ID, key string, terms Terms, put Put, deadline time.Time) (found, error) {
+// spendAtOnce claims the URL in one request. It passes only if the claim is known to be this
+// upload's. errNotJudged says that nothing was spent; any other error is a Refusal.
+func (g *Gate) spendAtOnce(ctx context.Context, id ID, key string, terms Terms, put Put, deadline time.Time) (Pass, error) {
 	claim, err := g.claimant().entry(ExpiredEntry{Reason: Used, Request: put.Request}, put.Attempt)
 	if err != nil {
-		return found{}, err
+		return Pass{}, err
 	}
 	var spent Spending
 	unanswered := put.Attempt.Repeated
 	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline, writeLimit, writeLimit, func(limit time.Duration) (err error) {
 		spent, err = g.Spender.Spend(ctx, limit, id, claim, terms)
-		if fault, ok := errors.AsType[*Fault](err); ok && (fault.Status < 400 || fault.Status >= 500) {
+		if err != nil && !wroteNothing(err) {
 			unanswered = true
 		}
 		return err
 	})
 	switch {
-	case err != nil && unanswered && !errors.Is(err, errNoTime):
-		return found{}, refuse(ClaimUnknown, fmt.Errorf("spend: %w", err))
+	case errors.Is(err, errNoTime):
+		return Pass{}, refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
+	case err != nil && unanswered:
+		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("spend: %w", err))
 	case err != nil:
-		return found{}, refuse(IndexUnavailable, fmt.Errorf("spend: %w", err))
+		return Pass{}, refuse(IndexUnavailable, fmt.Errorf("spend: %w", err))
 	case !spent.Claimed:
-		return found{}, g.whyNotSpent(spent, terms.Length, put)
+		return Pass{}, g.whyNotSpent(spent, key, terms, put)
 	}
-	// From here on the URL is spent, and this upload has the claim.
-	entry, err := ParseValidEntry(spent.Valid)
+	// From here on the URL is spent.
+	there, err := ParseExpiredEntry(spent.Expired)
+	if err == nil && (there.Nonce != claim.Nonce || there.Reason != Used) {
+		err = errors.New("the index says that it claimed, and another claim is there")
+	}
+	if err != nil {
+		return Pass{}, refuse(ClaimUnknown, err)
+	}
+	entry, err := entryFor(spent.Valid, key)
 	switch {
 	case err != nil:
-		return found{}, refuse(ClaimUnknown, err)
-	case entry.Key != key:
-		return found{}, refuse(ClaimUnknown, fmt.Errorf("valid entry is for another object, %s", entry.Key))
+		return Pass{}, refuse(ClaimUnknown, err)
 	case spent.At.IsZero():
-		return found{}, refuse(ClaimUnknown, errNoDate)
+		return Pass{}, refuse(ClaimUnknown, errNoDate)
 	case !spent.At.Before(entry.Expires):
-		return found{}, refuse(Expired, errors.New("the clock here is behind the index's"))
+		return Pass{}, refuse(Expired, errors.New("the clock here is behind the index's"))
 	}
-	if _, _, err := g.allow(entry, terms.Length, put); err != nil {
-		return found{}, refuse(ClaimUnknown, fmt.Errorf("the index spent the URL on an upload that breaks its limits: %w", err))
+	signed, plain, err := g.allow(entry, terms.Length, put)
+	if err != nil {
+		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("the index spent the URL on an upload that breaks its limits: %w", err))
 	}
-	return found{entry, true, spent.At}, nil
+	return g.pass(ctx, id, key, signed, plain, spent.At)
+}
+
+// wroteNothing reports whether an error of a Spender says that its request has changed nothing.
+func wroteNothing(err error) bool {
+	fault, ok := errors.AsType[*Fault](err)
+	return ok && fault.Status >= 400 && fault.Status < 500
 }
 
 // whyNotSpent is the reason why a Spender did not claim.
-func (g *Gate) whyNotSpent(there Spending, length int64, put Put) error {
+func (g *Gate) whyNotSpent(there Spending, key string, terms Terms, put Put) error {
 	if there.Expired != nil {
 		claim, err := ParseExpiredEntry(there.Expired)
 		if err != nil {
-			return refuse(IndexUnavailable, err)
+			return refuse(Used, err) // by whom, only a later oncegate can say
 		}
 		return refuse(claim.Reason, nil)
 	}
 	if there.Valid == nil {
 		return refuse(Unknown, nil)
 	}
-	entry, err := ParseValidEntry(there.Valid)
-	if err != nil {
+	entry, err := entryFor(there.Valid, key)
+	switch {
+	case err != nil:
 		return refuse(IndexUnavailable, err)
+	case !terms.Now.Before(entry.Expires), !there.At.Before(entry.Expires):
+		return refuse(Expired, nil)
 	}
-	if _, _, err := g.allow(entry, length, put); err != nil {
+	if _, _, err := g.allow(entry, terms.Length, put); err != nil {
 		return err
 	}
 	return errNotJudged

@@ -268,30 +268,6 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// TestPartsEntry: the first one stays.
-func TestPartsEntry(t *testing.T) {
-	bothParts(t, func(t *testing.T, parts *s3index.Parts, c client, server *s3server.Server, _ string) {
-		ctx, id := t.Context(), newID(t, "")
-		if _, err := parts.ReadParts(ctx, limit, id); !errors.Is(err, onetime.ErrAbsent) {
-			t.Errorf("ReadParts of nothing = %v, want ErrAbsent", err)
-		}
-		body := []byte(`{"version":1}`)
-		if err := parts.WriteParts(ctx, limit, id, body); err != nil {
-			t.Fatal(err)
-		}
-		if err := parts.WriteParts(ctx, limit, id, []byte("other")); !errors.Is(err, onetime.ErrExists) {
-			t.Errorf("a second WriteParts = %v, want ErrExists", err)
-		}
-		if got, err := parts.ReadParts(ctx, limit, id); err != nil || !bytes.Equal(got, body) {
-			t.Errorf("ReadParts = %q, %v", got, err)
-		}
-		ids := versionsOf(t, server, id.PartsKey())
-		if got, err := parts.ListPartsEntry(ctx, limit, id); err != nil || len(ids) != 1 || !slices.Equal(got, []onetime.Version{{ID: ids[0]}}) {
-			t.Errorf("ListPartsEntry = %v, %v, want %v", got, err, ids)
-		}
-	})
-}
-
 // TestRaceOfCompletes: of many completes of one upload at once one object comes to be,
 // one version of it, and whoever does not hear that hears something that tells him to look.
 func TestRaceOfCompletes(t *testing.T) {

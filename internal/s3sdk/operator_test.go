@@ -92,31 +92,6 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-func TestDeleteExpired(t *testing.T) {
-	server := s3servertest.New(t)
-	l := ledger(server)
-	id := onetime.Fingerprint("/path", "query")
-	first, err := l.Claim(t.Context(), limit, id, onetime.Used, []byte("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // gone already is as good
-		if err := l.DeleteExpired(t.Context(), limit, id, first); err != nil {
-			t.Fatal(err)
-		}
-	}
-	second, err := l.Claim(t.Context(), limit, id, onetime.Revoked, []byte("{}"))
-	if err != nil || second == first {
-		t.Fatalf("claim again: version %s after %s, %v", second, first, err)
-	}
-	if err := l.DeleteExpired(t.Context(), limit, id, first); err != nil { // beside another version as well
-		t.Fatal(err)
-	}
-	if reason, err := l.HeadExpired(t.Context(), limit, id); err != nil || reason != onetime.Revoked {
-		t.Errorf("the later claim is %s, %v", reason, err)
-	}
-}
-
 // TestLedgerFaults: what is no definite answer is a fault, with the status if there
 // was one.
 func TestLedgerFaults(t *testing.T) {

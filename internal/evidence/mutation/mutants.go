@@ -74,9 +74,8 @@ var gateMutants = []mutant{
 	{gate, "expired 200 revoked goes on", "case usedErr == nil && spent == Revoked:\n\t\treturn found{}, refuse(Revoked, nil)\n\tcase usedErr == nil && attempt", "case usedErr == nil && spent == Revoked:\n\tcase usedErr == nil && attempt", true},
 	{gate, "a delete marker goes on", "case errors.Is(usedErr, ErrDeleted):\n\t\treturn found{}, refuse(Used, usedErr)", "case errors.Is(usedErr, ErrDeleted):", true},
 	{gate, "expired unclear goes on", "case !errors.Is(usedErr, ErrAbsent):", "case false:", true},
-	// Without a parsed entry there is no key, so the next rule would refuse it as well.
-	{gate, "a valid entry that does not parse goes on", "if err != nil {\n\t\treturn found{}, refuse(IndexUnavailable, err)\n\t}\n\tif entry.Key != key {", "if err == nil && entry.Key != key {", false},
-	{gate, "a valid entry of another object goes on", "if entry.Key != key {", "if entry.Key == \"\" {", false},
+	{gate, "a valid entry that does not parse goes on", "entry, err := entryFor(body, key)\n\tif err != nil {", "entry, err := entryFor(body, key)\n\tif false {", false},
+	{gate, "a valid entry of another object goes on", "if err == nil && entry.Key != key {", "if false {", false},
 
 	{clocks, "clocks are not compared", "return compareClocks(asked, at, clock.Now())", "_, _ = asked, at\n\treturn nil", true},
 	{clocks, "clocks may be ten minutes apart", "clockTolerance = 30 * time.Second", "clockTolerance = 600 * time.Second", true},

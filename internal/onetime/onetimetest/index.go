@@ -102,10 +102,10 @@ func (x *Index) Calls() []Call {
 	return slices.Clone(x.calls)
 }
 
-// Tally counts all calls so far, in the order of Ops, LedgerOps and PartOps: "ReadValid 1, Claim 2".
+// Tally counts all calls so far, in the order of Ops, SpenderOps, LedgerOps and PartOps: "ReadValid 1, Claim 2".
 func (x *Index) Tally() string {
 	var counts []string
-	for _, op := range slices.Concat(Ops, LedgerOps, PartOps) {
+	for _, op := range slices.Concat(Ops, SpenderOps, LedgerOps, PartOps) {
 		n := 0
 		for _, call := range x.Calls() {
 			if call.Op == op {
