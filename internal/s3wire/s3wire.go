@@ -99,7 +99,7 @@ func New(bucket, region string, endpoint Endpoint, credentials sigv4.Credentials
 		endpoint: endpoint,
 		sender:   sender,
 		now:      now,
-		role:     sigv4.New(credentials, region),
+		role:     sigv4.New(credentials, sigv4.S3, region),
 	}
 }
 

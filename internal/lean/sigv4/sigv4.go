@@ -1,6 +1,7 @@
-// Package sigv4 signs requests to S3 with AWS Signature Version 4, in headers and in
-// queries: as the SDK does, without the SDK's tenfold code.
+// Package sigv4 signs requests to S3 and DynamoDB with AWS Signature Version 4, in headers
+// and in queries: as the SDK does, without the SDK's tenfold code.
 //
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 package sigv4
@@ -65,12 +66,18 @@ func ParseDate(s string) (time.Time, error) {
 	return time.Time{}, errors.New("date: want YYYYMMDDThhmmssZ")
 }
 
-// Signer signs with one set of credentials, for S3 in one Region. It may be used
+// The services that a Signer can sign for.
+const (
+	S3       = "s3"
+	DynamoDB = "dynamodb"
+)
+
+// Signer signs with one set of credentials, for one service in one Region. It may be used
 // concurrently. It keeps the signing key of a day, which takes four HMACs to derive; a
 // Signer never has other credentials, so its key is never another's.
 type Signer struct {
-	credentials Credentials
-	region      string
+	credentials     Credentials
+	service, region string
 	// A session token is a kilobyte, and always the same.
 	escapedToken string
 
@@ -80,13 +87,13 @@ type Signer struct {
 }
 
 // New returns a signer.
-func New(credentials Credentials, region string) *Signer {
-	return &Signer{credentials: credentials, region: region, escapedToken: Escape(credentials.SessionToken)}
+func New(credentials Credentials, service, region string) *Signer {
+	return &Signer{credentials: credentials, service: service, region: region, escapedToken: Escape(credentials.SessionToken)}
 }
 
 // Sign returns the headers of a request, with those added that make it a signed one.
-// All are signed, so headers has Host, and x-amz-content-sha256 with payload, which is
-// the hex SHA-256 of the body. path and query are as they are sent; query has been made
+// All are signed, so headers has Host and, for S3, x-amz-content-sha256 with payload, which
+// is the hex SHA-256 of the body. path and query are as they are sent; query has been made
 // by Encode.
 func (s *Signer) Sign(method, path, query string, headers []Pair, payload string, at time.Time) []Pair {
 	date := Date(at)
@@ -132,14 +139,16 @@ func (s *Signer) signature(date string, canonical []byte) string {
 }
 
 // scope is what a signature is good for.
-func (s *Signer) scope(date string) string { return date[:8] + "/" + s.region + "/s3/aws4_request" }
+func (s *Signer) scope(date string) string {
+	return date[:8] + "/" + s.region + "/" + s.service + "/aws4_request"
+}
 
 func (s *Signer) signingKey(day string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.day != day {
 		key := []byte("AWS4" + s.credentials.SecretAccessKey)
-		for _, part := range []string{day, s.region, "s3", "aws4_request"} {
+		for _, part := range []string{day, s.region, s.service, "aws4_request"} {
 			mac := digest.HMAC(key, []byte(part))
 			key = mac[:]
 		}

@@ -23,7 +23,7 @@ var exampleTime = time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC)
 
 // TestPublishedExamples are the examples of AWS's pages, see the package's comment.
 func TestPublishedExamples(t *testing.T) {
-	signer := sigv4.New(example, "us-east-1")
+	signer := sigv4.New(example, sigv4.S3, "us-east-1")
 	for _, tt := range []struct {
 		name, method, path string
 		query, headers     []sigv4.Pair
@@ -48,18 +48,35 @@ func TestPublishedExamples(t *testing.T) {
 	}
 }
 
+// TestPublishedExamplesOfOtherServices are from AWS's suite of tests for signatures, for a
+// service that is called "service" and has no header with the hash of the body:
+// https://github.com/awslabs/aws-c-auth/tree/main/tests/aws-signing-test-suite/v4
+func TestPublishedExamplesOfOtherServices(t *testing.T) {
+	signer := sigv4.New(sigv4.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}, "service", "us-east-1")
+	at := time.Date(2015, 8, 30, 12, 36, 0, 0, time.UTC)
+	for method, want := range map[string]string{
+		"GET":  "SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+		"POST": "SignedHeaders=host;x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+	} {
+		signed := signer.Sign(method, "/", "", []sigv4.Pair{{Name: "host", Value: "example.amazonaws.com"}}, digest.Hex(nil), at)
+		if got := value(signed, "authorization"); got != "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "+want {
+			t.Errorf("%s: %s, want %s", method, got, want)
+		}
+	}
+}
+
 // TestMidnight: a signer keeps the signing key of a day, and of no other day. A key of
 // yesterday would make S3 refuse every request after midnight UTC.
 func TestMidnight(t *testing.T) {
-	kept := sigv4.New(example, "us-east-1")
+	kept := sigv4.New(example, sigv4.S3, "us-east-1")
 	before := exampleTime.Add(-time.Second)
 	for _, at := range []time.Time{before, exampleTime, exampleTime.Add(24 * time.Hour), before} {
 		headers := []sigv4.Pair{{Name: "host", Value: exampleHost}}
-		want := sigv4.New(example, "us-east-1").Presign("PUT", "/x", headers, nil, at, time.Minute)
+		want := sigv4.New(example, sigv4.S3, "us-east-1").Presign("PUT", "/x", headers, nil, at, time.Minute)
 		if got := kept.Presign("PUT", "/x", headers, nil, at, time.Minute); got != want {
 			t.Errorf("at %v a signer that was used before signs %s, a new one %s", at, got, want)
 		}
-		want = value(sigv4.New(example, "us-east-1").Sign("GET", "/x", "", headers, sigv4.UnsignedPayload, at), "authorization")
+		want = value(sigv4.New(example, sigv4.S3, "us-east-1").Sign("GET", "/x", "", headers, sigv4.UnsignedPayload, at), "authorization")
 		if got := value(kept.Sign("GET", "/x", "", headers, sigv4.UnsignedPayload, at), "authorization"); got != want {
 			t.Errorf("at %v a signer that was used before signs %s, a new one %s", at, got, want)
 		}
@@ -83,7 +100,7 @@ func TestEqualNames(t *testing.T) {
 	if err := v4.NewSigner().SignHTTP(t.Context(), credentials, r, sigv4.UnsignedPayload, "s3", "us-east-1", exampleTime); err != nil {
 		t.Fatal(err)
 	}
-	signed := sigv4.New(example, "us-east-1").Sign("PUT", "/x", "", []sigv4.Pair{
+	signed := sigv4.New(example, sigv4.S3, "us-east-1").Sign("PUT", "/x", "", []sigv4.Pair{
 		{Name: "x-amz-meta-a", Value: "2"}, {Name: "host", Value: exampleHost}, {Name: "x-amz-meta-a", Value: "1"}, {Name: "x-amz-content-sha256", Value: sigv4.UnsignedPayload},
 	}, sigv4.UnsignedPayload, exampleTime)
 	if got, want := value(signed, "authorization"), r.Header.Get("Authorization"); got != want {
@@ -122,7 +139,7 @@ func FuzzDate(f *testing.F) {
 	})
 }
 
-// FuzzLikeTheSDK holds both ways of signing to the SDK's signer.
+// FuzzLikeTheSDK holds both ways of signing to the SDK's signer, for both services.
 func FuzzLikeTheSDK(f *testing.F) {
 	f.Add("AKID", "secret", "", "eu-central-1", "/bucket/key", "prefix", "a b+c/é&=~", "x-amz-meta-colour", " light   blue ", "body", int64(1772600767), int64(60))
 	f.Add("oncegate", "s", "IQoJb3JpZ2luX2VjE+/A==", "us-east-1", "/uploads/x", "versions", "", "if-none-match", "*", "", int64(0), int64(604800))
@@ -147,7 +164,8 @@ func FuzzLikeTheSDK(f *testing.F) {
 		if strings.ContainsAny(name+headerValue, "\r\n") || strings.HasPrefix(strings.ToLower(name), "x-amz") || secret == "" || access == "" {
 			return
 		}
-		ours := sigv4.New(sigv4.Credentials{AccessKeyID: access, SecretAccessKey: secret, SessionToken: token}, region)
+		keys := sigv4.Credentials{AccessKeyID: access, SecretAccessKey: secret, SessionToken: token}
+		ours := sigv4.New(keys, sigv4.S3, region)
 		theirs := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 		credentials := aws.Credentials{AccessKeyID: access, SecretAccessKey: secret, SessionToken: token}
 		query := sigv4.Encode([]sigv4.Pair{{Name: name, Value: parameter}})
@@ -167,6 +185,15 @@ func FuzzLikeTheSDK(f *testing.F) {
 			if got, want := value(signed, strings.ToLower(name)), r.Header.Get(name); got != want {
 				t.Fatalf("%s: %q, want %q", name, got, want)
 			}
+		}
+
+		r = request()
+		if err := theirs.SignHTTP(t.Context(), credentials, r, payload, "dynamodb", region, at); err != nil {
+			t.Fatal(err)
+		}
+		signed = sigv4.New(keys, sigv4.DynamoDB, region).Sign("PUT", path, query, []sigv4.Pair{{Name: "host", Value: "h"}, {Name: header, Value: headerValue}}, payload, at)
+		if got, want := value(signed, "authorization"), r.Header.Get("Authorization"); got != want {
+			t.Fatalf("DynamoDB: %q, want %q", got, want)
 		}
 
 		if strings.HasPrefix(header, "x-amz-") {
