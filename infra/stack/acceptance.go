@@ -47,8 +47,8 @@ type jobs struct {
 
 // newAcceptance makes what accepts uploads: the bucket notifies a queue of everything
 // that is stored under uploads/, and a function follows the queue.
-func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket) {
-	j := jobs{stack, conf, o, newAlarms(stack, conf), acceptSeconds}
+func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket, alarms alarms) {
+	j := jobs{stack, conf, o, alarms, acceptSeconds}
 	queue := j.queue("Accept", "accept", receives)
 	j.notify(bucket, queue)
 	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue,
@@ -61,7 +61,7 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 		allow("WriteAccepted", []string{"s3:PutObject"}, objects(conf, acceptedKeys)),
 		allow("ListAndDropCopies", []string{"s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, objects(conf, acceptedKeys)),
 		allow("GoOn", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
-		allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(conf, uploadEntryKeys)),
+		readUploadEntries(stack, conf),
 		when(when(allow("Announce", []string{"events:PutEvents"}, "arn:aws:events:"+*stack.Region()+":"+*stack.Account()+":event-bus/default"),
 			"StringEquals", "events:source", eventSource), "StringEquals", "events:detail-type", acceptedType),
 	)
@@ -107,7 +107,7 @@ func (j jobs) webhook() {
 		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(j.conf)),
 		when(allow("ListAccepted", []string{"s3:ListBucketVersions"}, bucketARN(j.conf)), "StringLike", "s3:prefix", acceptedKeys),
 		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(j.conf, acceptedKeys)),
-		allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(j.conf, uploadEntryKeys)),
+		readUploadEntries(j.stack, j.conf),
 		allow("ReadSecret", []string{"ssm:GetParameter"}, "arn:aws:ssm:"+region+":"+account+":parameter"+j.conf.Acceptance.Webhook.Secret),
 		allow("Postpone", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
 	)

@@ -33,11 +33,13 @@ const keep = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 // newBucket makes the bucket for uploads and index. It has no CORS rule: CloudFront's policy
 // adds those headers only where the origin has none, and S3 does not say whether its own
 // would let pages send credentials. The bucket outlives its stack, and
-// so does its policy: without the policy the index could be deleted.
+// so does its policy: without the policy the index could be deleted. Policy and lifecycle are
+// the same with an index in a table: an index that was in the bucket before stays guarded, goes
+// with time, and is whole if the setting goes back.
 func newBucket(stack awscdk.Stack, conf config.Config) awss3.Bucket {
 	bucket := awss3.NewBucket(stack, jsii.String("Bucket"), &awss3.BucketProps{
 		BucketName:        jsii.String(conf.Bucket),
-		Versioned:         jsii.Bool(true),
+		Versioned:         jsii.Bool(conf.Versioned),
 		Encryption:        awss3.BucketEncryption_S3_MANAGED,
 		BlockPublicAccess: awss3.BlockPublicAccess_BLOCK_ALL(),
 		ObjectOwnership:   awss3.ObjectOwnership_BUCKET_OWNER_ENFORCED,
@@ -67,6 +69,7 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 		{Id: jsii.String("expired-entries"), Prefix: jsii.String(layout.ExpiredEntries), Expiration: days(conf.Deploy.KeepExpiredDays)},
 		{Id: jsii.String("invitations"), Prefix: jsii.String(layout.Invitations), Expiration: days(config.KeepInvitationsDays)},
 		{
+			// Also where versioning is off, for it may have been on.
 			Id:                          jsii.String("leftovers"),
 			NoncurrentVersionExpiration: days(noncurrentDays),
 			// The parts of an upload are good for as long as its URL.

@@ -18,7 +18,7 @@ type edgeFunctions struct{ mint, gate, page awslambda.IVersion }
 // own. The page's may do nothing but write its log.
 func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeFunctions {
 	code := awslambda.Code_FromAsset(jsii.String(artifact), &awss3assets.AssetOptions{})
-	mint, gate := mintStatements(conf), gateStatements(conf)
+	mint, gate := mintStatements(stack, conf), gateStatements(stack, conf)
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		mint, gate = askStatements(stack, conf, "mint"), askStatements(stack, conf, "gate")
 	}
@@ -93,7 +93,10 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 // mintStatements lets the mint write valid entries, and give out the slots of invitations:
 // it takes URLs back whose slots it gives to others. With API keys it also reads their
 // records. With the owner API it also reports on URLs.
-func mintStatements(conf config.Config) []awsiam.PolicyStatement {
+func mintStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
+	if conf.Index == config.IndexDynamoDB {
+		return mintTableStatements(stack, conf)
+	}
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
 		// PutObject with If-Match needs s3:GetObject as well:
@@ -122,7 +125,10 @@ func mintStatements(conf config.Config) []awsiam.PolicyStatement {
 // gateStatements lets the gate read the index, write expired entries, and sign uploads.
 // Creating and completing a multipart upload is s3:PutObject, as a part is:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
-func gateStatements(conf config.Config) []awsiam.PolicyStatement {
+func gateStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
+	if conf.Index == config.IndexDynamoDB {
+		return gateTableStatements(stack, conf)
+	}
 	return []awsiam.PolicyStatement{
 		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
 		allow("WriteExpiredEntries", []string{"s3:PutObject"}, objects(conf, expiredKeys)),

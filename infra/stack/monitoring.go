@@ -100,6 +100,12 @@ func (m monitor) dashboard() awscloudwatch.Dashboard {
 			Width: jsii.Number(8), Height: jsii.Number(6), Markdown: jsii.String(m.logHelp()),
 		}),
 	)
+	if m.conf.Index == config.IndexDynamoDB {
+		board.AddWidgets(
+			graph("Index table: throttles, errors", m.conf.Region, m.table("ReadThrottleEvents", "Sum", nil), m.table("WriteThrottleEvents", "Sum", nil), m.table("SystemErrors", "Sum", jsii.String("UpdateItem"))),
+			graph("Index table: latency of UpdateItem, ms, p99", m.conf.Region, m.table("SuccessfulRequestLatency", "p99", jsii.String("UpdateItem"))),
+		)
+	}
 	return board
 }
 
@@ -156,6 +162,18 @@ func (m monitor) s3(name string) awscloudwatch.IMetric {
 		Namespace: jsii.String("AWS/S3"), MetricName: jsii.String(name), Statistic: jsii.String("Sum"), Period: fiveMinutes(),
 		Region:        jsii.String(m.conf.Region),
 		DimensionsMap: &map[string]*string{"BucketName": jsii.String(m.conf.Bucket), "FilterId": jsii.String(requestMetrics)},
+	})
+}
+
+// table is a metric of the index's table, or of one operation on it.
+func (m monitor) table(name, statistic string, operation *string) awscloudwatch.IMetric {
+	dimensions := map[string]*string{"TableName": jsii.String(m.conf.Table())}
+	if operation != nil {
+		dimensions["Operation"] = operation
+	}
+	return awscloudwatch.NewMetric(&awscloudwatch.MetricProps{
+		Namespace: jsii.String("AWS/DynamoDB"), MetricName: jsii.String(name), Statistic: jsii.String(statistic), Period: fiveMinutes(),
+		Region: jsii.String(m.conf.Region), DimensionsMap: &dimensions,
 	})
 }
 

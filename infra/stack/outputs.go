@@ -15,14 +15,18 @@ func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfro
 	if conf.Deploy.Domain != "" {
 		base = "https://" + conf.Deploy.Domain
 	}
-	for _, output := range []struct{ id, what, value string }{
+	outputs := []struct{ id, what, value string }{
 		{"URL", "Where one-time URLs are made", base + "/url"},
 		{"BucketName", "Where uploads and index are", conf.Bucket},
 		{"DistributionDomain", "What a domain of your own must point to", *distribution.DistributionDomainName()},
 		{"DashboardURL", "Requests, errors, refusals",
 			"https://" + edgeRegion + ".console.aws.amazon.com/cloudwatch/home?region=" + edgeRegion + "#dashboards/dashboard/" + conf.Deploy.Name},
 		{"Curl", "The first upload", `curl -i -T photo.jpg "$(curl -sf ` + credential(conf) + base + `/url)"`},
-	} {
+	}
+	if conf.Index == config.IndexDynamoDB {
+		outputs = append(outputs, struct{ id, what, value string }{"TableName", "Where the signature index is", conf.Table()})
+	}
+	for _, output := range outputs {
 		awscdk.NewCfnOutput(stack, jsii.String(output.id), &awscdk.CfnOutputProps{
 			Description: jsii.String(output.what), Value: jsii.String(output.value),
 		})

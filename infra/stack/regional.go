@@ -79,7 +79,7 @@ func newRegional(stack awscdk.Stack, conf config.Config, o Options) {
 	for _, f := range []struct {
 		id, name   string
 		statements []awsiam.PolicyStatement
-	}{{"RegionalMint", "mint", mintStatements(conf)}, {"RegionalGate", "gate", gateStatements(conf)}} {
+	}{{"RegionalMint", "mint", mintStatements(stack, conf)}, {"RegionalGate", "gate", gateStatements(stack, conf)}} {
 		newProgram(stack, conf, o, program{
 			id: f.id, name: conf.Deploy.RegionalName(f.name), description: f.name + " in the bucket's Region",
 			directory: o.Regional, memory: conf.Deploy.RegionalMemory, timeout: conf.Deploy.Timeout,

@@ -1,7 +1,8 @@
 // Package stack is the deployment in CDK: two stacks, always of the same shape,
 //
-//	Bucket  in the region of config.json: the bucket, who may do what with it, and,
-//	        with acceptance on, queue and function that accept uploads
+//	Bucket  in the region of config.json: the bucket, who may do what with it, with
+//	        "index": "dynamodb" the table of the index, and, with acceptance on,
+//	        queue and function that accept uploads
 //	Edge    in us-east-1, where Lambda@Edge and CloudFront's metrics live:
 //	        functions, distribution, monitoring
 //
@@ -62,8 +63,14 @@ func Synth(o Options) error {
 	bucketStack := newStack(app, "Bucket", conf.Region, conf)
 	pin(bucketStack, "Bucket", "bucket", conf.Bucket)
 	bucket := newBucket(bucketStack, conf)
-	if conf.Acceptance.On {
-		newAcceptance(bucketStack, conf, o, bucket)
+	if conf.Acceptance.On || conf.Index == config.IndexDynamoDB {
+		alarms := newAlarms(bucketStack, conf)
+		if conf.Acceptance.On {
+			newAcceptance(bucketStack, conf, o, bucket, alarms)
+		}
+		if conf.Index == config.IndexDynamoDB {
+			newTable(bucketStack, conf, alarms)
+		}
 	}
 
 	edgeStack := newStack(app, "Edge", edgeRegion, conf)

@@ -39,7 +39,10 @@ type variant struct {
 	out  string
 }
 
-var plain, full, regional, accepting variant
+var plain, full, regional, accepting, unversioned, table variant
+
+// all are the variants, in the order of their permissions.
+func all() []variant { return []variant{plain, full, regional, accepting, unversioned, table} }
 
 // TestMain synthesizes once for all tests: CDK runs in a Node process that takes
 // seconds to start.
@@ -53,7 +56,9 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		defer jsii.Close()
-		for name, v := range map[string]*variant{"plain": &plain, "full": &full, "regional": &regional, "accepting": &accepting} {
+		for name, v := range map[string]*variant{
+			"plain": &plain, "full": &full, "regional": &regional, "accepting": &accepting, "unversioned": &unversioned, "table": &table,
+		} {
 			*v = synth(dir, name)
 		}
 		return m.Run()
@@ -128,7 +133,7 @@ func read(t *testing.T, v variant) *cfn.Deployment {
 }
 
 func TestDeploymentKeepsItsPromises(t *testing.T) {
-	for _, v := range []variant{plain, full, regional, accepting} {
+	for _, v := range all() {
 		for _, p := range check.Deployment(read(t, v), v.conf) {
 			t.Errorf("%s: %v", v.name, p)
 		}
@@ -138,7 +143,7 @@ func TestDeploymentKeepsItsPromises(t *testing.T) {
 // The templates are in the repository, so that a review sees what a change of the stack
 // or of CDK does to them. The tests of package cfn read the same files.
 func TestTemplatesAreTheReviewedOnes(t *testing.T) {
-	for _, v := range []variant{plain, full, regional, accepting} {
+	for _, v := range all() {
 		dir := filepath.Join(fixtures, v.name)
 		if *update { // what has another hash now does not stay
 			must(os.RemoveAll(dir))
@@ -260,7 +265,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 			fmt.Fprintf(&b, "  %s\n", text)
 		}
 	}
-	for _, v := range []variant{plain, full, regional, accepting} {
+	for _, v := range all() {
 		d := read(t, v)
 		fmt.Fprintf(&b, "# %s.json\n", v.name)
 		functions := maps.Clone(d.Functions)
@@ -289,7 +294,7 @@ func TestPermissionsAreTheReviewedOnes(t *testing.T) {
 // The columns of cdk-nag's rows are rule, resource, compliance, reason, …
 func TestNagFindsNothing(t *testing.T) {
 	suppressed := map[string]bool{}
-	for _, v := range []variant{plain, full, regional, accepting} {
+	for _, v := range all() {
 		reports, err := filepath.Glob(filepath.Join(v.out, "AwsSolutions-*-NagReport.csv"))
 		want := 2
 		if v.conf.Deploy.Runtime == config.RuntimeRegional {

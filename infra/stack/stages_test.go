@@ -20,6 +20,7 @@ var names = map[string]string{
 	"AWS::CloudFront::ResponseHeadersPolicy":  "ResponseHeadersPolicyConfig.Name",
 	"AWS::CloudWatch::Alarm":                  "AlarmName",
 	"AWS::CloudWatch::Dashboard":              "DashboardName",
+	"AWS::DynamoDB::Table":                    "TableName",
 	"AWS::Events::Rule":                       "Name",
 	"AWS::IAM::Role":                          "RoleName",
 	"AWS::Lambda::EventSourceMapping":         "",

@@ -70,6 +70,24 @@ func TestReadRefuses(t *testing.T) {
 		{"a queue from elsewhere", func(t *cfntest.Templates) {
 			t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "")["EventSourceArn"] = "arn:aws:sqs:us-east-1:111122223333:other"
 		}, "want a queue and a regional function of the templates", "accepting"},
+		{"a global table", func(t *cfntest.Templates) {
+			t.Bucket.Resource("AWS::DynamoDB::Table", "")["Type"] = "AWS::DynamoDB::GlobalTable"
+		}, "has type AWS::DynamoDB::GlobalTable, which is not understood", "unversioned"},
+		{"a replica that a function of the CDK makes", func(t *cfntest.Templates) {
+			t.Bucket.Add("Replica", "Custom::DynamoDBReplica", object{"Region": "eu-west-1"})
+		}, "has type Custom::DynamoDBReplica, which is not understood", "unversioned"},
+		{"a second table", func(t *cfntest.Templates) {
+			t.Bucket.Add("Second", "AWS::DynamoDB::Table", t.Bucket.Properties("AWS::DynamoDB::Table", ""))
+		}, "there are two tables", "unversioned"},
+		{"a key of the account", func(t *cfntest.Templates) {
+			t.Bucket.Properties("AWS::DynamoDB::Table", "")["SSESpecification"] = object{"SSEEnabled": true}
+		}, `unknown field "SSESpecification"`, "unversioned"},
+		{"a stream of the table", func(t *cfntest.Templates) {
+			t.Bucket.Properties("AWS::DynamoDB::Table", "")["StreamSpecification"] = object{"StreamViewType": "NEW_IMAGE"}
+		}, `unknown field "StreamSpecification"`, "unversioned"},
+		{"a policy of the table", func(t *cfntest.Templates) {
+			t.Bucket.Properties("AWS::DynamoDB::Table", "")["ResourcePolicy"] = object{"PolicyDocument": object{}}
+		}, `unknown field "ResourcePolicy"`, "unversioned"},
 		{"a subscription that is no mail", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::SNS::Subscription", "")["Protocol"] = "https"
 		}, "only email is understood", "full"},

@@ -11,6 +11,7 @@ import (
 // Deployment is one deployment of oncegate, as its templates describe it.
 type Deployment struct {
 	Bucket       Bucket
+	Table        *Table               // of the signature index, nil if it is in the bucket
 	Functions    map[string]*Function // at the edge, by function name
 	Regional     map[string]*Function // in the bucket's Region, by function name
 	Queues       map[string]*Queue    // by ARN
@@ -110,6 +111,12 @@ func (r *reader) read(s stack, id string) error {
 			return fmt.Errorf("bucket %s has two policies", p.Bucket)
 		}
 		r.policies[p.Bucket] = p
+	case "AWS::DynamoDB::Table":
+		if r.Table != nil {
+			return fmt.Errorf("there are two tables, %s and %s", r.Table.ID, id)
+		}
+		r.Table = &Table{ID: id, Region: s.region, Removal: resource.removal(), After: s.after(id)}
+		return s.decode(id, &r.Table.TableProperties)
 	case "AWS::IAM::Role":
 		role := &Role{ID: id}
 		r.Roles[id] = role

@@ -114,6 +114,30 @@ type BucketPolicyProperties struct {
 	PolicyDocument PolicyDocument
 }
 
+// Table is the table of the signature index, in one Region. A global table is another type of
+// resource, and not understood.
+type Table struct {
+	ID, Region string
+	Removal
+	TableProperties
+	// After is what CloudFormation may make later than the table.
+	After []Later
+}
+
+// TableProperties are those of AWS::DynamoDB::Table. Without SSESpecification the key is one
+// of AWS's own.
+type TableProperties struct {
+	TableName, BillingMode           string
+	AttributeDefinitions             []struct{ AttributeName, AttributeType string }
+	KeySchema                        []struct{ AttributeName, KeyType string }
+	DeletionProtectionEnabled        bool
+	PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
+	TimeToLiveSpecification          struct {
+		AttributeName string
+		Enabled       bool
+	}
+}
+
 // Role is an execution role.
 type Role struct {
 	ID string

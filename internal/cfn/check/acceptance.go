@@ -35,7 +35,7 @@ func jobs(conf config.Config) []job {
 			"Allow s3:PutObject on " + arn + "/" + layout.Accepted + "*",
 			"Allow s3:ListMultipartUploadParts on " + arn + "/" + layout.Accepted + "*", "Allow s3:AbortMultipartUpload on " + arn + "/" + layout.Accepted + "*",
 			"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept",
-			"Allow s3:GetObject on " + arn + "/" + layout.UploadEntries + "*",
+			readUploadEntries(conf),
 			"Allow events:PutEvents on " + bus + " if StringEquals events:detail-type oncegate.accepted if StringEquals events:source oncegate",
 		},
 		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
@@ -49,7 +49,7 @@ func jobs(conf config.Config) []job {
 				"Allow s3:ListBucket on " + arn,
 				"Allow s3:ListBucketVersions on " + arn + " if StringLike s3:prefix " + layout.Accepted + "*",
 				"Allow s3:GetObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:GetObjectVersion on " + arn + "/" + layout.Accepted + "*",
-				"Allow s3:GetObject on " + arn + "/" + layout.UploadEntries + "*",
+				readUploadEntries(conf),
 				"Allow ssm:GetParameter on arn:aws:ssm:" + conf.Region + ":${AWS::AccountId}:parameter" + w.Secret,
 				"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + name,
 			},

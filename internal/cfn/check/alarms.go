@@ -19,7 +19,7 @@ var cloudFrontMetrics = map[string]string{
 }
 
 // wantAlarms are the alarms that a deployment has: on what viewers are answered, on each
-// function of the bucket's Region, and on each queue.
+// function of the bucket's Region, on each queue and on the table.
 func wantAlarms(d *cfn.Deployment, conf config.Config) []string {
 	const sum, max = "Sum", "Maximum"
 	alarm := func(region, statistic, metric string, threshold int) string {
@@ -39,6 +39,12 @@ func wantAlarms(d *cfn.Deployment, conf config.Config) []string {
 		queue := conf.Deploy.FunctionName(j.name)
 		want = append(want, alarm(conf.Region, max, "AWS/SQS ApproximateNumberOfMessagesVisible QueueName="+queue+"-dead", 1),
 			alarm(conf.Region, max, "AWS/SQS ApproximateAgeOfOldestMessage QueueName="+queue, 3600))
+	}
+	if conf.Index == config.IndexDynamoDB {
+		const table = "AWS/DynamoDB "
+		of := " TableName=" + conf.Table()
+		want = append(want, alarm(conf.Region, sum, table+"ReadThrottleEvents"+of, 1), alarm(conf.Region, sum, table+"WriteThrottleEvents"+of, 1),
+			strings.Replace(alarm(conf.Region, sum, table+"SystemErrors Operation=UpdateItem"+of, 1), "in 1 of 1", "in 2 of 3", 1))
 	}
 	if conf.Acceptance.On {
 		want = append(want, alarm(conf.Region, sum, "oncegate/"+conf.Deploy.Name+" LateVersions", 1))

@@ -14,8 +14,11 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 	if b.BucketName != conf.Bucket || b.Region != conf.Region {
 		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
 	}
-	if b.VersioningConfiguration.Status != "Enabled" {
+	switch status := b.VersioningConfiguration.Status; {
+	case conf.Versioned && status != "Enabled":
 		broken("versioning is not enabled, and the first-version rule needs it")
+	case !conf.Versioned && status != "":
+		broken("versioning is %s, and the settings ask for none", status)
 	}
 	if e := b.BucketEncryption.ServerSideEncryptionConfiguration; len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
 		broken("objects are not encrypted with S3's keys (AES256)")

@@ -26,6 +26,7 @@ var promises = []struct {
 	check func(d *cfn.Deployment, conf config.Config, broken func(format string, args ...any))
 }{
 	{"bucket", checkBucket},
+	{"table", checkTable},
 	{"lifecycle", checkLifecycle},
 	{"bucket policy", checkBucketPolicy},
 	{"associations", checkAssociations},

@@ -69,7 +69,7 @@ func addRule(t *templates, rule object) {
 }
 
 func TestTheReviewedTemplatesAreGood(t *testing.T) {
-	for _, name := range []string{"plain", "full", "regional", "accepting"} {
+	for _, name := range []string{"plain", "full", "regional", "accepting", "unversioned", "table"} {
 		d, err := cfn.Read(filepath.Join(fixtures, name))
 		if err != nil {
 			t.Fatal(err)

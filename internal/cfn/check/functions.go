@@ -67,6 +67,9 @@ func permissions(f *cfn.Function, conf config.Config) []string {
 
 // decisionPermissions are what the decisions of mint or gate need.
 func decisionPermissions(function string, conf config.Config) []string {
+	if conf.Index == config.IndexDynamoDB {
+		return tablePermissions(function, conf)
+	}
 	arn := "arn:aws:s3:::" + conf.Bucket
 	var lines []string
 	if function == "mint" {

@@ -24,6 +24,13 @@ func checkRollback(d *cfn.Deployment, conf config.Config, broken func(string, ..
 	// would take uploads and index with it; without its policy the index could be deleted.
 	held("the bucket", d.Bucket.Removal)
 	held("the bucket's policy", d.Bucket.Policy.Removal)
+	// DynamoDB does not delete a protected table, so no rollback may have to.
+	if d.Table != nil && conf.Index == config.IndexDynamoDB {
+		held("the table", d.Table.Removal)
+		for _, later := range d.Table.After {
+			broken("%s %s may be made after the table: if it fails, a protected table must be deleted", later.Type, later.ID)
+		}
+	}
 	// Lambda publishes no version that is like the last one, so a retained one would stop
 	// the next try. Without Retain every deploy would try to delete a version that CloudFront
 	// has copies of.

@@ -11,6 +11,7 @@ const (
 	checkRollback = "internal/cfn/check/rollback.go"
 	checkPins     = "internal/cfn/check/pins.go"
 	checkWebACL   = "internal/cfn/check/webacl.go"
+	checkTable    = "internal/cfn/check/table.go"
 	readAssembly  = "internal/cfn/assembly.go"
 	readAll       = "internal/cfn/deployment.go"
 	readOrder     = "internal/cfn/order.go"
@@ -26,7 +27,8 @@ var templateMutants = []mutant{
 
 	{checkBucket, "a bucket of any name", "b.BucketName != conf.Bucket || ", removed, false},
 	{checkBucket, "a bucket in any Region", " || b.Region != conf.Region", removed, false},
-	{checkBucket, "a bucket without versions", "if b.VersioningConfiguration.Status != \"Enabled\" {", "if false {", false},
+	{checkBucket, "a bucket without versions", "case conf.Versioned && status != \"Enabled\":", "case false:", false},
+	{checkBucket, "a bucket with versions that nobody asks for", "case !conf.Versioned && status != \"\":", "case false:", false},
 	{checkBucket, "a bucket without encryption", "len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != \"AES256\" {", "false && len(e) == 0 {", false},
 	{checkBucket, "an encryption of any kind", " || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != \"AES256\" {", " {", false},
 	{checkBucket, "public lists of rights", "!p.BlockPublicAcls || ", removed, false},
@@ -217,8 +219,21 @@ var templateMutants = []mutant{
 	{checkAlarms, "no group for the page", "if conf.Page.On {", "if false {", false},
 	{checkAlarms, "no group", "!made || days == 0 {", "made && days == 0 {", false},
 
+	{checkTable, "a table that nobody asks for", "if t != nil {", "if false {", false},
+	{checkTable, "a table of any name", "t.TableName != conf.Table() || ", removed, false},
+	{checkTable, "a table whose name nobody is told", "if d.Outputs[\"TableName\"] != conf.Table() {", "if false {", false},
+	{checkTable, "a table with any key", "fmt.Sprint(t.KeySchema) != key || ", removed, false},
+	{checkTable, "a key of any type", " || fmt.Sprint(t.AttributeDefinitions) != types {", " {", false},
+	{checkTable, "a provisioned table", "if t.BillingMode != \"PAY_PER_REQUEST\" {", "if false {", false},
+	{checkTable, "items that stay for ever", "!ttl.Enabled || ", removed, false},
+	{checkTable, "items that go by any attribute", " || ttl.AttributeName != layout.TableTimeToLive {", " {", false},
+	{checkTable, "a table that cannot be restored", "if !t.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled {", "if false {", false},
+	{checkTable, "a table that anybody deletes", "if !t.DeletionProtectionEnabled {", "if false {", false},
+
 	{checkRollback, "a bucket goes with its stack", "held(\"the bucket\", d.Bucket.Removal)", removed, false},
 	{checkRollback, "a policy goes with its stack", "held(\"the bucket's policy\", d.Bucket.Policy.Removal)", removed, false},
+	{checkRollback, "a table goes with its stack", "held(\"the table\", d.Table.Removal)", removed, false},
+	{checkRollback, "anything after the table", "range d.Table.After {", "range d.Table.After[:0] {", false},
 	{checkRollback, "a version goes with its stack", "held(\"the version of \"+name, r)", "_ = r", false},
 	{checkRollback, "two versions", "if len(d.Functions[name].VersionRemovals) != 1 {", "if len(d.Functions[name].VersionRemovals) < 1 {", false},
 	{checkRollback, "anything after the distribution", "slices.Contains(attached, later.Type) || ", "true || slices.Contains(attached, later.Type) || ", false},
