@@ -45,6 +45,8 @@ func (c claimant) claim(ctx context.Context, id ID, entry ExpiredEntry, attempt 
 		return entry, version, nil
 	case errors.Is(err, errNoTime):
 		return ExpiredEntry{}, "", refuse(IndexUnavailable, fmt.Errorf("claim not begun: %w", err))
+	case errors.Is(err, ErrAbsent):
+		return ExpiredEntry{}, "", refuse(Unknown, errors.New("the valid entry is gone"))
 	case errors.Is(err, ErrExists) && !unanswered:
 		return ExpiredEntry{}, "", refuse(Used, nil)
 	case errors.Is(err, ErrExists):

@@ -32,14 +32,15 @@ func (c *Closer) Look(ctx context.Context, id ID, deadline time.Time) (State, er
 }
 
 // Close takes a URL back as Operator.Revoke does. unspent is true if no upload with this
-// URL was let through and none ever will be; false if one was. After an error neither is
-// known, and Close may be called again.
+// URL was let through and none ever will be; false if one was, or if the URL's entries are
+// gone, so that nobody can tell. After an error neither is known, and Close may be called
+// again.
 //
 // It is right only while an expired entry of this URL would still be there, had there ever
 // been one: the bucket keeps them for a time only.
 func (c *Closer) Close(ctx context.Context, id ID, deadline time.Time) (unspent bool, err error) {
 	_, err = c.keeper(deadline).revoke(ctx, id, true)
-	if state, ok := errors.AsType[*StateError](err); ok && state.State == StateUsed {
+	if state, ok := errors.AsType[*StateError](err); ok && (state.State == StateUsed || state.State == StateUnknown) {
 		return false, nil
 	}
 	return err == nil, err

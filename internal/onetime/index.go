@@ -36,7 +36,8 @@ type Index interface {
 	// returns the version id of what it wrote ("" on a bucket without versioning).
 	// Of all concurrent claims at most one succeeds. ErrExists: there is a current
 	// version. ErrConflict: S3 could not decide because the entry was being deleted;
-	// nothing was written, the claim may be repeated.
+	// nothing was written, the claim may be repeated. ErrAbsent: there is no valid entry, in
+	// an index that keeps both in one place; nothing was written.
 	Claim(ctx context.Context, limit time.Duration, id ID, reason Reason, body []byte) (version string, err error)
 
 	// ReadExpired returns the body and the version id of the expired entry, or

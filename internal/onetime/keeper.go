@@ -102,7 +102,7 @@ func (k keeper) revoke(ctx context.Context, id ID, minted bool) (now bool, err e
 	case !errors.Is(err, ErrAbsent):
 		return false, err
 	case !minted:
-		return false, &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
+		return false, errGone
 	}
 	claimant := claimant{k.records, k.clock, k.entropy, k.write, k.readBack}
 	_, _, err = claimant.claim(ctx, id, ExpiredEntry{Reason: Revoked}, Attempt{}, k.until())
@@ -110,6 +110,8 @@ func (k keeper) revoke(ctx context.Context, id ID, minted bool) (now bool, err e
 		return true, nil
 	}
 	switch ReasonOf(err) {
+	case Unknown: // gone, between the look and the claim
+		return false, errGone
 	case Used, Revoked: // by somebody else, between the look and the claim
 		if reason, err = k.headExpired(ctx, id); err != nil {
 			return false, err
@@ -118,6 +120,9 @@ func (k keeper) revoke(ctx context.Context, id ID, minted bool) (now bool, err e
 	}
 	return false, fmt.Errorf("it is not known whether the URL is revoked: %w", err)
 }
+
+// errGone is what a revoke says of a URL that the index does not know.
+var errGone = &StateError{StateUnknown, "no such URL was minted here, or its entries are gone"}
 
 // alreadySpent is what a revoke says where an expired entry was there before.
 func alreadySpent(reason Reason) error {

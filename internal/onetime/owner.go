@@ -90,6 +90,9 @@ func ownerRefusal(id ID, err error) error {
 	if state, ok := errors.AsType[*StateError](err); ok && state.State == StateUsed {
 		return &Refusal{Reason: Used, ID: id}
 	}
+	if errors.Is(err, errGone) {
+		err = ErrAbsent
+	}
 	if errors.Is(err, ErrAbsent) {
 		return &Refusal{Reason: Unknown, ID: id}
 	}

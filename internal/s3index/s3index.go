@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"oncegate/internal/layout"
+	"oncegate/internal/lean/httpdate"
 	"oncegate/internal/onetime"
 )
 
@@ -72,7 +73,7 @@ type Answer struct {
 
 // at is when S3 gave the answer, or zero.
 func (a Answer) at() time.Time {
-	at, err := ParseDate(a.Date)
+	at, err := httpdate.Parse(a.Date)
 	if err != nil {
 		return time.Time{}
 	}

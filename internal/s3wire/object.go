@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"oncegate/internal/lean/httpdate"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
@@ -46,7 +47,7 @@ func (r *Records) HeadObject(ctx context.Context, limit time.Duration, key strin
 	if object.Size, err = strconv.ParseInt(reply.header("content-length"), 10, 64); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("content-length: %w", err)}
 	}
-	if object.Modified, err = s3index.ParseDate(reply.header("last-modified")); err != nil {
+	if object.Modified, err = httpdate.Parse(reply.header("last-modified")); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("last-modified: %w", err)}
 	}
 	return object, nil

@@ -33,7 +33,7 @@ var storeMutants = []mutant{
 	{indexMain, "ten pages are too many", "for range maxPages {", "for range maxPages - 1 {", false},
 	{indexMain, "each page has all the time", "left = limit - time.Since(began)", "_ = began", false},
 	{indexMain, "a page without time for it", "if left <= 0 {", "if false {", false},
-	{indexMain, "a date that makes no sense", "at, err := ParseDate(a.Date)\n\tif err != nil {", "at, err := ParseDate(a.Date)\n\tif at = time.Now(); err == nil {", false},
+	{indexMain, "a date that makes no sense", "at, err := httpdate.Parse(a.Date)\n\tif err != nil {", "at, err := httpdate.Parse(a.Date)\n\tif at = time.Now(); err == nil {", false},
 
 	{indexKeys, "keys without an end", "if len(ids) > maxKeys {", "if false {", false},
 	{indexKeys, "the most keys are too many", "if len(ids) > maxKeys {", "if len(ids) >= maxKeys {", false},

@@ -23,12 +23,20 @@ var inner = map[string]struct {
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/invite", "oncegate/internal/onetime"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/invite", "oncegate/internal/lean/httpdate", "oncegate/internal/onetime"},
 		"the index says what S3's answers mean; how they travel is s3wire's and s3sdk's business",
 	},
 	"internal/s3wire": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/lean/digest", "oncegate/internal/lean/httpdate", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/urlquery"},
 		"it is linked into the wasm, where the SDK costs more to load than the work it does",
+	},
+	"internal/dynamo": {
+		[]string{"oncegate/internal/invite", "oncegate/internal/layout", "oncegate/internal/lean/httpdate", "oncegate/internal/onetime"},
+		"it says what DynamoDB's answers mean; how they travel is dynamowire's and dynamosdk's business",
+	},
+	"internal/dynamo/dynamosdk": {
+		[]string{"oncegate/internal/dynamo", "github.com/aws/..."},
+		"adapters point at the domain and do not know each other",
 	},
 	"internal/auth/secret": {
 		[]string{"oncegate/internal/lean/digest"},

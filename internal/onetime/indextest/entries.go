@@ -25,8 +25,11 @@ func testEntries(t *testing.T, x Index) {
 	x.check(t, id, valid, claim)
 
 	revoked := newID(t, "revoked")
+	valid = x.write(t, revoked, x.entry(revoked))
 	claim, _ = x.mustClaim(t, revoked, onetime.Revoked, "an operator")
-	x.check(t, revoked, nil, claim)
+	x.check(t, revoked, valid, claim)
+	unminted := newID(t, "unminted")
+	x.check(t, unminted, nil, x.claimUnminted(t, unminted))
 }
 
 func testText(t *testing.T, x Index) {
@@ -46,6 +49,7 @@ func testText(t *testing.T, x Index) {
 // testLargeClaim: the claim that completes a multipart upload names all of its parts.
 func testLargeClaim(t *testing.T, x Index) {
 	id := newID(t, "")
+	x.write(t, id, x.entry(id))
 	claim := x.claim(onetime.Used, "many parts")
 	var parts strings.Builder
 	for range onetime.MaxParts {
@@ -86,7 +90,7 @@ func testMintAgain(t *testing.T, x Index) {
 	x.write(t, id, entry)
 	x.check(t, id, valid, claim)
 	early := newID(t, "early")
-	claim, _ = x.mustClaim(t, early, onetime.Revoked, "before the mint")
+	claim = x.claimUnminted(t, early)
 	valid = x.write(t, early, x.entry(early))
 	x.check(t, early, valid, claim)
 }
@@ -100,6 +104,7 @@ func testOthers(t *testing.T, x Index) {
 	}
 	other := id[:len(id)-1] + onetime.ID(last)
 	valid := x.write(t, id, x.entry(id))
+	x.write(t, other, x.entry(other))
 	x.mustClaim(t, other, onetime.Used, "other")
 	x.check(t, id, valid, nil)
 	claim, _ := x.mustClaim(t, id, onetime.Used, "first")

@@ -24,6 +24,9 @@ type Index struct {
 	Ledger  Ledger
 	// PartLedger needs Parts.
 	PartLedger PartLedger
+	// Joined: what belongs to a URL is in one place, and begins with its valid entry. Where there
+	// is none, nothing else is written.
+	Joined bool
 	// Clock is the index's. nil: it is close to the one here.
 	Clock onetime.Clock
 }
@@ -160,6 +163,20 @@ func (x Index) mustClaim(t *testing.T, id onetime.ID, reason onetime.Reason, who
 		t.Fatalf("Claim = %q, %v", version, err)
 	}
 	return body, version
+}
+
+// claimUnminted claims a URL that was not minted, and returns the body of the claim, nil if
+// nothing was written.
+func (x Index) claimUnminted(t *testing.T, id onetime.ID) []byte {
+	t.Helper()
+	if !x.Joined {
+		body, _ := x.mustClaim(t, id, onetime.Revoked, "before the mint")
+		return body
+	}
+	if version, err := x.Claim(t.Context(), limit, id, onetime.Revoked, x.claim(onetime.Revoked, "before the mint").Marshal()); !isAbsent(err) {
+		t.Errorf("Claim of what was not minted = %q, %v, want ErrAbsent", version, err)
+	}
+	return nil
 }
 
 // check compares all that is there of a URL with bodies; nil stands for an entry that is not there.

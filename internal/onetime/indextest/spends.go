@@ -96,14 +96,17 @@ func testSpendUnknown(t *testing.T, x Index) {
 		t.Errorf("Spend of nothing = %t, %q, %q", spent.Claimed, spent.Valid, spent.Expired)
 	}
 	revoked := newID(t, "revoked")
-	claim, _ := x.mustClaim(t, revoked, onetime.Revoked, "before the mint")
+	claim := x.claimUnminted(t, revoked)
 	if spent := x.spend(t, revoked, x.claim(onetime.Used, "first"), x.terms()); spent.Claimed || spent.Valid != nil || !bytes.Equal(spent.Expired, claim) {
 		t.Errorf("Spend of a claim alone = %t, %q, %q", spent.Claimed, spent.Valid, spent.Expired)
 	}
 	if x.Parts != nil {
 		parts := newID(t, "parts")
-		if err := x.Parts.WriteParts(t.Context(), limit, parts, x.partsEntry("upload")); err != nil {
+		if err := x.Parts.WriteParts(t.Context(), limit, parts, x.partsEntry("upload")); (err != nil) != x.Joined {
 			t.Fatal(err)
+		}
+		if body, err := x.Parts.ReadParts(t.Context(), limit, parts); isAbsent(err) != x.Joined {
+			t.Errorf("after it ReadParts = %q, %v", body, err)
 		}
 		if spent := x.spend(t, parts, x.claim(onetime.Used, "first"), x.terms()); spent.Claimed || spent.Valid != nil || spent.Expired != nil {
 			t.Errorf("Spend of a parts entry alone = %t, %q, %q", spent.Claimed, spent.Valid, spent.Expired)

@@ -1,14 +1,14 @@
-package s3index_test
+package httpdate_test
 
 import (
 	"net/http"
 	"testing"
 	"time"
 
-	"oncegate/internal/s3index"
+	"oncegate/internal/lean/httpdate"
 )
 
-// FuzzDate holds ParseDate to package time. That takes more: names in any case, and
+// FuzzDate holds Parse to package time. That takes more: names in any case, and
 // fractions of seconds.
 func FuzzDate(f *testing.F) {
 	for _, s := range []string{
@@ -22,7 +22,7 @@ func FuzzDate(f *testing.F) {
 		f.Add(s, int64(1772600767))
 	}
 	f.Fuzz(func(t *testing.T, s string, seconds int64) {
-		got, err := s3index.ParseDate(s)
+		got, err := httpdate.Parse(s)
 		want, wantErr := time.Parse(http.TimeFormat, s)
 		switch again := want.Format(http.TimeFormat); {
 		case wantErr == nil && len(s) == len(again) && s[3:] == again[3:] && s[:3] == weekday(s):
@@ -36,7 +36,7 @@ func FuzzDate(f *testing.F) {
 		if at.Year() < 0 || at.Year() > 9999 {
 			return
 		}
-		if got, err := s3index.ParseDate(at.Format(http.TimeFormat)); err != nil || !got.Equal(at) {
+		if got, err := httpdate.Parse(at.Format(http.TimeFormat)); err != nil || !got.Equal(at) {
 			t.Errorf("%v is read as %v, %v", at, got, err)
 		}
 	})

@@ -1,4 +1,5 @@
-package s3index
+// Package httpdate reads dates as HTTP sends them.
+package httpdate
 
 import (
 	"errors"
@@ -9,9 +10,9 @@ import (
 // (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7).
 const dateForm = "Www, DD Mmm YYYY hh:mm:ss GMT"
 
-// ParseDate reads a date as HTTP sends it. Package time would do it in a twentieth of all
+// Parse reads a date as HTTP sends it. Package time would do it in a twentieth of all
 // the code that a cold start compiles.
-func ParseDate(date string) (time.Time, error) {
+func Parse(date string) (time.Time, error) {
 	if len(date) == len(dateForm) && date[3:5] == ", " && date[7] == ' ' && date[11] == ' ' && date[16] == ' ' &&
 		date[19] == ':' && date[22] == ':' && date[25:] == " GMT" {
 		weekday := nameIn("MonTueWedThuFriSatSun", date[:3])
