@@ -31,6 +31,7 @@ type account struct {
 	// bucket is what S3 answers, and in which Region the bucket is; owner is the stack that has it.
 	bucket        int
 	in, owner     string
+	table         string // the stack that has the index's table, "" if there is no table, "-" if it is in no stack
 	certificate   map[string]any
 	distributions string
 	slow          int // how often each service is busy before it answers
@@ -44,7 +45,7 @@ func newAccount(t *testing.T) *account {
 		t: t, refuse: map[string]string{}, asked: map[string]int{}, id: "123456789012", arn: "arn:aws:iam::123456789012:user/me",
 		versions: map[string]string{"us-east-1": "28", "eu-west-1": "28"}, free: 1000,
 		stacks: map[string]string{"oncegate-bucket": "UPDATE_COMPLETE", "oncegate-edge": "CREATE_COMPLETE"},
-		bucket: 200, in: "eu-west-1", owner: "oncegate-bucket",
+		bucket: 200, in: "eu-west-1", owner: "oncegate-bucket", table: "oncegate-bucket",
 		certificate: map[string]any{
 			"DomainName": "example.com", "SubjectAlternativeNames": []string{"example.com", "*.example.com"},
 			"Status": "ISSUED", "NotAfter": time.Now().Add(time.Hour).Unix(),
@@ -111,11 +112,22 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		fmt.Fprintf(w, `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>%s</StackName><StackStatus>%s</StackStatus></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`, name, a.stacks[name])
 	case call == "cloudformation DescribeStackResources":
-		if name := r.PostFormValue("PhysicalResourceId"); a.owner == "" || name != "my-uploads" {
+		name := r.PostFormValue("PhysicalResourceId")
+		owner := map[string]string{"my-uploads": a.owner, "my-uploads-index": strings.Trim(a.table, "-")}[name]
+		if owner == "" {
 			fail("ValidationError", "Stack for "+name+" does not exist")
 			return
 		}
-		fmt.Fprintf(w, `<DescribeStackResourcesResponse><DescribeStackResourcesResult><StackResources><member><StackName>%s</StackName></member></StackResources></DescribeStackResourcesResult></DescribeStackResourcesResponse>`, a.owner)
+		fmt.Fprintf(w, `<DescribeStackResourcesResponse><DescribeStackResourcesResult><StackResources><member><StackName>%s</StackName></member></StackResources></DescribeStackResourcesResult></DescribeStackResourcesResponse>`, owner)
+	case call == "dynamodb DynamoDB_20120810.DescribeTable":
+		if string(body) != `{"TableName":"my-uploads-index"}` || r.Header.Get("Content-Type") != "application/x-amz-json-1.0" {
+			a.t.Errorf("asked for the table %s", body)
+		}
+		if a.table == "" {
+			fail("ResourceNotFoundException", "Requested resource not found")
+			return
+		}
+		io.WriteString(w, `{"Table":{"TableStatus":"ACTIVE"}}`)
 	case call == "s3 my-uploads" && r.Method == http.MethodHead:
 		if r.Header.Get("X-Amz-Expected-Bucket-Owner") != a.id || r.Header.Get("X-Amz-Content-Sha256") == "" {
 			a.t.Errorf("s3 was asked with %v", r.Header)
@@ -154,7 +166,7 @@ func examine(t *testing.T, a *account, settings string, args ...string) (string,
 	h.write(".aws/credentials", staticProfile)
 	s := httptest.NewServer(a)
 	t.Cleanup(s.Close)
-	for _, service := range []string{"sts", "ssm", "lambda", "cloudformation", "s3", "acm", "cloudfront"} {
+	for _, service := range []string{"sts", "ssm", "lambda", "cloudformation", "s3", "dynamodb", "acm", "cloudfront"} {
 		t.Setenv("AWS_ENDPOINT_URL_"+strings.ToUpper(service), s.URL+"/"+service)
 	}
 	for name, says := range map[string]string{"go": "go version go1.26.8 linux/amd64", "node": "v22.1.0", "npm": "10.9.4"} {
@@ -178,7 +190,7 @@ func examine(t *testing.T, a *account, settings string, args ...string) (string,
 	return runVerb(t, append([]string{"doctor", "--config", "prod.json"}, args...)...)
 }
 
-const doctorSettings = `{"bucket":"my-uploads","region":"eu-west-1","domain":"upload.example.com","certificateArn":"` + certificateARN + `"}`
+const doctorSettings = `{"bucket":"my-uploads","region":"eu-west-1","index":"dynamodb","domain":"upload.example.com","certificateArn":"` + certificateARN + `"}`
 
 // dns has all names lead to another one.
 func dns(t *testing.T, to string, err error) {
@@ -208,14 +220,14 @@ func TestDoctorGreen(t *testing.T) {
 	a := newAccount(t)
 	a.slow = 1 // every service is busy at first
 	out, err := examine(t, a, doctorSettings)
-	if err != nil || strings.Count(out, "\nok ")+1 != 14 || !strings.HasPrefix(out, "ok      go                 go 1.26.8\n") {
+	if err != nil || strings.Count(out, "\nok ")+1 != 15 || !strings.HasPrefix(out, "ok      go                 go 1.26.8\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if !strings.HasSuffix(out, "\nprod.json: 14 ok, 0 failed, 0 unclear, 0 skipped\n") {
+	if !strings.HasSuffix(out, "\nprod.json: 15 ok, 0 failed, 0 unclear, 0 skipped\n") {
 		t.Errorf("%s", out)
 	}
 	first := newAccount(t)
-	first.stacks, first.bucket, first.in = nil, 404, ""
+	first.stacks, first.bucket, first.in, first.table = nil, 404, "", ""
 	first.distributions = strings.ReplaceAll(first.distributions, "upload.example.com", "www.example.com")
 	lines := linesOf(t, func() string {
 		out, err := examine(t, first, doctorSettings, "--json")
@@ -229,12 +241,12 @@ func TestDoctorGreen(t *testing.T) {
 			t.Errorf("%s: %+v", id, l)
 		}
 	}
-	if !strings.Contains(lines["bucket"].Found, "my-uploads is free") || !strings.Contains(lines["stacks"].Found, "first deploy") {
+	if !strings.Contains(lines["bucket"].Found, "my-uploads is free") || !strings.Contains(lines["table"].Found, "my-uploads-index is free") || !strings.Contains(lines["stacks"].Found, "first deploy") {
 		t.Errorf("%+v", lines)
 	}
 	// Without a domain, and with one Region, there is less to ask.
 	small, err := examine(t, newAccount(t), `{"bucket":"my-uploads"}`, "--json")
-	if lines := linesOf(t, small); !errors.Is(err, errSick) || lines["bootstrap-bucket"].Result != doctor.Skipped || lines["domain"].Result != doctor.Skipped ||
+	if lines := linesOf(t, small); !errors.Is(err, errSick) || lines["bootstrap-bucket"].Result != doctor.Skipped || lines["table"].Result != doctor.Skipped || lines["domain"].Result != doctor.Skipped ||
 		lines["bucket"].Result != doctor.Fail || !strings.Contains(lines["bucket"].Found, "yours, in eu-west-1, and the settings say us-east-1") {
 		t.Errorf("%v %+v", err, lines)
 	}
@@ -265,6 +277,9 @@ func TestDoctorRed(t *testing.T) {
 		{"a bucket elsewhere", func(a *account) { a.in = "eu-north-1" }, "bucket", fail, "yours, in eu-north-1, and the settings say eu-west-1", `set "region" to eu-north-1`},
 		{"a bucket that a rollback has left", func(a *account) { a.owner = "" }, "bucket", fail, "yours and in no stack", "npx cdk import Bucket, see docs/runbook.md"},
 		{"a bucket of another deployment", func(a *account) { a.owner = "staging-bucket" }, "bucket", fail, "in the stack staging-bucket, and not in oncegate-bucket", `"name"`},
+		{"a table that an earlier deploy has left", func(a *account) { a.table = "-" }, "table", fail, "my-uploads-index is there and in no stack", "Take a table back"},
+		{"a table of another deployment", func(a *account) { a.table = "staging-bucket" }, "table", fail, "in the stack staging-bucket, and not in oncegate-bucket", `"name"`},
+		{"tables may not be asked for", func(a *account) { a.refuse["dynamodb"] = "AccessDeniedException" }, "table", unclear, "may not dynamodb:DescribeTable", "allow it"},
 		{"no certificate", func(a *account) { a.certificate = nil }, "certificate", fail, "there is no certificate", "aws acm request-certificate --region us-east-1 --domain-name upload.example.com"},
 		{"a certificate that waits", func(a *account) { a.certificate["Status"] = "PENDING_VALIDATION" }, "certificate", fail, "PENDING_VALIDATION, and must be ISSUED", "CNAME"},
 		{"a certificate that is over", func(a *account) { a.certificate["NotAfter"] = 1e9 }, "certificate", fail, "ended at 2001-09-09", "renew"},

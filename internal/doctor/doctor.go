@@ -100,6 +100,7 @@ var checks = []check{
 	{"concurrency-bucket", true, (*run).concurrencyBucket},
 	{"stacks", true, (*run).stacks},
 	{"bucket", true, (*run).bucket},
+	{"table", true, (*run).table},
 	{"certificate", true, (*run).certificate},
 	{"domain", true, (*run).domain},
 	{"cloudfront", true, (*run).cloudfront},

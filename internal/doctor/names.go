@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"oncegate/internal/config"
 )
 
 // bucket: whether the name is free, or this deployment's. Actions: s3:ListBucket,
@@ -32,22 +34,66 @@ func (r *run) bucket(ctx context.Context) Line {
 	case in != "" && in != region:
 		return found(Fail, "%s is yours, in %s, and the settings say %s", name, in, region).do("set \"region\" to %s, or choose another \"bucket\"", in)
 	}
+	owner, err := r.stackOf(ctx, region, name)
+	want := r.conf.Deploy.Name + "-bucket"
+	switch {
+	case err == nil && owner == "":
+		return found(Fail, "%s is yours and in no stack: a deploy that was rolled back or destroyed has left it, or it is a bucket of your own; a deploy would say that it exists", name).
+			do("adopt what oncegate has left (npx cdk import Bucket, see docs/runbook.md), or choose another \"bucket\"")
+	case err != nil:
+		return r.unanswered(err, "cloudformation:DescribeStackResources", region)
+	case owner != want:
+		return found(Fail, "%s is in the stack %s, and not in %s", name, owner, want).do("choose another \"bucket\" or \"name\" in the settings")
+	}
+	return found(OK, "%s is this deployment's, in the stack %s", name, want)
+}
+
+// stackOf returns the name of the stack that has made the resource of this name, "" if there is
+// none.
+func (r *run) stackOf(ctx context.Context, region, name string) (string, error) {
 	a, err := r.call(ctx, form("cloudformation", region, "DescribeStackResources", "2010-05-15", map[string]string{"PhysicalResourceId": name}))
+	if absent(err) {
+		return "", nil
+	}
 	var out struct {
 		Resources []struct{ StackName string } `xml:"DescribeStackResourcesResult>StackResources>member"`
 	}
 	if err == nil {
 		err = readXML(a, &out)
 	}
+	if err != nil || len(out.Resources) == 0 {
+		return "", err
+	}
+	return out.Resources[0].StackName, nil
+}
+
+// table: whether the name of the index's table is free, or this deployment's. Actions:
+// dynamodb:DescribeTable, cloudformation:DescribeStackResources.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html
+func (r *run) table(ctx context.Context) Line {
+	if r.conf.Index != config.IndexDynamoDB {
+		return found(Skipped, "the index is in the bucket")
+	}
+	name, region := r.conf.Table(), r.conf.Region
+	describe := target("dynamodb", region, "DynamoDB_20120810.DescribeTable", map[string]string{"TableName": name})
+	describe.header["Content-Type"] = "application/x-amz-json-1.0" // of all these services the one that has this version
+	_, err := r.call(ctx, describe)
+	if e, ok := errors.AsType[*refusal](err); ok && e.code == "ResourceNotFoundException" {
+		return found(OK, "the name %s is free; the deploy makes the table", name)
+	}
+	if err != nil {
+		return r.unanswered(err, "dynamodb:DescribeTable", region)
+	}
+	owner, err := r.stackOf(ctx, region, name)
 	want := r.conf.Deploy.Name + "-bucket"
 	switch {
-	case absent(err) || err == nil && len(out.Resources) == 0:
-		return found(Fail, "%s is yours and in no stack: a deploy that was rolled back or destroyed has left it, or it is a bucket of your own; a deploy would say that it exists", name).
-			do("adopt what oncegate has left (npx cdk import Bucket, see docs/runbook.md), or choose another \"bucket\"")
 	case err != nil:
 		return r.unanswered(err, "cloudformation:DescribeStackResources", region)
-	case out.Resources[0].StackName != want:
-		return found(Fail, "%s is in the stack %s, and not in %s", name, out.Resources[0].StackName, want).do("choose another \"bucket\" or \"name\" in the settings")
+	case owner == "":
+		return found(Fail, "the table %s is there and in no stack; a deploy would say that it exists", name).
+			do("take it back, or delete it if nothing in it is of use: see docs/runbook.md, Take a table back")
+	case owner != want:
+		return found(Fail, "the table %s is in the stack %s, and not in %s", name, owner, want).do("choose another \"bucket\" or \"name\" in the settings")
 	}
 	return found(OK, "%s is this deployment's, in the stack %s", name, want)
 }
