@@ -41,7 +41,7 @@ func proofs(node string) []proof {
 	}
 	return []proof{
 		{"attempts", test("./internal/evidence/attack", "."), nil},
-		{"schedules", test("./internal/onetime/explore", "TestExplore|TestBugs|TestLimits|TestOutcomes|TestWander"), []string{"ONCEGATE_EXPLORE=full"}},
+		{"schedules", test("./internal/onetime/explore", "TestExplore|TestBugs|TestLimits|TestTable|TestOutcomes|TestWander"), []string{"ONCEGATE_EXPLORE=full"}},
 		{"invitations", test("./internal/invite/explore", "."), []string{"ONCEGATE_EXPLORE=full"}},
 		{"guests", test("./internal/invite", "TestRace"), []string{"ONCEGATE_RACE_ROUNDS=1000"}},
 		{"races", test("./internal/evidence/e2e", "TestRaceForOneURL|TestStorm|TestRevokeRacesUpload|TestGuestsRace"),

@@ -18,6 +18,8 @@ type part struct {
 	timed, sure bool
 	options     onetime.EnableOptions // of who enables
 	spelling    int                   // of the URL: which of onetimetest.Spellings a gate is asked with
+	twoTrips    bool                  // a gate that reads before it claims, in a table too
+	region      int                   // of a table with replicas: which one the participant asks
 }
 
 type kind int
@@ -27,6 +29,7 @@ const (
 	revokes
 	enables
 	nature // what S3 does of itself
+	completes
 )
 
 // gate is one upload with the URL, decided by the code of production.
@@ -116,6 +119,9 @@ func (a *actor) try(entropy onetime.Entropy, attempt onetime.Attempt) (result st
 		Region:       onetimetest.Region,
 		FirstVersion: a.run.scenario.mode,
 		WriteOnce:    a.run.scenario.writeOnce,
+	}
+	if a.run.scenario.table && !a.twoTrips {
+		decider.Spender = a.spender()
 	}
 	passed, err := decider.Decide(context.Background(), onetime.Put{
 		Method: "PUT", Path: url().Path, Query: spellings()[a.spelling].Query, Headers: fiveBytes{}, Request: a.name, Attempt: attempt,

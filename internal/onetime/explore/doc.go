@@ -14,6 +14,12 @@
 // only said where nothing was; and while no more goes wrong than there are repeats
 // for, exactly one wins.
 //
+// The scenarios whose names begin with "table:" have the index in a table, where a gate looks up
+// and claims in one request, a claim that comes again has the version that it had, and the item
+// is deleted some time after its end. Gates that still make two trips, the last step of
+// multipart uploads, and a mint that comes again take part. TestTableLimits shows what a table
+// must not be: written in two Regions, or rid of an item while its URL is good.
+//
 // What makes that finite: clock and entropy are values, so what a participant does
 // next follows from the answers it got, and two schedules that led to the same
 // writes in the same order and gave everybody the same answers go on alike. Each
@@ -27,8 +33,10 @@
 //	done     made and not answered
 //	late     not answered, and made at a later step, "g1.Claim!arrives"
 //	409 403  answered so, and not made
+//	429      answered so by a table, and not made
 //	slow     answered when the participant's time is up; also after another: "lost+slow"
-//	astray   answered, with another date than a gate's clock shows
+//	astray   answered, with another date than a gate's clock shows; where a gate spends at
+//	         once, with one after the URL's end
 //
 // A schedule that breaks an invariant is printed with what repeats it:
 //

@@ -26,6 +26,10 @@ type family struct {
 
 // families are all scenarios that must hold.
 func families() []family {
+	return append(bucketFamilies(), tableFamilies()...)
+}
+
+func bucketFamilies() []family {
 	g1, g2, g3 := gate("g1"), gate("g2"), gate("g3")
 	return []family{
 		{scenario{name: "1 gate", cast: []part{g1}}, 3, 4},
@@ -108,19 +112,34 @@ func scenarios() (all []*scenario) {
 	return all
 }
 
-// explored is what prove says of TestExplore.
-var explored struct {
+// explored is what prove says of TestExplore, of the index in a bucket and of the one in a
+// table.
+var explored, exploredTable tally
+
+type tally struct {
 	schedules, executions atomic.Uint64
 	overflown             atomic.Bool // more than 64 bits count
 }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
+func (t *tally) add(all found) {
+	if sum := t.schedules.Add(all.Schedules); sum < all.Schedules {
+		t.overflown.Store(true)
+	}
+	t.executions.Add(uint64(all.Executions))
+}
+
+func (t *tally) print(what string) {
 	more := ""
-	if explored.overflown.Load() {
+	if t.overflown.Load() {
 		more = "more than 2^64 and "
 	}
-	fmt.Printf("prove: %s%d schedules explored (%d executions)\n", more, explored.schedules.Load(), explored.executions.Load())
+	fmt.Printf("prove: %s%d schedules %s (%d executions)\n", more, t.schedules.Load(), what, t.executions.Load())
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	explored.print("explored")
+	exploredTable.print("of the index in a table explored")
 	os.Exit(code)
 }
 
@@ -140,10 +159,11 @@ func TestExplore(t *testing.T) {
 				return
 			}
 			t.Logf("%d schedules explored (%d executions, %d states)", all.Schedules, all.Executions, all.States)
-			if sum := explored.schedules.Add(all.Schedules); sum < all.Schedules {
-				explored.overflown.Store(true)
+			if s.table {
+				exploredTable.add(all)
+			} else {
+				explored.add(all)
 			}
-			explored.executions.Add(uint64(all.Executions))
 		})
 	}
 }
@@ -177,6 +197,15 @@ func TestOutcomes(t *testing.T) {
 		"2 gates, lifecycle":              {"g1 expired, g2 expired", "g1 expired, g2 pass", "g1 pass, g2 expired", "g1 pass, g2 used", "g1 used, g2 pass"},
 		"never minted, 2 gates":           {"g1 unknown, g2 unknown"},
 		"used and hidden before, 2 gates": {"g1 used, g2 used"},
+
+		"table: 2 gates":                          {"g1 pass, g2 used", "g1 used, g2 pass"},
+		"table: 3 gates":                          {"g1 pass, g2 used, g3 used", "g1 used, g2 pass, g3 used", "g1 used, g2 used, g3 pass"},
+		"table: 2 gates asked again":              {"g1 pass, g2 used", "g1 used, g2 pass"},
+		"table: gate, revoke":                     {"g1 pass, revoke not, used", "g1 revoked, revoke revoked"},
+		"table: gate, enable":                     {"g1 pass, enable enabled", "g1 pass, enable not, minted"},
+		"table: gate, complete":                   {"g1 pass, c1 used", "g1 used, c1 stored"},
+		"table: 2 gates, forgotten at any moment": {"g1 pass, g2 unknown", "g1 pass, g2 used", "g1 unknown, g2 pass", "g1 unknown, g2 unknown", "g1 used, g2 pass"},
+		"table: never minted, g2":                 {"g1 unknown, g2 unknown"},
 	} {
 		i := slices.IndexFunc(families(), func(f family) bool { return f.name == name })
 		s := families()[i].scenario
@@ -241,8 +270,7 @@ func TestWander(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, mode := range modes {
-		s := &scenario{name: wandering, mode: mode, faults: 6, cast: wanderers()}
+	for _, s := range wanderings() {
 		all := s.wander(t, seed, schedules)
 		if all.Violation != "" {
 			s.report(t, all)
@@ -252,13 +280,17 @@ func TestWander(t *testing.T) {
 	}
 }
 
-const wandering = "everybody"
-
-func wanderers() []part {
-	return []part{
+// wanderings are the scenarios with everybody in it.
+func wanderings() (all []*scenario) {
+	cast := []part{
 		gateThen("g1"), gateThen("g2"), gateThen("g3"), gateThen("g4"),
 		revoke("revoke"), enable("enable", once), enable("again", replaces),
 	}
+	for _, mode := range modes {
+		all = append(all, &scenario{name: "everybody", mode: mode, faults: 6, cast: cast})
+	}
+	inTable := append(slices.Clip(cast), inTwoTrips(gate("g5")), gateTwice("g6"), mintAgain("mint"))
+	return append(all, &scenario{name: "table: everybody", mode: onetime.Conditional, table: true, faults: 6, cast: inTable})
 }
 
 // TestRepeat runs the one schedule of ONCEGATE_SCHEDULE.
@@ -281,7 +313,10 @@ func TestRepeat(t *testing.T) {
 
 // lookup finds a scenario by what String says of it.
 func lookup(name string) *scenario {
-	all := []scenario{{name: wandering, cast: wanderers()}}
+	var all []scenario
+	for _, s := range wanderings() {
+		all = append(all, *s)
+	}
 	for _, f := range families() {
 		all = append(all, f.scenario)
 	}
@@ -290,6 +325,9 @@ func lookup(name string) *scenario {
 	}
 	for _, l := range limits() {
 		all = append(all, l.scenario)
+	}
+	for _, b := range append(tableBugs(), tableLimits()...) {
+		all = append(all, b.scenario)
 	}
 	for _, s := range all {
 		for _, mode := range modes {

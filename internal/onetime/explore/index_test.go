@@ -51,7 +51,7 @@ var _ onetime.Ledger = scheduled{}
 
 func (x scheduled) ReadValid(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, time.Time, error) {
 	got, err := ask(x.actor, "ReadValid", nil, func() (read, string, error) {
-		body, _, err := x.run.truth.ReadValid(ctx, limit, id)
+		body, _, err := x.truth().ReadValid(ctx, limit, id)
 		at, note := x.clock.Now(), ""
 		if x.astray && err == nil {
 			// Further than a slow answer to another request moves the clock meanwhile.
@@ -68,14 +68,14 @@ func (x scheduled) WriteValid(context.Context, time.Duration, onetime.ID, []byte
 
 func (x scheduled) HeadExpired(ctx context.Context, limit time.Duration, id onetime.ID) (onetime.Reason, error) {
 	return ask(x.actor, "HeadExpired", nil, func() (onetime.Reason, string, error) {
-		reason, err := x.run.truth.HeadExpired(ctx, limit, id)
+		reason, err := x.truth().HeadExpired(ctx, limit, id)
 		return reason, string(reason), err
 	})
 }
 
 func (x scheduled) Claim(ctx context.Context, limit time.Duration, id onetime.ID, reason onetime.Reason, body []byte) (string, error) {
 	return ask(x.actor, "Claim", nil, func() (string, string, error) {
-		version, err := x.run.truth.Claim(ctx, limit, id, reason, body)
+		version, err := x.truth().Claim(ctx, limit, id, reason, body)
 		if err == nil {
 			x.run.log = append(x.run.log, event{x.name, string(reason), version})
 		}
@@ -91,7 +91,7 @@ type read struct {
 
 func (x scheduled) ReadExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, string, error) {
 	got, err := ask(x.actor, "ReadExpired", nil, func() (read, string, error) {
-		body, version, err := x.run.truth.ReadExpired(ctx, limit, id)
+		body, version, err := x.truth().ReadExpired(ctx, limit, id)
 		return read{body: body, version: version}, version, err
 	})
 	return got.body, got.version, err
@@ -99,7 +99,7 @@ func (x scheduled) ReadExpired(ctx context.Context, limit time.Duration, id onet
 
 func (x scheduled) ListExpired(ctx context.Context, limit time.Duration, id onetime.ID) ([]onetime.Version, error) {
 	return ask(x.actor, "ListExpired", nil, func() ([]onetime.Version, string, error) {
-		versions, err := x.run.truth.ListExpired(ctx, limit, id)
+		versions, err := x.truth().ListExpired(ctx, limit, id)
 		note := ""
 		for _, v := range versions {
 			note += v.ID
@@ -142,7 +142,7 @@ func (x scheduled) deleteVersion(version string) {
 
 func (x scheduled) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
 	return ask(x.actor, "HeadObject", nil, func() (onetime.Object, string, error) {
-		object, err := x.run.truth.HeadObject(ctx, limit, key)
+		object, err := x.truth().HeadObject(ctx, limit, key)
 		return object, object.Version, err
 	})
 }
@@ -150,7 +150,7 @@ func (x scheduled) HeadObject(ctx context.Context, limit time.Duration, key stri
 func (x scheduled) HideObject(ctx context.Context, limit time.Duration, key, etag string) error {
 	_, err := ask(x.actor, "HideObject", nil, func() (struct{}, string, error) {
 		current, _, _ := x.run.store.Current(key)
-		err := x.run.truth.HideObject(ctx, limit, key, etag)
+		err := x.truth().HideObject(ctx, limit, key, etag)
 		if err == nil {
 			x.run.log = append(x.run.log, event{x.name, "hidden", current.ID})
 		}

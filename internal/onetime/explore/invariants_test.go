@@ -23,7 +23,7 @@ func (r *run) check() string {
 	if slices.ContainsFunc(r.log, func(e event) bool { return e.claim() && e.who == "earlier" }) {
 		generations = 0
 	}
-	narrowed := map[string]bool{}
+	narrowed, completed := map[string]bool{}, false
 	for _, a := range r.actors {
 		if a.kind == enables && r.wroteAny(func(e event) bool { return e.who == a.name && e.what == "delete" }) {
 			if claim := a.options.Claim; claim == "" || !narrowed[claim] {
@@ -31,16 +31,17 @@ func (r *run) check() string {
 				narrowed[claim] = true
 			}
 		}
-		if !a.wins() {
+		if !a.wins() || a.kind == completes && completed {
 			continue
 		}
+		completed = completed || a.kind == completes // the same object, however many complete it
 		winners++
 		switch {
 		case r.scenario.unminted:
 			return a.name + " wins, and the URL was never minted"
 		case !r.claimed(a):
 			return a.name + " wins without a claim of its own in the store"
-		case !r.first(a):
+		case r.scenario.regions < 2 && !r.first(a):
 			return a.name + " wins, and its claim is not the first version"
 		}
 	}
@@ -67,13 +68,19 @@ func (r *run) check() string {
 		switch a.kind {
 		case gates:
 			wrong = r.checkGate(a)
-			if want := a.table(r.scenario.mode); wrong == "" && a.result != want {
+			want := a.table(r.scenario.mode)
+			if r.scenario.table && !a.twoTrips {
+				want = a.spendTable()
+			}
+			if wrong == "" && a.result != want {
 				wrong = "the protocol's table says " + want
 			}
 		case revokes:
 			wrong = r.checkRevoke(a)
 		case enables:
 			wrong = r.checkEnable(a)
+		case completes:
+			wrong = r.checkComplete(a)
 		}
 		if wrong != "" {
 			return fmt.Sprintf("%s: %s (%v): %s", a.name, a.result, a.cause, wrong)
@@ -85,7 +92,7 @@ func (r *run) check() string {
 // wins tells whether this participant has the URL for itself: an upload that passes,
 // or an operator who is told that no upload ever will.
 func (a *actor) wins() bool {
-	return a.done && (a.kind == gates && a.result == pass || a.kind == revokes && a.result == "revoked")
+	return a.done && (a.kind == gates && a.result == pass || a.kind == revokes && a.result == "revoked" || a.kind == completes && a.result == stored)
 }
 
 // checkEnd returns what is wrong at an execution's end.
@@ -104,6 +111,11 @@ func (r *run) checkEnd() string {
 	case s.unminted || len(s.before) > 0:
 		if winners > 0 && !s.has(enables) {
 			return "the URL was not good, and somebody won"
+		}
+	case s.has(completes):
+		// One may have to ask again to hear that it has the URL.
+		if winners == 0 && r.faults == 0 {
+			return "nobody won, though nothing went wrong"
 		}
 	case s.has(nature) || slices.ContainsFunc(r.actors, func(a *actor) bool { return !a.madeUpFor() }):
 		// The URL may be lost.
@@ -131,7 +143,7 @@ func (r *run) wroteAny(found func(event) bool) bool { return slices.ContainsFunc
 func (e event) claim() bool { return e.what == "used" || e.what == "revoked" }
 
 func (r *run) claimed(a *actor) bool {
-	return r.wroteAny(func(e event) bool { return e.claim() && e.who == a.name })
+	return r.wroteAny(func(e event) bool { return e.claim() && r.sameClaimant(e.who, a) })
 }
 
 // first tells whether this participant has a claim that was the first version that
@@ -140,7 +152,7 @@ func (r *run) first(a *actor) bool {
 	before := map[string]bool{}
 	for _, e := range r.log {
 		switch {
-		case e.claim() && e.who == a.name && len(before) == 0:
+		case e.claim() && r.sameClaimant(e.who, a) && len(before) == 0:
 			return true
 		case e.claim():
 			before[e.version] = true
@@ -161,13 +173,16 @@ func (r *run) actor(name string) *actor {
 }
 
 func (r *run) checkGate(a *actor) string {
-	underWay := slices.ContainsFunc(r.Late, func(q *schedule.Request) bool { return q.Who == a.name && q.Op == "Claim" })
+	underWay := slices.ContainsFunc(r.Late, func(q *schedule.Request) bool {
+		return q.Who == a.name && (q.Op == "Claim" || q.Op == "Spend" && !r.scenario.unminted) // what was never minted is not spent
+	})
+	forgotten := r.later && r.wroteAny(func(e event) bool { return e.what == "forgotten" })
 	switch onetime.Reason(a.result) {
 	case pass:
 	case onetime.Used:
 		// Once an operator deletes, a claim of its own that was under way for long
 		// can be what is there in place of the one that it made.
-		again := r.scenario.has(enables) && (len(a.answers["Claim"]) > 1 || a.again)
+		again := r.scenario.has(enables) && (len(a.answers["Claim"]) > 1 || len(a.answers["Spend"]) > 1 || a.again)
 		if !r.wroteAny(func(e event) bool { return e.claim() && (e.who != a.name || again) || e.what == "marker" }) {
 			return "not true: nobody else has claimed the URL"
 		}
@@ -176,11 +191,11 @@ func (r *run) checkGate(a *actor) string {
 			return "not true: the URL was not revoked"
 		}
 	case onetime.Unknown:
-		if !r.scenario.unminted {
+		if !r.scenario.unminted && !forgotten {
 			return "not true: the URL was minted"
 		}
 	case onetime.Expired:
-		if !r.later {
+		if !r.later && a.last("Spend") != "ok over" {
 			return "not true: the URL's time is not over"
 		}
 	case onetime.IndexUnavailable, onetime.ClaimUnknown:
@@ -189,7 +204,7 @@ func (r *run) checkGate(a *actor) string {
 	}
 	switch onetime.Reason(a.result) {
 	case onetime.Unknown, onetime.Expired, onetime.IndexUnavailable:
-		if r.claimed(a) || underWay {
+		if (r.claimed(a) || underWay) && !forgotten && a.last("Spend") != "ok over" {
 			return "the client is told that nothing was spent, and it was"
 		}
 	}
@@ -241,7 +256,7 @@ func (a *actor) table(mode onetime.FirstVersion) string {
 	case claimed:
 	case a.last("Claim") != "exists":
 		return string(onetime.ClaimUnknown)
-	case !a.again && !slices.Contains(claims, "lost") && !slices.Contains(claims, "denied"):
+	case !a.again && !slices.Contains(claims, "lost") && !slices.Contains(claims, "denied") && !slices.Contains(claims, "throttled"):
 		return string(onetime.Used)
 	default:
 		read, ok := strings.CutPrefix(a.last("ReadExpired"), "ok ")
@@ -274,7 +289,7 @@ func (r *run) checkRevoke(a *actor) string {
 			return "not true"
 		}
 		for _, other := range r.actors {
-			if other.kind == gates && other.wins() && !r.scenario.has(enables) {
+			if other.kind != revokes && other.wins() && !r.scenario.has(enables) {
 				return "and " + other.name + " passes"
 			}
 		}
@@ -283,7 +298,7 @@ func (r *run) checkRevoke(a *actor) string {
 			return "not true"
 		}
 	case "not, unknown":
-		if !r.scenario.unminted {
+		if !r.scenario.unminted && !r.later {
 			return "not true"
 		}
 	case "open":
@@ -336,7 +351,10 @@ func (r *run) checkEnable(a *actor) string {
 				return "not true: " + version + " is still there"
 			}
 		}
-		if result == "spent again" && !r.wroteAny(func(e event) bool { return e.claim() && !slices.Contains(listed, e.version) }) {
+		// In a table, a claim that comes again has the version that it had.
+		mine := slices.IndexFunc(r.log, func(e event) bool { return e.who == a.name && e.what == "delete" })
+		again := func(e event) bool { return e.claim() && !slices.Contains(listed, e.version) }
+		if result == "spent again" && !r.wroteAny(again) && !slices.ContainsFunc(r.log[mine+1:], event.claim) {
 			return "not true: nobody claimed it again"
 		}
 	case "enabled before":

@@ -30,7 +30,8 @@ type run struct {
 	schedule.Stage
 	scenario *scenario
 	store    *onetimetest.Store
-	truth    *onetimetest.Ledger // what a request means, on the store
+	replicas []*onetimetest.Ledger // what a request means, on the store; several with the regions of a table
+	upload   string                // id of the multipart upload, if somebody completes one
 	actors   []*actor
 	log      []event
 	faults   int
@@ -75,6 +76,7 @@ type way struct {
 var (
 	noAnswer = &onetime.Fault{Op: "request", Err: errors.New("lost by the explorer")}
 	noAccess = &onetime.Fault{Op: "request", Status: 403}
+	tooFast  = &onetime.Fault{Op: "request", Status: 429}
 	gaveUp   = &onetime.Fault{Op: "request", Status: 400, Err: errors.New("the execution is over")}
 
 	good       = way{Way: schedule.Way{Done: true}}
@@ -114,7 +116,7 @@ func withSlow(ways []way) []way {
 // ways are all ways by their names. One name is the same way for every request.
 var ways = func() map[string]way {
 	all := map[string]way{"": good}
-	for _, faults := range [][]way{datedFaults, writeFaults, claimFaults} {
+	for _, faults := range [][]way{datedFaults, writeFaults, claimFaults, spendFaults} {
 		for _, w := range faults {
 			all[w.name] = w
 		}
@@ -125,10 +127,16 @@ var ways = func() map[string]way {
 // newRun starts all participants. It must be called in a synctest bubble.
 func newRun(s *scenario) *run {
 	r := &run{scenario: s}
-	r.store = onetimetest.NewStore(r)
-	r.truth = &onetimetest.Ledger{Index: onetimetest.Index{Store: r.store}}
-	if !s.unminted {
-		r.store.Put(url().ID.ValidKey(), onetimetest.Entry{Body: url().entry}, false)
+	if s.table {
+		r.openTable()
+	} else {
+		r.store = onetimetest.NewStore(r)
+		r.replicas = []*onetimetest.Ledger{{Index: onetimetest.Index{Store: r.store}}}
+	}
+	for _, replica := range r.replicas {
+		if !s.unminted {
+			replica.Store.Put(url().ID.ValidKey(), onetimetest.Entry{Body: url().entry}, false)
+		}
 	}
 	for _, what := range s.before {
 		r.apply(what)
@@ -186,7 +194,7 @@ func ask[T any](a *actor, op string, ready func() bool, do func() (answer T, not
 
 // writes tells whether a request changes the store.
 func writes(op string) bool {
-	return op == "Claim" || op == "HideObject" || op == "Upload" || strings.HasPrefix(op, "Delete")
+	return op == "Claim" || op == "Spend" || op == "HideObject" || op == "Upload" || strings.HasPrefix(op, "Delete")
 }
 
 // Actions implements schedule.Execution.
@@ -198,6 +206,8 @@ func (r *run) Actions() []schedule.Action {
 		}
 		faults := readFaults
 		switch {
+		case r.scenario.table:
+			faults = tableFaults(q, a)
 		case q.Op == "ReadValid" && a.kind == gates:
 			faults = datedFaults
 		case q.Op == "Claim" || q.Op == "HideObject":
@@ -271,6 +281,8 @@ func outcome(note string, err error) string {
 		return "changed"
 	case err == noAccess:
 		return "denied"
+	case err == tooFast:
+		return "throttled"
 	}
 	return "lost"
 }
@@ -360,6 +372,11 @@ func (s *scenario) renamings() [][]int {
 		var exchange func(done int)
 		exchange = func(done int) {
 			if done == len(interchangeable) {
+				for i, p := range s.cast {
+					if q := s.cast[as[i]]; p.twoTrips != q.twoTrips || p.region != q.region {
+						return // these two are not alike
+					}
+				}
 				s.renamed = append(s.renamed, slices.Clone(as))
 				return
 			}

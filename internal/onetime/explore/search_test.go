@@ -21,6 +21,11 @@ type scenario struct {
 	before   []string // writes to the expired entry, long ago
 	unminted bool
 	lie      func(scheduled) onetime.Ledger // stands between the participants and S3
+	// table: the index is in a table, where gates look up and claim in one request. regions
+	// is in how many it is written, if in more than one.
+	table    bool
+	regions  int
+	spendLie func(scheduled) onetime.Spender // stands between the gates and the table
 	// writeOnce is the gate's setting of that name, kept asks whether a stored object
 	// is ever overwritten.
 	writeOnce, kept bool

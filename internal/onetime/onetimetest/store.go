@@ -39,6 +39,8 @@ type Store struct {
 	Unversioned bool
 	// Clock, if set, gives every write its time.
 	Clock onetime.Clock
+	// Version, if set, gives a version its id, and is told the one that it would have.
+	Version func(key string, entry Entry, id string) string
 
 	t       Reporter
 	mu      sync.Mutex
@@ -182,6 +184,9 @@ func (s *Store) put(key string, entry Entry) string {
 	}
 	s.lastID++
 	entry.ID = "v" + strconv.Itoa(s.lastID)
+	if s.Version != nil {
+		entry.ID = s.Version(key, entry, entry.ID)
+	}
 	s.objects[key] = append(s.objects[key], entry)
 	return entry.ID
 }
