@@ -116,7 +116,12 @@ func sign(c Caller, r *http.Request, signed []string, body []byte, service, regi
 
 // Authorize decides by the caller's policies. The error is a *Refusal.
 func (c Caller) Authorize(action, resource string, context map[string]string) error {
-	decision, why := iam.Decide(iam.Request{Principal: c.ARN, Action: action, Resource: resource, Context: context}, c.Policies...)
+	return c.AuthorizeLists(action, resource, context, nil)
+}
+
+// AuthorizeLists is Authorize for a request that has condition keys with several values.
+func (c Caller) AuthorizeLists(action, resource string, context map[string]string, lists map[string][]string) error {
+	decision, why := iam.Decide(iam.Request{Principal: c.ARN, Action: action, Resource: resource, Context: context, Lists: lists}, c.Policies...)
 	if decision == iam.Allowed {
 		return nil
 	}

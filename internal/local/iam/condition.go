@@ -8,9 +8,24 @@ import (
 // condition is one key of one operator of a Condition block.
 type condition struct {
 	operator operator
+	of       quantifier
+	ifExists bool   // ...IfExists: it also holds where the key is absent
 	key      string // lower case
 	values   []string
 }
+
+// quantifier says of how many values of a key with several an operator must hold.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+type quantifier int
+
+const (
+	ofTheOne quantifier = iota
+	ofAll               // ForAllValues: also of none at all
+	ofAny               // ForAnyValue
+)
+
+// lists are the condition keys with several values, in lower case. Any other has one.
+var lists = []string{"dynamodb:attributes", "dynamodb:leadingkeys"}
 
 // operator compares a value of the policy with the request's.
 type operator struct {
@@ -20,7 +35,8 @@ type operator struct {
 	null    bool // Null: the value says whether the key must be absent
 }
 
-// The operators that can be played. None of them with ...IfExists, ForAllValues or ForAnyValue.
+// The operators that can be played. All but Null may end in IfExists, and begin with ForAllValues or ForAnyValue if
+// their key is one of lists.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 var operators = map[string]operator{
 	"StringEquals":    {match: same},
@@ -41,15 +57,36 @@ var operators = map[string]operator{
 	"Null":                     {check: isBool, null: true},
 }
 
-func (c condition) holds(context map[string]string) bool {
-	value, present := context[c.key]
+func (c condition) holds(r Request) bool {
+	given := r.Lists[c.key]
+	if value, present := r.Context[c.key]; present {
+		given = []string{value}
+	}
 	if c.operator.null {
-		return contains(c.values, func(v string) bool { return strings.EqualFold(v, "true") == !present })
+		return contains(c.values, func(v string) bool { return strings.EqualFold(v, "true") == (len(given) == 0) })
 	}
-	if !present {
-		return c.operator.negated
+	holdsOf := func(value string) bool {
+		return contains(c.values, func(v string) bool { return c.operator.match(v, value) }) != c.operator.negated
 	}
-	return contains(c.values, func(v string) bool { return c.operator.match(v, value) }) != c.operator.negated
+	switch {
+	case len(given) == 0:
+		return c.of == ofAll || c.ifExists || c.of == ofTheOne && c.operator.negated
+	case c.of == ofAny:
+		return contains(given, holdsOf)
+	}
+	return !contains(given, func(value string) bool { return !holdsOf(value) })
+}
+
+// parseOperator reads the name of an operator with what is put before and after it.
+func parseOperator(name string) (c condition, known bool) {
+	if rest, ok := strings.CutPrefix(name, "ForAllValues:"); ok {
+		c.of, name = ofAll, rest
+	} else if rest, ok := strings.CutPrefix(name, "ForAnyValue:"); ok {
+		c.of, name = ofAny, rest
+	}
+	name, c.ifExists = strings.CutSuffix(name, "IfExists")
+	c.operator, known = operators[name]
+	return c, known && !(c.operator.null && (c.ifExists || c.of != ofTheOne))
 }
 
 func same(policy, request string) bool { return policy == request }

@@ -39,6 +39,8 @@ type Request struct {
 	Resource  string // ARN, such as arn:aws:s3:::bucket/key
 	// Context holds the condition keys that the request has, in lower case: IAM ignores the case of keys.
 	Context map[string]string
+	// Lists holds those with several values.
+	Lists map[string][]string
 }
 
 // Policy is one document. The zero value says nothing.
@@ -88,7 +90,7 @@ func (s statement) matches(r Request) bool {
 	return (s.anyone || contains(s.principals, func(arn string) bool { return arn == r.Principal })) &&
 		contains(s.actions, func(p string) bool { return glob(p, strings.ToLower(r.Action)) }) &&
 		contains(s.resources, func(p pattern) bool { return p.matches(r.Resource) }) &&
-		!contains(s.conditions, func(c condition) bool { return !c.holds(r.Context) })
+		!contains(s.conditions, func(c condition) bool { return !c.holds(r) })
 }
 
 func contains[T any](list []T, is func(T) bool) bool {

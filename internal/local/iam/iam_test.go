@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-var testKeys = []string{"aws:PrincipalArn", "aws:SecureTransport", "s3:if-none-match", "s3:signatureAge", "s3:TlsVersion", "s3:authType"}
+var testKeys = []string{"aws:PrincipalArn", "aws:SecureTransport", "s3:if-none-match", "s3:signatureAge", "s3:TlsVersion", "s3:authType", "dynamodb:LeadingKeys"}
 
 const (
 	gate  = "arn:aws:iam::111122223333:role/gate"
@@ -139,6 +139,44 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestListConditions: ForAllValues holds of no value at all, ForAnyValue does not, and
+// IfExists lets a missing key pass.
+func TestListConditions(t *testing.T) {
+	const all, any = `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["url#*","slots#*"]}}`, `{"ForAnyValue:StringLike":{"dynamodb:LeadingKeys":"url#*"}}`
+	for _, tt := range []struct {
+		condition string
+		keys      []string
+		holds     bool
+	}{
+		{all, []string{"url#a"}, true},
+		{all, []string{"url#a", "slots#b"}, true},
+		{all, []string{"url#a", "key#b"}, false},
+		{all, nil, true},
+		{any, []string{"key#b", "url#a"}, true},
+		{any, []string{"key#b"}, false},
+		{any, nil, false},
+		{`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":["a","b"]}}`, []string{"c", "d"}, true},
+		{`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":["a","b"]}}`, []string{"c", "a"}, false},
+		{`{"ForAnyValue:StringNotEquals":{"dynamodb:LeadingKeys":"a"}}`, []string{"a", "c"}, true},
+		{`{"ForAnyValue:StringNotEquals":{"dynamodb:LeadingKeys":"a"}}`, []string{"a"}, false},
+		{`{"ForAnyValue:StringNotEquals":{"dynamodb:LeadingKeys":"a"}}`, nil, false},
+		{`{"ForAnyValue:StringEqualsIfExists":{"dynamodb:LeadingKeys":"a"}}`, nil, true},
+		{`{"ForAnyValue:StringEqualsIfExists":{"dynamodb:LeadingKeys":"a"}}`, []string{"b"}, false},
+		{`{"StringEqualsIfExists":{"s3:authType":"POST"}}`, nil, true},
+		{`{"Null":{"dynamodb:LeadingKeys":"false"}}`, nil, false},
+		{`{"Null":{"dynamodb:LeadingKeys":"false"}}`, []string{"a"}, true},
+	} {
+		p := identity(t, `{"Effect":"Allow","Action":"dynamodb:UpdateItem","Resource":"*","Condition":`+tt.condition+`}`)
+		got, _ := Decide(Request{
+			Principal: gate, Action: "dynamodb:UpdateItem", Resource: "arn:aws:dynamodb:eu-west-1:111122223333:table/t",
+			Lists: map[string][]string{"dynamodb:leadingkeys": tt.keys},
+		}, p)
+		if (got == Allowed) != tt.holds {
+			t.Errorf("%s with %q: %s", tt.condition, tt.keys, got)
+		}
+	}
+}
+
 // What cannot be played is refused and named.
 func TestRefused(t *testing.T) {
 	const ok = `"Effect":"Allow","Action":"s3:GetObject","Resource":"*"`
@@ -153,7 +191,10 @@ func TestRefused(t *testing.T) {
 		{string(document(`{` + ok + `,"Principal":"*"}`)), true, "p: cannot play Principal in statement 1"},
 		{string(document(`{` + ok + `,"effect":"Deny"}`)), true, "p: cannot play effect in statement 1"},
 		{string(document(`{` + ok + `,"Condition":{"DateGreaterThan":{"aws:SecureTransport":"x"}}}`)), true, "cannot play condition operator DateGreaterThan"},
-		{string(document(`{` + ok + `,"Condition":{"StringEqualsIfExists":{"s3:authType":"x"}}}`)), true, "cannot play condition operator StringEqualsIfExists"},
+		{string(document(`{` + ok + `,"Condition":{"NullIfExists":{"s3:authType":"true"}}}`)), true, "cannot play condition operator NullIfExists"},
+		{string(document(`{` + ok + `,"Condition":{"ForAllValues:Null":{"dynamodb:LeadingKeys":"true"}}}`)), true, "cannot play condition operator ForAllValues:Null"},
+		{string(document(`{` + ok + `,"Condition":{"ForAllValues:StringEquals":{"s3:authType":"x"}}}`)), true, "cannot play condition operator ForAllValues:StringEquals with the key s3:authType"},
+		{string(document(`{` + ok + `,"Condition":{"StringLike":{"dynamodb:LeadingKeys":"x"}}}`)), true, "cannot play condition operator StringLike with the key dynamodb:LeadingKeys"},
 		{string(document(`{` + ok + `,"Condition":{"StringEquals":{"aws:SourceVpce":"x"}}}`)), true, "p: statement 1: cannot play condition key aws:SourceVpce, only aws:PrincipalArn,"},
 		{string(document(`{` + ok + `,"Condition":{"StringEquals":{"s3:authType":"${aws:username}"}}}`)), true, "cannot play policy variables, in Condition StringEquals s3:authType"},
 		{string(document(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::b/${aws:username}"}`)), true, "cannot play policy variables, in Resource"},

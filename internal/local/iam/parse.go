@@ -184,8 +184,9 @@ func parseConditions(block any, keys []string) ([]condition, error) {
 		return nil, errors.New("its Condition is not a JSON object")
 	}
 	var all []condition
+	var err error
 	for _, name := range slices.Sorted(maps.Keys(byOperator)) {
-		op, ok := operators[name]
+		c, ok := parseOperator(name)
 		if !ok {
 			return nil, fmt.Errorf("%w condition operator %s, only %s", ErrCannotPlay, name,
 				strings.Join(slices.Sorted(maps.Keys(operators)), ", "))
@@ -198,16 +199,20 @@ func parseConditions(block any, keys []string) ([]condition, error) {
 			if !slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, key) }) {
 				return nil, fmt.Errorf("%w condition key %s, only %s", ErrCannotPlay, key, strings.Join(keys, ", "))
 			}
-			values, err := texts("Condition "+name+" "+key, byKey[key])
-			if err != nil {
+			c.key = strings.ToLower(key)
+			// What the wrong kind of operator means AWS leaves open.
+			if slices.Contains(lists, c.key) != (c.of != ofTheOne) && !c.operator.null {
+				return nil, fmt.Errorf("%w condition operator %s with the key %s: ForAllValues and ForAnyValue are for keys with several values, and only they are", ErrCannotPlay, name, key)
+			}
+			if c.values, err = texts("Condition "+name+" "+key, byKey[key]); err != nil {
 				return nil, err
 			}
-			for _, v := range values {
-				if op.check != nil && !op.check(v) {
+			for _, v := range c.values {
+				if c.operator.check != nil && !c.operator.check(v) {
 					return nil, fmt.Errorf("its Condition %s %s cannot be compared with %q", name, key, v)
 				}
 			}
-			all = append(all, condition{operator: op, key: strings.ToLower(key), values: values})
+			all = append(all, c)
 		}
 	}
 	return all, nil

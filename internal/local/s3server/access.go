@@ -45,9 +45,11 @@ func NewRole(arn string, policies ...json.RawMessage) Role {
 //     (AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html).
 //   - events:source and events:detail-type come with events for EventBridge, which a role's policies may also be about;
 //     no request to S3 has them.
+//   - so do the keys of dynamodb with requests to DynamoDB.
 //   - aws:SourceArn and aws:SourceAccount come with calls of AWS services only, so never.
 var ConditionKeys = []string{
 	"aws:PrincipalAccount", "aws:PrincipalArn", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn",
+	"dynamodb:Attributes", "dynamodb:LeadingKeys", "dynamodb:ReturnValues", "dynamodb:Select",
 	"events:detail-type", "events:source", "s3:authType", "s3:delimiter", "s3:if-match", "s3:if-none-match", "s3:max-keys", "s3:ObjectCreationOperation",
 	"s3:prefix", "s3:signatureAge", "s3:signatureversion", "s3:TlsVersion",
 }
