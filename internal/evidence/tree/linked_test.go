@@ -67,12 +67,13 @@ func forbid(t *testing.T, what string, links []link, forbidden map[string]string
 
 // inTestsOnly are packages that no program links.
 var inTestsOnly = map[string]string{
-	"testing/...":                                   "test code does not belong in a program",
-	"net/http/httptest":                             "test code does not belong in a program",
-	"oncegate/internal/onetime/onetimetest":         "it is for tests",
-	"oncegate/internal/cfn/cfntest":                 "it is for tests",
-	"oncegate/internal/evidence/testbed":            "it is for tests",
-	"oncegate/internal/local/s3server/s3servertest": "it is for tests",
+	"testing/...":                                           "test code does not belong in a program",
+	"net/http/httptest":                                     "test code does not belong in a program",
+	"oncegate/internal/onetime/onetimetest":                 "it is for tests",
+	"oncegate/internal/cfn/cfntest":                         "it is for tests",
+	"oncegate/internal/evidence/testbed":                    "it is for tests",
+	"oncegate/internal/local/s3server/s3servertest":         "it is for tests",
+	"oncegate/internal/local/dynamoserver/dynamoservertest": "it is for tests",
 }
 
 // notDeployed are packages that no program on AWS links.

@@ -148,21 +148,28 @@ func (o Options) check(r *Request) error {
 			}
 		}
 	}
+	for _, expression := range []string{p.UpdateExpression, p.ConditionExpression, p.KeyConditionExpression, p.FilterExpression} {
+		for _, s := range path.FindAllString(expression, -1) {
+			if _, given := p.ExpressionAttributeValues[s]; strings.HasPrefix(s, ":") && !given {
+				return invalidf("Invalid expression: An expression attribute value used in expression is not defined; attribute value: " + s)
+			}
+		}
+	}
 	if r.Operation != "UpdateItem" {
 		return nil
 	}
 	for _, clause := range clauses(p.UpdateExpression) {
-		switch words := clause; words[0] {
+		switch clause[0] {
 		case "SET":
 		case "REMOVE":
-			for _, path := range words[1:] {
+			for _, path := range clause[1:] {
 				if strings.ContainsAny(path, ".[") {
 					return cannotPlay("REMOVE of a part of an attribute")
 				}
 				r.removed = append(r.removed, p.name(path))
 			}
 		default:
-			return cannotPlay(words[0] + " in an update")
+			return cannotPlay(clause[0] + " in an update")
 		}
 	}
 	return nil
