@@ -184,7 +184,7 @@ verify: $(CLI) ## hold a deployment to its promises, from outside (URL=https://.
 
 EDGE_STACKS = '$(if $(filter regional,$(RUNTIME)),Edge Regional,Edge)'
 .PHONY: destroy
-destroy: build ## take the edge down in two steps; the bucket and its policy stay
+destroy: build ## take the edge down in two steps; the bucket, its policy and the table stay
 	@tools/destroy.sh --detach $(EDGE_STACKS) $(CDK)
 
 .PHONY: destroy-edge

@@ -75,6 +75,9 @@ func TestDestroy(t *testing.T) {
 			if got := strings.Split(strings.TrimSpace(string(calls)), "\n"); !slices.Equal(got, tt.want) {
 				t.Errorf("called\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
+			if !strings.Contains(string(output), "The bucket, its policy, the table of the index and their stack stay.") {
+				t.Errorf("does not say what stays:\n%s", output)
+			}
 			if state, err := os.ReadFile(filepath.Join(dir, "state")); err != nil || (strings.TrimSpace(string(state)) == "none") != tt.gone {
 				t.Errorf("the stack is %s, %v", state, err)
 			}

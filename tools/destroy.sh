@@ -22,7 +22,7 @@ cat <<'TEXT'
 Step 2 of 2: deleting. Lambda lets a function go when CloudFront has removed its replicas,
 mostly within a few hours of step 1. Until then a try ends in "replicated function".
 There is a try every 15 minutes, for a day at most. Ctrl-C is harmless: make destroy-edge
-goes on.
+goes on. The bucket, its policy, the table of the index and their stack stay.
 TEXT
 tries=96
 for try in $(seq "$tries"); do

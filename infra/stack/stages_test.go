@@ -121,7 +121,7 @@ func TestStagesSideBySide(t *testing.T) {
 		text, err := os.ReadFile("testdata/full.json")
 		must(err)
 		must(os.WriteFile(settings, []byte(strings.NewReplacer(
-			`"page": false`, `"page": true`, `"full-uploads"`, fmt.Sprintf("%q", name+"-uploads"), `"name": "full"`, fmt.Sprintf(`"name": %q, "runtime": "regional"`, name),
+			`"page": false`, `"page": true`, `"firstVersion": "listed"`, `"index": "dynamodb"`, `"full-uploads"`, fmt.Sprintf("%q", name+"-uploads"), `"name": "full"`, fmt.Sprintf(`"name": %q, "runtime": "regional"`, name),
 			"eu-west-1", "us-east-1", "upload.example.com", name+".example.com").Replace(string(text))), 0o644))
 		out := filepath.Join(dir, "out")
 		must(stack.Synth(stack.Options{

@@ -100,6 +100,7 @@ import (
 	"strconv"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/httpdate"
 	"oncegate/internal/onetime"
 )
@@ -123,11 +124,11 @@ func New(table Table, keep time.Duration) *Index { return &Index{table, keep} }
 
 // Kinds of items, by the beginning of their partition keys.
 const (
-	urls        = "url#"
-	uploads     = "upload#"
-	keys        = "key#"
-	invitations = "invitation#"
-	slots       = "slots#"
+	urls        = layout.URLPartitions
+	uploads     = layout.UploadPartitions
+	keys        = layout.APIKeyPartitions
+	invitations = layout.InvitationPartitions
+	slots       = layout.SlotPartitions
 )
 
 // key is the key of the item of this kind with this name.
