@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
@@ -30,22 +31,22 @@ type memory struct {
 	objects map[string][]byte
 }
 
-// Send implements s3wire.Sender.
-func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
+// Send implements wire.Sender.
+func (m *memory) Send(_ context.Context, _ time.Duration, method, target string, headers []wire.Header, body []byte) (wire.Reply, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	found, ok := m.objects[target]
-	date := s3wire.Header{Name: "date", Value: time.Now().UTC().Format(http.TimeFormat)}
+	date := wire.Header{Name: "date", Value: time.Now().UTC().Format(http.TimeFormat)}
 	switch {
-	case method == http.MethodPut && ok && slices.Contains(headers, s3wire.Header{Name: "if-none-match", Value: "*"}):
-		return s3wire.Reply{Status: http.StatusPreconditionFailed, Headers: []s3wire.Header{date}}, nil
+	case method == http.MethodPut && ok && slices.Contains(headers, wire.Header{Name: "if-none-match", Value: "*"}):
+		return wire.Reply{Status: http.StatusPreconditionFailed, Headers: []wire.Header{date}}, nil
 	case method == http.MethodPut:
 		m.objects[target] = body
-		return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{date, {Name: "x-amz-version-id", Value: "1"}}}, nil
+		return wire.Reply{Status: http.StatusOK, Headers: []wire.Header{date, {Name: "x-amz-version-id", Value: "1"}}}, nil
 	case !ok:
-		return s3wire.Reply{Status: http.StatusNotFound, Headers: []s3wire.Header{date}}, nil
+		return wire.Reply{Status: http.StatusNotFound, Headers: []wire.Header{date}}, nil
 	}
-	return s3wire.Reply{Status: http.StatusOK, Headers: []s3wire.Header{date}, Body: found}, nil
+	return wire.Reply{Status: http.StatusOK, Headers: []wire.Header{date}, Body: found}, nil
 }
 
 type clock struct{}

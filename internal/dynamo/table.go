@@ -2,8 +2,9 @@ package dynamo
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"oncegate/internal/lean/wire"
 )
 
 // Table makes single requests to one DynamoDB table. It repeats nothing. An error means that
@@ -20,7 +21,7 @@ type Table interface {
 
 // ErrStale is wrapped by a Table's error when the request went out on a reused connection
 // that turned out to be dead.
-var ErrStale = errors.New("reused connection was dead")
+var ErrStale = wire.ErrStale
 
 // Key is the primary key of an item, the attributes "p" and "k".
 type Key struct{ Partition, Sort string }

@@ -21,6 +21,7 @@ import (
 
 	"oncegate/internal/invite"
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
@@ -38,13 +39,13 @@ type client interface {
 	onetime.PartPresigner
 }
 
-// sender is s3wire.Sender over net/http; at the edge Node does this.
+// sender is wire.Sender over net/http; at the edge Node does this.
 type sender struct {
 	scheme, host string
 	dial         string // address to connect to, host when empty
 }
 
-func (s sender) Send(ctx context.Context, limit time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
+func (s sender) Send(ctx context.Context, limit time.Duration, method, target string, headers []wire.Header, body []byte) (wire.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	address := s.host
@@ -53,7 +54,7 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 	}
 	request, err := http.NewRequestWithContext(ctx, method, s.scheme+"://"+address+target, bytes.NewReader(body))
 	if err != nil {
-		return s3wire.Reply{}, err
+		return wire.Reply{}, err
 	}
 	for _, h := range headers {
 		request.Header.Add(h.Name, h.Value)
@@ -62,17 +63,17 @@ func (s sender) Send(ctx context.Context, limit time.Duration, method, target st
 	request.Close = true
 	response, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
-		return s3wire.Reply{}, err
+		return wire.Reply{}, err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return s3wire.Reply{}, err
+		return wire.Reply{}, err
 	}
-	reply := s3wire.Reply{Status: response.StatusCode, Body: answer}
+	reply := wire.Reply{Status: response.StatusCode, Body: answer}
 	for name, values := range response.Header {
 		for _, value := range values {
-			reply.Headers = append(reply.Headers, s3wire.Header{Name: strings.ToLower(name), Value: value})
+			reply.Headers = append(reply.Headers, wire.Header{Name: strings.ToLower(name), Value: value})
 		}
 	}
 	return reply, nil

@@ -28,6 +28,7 @@ import (
 
 	"oncegate/internal/layout"
 	"oncegate/internal/lean/httpdate"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 )
 
@@ -40,7 +41,7 @@ const contentType = "application/json"
 
 // ErrStale is wrapped by a Bucket's error when the request went out on a reused
 // connection that turned out to be dead.
-var ErrStale = errors.New("reused connection was dead")
+var ErrStale = wire.ErrStale
 
 // Bucket makes single requests to one bucket. It repeats nothing. An error means
 // that no complete answer came within limit; every complete answer, whatever its

@@ -11,16 +11,17 @@ import (
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
 )
 
 // saying is an S3 that gives one answer to everything.
-type saying s3wire.Reply
+type saying wire.Reply
 
-func (s saying) Send(context.Context, time.Duration, string, string, []s3wire.Header, []byte) (s3wire.Reply, error) {
-	return s3wire.Reply(s), nil
+func (s saying) Send(context.Context, time.Duration, string, string, []wire.Header, []byte) (wire.Reply, error) {
+	return wire.Reply(s), nil
 }
 
 func clientOf(t *testing.T, s3 saying) *s3wire.Client {
@@ -111,7 +112,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, "", "", []byte(errorDocument))
 	id := onetime.Fingerprint("/path", "query")
 	f.Fuzz(func(t *testing.T, status int, name, value string, body []byte) {
-		headers := []s3wire.Header{{Name: strings.ToLower(name), Value: value}}
+		headers := []wire.Header{{Name: strings.ToLower(name), Value: value}}
 		index := s3index.New(clientOf(t, saying{Status: status, Headers: headers, Body: body}))
 		_, _, read := index.ReadValid(t.Context(), time.Second, id)
 		reason, looked := index.HeadExpired(t.Context(), time.Second, id)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"oncegate/internal/lean/httpdate"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
@@ -30,7 +31,7 @@ func (c *Client) Records() *Records { return &Records{s3index.New(c), s3index.Ne
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 func (r *Records) HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error) {
 	const op = "HeadObject"
-	reply, err := r.client.send(ctx, limit, "HEAD", "/"+key, "", []Header{{Name: "x-amz-checksum-mode", Value: "ENABLED"}}, nil)
+	reply, err := r.client.send(ctx, limit, "HEAD", "/"+key, "", []wire.Header{{Name: "x-amz-checksum-mode", Value: "ENABLED"}}, nil)
 	switch {
 	case err != nil:
 		return onetime.Object{}, &onetime.Fault{Op: op, Stale: errors.Is(err, s3index.ErrStale), Err: err}
@@ -40,14 +41,14 @@ func (r *Records) HeadObject(ctx context.Context, limit time.Duration, key strin
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status}
 	}
 	object := onetime.Object{
-		ETag:    reply.header("etag"),
-		Version: reply.header("x-amz-version-id"),
-		SHA256:  sha256Hex(reply.header("x-amz-checksum-sha256")),
+		ETag:    reply.Header("etag"),
+		Version: reply.Header("x-amz-version-id"),
+		SHA256:  sha256Hex(reply.Header("x-amz-checksum-sha256")),
 	}
-	if object.Size, err = strconv.ParseInt(reply.header("content-length"), 10, 64); err != nil {
+	if object.Size, err = strconv.ParseInt(reply.Header("content-length"), 10, 64); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("content-length: %w", err)}
 	}
-	if object.Modified, err = httpdate.Parse(reply.header("last-modified")); err != nil {
+	if object.Modified, err = httpdate.Parse(reply.Header("last-modified")); err != nil {
 		return onetime.Object{}, &onetime.Fault{Op: op, Status: reply.Status, Err: fmt.Errorf("last-modified: %w", err)}
 	}
 	return object, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
@@ -16,9 +17,9 @@ import (
 // CreateUpload implements s3index.PartBucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (s3index.PartsAnswer, error) {
-	unsigned := make([]Header, 0, len(headers))
+	unsigned := make([]wire.Header, 0, len(headers))
 	for name, value := range headers {
-		unsigned = append(unsigned, Header{Name: name, Value: value})
+		unsigned = append(unsigned, wire.Header{Name: name, Value: value})
 	}
 	// A body of no bytes has a length; without one Node would send it in chunks.
 	reply, err := c.sendWith(ctx, limit, "POST", "/"+key, "uploads=", nil, unsigned, []byte{})
@@ -40,7 +41,7 @@ func (c *Client) ListParts(ctx context.Context, limit time.Duration, key, upload
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (s3index.PartsAnswer, error) {
 	query := sigv4.Encode([]sigv4.Pair{{Name: "uploadId", Value: upload}})
-	headers := []Header{{Name: "content-type", Value: "application/xml"}, {Name: "if-none-match", Value: "*"}}
+	headers := []wire.Header{{Name: "content-type", Value: "application/xml"}, {Name: "if-none-match", Value: "*"}}
 	reply, err := c.send(ctx, limit, "POST", "/"+key, query, headers, completion(parts))
 	return partsAnswer(reply, err, "CompleteMultipartUploadResult", func(result element, answer *s3index.PartsAnswer) error {
 		etag, err := result.text("ETag")
@@ -64,7 +65,7 @@ func (c *Client) AbortUpload(ctx context.Context, limit time.Duration, key, uplo
 // PresignPart implements onetime.PartPresigner.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
 func (c *Client) PresignPart(_ context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
-	host := []Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
+	host := []wire.Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
 	more := []sigv4.Pair{{Name: "partNumber", Value: strconv.Itoa(number)}, {Name: "uploadId", Value: upload}, {Name: "x-id", Value: "UploadPart"}}
 	return c.role.Presign("PUT", "/"+key, host, more, at, life), nil
 }
@@ -72,7 +73,7 @@ func (c *Client) PresignPart(_ context.Context, key, upload string, number int, 
 // partsAnswer reads a reply: its result, whose element has this name, or the code of an
 // error, whatever the status. S3 begins the answer to a Complete before it knows the
 // outcome, and keeps the connection alive with white space.
-func partsAnswer(reply Reply, err error, name string, read func(element, *s3index.PartsAnswer) error) (s3index.PartsAnswer, error) {
+func partsAnswer(reply wire.Reply, err error, name string, read func(element, *s3index.PartsAnswer) error) (s3index.PartsAnswer, error) {
 	answer := s3index.PartsAnswer{Status: reply.Status}
 	if err != nil || reply.Status == 204 {
 		return answer, err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
@@ -150,13 +151,13 @@ func FuzzComplete(f *testing.F) {
 // keeping remembers the last request.
 type keeping struct {
 	method, target string
-	headers        []s3wire.Header
+	headers        []wire.Header
 	body           []byte
 }
 
-func (k *keeping) Send(_ context.Context, _ time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
+func (k *keeping) Send(_ context.Context, _ time.Duration, method, target string, headers []wire.Header, body []byte) (wire.Reply, error) {
 	k.method, k.target, k.headers, k.body = method, target, headers, body
-	return s3wire.Reply{}, io.ErrUnexpectedEOF
+	return wire.Reply{}, io.ErrUnexpectedEOF
 }
 
 func (k *keeping) header(name string) string {

@@ -12,44 +12,16 @@ import (
 
 	"oncegate/internal/lean/digest"
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 )
 
-// Sender sends one request to the endpoint's host and returns its complete answer
-// within limit, or an error. It repeats nothing, and says with s3index.ErrStale
-// when a reused connection was dead. target is path and query; headers hold Host as
-// well, their names are in lower case.
-type Sender interface {
-	Send(ctx context.Context, limit time.Duration, method, target string, headers []Header, body []byte) (Reply, error)
-}
-
-// Header is one line of a request's or an answer's header.
-type Header = sigv4.Pair
-
-// Reply is an answer to a Send. Of its headers, whose names are in lower case, those are
-// read that begin with x-amz-, and etag, content-length, date and last-modified.
-type Reply struct {
-	Status  int
-	Headers []Header
-	Body    []byte
-}
-
-// header is the first header of this name.
-func (r Reply) header(name string) string {
-	for _, h := range r.Headers {
-		if h.Name == name {
-			return h.Value
-		}
-	}
-	return ""
-}
-
 // Endpoint is where requests go: the bucket's own host, or some other S3 server,
 // on which the bucket is the first part of the path.
 type Endpoint struct {
-	Scheme, Host string // Host with port, if any
-	path         string // "" or "/<bucket>"
+	wire.Endpoint
+	path string // "" or "/<bucket>"
 }
 
 // ProductionHost is the host that serves the bucket at AWS. It is the host that
@@ -63,24 +35,21 @@ func ProductionHost(bucket, region string) string {
 // at that URL in path style (the meaning of AWS_ENDPOINT_URL_S3).
 func NewEndpoint(bucket, region, override string) (Endpoint, error) {
 	if override == "" {
-		return Endpoint{Scheme: "https", Host: ProductionHost(bucket, region)}, nil
+		return Endpoint{wire.Endpoint{Scheme: "https", Host: ProductionHost(bucket, region)}, ""}, nil
 	}
-	scheme, host, ok := strings.Cut(strings.TrimSuffix(override, "/"), "://")
-	if !ok || scheme != "http" && scheme != "https" || host == "" || strings.Trim(host, hostCharacters) != "" {
-		return Endpoint{}, fmt.Errorf("S3 endpoint %q: want http://host[:port] or https://host[:port]", override)
+	endpoint, err := wire.ParseEndpoint(override)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("S3 endpoint %w", err)
 	}
-	return Endpoint{Scheme: scheme, Host: host, path: "/" + bucket}, nil
+	return Endpoint{endpoint, "/" + bucket}, nil
 }
-
-// hostCharacters are those of a host name or an address, with a port.
-const hostCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]"
 
 // Client is one bucket. It implements s3index.PartBucket and
 // onetime.PartPresigner.
 type Client struct {
 	bucket, region string
 	endpoint       Endpoint
-	sender         Sender
+	sender         wire.Sender
 	now            func() time.Time
 	role           *sigv4.Signer
 }
@@ -92,7 +61,7 @@ var (
 
 // New returns a client that signs with these credentials. now is the time that
 // requests are signed with.
-func New(bucket, region string, endpoint Endpoint, credentials sigv4.Credentials, sender Sender, now func() time.Time) *Client {
+func New(bucket, region string, endpoint Endpoint, credentials sigv4.Credentials, sender wire.Sender, now func() time.Time) *Client {
 	return &Client{
 		bucket:   bucket,
 		region:   region,
@@ -115,15 +84,15 @@ func (c *Client) Head(ctx context.Context, limit time.Duration, key string) (s3i
 
 // Put implements s3index.Bucket.
 func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Object) (s3index.Answer, error) {
-	headers := []Header{{Name: "content-type", Value: object.ContentType}}
+	headers := []wire.Header{{Name: "content-type", Value: object.ContentType}}
 	for name, value := range object.Metadata {
-		headers = append(headers, Header{Name: metadataPrefix + name, Value: value})
+		headers = append(headers, wire.Header{Name: metadataPrefix + name, Value: value})
 	}
 	if object.IfAbsent {
-		headers = append(headers, Header{Name: "if-none-match", Value: "*"})
+		headers = append(headers, wire.Header{Name: "if-none-match", Value: "*"})
 	}
 	if object.IfMatch != "" {
-		headers = append(headers, Header{Name: "if-match", Value: object.IfMatch})
+		headers = append(headers, wire.Header{Name: "if-match", Value: object.IfMatch})
 	}
 	return c.object(ctx, limit, "PUT", object.Key, headers, object.Body)
 }
@@ -143,18 +112,18 @@ func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix s
 
 const metadataPrefix = "x-amz-meta-"
 
-func (c *Client) object(ctx context.Context, limit time.Duration, method, key string, headers []Header, body []byte) (s3index.Answer, error) {
+func (c *Client) object(ctx context.Context, limit time.Duration, method, key string, headers []wire.Header, body []byte) (s3index.Answer, error) {
 	reply, err := c.send(ctx, limit, method, "/"+key, "", headers, body)
 	if err != nil {
 		return s3index.Answer{}, err
 	}
 	answer := s3index.Answer{
 		Status:       reply.Status,
-		VersionID:    reply.header("x-amz-version-id"),
-		ETag:         reply.header("etag"),
-		DeleteMarker: reply.header("x-amz-delete-marker") == "true",
+		VersionID:    reply.Header("x-amz-version-id"),
+		ETag:         reply.Header("etag"),
+		DeleteMarker: reply.Header("x-amz-delete-marker") == "true",
 		Metadata:     map[string]string{},
-		Date:         reply.header("date"),
+		Date:         reply.Header("date"),
 		Body:         reply.Body,
 	}
 	for _, h := range reply.Headers {
@@ -170,21 +139,21 @@ const emptyDigest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 // send signs and sends a request. path and query are sent as they are: keys of the
 // index and of uploads need no escaping.
-func (c *Client) send(ctx context.Context, limit time.Duration, method, path, query string, headers []Header, body []byte) (Reply, error) {
+func (c *Client) send(ctx context.Context, limit time.Duration, method, path, query string, headers []wire.Header, body []byte) (wire.Reply, error) {
 	return c.sendWith(ctx, limit, method, path, query, headers, nil, body)
 }
 
 // sendWith is send with headers that are not signed.
-func (c *Client) sendWith(ctx context.Context, limit time.Duration, method, path, query string, headers, unsigned []Header, body []byte) (Reply, error) {
+func (c *Client) sendWith(ctx context.Context, limit time.Duration, method, path, query string, headers, unsigned []wire.Header, body []byte) (wire.Reply, error) {
 	path = c.endpoint.path + path
 	hash := emptyDigest
 	if len(body) > 0 {
 		hash = digest.Hex(body)
 	}
-	headers = append(headers, Header{Name: "host", Value: c.endpoint.Host}, Header{Name: "x-amz-content-sha256", Value: hash})
+	headers = append(headers, wire.Header{Name: "host", Value: c.endpoint.Host}, wire.Header{Name: "x-amz-content-sha256", Value: hash})
 	headers = append(c.role.Sign(method, path, query, headers, hash, c.now()), unsigned...)
 	if body != nil {
-		headers = append(headers, Header{Name: "content-length", Value: strconv.Itoa(len(body))})
+		headers = append(headers, wire.Header{Name: "content-length", Value: strconv.Itoa(len(body))})
 	}
 	target := path
 	if query != "" {
@@ -195,9 +164,9 @@ func (c *Client) sendWith(ctx context.Context, limit time.Duration, method, path
 
 // PresignUpload implements onetime.Presigner.
 func (c *Client) PresignUpload(_ context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	signed := []Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
+	signed := []wire.Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
 	for name, value := range headers {
-		signed = append(signed, Header{Name: name, Value: value})
+		signed = append(signed, wire.Header{Name: name, Value: value})
 	}
 	// x-id is what the SDK's own presigner adds; with it both make the same URL.
 	return c.role.Presign("PUT", "/"+key, signed, []sigv4.Pair{{Name: "x-id", Value: "PutObject"}}, at, life), nil

@@ -23,15 +23,19 @@ var inner = map[string]struct {
 		"edge knows events and the rule; S3 and the wasm host are joined to it in edge/wasm",
 	},
 	"internal/s3index": {
-		[]string{"oncegate/internal/layout", "oncegate/internal/invite", "oncegate/internal/lean/httpdate", "oncegate/internal/onetime"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/invite", "oncegate/internal/lean/httpdate", "oncegate/internal/lean/wire", "oncegate/internal/onetime"},
 		"the index says what S3's answers mean; how they travel is s3wire's and s3sdk's business",
 	},
 	"internal/s3wire": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/lean/digest", "oncegate/internal/lean/httpdate", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/urlquery"},
+		[]string{"oncegate/internal/onetime", "oncegate/internal/s3index", "oncegate/internal/lean/digest", "oncegate/internal/lean/httpdate", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/urlquery", "oncegate/internal/lean/wire"},
+		"it is linked into the wasm, where the SDK costs more to load than the work it does",
+	},
+	"internal/dynamo/dynamowire": {
+		[]string{"oncegate/internal/dynamo", "oncegate/internal/lean/digest", "oncegate/internal/lean/sigv4", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/wire"},
 		"it is linked into the wasm, where the SDK costs more to load than the work it does",
 	},
 	"internal/dynamo": {
-		[]string{"oncegate/internal/invite", "oncegate/internal/layout", "oncegate/internal/lean/httpdate", "oncegate/internal/onetime"},
+		[]string{"oncegate/internal/invite", "oncegate/internal/layout", "oncegate/internal/lean/httpdate", "oncegate/internal/lean/wire", "oncegate/internal/onetime"},
 		"it says what DynamoDB's answers mean; how they travel is dynamowire's and dynamosdk's business",
 	},
 	"internal/dynamo/dynamosdk": {
@@ -90,6 +94,10 @@ var inner = map[string]struct {
 	"internal/lean/sigv4": {
 		[]string{"oncegate/internal/lean/digest"},
 		"it is linked into the wasm; that it signs as the SDK does is for its tests to say",
+	},
+	"internal/lean/wire": {
+		[]string{"oncegate/internal/lean/sigv4"},
+		"it is linked into the wasm, and knows neither S3 nor DynamoDB",
 	},
 	"internal/lean/strictjson": {nil, "it is linked into the wasm and used by the rule"},
 	"internal/lean/nearest":    {nil, "it is linked into the wasm"},
