@@ -1,5 +1,5 @@
 // The Lambda handlers of oncegate: transport between Lambda, the Go program
-// (edge/wasm) and S3. Nothing is decided here. Every path that does not end in a
+// (edge/wasm), S3 and DynamoDB. Nothing is decided here. Every path that does not end in a
 // clear result of the Go program is a refusal.
 
 // Node's own modules are not imported. An import statement reads every getter of a
@@ -15,7 +15,7 @@ for (const flag of ['--max-semi-space-size=0', '--max-old-space-size=0', '--no-e
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { runInThisContext } = process.getBuiltinModule('node:vm');
 const { hash, randomFillSync } = process.getBuiltinModule('node:crypto');
-// The HTTP client for S3. The same variable tells the Go program where S3 is.
+// The HTTP client for both. The same variable tells the Go program where S3 is.
 process.getBuiltinModule(process.env.AWS_ENDPOINT_URL_S3?.startsWith('http:') ? 'node:http' : 'node:https');
 
 // This must come before WebAssembly is compiled. V8's optimising compiler would spend more
@@ -53,8 +53,8 @@ async function compile(file) {
 // Time that is kept for the refusal, if the Go program does not answer.
 const ANSWER_RESERVE_MS = 100;
 
-// A socket that has been idle for longer is not used again. S3 does not say when it closes
-// idle connections, and the container may have been frozen for hours.
+// A socket that has been idle for longer is not used again. AWS does not say when S3 and
+// DynamoDB close idle connections, and the container may have been frozen for hours.
 const IDLE_MS = 15_000;
 
 // No answer that the index needs comes near this size.
@@ -87,7 +87,7 @@ class Program {
   #exports;
   #view = Buffer.alloc(0);
   #announced; // a Buffer for the Go program to take
-  #endpoint; // { http, address } of S3
+  #endpoints; // the URLs of S3 and, if it has the index, DynamoDB
   #keysURL;
   ended = false;
 
@@ -107,13 +107,13 @@ class Program {
       },
       take: (at) => { program.#memory.set(program.#announced, at); },
       ready: (at, length, keysAt, keysLength) => {
-        program.#endpoint = new URL(text(at, length));
+        program.#endpoints = text(at, length).split('\n');
         program.#keysURL = text(keysAt, keysLength);
         ready = true;
       },
       done: (id, ...result) => program.#settle(id, text(...result)),
       // Node takes a character for a byte: so a header's text goes out as the UTF-8 that it is.
-      send: (id, at, length, bodyAt, bodyLength, limitMs) => program.#send(id, program.#memory.latin1Slice(at, at + length), text(bodyAt, bodyLength), limitMs),
+      send: (id, endpoint, at, length, bodyAt, bodyLength, limitMs) => program.#send(id, endpoint, program.#memory.latin1Slice(at, at + length), text(bodyAt, bodyLength), limitMs),
       fetchKeys: (...request) => program.#fetchKeys(...request),
       log: (...line) => { process.stdout.write(text(...line)); },
       random: (at, length) => { randomFillSync(program.#memory, at, length); },
@@ -188,26 +188,25 @@ class Program {
     this.#waiting.delete(id);
   }
 
-  // #send makes one request to S3.
-  #send(id, text, body, limitMs) {
+  // #send makes one request to S3 or DynamoDB.
+  #send(id, endpoint, text, body, limitMs) {
     const [method, path, ...headers] = text.split('\n');
-    const { protocol, hostname, port } = this.#endpoint;
-    const { request, agent } = connection(protocol);
-    this.#await(id, request({ agent, hostname, port, method, path, headers }), body, limitMs);
+    const host = hostOf(this.#endpoints[endpoint]);
+    this.#await(id, host.request({ method, path, headers }), body, limitMs, host);
   }
 
   // #fetchKeys gets the one URL that the settings name. It uses a connection of its own,
   // because the next fetch is minutes away. It follows no redirect.
   #fetchKeys(id, limitMs) {
     const url = new URL(this.#keysURL);
-    const { request } = protocols[url.protocol]();
+    const { request } = process.getBuiltinModule(clients[url.protocol]);
     this.#await(id, request(url, {
       agent: false, headers: { accept: 'application/json', 'user-agent': 'oncegate' },
     }), undefined, limitMs);
   }
 
   // #await sends a request and reports the outcome exactly once.
-  #await(id, request, body, limitMs) {
+  #await(id, request, body, limitMs, host) {
     let reported = false;
     const report = (status, text, bodyAt, stale) => {
       if (reported) return;
@@ -227,7 +226,7 @@ class Program {
     request.on('close', () => answered || fail('the connection ended without an answer'));
     request.on('error', (error) => {
       // The other idle connections are older and probably dead as well.
-      dropIdle();
+      host?.dropIdle();
       fail(String(error.message), request.reusedSocket && DEAD.has(error.code));
     });
     request.on('response', (response) => {
@@ -242,7 +241,7 @@ class Program {
       response.on('error', () => {}); // its close follows
       response.on('close', () => {
         if (!response.complete) return fail('answer cut short');
-        // Only the headers that package s3wire reads.
+        // Only the headers that package wire has.
         let lines = '';
         for (let i = 0; i < response.rawHeaders.length; i += 2) {
           const name = response.rawHeaders[i].toLowerCase();
@@ -259,37 +258,39 @@ class Program {
 // The errors of a reused connection that the other side has closed.
 const DEAD = new Set(['ECONNRESET', 'EPIPE']);
 
-// Node's two HTTP clients. Each is loaded when it is first used, and has its own agent.
-const client = (name) => {
-  let loaded;
-  return () => {
-    if (!loaded) {
-      const { Agent, request } = process.getBuiltinModule(name);
-      loaded = { request, agent: new Agent({ keepAlive: true, scheduling: 'lifo' }) };
-      agents.push(loaded.agent);
-    }
-    return loaded;
-  };
-};
-const agents = [];
-const protocols = { 'http:': client('node:http'), 'https:': client('node:https') };
-let lastUse = 0;
+// Node's two HTTP clients. Each is loaded when it is first used.
+const clients = { 'http:': 'node:http', 'https:': 'node:https' };
 
-// connection returns the client for S3, without connections that were idle for too long.
-function connection(protocol) {
-  const now = Date.now();
-  if (now - lastUse > IDLE_MS) dropIdle();
-  lastUse = now;
-  return protocols[protocol]();
-}
+// Host is where requests go, with the connections to it.
+class Host {
+  #request;
+  #options;
+  #lastUse = 0;
 
-function dropIdle() {
-  for (const agent of agents) {
-    for (const sockets of Object.values(agent.freeSockets)) {
+  constructor(url) {
+    const { protocol, hostname, port } = new URL(url);
+    const { Agent, request } = process.getBuiltinModule(clients[protocol]);
+    this.#request = request;
+    this.#options = { hostname, port, agent: new Agent({ keepAlive: true, scheduling: 'lifo' }) };
+  }
+
+  // request begins a request, not on a connection that was idle for too long.
+  request(options) {
+    const now = Date.now();
+    if (now - this.#lastUse > IDLE_MS) this.dropIdle();
+    this.#lastUse = now;
+    return this.#request({ ...this.#options, ...options });
+  }
+
+  dropIdle() {
+    for (const sockets of Object.values(this.#options.agent.freeSockets)) {
       for (const socket of [...sockets]) socket.destroy();
     }
   }
 }
+
+const hosts = {}; // by URL, for all programs that run
+const hostOf = (url) => (hosts[url] ??= new Host(url));
 
 const modules = {}; // compiled, by file
 const programs = {}; // running, by file

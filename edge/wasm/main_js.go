@@ -7,13 +7,14 @@
 //	setting(name)           announces the text of config.json, or the value of an
 //	                        environment variable; its length, or -1 if there is none
 //	take(at)                copies what was announced last into the program's memory
-//	ready(endpoint, keysURL)
-//	                        says that the program may be called, where S3 is, and
+//	ready(endpoints, keysURL)
+//	                        says that the program may be called, where S3 is and, on
+//	                        a line of its own, DynamoDB, if it has the index, and
 //	                        what fetchKeys gets, if anything
-//	send(id, request, body, limitMs)
-//	                        makes one HTTP request to the S3 endpoint: on lines,
-//	                        method, target, and in turn the headers' names and
-//	                        values. Ends in a call of received.
+//	send(id, endpoint, request, body, limitMs)
+//	                        makes one HTTP request to S3, endpoint 0, or to DynamoDB,
+//	                        1: on lines, method, target, and in turn the headers'
+//	                        names and values. Ends in a call of received.
 //	fetchKeys(id, limitMs)  makes one HTTP request to keysURL. Ends in a call of
 //	                        received.
 //	done(id, resultJSON)    takes the result of an invocation
@@ -55,6 +56,7 @@ import (
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
 	"oncegate/internal/lean/sigv4"
+	"oncegate/internal/lean/wire"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
 )
@@ -66,10 +68,10 @@ func hostSetting(name string) int32
 func hostTake(at unsafe.Pointer)
 
 //go:wasmimport oncegate ready
-func hostReady(endpoint, keysURL string)
+func hostReady(endpoints, keysURL string)
 
 //go:wasmimport oncegate send
-func hostSend(id uint32, request, body string, limitMs uint32)
+func hostSend(id, endpoint uint32, request, body string, limitMs uint32)
 
 //go:wasmimport oncegate done
 func hostDone(id uint32, resultJSON string)
@@ -126,7 +128,7 @@ const answerReserve = 200 * time.Millisecond
 var (
 	functions *edge.Functions
 	random    = &entropy{}
-	requests  = &sender{pending: map[uint32]chan reply{}}
+	requests  = &pending{answers: map[uint32]chan reply{}}
 )
 
 // begun is closed when the program may begin.
@@ -164,7 +166,7 @@ func run() error {
 		AccessKeyID:     setting("AWS_ACCESS_KEY_ID"),
 		SecretAccessKey: setting("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    setting("AWS_SESSION_TOKEN"),
-	}, requests, time.Now)
+	}, toS3, time.Now)
 	records := client.Records()
 	functions = setup.New(conf, records, s3index.NewInvitations(client), client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
 	// The real edge can have neither of the variables that say so.
@@ -172,7 +174,7 @@ func run() error {
 	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, records, random, local, newBearer); err != nil {
 		return err
 	}
-	hostReady(endpoint.Scheme+"://"+endpoint.Host, conf.Auth.JWT.JWKS)
+	hostReady(endpoint.URL(), conf.Auth.JWT.JWKS)
 	select {}
 }
 
@@ -200,38 +202,43 @@ func invoke(id uint32, length, remainingMs int32) {
 // stack grow first, each time.
 var idle = make(chan func())
 
-// sender is s3wire.Sender by way of the Node handler.
-type sender struct {
-	mu      sync.Mutex
-	lastID  uint32
-	pending map[uint32]chan reply
-}
+// endpoint is wire.Sender by way of the Node handler, which knows endpoints by number.
+type endpoint uint32
 
-type reply struct {
-	s3wire.Reply
-	err error
-}
+const toS3 endpoint = 0
 
-// Send implements s3wire.Sender. The handler ends every request within limit, so
-// there is no timer here.
-func (s *sender) Send(_ context.Context, limit time.Duration, method, target string, headers []s3wire.Header, body []byte) (s3wire.Reply, error) {
+// Send implements wire.Sender. The handler ends every request within limit, so there is no
+// timer here.
+func (e endpoint) Send(_ context.Context, limit time.Duration, method, target string, headers []wire.Header, body []byte) (wire.Reply, error) {
 	request := make([]byte, 0, 2048)
 	request = append(append(append(request, method...), '\n'), target...)
 	for _, h := range headers {
 		request = append(append(request, '\n'), h.Name...)
 		request = append(append(request, '\n'), h.Value...)
 	}
-	return s.await(func(id uint32) { hostSend(id, text(request), text(body), uint32(limit.Milliseconds())) })
+	return requests.await(func(id uint32) { hostSend(id, uint32(e), text(request), text(body), uint32(limit.Milliseconds())) })
+}
+
+// pending are the requests under way.
+type pending struct {
+	mu      sync.Mutex
+	lastID  uint32
+	answers map[uint32]chan reply
+}
+
+type reply struct {
+	wire.Reply
+	err error
 }
 
 // await has a request made and waits for its outcome.
-func (s *sender) await(request func(id uint32)) (s3wire.Reply, error) {
+func (p *pending) await(request func(id uint32)) (wire.Reply, error) {
 	answered := make(chan reply, 1)
-	s.mu.Lock()
-	s.lastID++
-	id := s.lastID
-	s.pending[id] = answered
-	s.mu.Unlock()
+	p.mu.Lock()
+	p.lastID++
+	id := p.lastID
+	p.answers[id] = answered
+	p.mu.Unlock()
 	request(id)
 	r := <-answered
 	return r.Reply, r.err
@@ -244,8 +251,8 @@ func (s *sender) await(request func(id uint32)) (s3wire.Reply, error) {
 func received(id uint32, status, length, bodyAt, stale int32) {
 	answer := taken(length)
 	requests.mu.Lock()
-	answered := requests.pending[id]
-	delete(requests.pending, id)
+	answered := requests.answers[id]
+	delete(requests.answers, id)
 	requests.mu.Unlock()
 	if answered == nil {
 		return
@@ -253,14 +260,14 @@ func received(id uint32, status, length, bodyAt, stale int32) {
 	if status == 0 {
 		err := errors.New(text(answer))
 		if stale != 0 {
-			err = fmt.Errorf("%w: %w", s3index.ErrStale, err)
+			err = fmt.Errorf("%w: %w", wire.ErrStale, err)
 		}
 		answered <- reply{err: err}
 		return
 	}
-	r := s3wire.Reply{Status: int(status), Body: answer[bodyAt:]}
+	r := wire.Reply{Status: int(status), Body: answer[bodyAt:]}
 	for lines := text(answer[:bodyAt]); lines != ""; {
-		var h s3wire.Header
+		var h wire.Header
 		h.Name, lines, _ = strings.Cut(lines, "\n")
 		h.Value, lines, _ = strings.Cut(lines, "\n")
 		r.Headers = append(r.Headers, h)

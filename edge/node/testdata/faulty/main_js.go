@@ -15,13 +15,13 @@ import (
 func hostTake(at unsafe.Pointer)
 
 //go:wasmimport oncegate ready
-func hostReady(endpoint, keysURL string)
+func hostReady(endpoints, keysURL string)
 
 //go:wasmimport oncegate done
 func hostDone(id uint32, resultJSON string)
 
 //go:wasmimport oncegate send
-func hostSend(id uint32, request, body string, limitMs int32)
+func hostSend(id, endpoint uint32, request, body string, limitMs int32)
 
 //go:wasmimport oncegate setting
 func hostSetting(name string) int32
@@ -80,7 +80,7 @@ func invoke(id uint32, length, remainingMs int32) {
 	case breaks("hang"):
 	case breaks("ask"):
 		told.invocation = id
-		hostSend(1, "GET\n/x\nhost\nx", "", 60_000)
+		hostSend(1, 0, "GET\n/x\nhost\nx", "", 60_000)
 	case breaks("garbage"):
 		go done("{not json")
 	case breaks("empty"):
