@@ -8,12 +8,12 @@ const (
 // handlerMutants are what the Node handlers see to themselves: how requests end, which
 // connections are used, and what is answered when there is no answer.
 var handlerMutants = []mutant{
-	{nodeHandler, "idle connections are always used", "if (now - lastUse > IDLE_MS) dropIdle();", removed, false},
-	{nodeHandler, "idle connections are never used", "lastUse = now;", removed, false},
-	{nodeHandler, "a connection is used a moment too late", "now - lastUse > IDLE_MS", "now - lastUse > IDLE_MS + 1", false},
-	{nodeHandler, "a connection is dropped a moment too early", "now - lastUse > IDLE_MS", "now - lastUse >= IDLE_MS", false},
+	{nodeHandler, "idle connections are always used", "if (now - this.#lastUse > IDLE_MS) this.dropIdle();", removed, false},
+	{nodeHandler, "idle connections are never used", "this.#lastUse = now;", removed, false},
+	{nodeHandler, "a connection is used a moment too late", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse > IDLE_MS + 1", false},
+	{nodeHandler, "a connection is dropped a moment too early", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse >= IDLE_MS", false},
 	{nodeHandler, "an idle connection for a minute", "IDLE_MS = 15_000", "IDLE_MS = 60_000", false},
-	{nodeHandler, "dead connections stay", "      dropIdle();\n      fail(", "      fail(", false},
+	{nodeHandler, "dead connections stay", "      host?.dropIdle();\n      fail(", "      fail(", false},
 	{nodeHandler, "an answer of any length", "if (size > MAX_BODY_BYTES) request.destroy(new Error('answer too large'));", removed, false},
 	{nodeHandler, "an answer a byte too long", "size > MAX_BODY_BYTES", "size > MAX_BODY_BYTES + 1", false},
 	{nodeHandler, "the longest answer is too long", "size > MAX_BODY_BYTES", "size >= MAX_BODY_BYTES", false},
