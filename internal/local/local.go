@@ -2,7 +2,8 @@
 // describe it: what the templates ask for and cannot be played is an error.
 //
 // A viewer's request comes to cloudfront, which runs the edge functions in Node and
-// passes on to s3server what they let through. Where functions are regional, lambda runs
+// passes on to s3server what they let through. The table of the index, if there is one, is in
+// dynamoserver. Where functions are regional, lambda runs
 // them and api takes the calls for them; queue has what follows an upload. Functions of
 // both kinds are containers, and those are child processes, as the S3 server is. Whatever
 // a role may do, iam decides by the policies of the templates.
@@ -26,6 +27,8 @@ import (
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/cloudwatch"
+	"oncegate/internal/local/dynamoserver"
+	"oncegate/internal/local/iam"
 	"oncegate/internal/local/queue"
 	"oncegate/internal/local/s3server"
 )
@@ -34,6 +37,8 @@ import (
 type AWS struct {
 	S3   *s3server.Server
 	Edge *cloudfront.Server
+	// Table is the table of the index, or nil if it is in the bucket.
+	Table *dynamoserver.Server
 	// Lambda is the API of the regional functions, or nil if there are none.
 	Lambda *api.Lambda
 
@@ -53,9 +58,10 @@ type AWS struct {
 
 // Options say what the templates do not; what the templates say overrides them.
 type Options struct {
-	S3   s3server.Options
-	Edge cloudfront.Options
-	Jobs Jobs
+	S3    s3server.Options
+	Table dynamoserver.Options // if the templates have a table
+	Edge  cloudfront.Options
+	Jobs  Jobs
 	// Change, if set, may break the distribution before it starts. It is for tests.
 	Change func(*cloudfront.Distribution)
 	// Listening, if set, is called once with all addresses, before the first viewer is
@@ -66,6 +72,7 @@ type Options struct {
 // Addresses are the URLs of what is played.
 type Addresses struct {
 	Edge, S3 string
+	Table    string // empty where the index is in the bucket
 	API      string // of Lambda and Services; empty where no function is regional
 }
 
@@ -79,6 +86,7 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 		return nil, err
 	}
 	store.Bucket, store.Region = d.Bucket.BucketName, d.Bucket.Region
+	store.Unversioned = d.Bucket.VersioningConfiguration.Status == ""
 	keys := map[string]sigv4.Credentials{} // by role
 	arns := []string{"${AWS::AccountId}", cloudfront.Account}
 	for _, role := range d.Roles {
@@ -137,8 +145,22 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 		return nil, err
 	}
 	edge.S3 = a.S3.URL()
+	callers, err := callers(store)
+	if err != nil {
+		a.closeRest()
+		return nil, err
+	}
+	endpoints := map[string]string{"AWS_ENDPOINT_URL_S3": a.S3.URL()}
+	if d.Table != nil {
+		if a.Table, err = startTable(d.Table, o.Table, callers, edge.Log); err != nil {
+			a.closeRest()
+			return nil, err
+		}
+		endpoints[tableEndpoint] = a.Table.URL()
+		edge.Environment = append(edge.Environment, tableEndpoint+"="+a.Table.URL())
+	}
 	if len(d.Regional) > 0 {
-		if a.regional, err = startRegional(d, a.jobs, store.Roles, operator(store), a.S3.URL(), a.Metrics, edge.Concurrency, edge.Log); err != nil {
+		if a.regional, err = startRegional(d, a.jobs, callers, endpoints, a.Metrics, edge.Concurrency, edge.Log); err != nil {
 			a.closeRest()
 			return nil, err
 		}
@@ -148,13 +170,63 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 		edge.Environment = append(edge.Environment, "AWS_ENDPOINT_URL_LAMBDA="+a.regional.url)
 	}
 	if o.Listening != nil {
-		edge.Listening = func(url string) error { return o.Listening(Addresses{Edge: url, S3: a.S3.URL(), API: a.API}) }
+		at := Addresses{S3: a.S3.URL(), API: a.API}
+		if a.Table != nil {
+			at.Table = a.Table.URL()
+		}
+		edge.Listening = func(url string) error { at.Edge = url; return o.Listening(at) }
 	}
 	if a.Edge, err = cloudfront.Start(ctx, edge); err != nil {
 		a.closeRest()
 		return nil, err
 	}
 	return a, nil
+}
+
+// tableEndpoint is AWS's variable for where DynamoDB is:
+// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+const tableEndpoint = "AWS_ENDPOINT_URL_DYNAMODB"
+
+// startTable plays the table that the templates describe.
+func startTable(t *cfn.Table, o dynamoserver.Options, callers []api.Caller, log *slog.Logger) (*dynamoserver.Server, error) {
+	o.Table, o.Region, o.Account, o.Callers, o.Log = t.TableName, t.Region, cloudfront.Account, callers, log
+	for _, k := range t.KeySchema {
+		switch k.KeyType {
+		case "HASH":
+			o.Partition = k.AttributeName
+		case "RANGE":
+			o.Sort = k.AttributeName
+		}
+	}
+	for _, a := range t.AttributeDefinitions {
+		if a.AttributeType != "S" {
+			return nil, fmt.Errorf("table %s has a key %s of type %s: only S is played", t.TableName, a.AttributeName, a.AttributeType)
+		}
+	}
+	if t.TimeToLiveSpecification.Enabled {
+		o.Expires = t.TimeToLiveSpecification.AttributeName
+	}
+	return dynamoserver.Start(o)
+}
+
+// callers are the roles, and the operator with the local bucket's own credentials, who may do
+// everything.
+func callers(o s3server.Options) ([]api.Caller, error) {
+	var all []api.Caller
+	for _, r := range o.Roles {
+		caller := api.Caller{ARN: r.ARN, Credentials: r.Credentials}
+		for _, document := range r.Policies {
+			p, err := iam.ParseIdentity("policy of "+r.ARN, document, s3server.ConditionKeys)
+			if err != nil {
+				return nil, err
+			}
+			caller.Policies = append(caller.Policies, p)
+		}
+		all = append(all, caller)
+	}
+	return append(all, api.Caller{
+		ARN: "arn:aws:iam::" + cloudfront.Account + ":user/operator", Credentials: o.Operator, Policies: []iam.Policy{iam.Administrator()},
+	}), nil
 }
 
 // putCORS replaces the bucket's CORS rules by these, which may be none.
@@ -207,5 +279,8 @@ func (a *AWS) closeRest() error {
 		err = a.regional.close()
 	}
 	err = errors.Join(err, a.jobs.close())
+	if a.Table != nil {
+		err = errors.Join(err, a.Table.Close())
+	}
 	return errors.Join(err, a.S3.Close())
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"oncegate/internal/cfn"
@@ -16,9 +17,7 @@ import (
 	"oncegate/internal/local/cloudfront"
 	"oncegate/internal/local/cloudwatch"
 	"oncegate/internal/local/container"
-	"oncegate/internal/local/iam"
 	"oncegate/internal/local/lambda"
-	"oncegate/internal/local/s3server"
 )
 
 // concurrency bounds the processes of one regional function.
@@ -34,29 +33,22 @@ type regional struct {
 	url      string
 }
 
-// startRegional makes the functions ready and serves the APIs. Only the roles and the
-// operator may call them. quota bounds the invocations of all functions together; 0 means
+// startRegional makes the functions ready and serves the APIs, which only these callers may
+// use. endpoints are variables that say where other services are. quota bounds the invocations of all functions together; 0 means
 // no bound.
-func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator api.Caller, s3 string, metrics *cloudwatch.Metrics, quota int, log *slog.Logger) (*regional, error) {
+func startRegional(d *cfn.Deployment, j *jobs, callers []api.Caller, endpoints map[string]string, metrics *cloudwatch.Metrics, quota int, log *slog.Logger) (*regional, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	functions := &api.Lambda{Region: d.Bucket.Region, Account: cloudfront.Account, Functions: map[string]*lambda.Function{}, Log: log}
 	keys := map[string]sigv4.Credentials{} // by role
-	for _, r := range roles {
-		caller := api.Caller{ARN: r.ARN, Credentials: r.Credentials}
-		for _, document := range r.Policies {
-			// The keys are those of requests to S3; no request to Lambda has any.
-			p, err := iam.ParseIdentity("policy of "+r.ARN, document, s3server.ConditionKeys)
-			if err != nil {
-				return nil, err
-			}
-			caller.Policies = append(caller.Policies, p)
+	for _, c := range callers {
+		keys[c.ARN] = c.Credentials
+		if strings.Contains(c.ARN, ":role/") {
+			functions.Callers = append(functions.Callers, c)
 		}
-		functions.Callers = append(functions.Callers, caller)
-		keys[r.ARN] = r.Credentials
 	}
-	services, err := j.services(append(slices.Clone(functions.Callers), operator))
+	services, err := j.services(callers)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +61,10 @@ func startRegional(d *cfn.Deployment, j *jobs, roles []s3server.Role, operator a
 	for _, name := range slices.Sorted(maps.Keys(d.Regional)) {
 		f := d.Regional[name]
 		environment := map[string]string{
-			"AWS_ENDPOINT_URL_S3": s3, "ONCEGATE_VIEWER_SCHEME": "http",
+			"ONCEGATE_VIEWER_SCHEME":       "http",
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": n.url, "AWS_ENDPOINT_URL_SQS": n.url, "AWS_ENDPOINT_URL_SSM": n.url,
 		}
+		maps.Copy(environment, endpoints)
 		maps.Copy(environment, f.Environment.Variables)
 		fn, err := lambda.New(lambda.Options{
 			Name: name, ARN: fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", f.Region, cloudfront.Account, name), Region: f.Region,
@@ -102,13 +95,6 @@ func (g *regional) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.Lambda.ServeHTTP(w, r)
-}
-
-// operator is the caller with the local bucket's own credentials, who may do everything.
-func operator(o s3server.Options) api.Caller {
-	return api.Caller{
-		ARN: "arn:aws:iam::" + cloudfront.Account + ":user/operator", Credentials: o.Operator, Policies: []iam.Policy{iam.Administrator()},
-	}
 }
 
 func (g *regional) closeFunctions() {

@@ -69,6 +69,9 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 		accept(t, &both, dir, filepath.Join(fixtures, "accepting"))
 	}
 	adapt(t, &both, conf, cfntest.Load(t, filepath.Join(fixtures, "full")))
+	if conf.Index == config.IndexDynamoDB {
+		inTable(t, &both, conf, fixtures)
+	}
 	write := func() { both.Write(t, dir, "plain-uploads", conf.Bucket, "accepting-uploads", conf.Bucket) }
 	write()
 

@@ -29,6 +29,7 @@ import (
 	"oncegate/internal/local"
 	"oncegate/internal/local/api"
 	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/queue"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
@@ -39,6 +40,8 @@ import (
 type Stack struct {
 	S3   *s3server.Server
 	Edge *cloudfront.Server
+	// Table is set where the index is in a table.
+	Table *dynamoserver.Server
 	// Lambda is set where the runtime is regional.
 	Lambda *api.Lambda
 	// Services and Queues, by name, are set where uploads are accepted.
@@ -68,6 +71,8 @@ type Setup struct {
 	// Distribution may change what the templates stand for.
 	Distribution func(*cloudfront.Distribution)
 	S3           s3server.Options
+	// Table has the options of the table, where the index is in one.
+	Table dynamoserver.Options
 	// Edge has the options that the templates leave open.
 	Edge cloudfront.Options
 	// Jobs are how queues are played.
@@ -102,16 +107,20 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	setup := Setup{
 		Settings: map[string]any{"bucket": s3servertest.Bucket, "region": s3servertest.Region},
 		S3:       s3servertest.Options(t),
+		Table:    dynamoserver.Options{Addr: "127.0.0.1:0"},
 		Edge: cloudfront.Options{
 			Node: func(runtime string) (string, error) { return cloudfront.FindNode(root, runtime) },
 			Addr: "127.0.0.1:0", MaxWorkers: 4, Log: log,
 		},
 	}
-	// The same tests for another runtime.
+	// The same tests for another runtime, and for another index.
 	if name := runtime(); name != "" {
 		setup.Settings["runtime"] = name
 	}
 	setup.S3.Fault, setup.S3.Log = st.fault, log
+	if os.Getenv("ONCEGATE_INDEX") == config.IndexDynamoDB {
+		InTable(&setup)
+	}
 	for _, o := range options {
 		o(&setup)
 	}
@@ -137,7 +146,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	aws, err := local.Start(ctx, deployment, local.Options{S3: setup.S3, Edge: setup.Edge, Jobs: setup.Jobs, Change: func(d *cloudfront.Distribution) {
+	aws, err := local.Start(ctx, deployment, local.Options{S3: setup.S3, Table: setup.Table, Edge: setup.Edge, Jobs: setup.Jobs, Change: func(d *cloudfront.Distribution) {
 		for _, f := range d.Functions {
 			st.noteSecret(f.Credentials.AccessKeyID)
 			st.noteSecret(f.Credentials.SecretAccessKey)
@@ -157,7 +166,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 			st.Secret(c.Credentials.SessionToken)
 		}
 	}
-	st.S3, st.Edge, st.Lambda = aws.S3, aws.Edge, aws.Lambda
+	st.S3, st.Table, st.Edge, st.Lambda = aws.S3, aws.Table, aws.Edge, aws.Lambda
 	st.Services, st.Queues, st.API = aws.Services, aws.Queues, aws.API
 	t.Cleanup(func() {
 		aws.Close()

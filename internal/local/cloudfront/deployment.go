@@ -84,9 +84,9 @@ func (t *template) distribution() {
 
 func (t *template) bucket() {
 	b := t.Bucket
-	if v := b.VersioningConfiguration.Status; v != "Enabled" {
+	if v := b.VersioningConfiguration.Status; v != "Enabled" && (v != "" || t.Table == nil) {
 		t.bad(b.ID, "VersioningConfiguration.Status", fmt.Sprintf("%q", v),
-			"the first-version rule needs versions, and the local S3 server always keeps them; only Enabled")
+			"the first-version rule needs versions; only Enabled, or none with a table")
 	}
 	if b.AccessControl != "" {
 		t.bad(b.ID, "AccessControl", b.AccessControl, "ACLs are not known here")

@@ -64,7 +64,8 @@ var ErrNoBinary = errors.New("versitygw not found")
 type Options struct {
 	Binary         string            // path of versitygw
 	Dir            string            // data: objects, versions and accounts; survives restarts
-	Bucket, Region string            // the one bucket, created with versioning enabled
+	Bucket, Region string            // the one bucket
+	Unversioned    bool              // the bucket keeps no versions; otherwise versioning is enabled
 	Operator       sigv4.Credentials // may do everything that BucketPolicy does not deny
 	Addr           string            // where the proxy listens, such as 127.0.0.1:9000; port 0 picks a free one
 
@@ -104,7 +105,7 @@ type Server struct {
 	closed bool
 }
 
-// Start runs the server, creates the bucket with versioning where it is missing, and returns once requests are
+// Start runs the server, creates the bucket where it is missing, and returns once requests are
 // answered. The context bounds the start alone; Close ends the server.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := o.check(); err != nil {
@@ -327,12 +328,22 @@ func (s *Server) makeBucket(ctx context.Context) error {
 	if _, err := s.direct.CreateBucket(ctx, in); err != nil && !errors.As(err, &owned) && !errors.As(err, &exists) {
 		return fmt.Errorf("create bucket %s: %w", s.o.Bucket, err)
 	}
+	versioning := types.BucketVersioningStatusEnabled
+	if s.o.Unversioned {
+		now, err := s.direct.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.o.Bucket})
+		if err != nil {
+			return fmt.Errorf("read versioning of bucket %s: %w", s.o.Bucket, err)
+		}
+		if now.Status == "" {
+			return nil
+		}
+		versioning = types.BucketVersioningStatusSuspended // S3 knows no way back to none
+	}
 	_, err := s.direct.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
-		Bucket:                  &s.o.Bucket,
-		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		Bucket: &s.o.Bucket, VersioningConfiguration: &types.VersioningConfiguration{Status: versioning},
 	})
 	if err != nil {
-		return fmt.Errorf("enable versioning of bucket %s: %w", s.o.Bucket, err)
+		return fmt.Errorf("set versioning of bucket %s to %s: %w", s.o.Bucket, versioning, err)
 	}
 	return nil
 }
