@@ -24,6 +24,7 @@ import (
 	"oncegate/internal/config"
 	"oncegate/internal/local"
 	"oncegate/internal/local/cloudfront"
+	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/s3server"
 )
 
@@ -190,6 +191,7 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var host string
+	var at local.Addresses
 	edge := o.edge
 	edge.Node = func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) }
 	edge.Addr, edge.Log = address(o.port), log
@@ -198,9 +200,11 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 			Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
 			Operator: keys, Addr: address(o.s3Port), Log: log,
 		},
-		Edge: edge,
-		Jobs: local.Jobs{Dir: o.data, Parameters: parameters},
-		Listening: func(at local.Addresses) error {
+		Table: dynamoserver.Options{Dir: filepath.Join(o.data, "dynamodb"), Addr: address(0)},
+		Edge:  edge,
+		Jobs:  local.Jobs{Dir: o.data, Parameters: parameters},
+		Listening: func(addresses local.Addresses) error {
+			at = addresses
 			host = strings.Replace(strings.TrimPrefix(at.Edge, "http://"), "127.0.0.1", "localhost", 1)
 			at.Edge = "http://" + host
 			return errors.Join(lock.note(at.Edge), writeEnv(o.data, at, conf, keys, parameters))
@@ -213,7 +217,7 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	if err := ready(starting, aws.Edge.URL()); err != nil {
 		return err
 	}
-	link, err := devLink(starting, conf, aws.S3.URL(), keys, "http://"+host)
+	link, err := devLink(starting, conf, at, keys)
 	if err != nil {
 		return err
 	}
@@ -230,6 +234,10 @@ The bucket is in %s; to look into it:
 Ctrl-C stops everything.
 `, time.Since(began).Seconds(), host, link, filepath.Join(o.data, "s3"), envPath(o.data))
 
+	if aws.Table != nil {
+		fmt.Fprintf(stdout, "\nThe index is the table %s, kept in %s; to look into it:\n\n    . %s; aws dynamodb scan --table-name %[1]s\n",
+			conf.Table(), filepath.Join(o.data, "dynamodb"), envPath(o.data))
+	}
 	if conf.Acceptance.On {
 		fmt.Fprintf(stdout, "\nWhat is accepted is announced in %s.\n", filepath.Join(o.data, "events.jsonl"))
 	}

@@ -82,6 +82,10 @@ func writeEnv(data string, at local.Addresses, conf config.Config, keys sigv4.Cr
 		{"AWS_SESSION_TOKEN", ""}, // of other credentials, which the shell may have had
 		{"AWS_REGION", conf.Region},
 		{"ONCEGATE_BUCKET", conf.Bucket},
+		{"ONCEGATE_INDEX", conf.Index},
+	}
+	if at.Table != "" {
+		variables = append(variables, [2]string{"AWS_ENDPOINT_URL_DYNAMODB", at.Table})
 	}
 	if at.API != "" {
 		variables = append(variables, [2]string{"AWS_ENDPOINT_URL_SQS", at.API})

@@ -70,11 +70,11 @@ func runExplain(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if s.bucket == "" && *configPath == "" {
 		return nil // the credentials are for something else
 	}
-	bucket, err := s.open(ctx, stderr)
+	opened, err := s.open(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	status, err := s.operator(bucket).Status(ctx, onetime.Target{ID: explained.ID, Key: explained.Key})
+	status, err := s.operator(opened).Status(ctx, onetime.Target{ID: explained.ID, Key: explained.Key})
 	if err != nil {
 		return err
 	}

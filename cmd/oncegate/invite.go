@@ -75,11 +75,11 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	s, client, err := openSite(ctx, in.config, stderr)
+	s, opened, err := openSite(ctx, in.config, stderr)
 	if err != nil {
 		return err
 	}
-	book := newInvitationBook(s, client, stderr)
+	book := newInvitationBook(s, opened, stderr)
 	switch in.verb {
 	case "list":
 		return book.list(ctx, in.json, stdout)

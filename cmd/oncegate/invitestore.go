@@ -19,8 +19,6 @@ import (
 	"oncegate/internal/layout"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 )
 
 // invitationBook holds the invitations of one bucket.
@@ -32,15 +30,15 @@ type invitationBook struct {
 }
 
 // newInvitationBook opens the invitations of a bucket.
-func newInvitationBook(s site, bucket *s3sdk.Client, stderr io.Writer) invitationBook {
-	return invitationBook{newKeeper(bucket), s.operator(bucket), s, stderr}
+func newInvitationBook(s site, opened store, stderr io.Writer) invitationBook {
+	return invitationBook{newKeeper(opened.index), s.operator(opened), s, stderr}
 }
 
-// newKeeper returns a keeper of the bucket's invitations. To make some it needs Keep.
-func newKeeper(bucket *s3sdk.Client) *invite.Keeper {
+// newKeeper returns a keeper of the invitations. To make some it needs Keep.
+func newKeeper(index records) *invite.Keeper {
 	return &invite.Keeper{
-		Ledger:  s3index.NewInvitations(bucket),
-		Closer:  &onetime.Closer{Records: bucket.Ledger(), Clock: setup.Clock{}, Entropy: rand.Reader},
+		Ledger:  index,
+		Closer:  &onetime.Closer{Records: index, Clock: setup.Clock{}, Entropy: rand.Reader},
 		Clock:   setup.Clock{},
 		Entropy: rand.Reader,
 	}

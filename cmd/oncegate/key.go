@@ -15,7 +15,6 @@ import (
 	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
 )
 
 const keyHelp = `oncegate key create --label LABEL [--owner-of KEY] [flags]
@@ -96,11 +95,11 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	s, client, err := openSite(ctx, *configPath, stderr)
+	s, opened, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
 		return err
 	}
-	store := keyStore{s3index.New(client), newInvitationBook(s, client, stderr), stderr}
+	store := keyStore{opened.index, newInvitationBook(s, opened, stderr), stderr}
 	switch verb {
 	case "create":
 		err = store.create(ctx, *label, *ownerOf, stdout)

@@ -13,14 +13,13 @@ import (
 	"oncegate/internal/auth/apikey"
 	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
 )
 
 // keyStore holds the key records of one bucket. Anybody with access to the bucket may
 // have put something else beside them, so nothing here depends on a record that is not
 // asked for.
 type keyStore struct {
-	index  *s3index.Index
+	index  keyRecords
 	book   invitationBook
 	stderr io.Writer
 }

@@ -69,7 +69,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	case *brief && (*by != "" || *invitation != "" || *newest > 0):
 		return usagef(fs, "--by, --invitation and --latest need what --brief leaves out")
 	}
-	s, client, err := openSite(ctx, *configPath, stderr)
+	s, opened, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	last := latest{most: *newest}
 	incomplete := false
-	for status, err := range s.operator(client).List(ctx, filter) {
+	for status, err := range s.operator(opened).List(ctx, filter) {
 		switch {
 		case err != nil && status.ID != "":
 			fmt.Fprintf(stderr, "oncegate: %v\n", err)

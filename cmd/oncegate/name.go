@@ -12,8 +12,6 @@ import (
 	"oncegate/internal/client"
 	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 )
 
 // leastDigits is how many digits of an id are enough to name a URL or a key. The
@@ -57,12 +55,12 @@ func parseName(fs *flag.FlagSet, s, region string) (name, error) {
 }
 
 // find looks the URL up in the bucket, unless its id is known already.
-func (n name) find(ctx context.Context, fs *flag.FlagSet, operator *onetime.Operator, bucket *s3sdk.Client) (onetime.Target, error) {
+func (n name) find(ctx context.Context, fs *flag.FlagSet, operator *onetime.Operator, index records) (onetime.Target, error) {
 	switch {
 	case n.prefix != "":
 		return n.findPrefix(ctx, fs, operator.Ledger)
 	case n.key != "":
-		return n.findKey(ctx, operator, s3index.New(bucket))
+		return n.findKey(ctx, operator, index)
 	}
 	return n.target, nil
 }
@@ -104,7 +102,7 @@ func (n name) findPrefix(ctx context.Context, fs *flag.FlagSet, ledger onetime.L
 
 // findKey looks for the URL of an object. With acceptance an entry leads from the object
 // to its URL. Without it, or if it cannot be read, every valid entry is.
-func (n name) findKey(ctx context.Context, operator *onetime.Operator, index *s3index.Index) (onetime.Target, error) {
+func (n name) findKey(ctx context.Context, operator *onetime.Operator, index records) (onetime.Target, error) {
 	var body []byte
 	err := again(ctx, func() (err error) { body, err = index.ReadUpload(ctx, requestLimit, n.key); return err })
 	if err == nil {

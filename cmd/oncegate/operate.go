@@ -48,12 +48,12 @@ func (f targetFlags) open(ctx context.Context, args []string) (o *onetime.Operat
 	if err != nil {
 		return nil, target, s, err
 	}
-	client, err := s.open(ctx, f.stderr)
+	opened, err := s.open(ctx, f.stderr)
 	if err != nil {
 		return nil, target, s, err
 	}
-	o = s.operator(client)
-	target, err = named.find(ctx, f.fs, o, client)
+	o = s.operator(opened)
+	target, err = named.find(ctx, f.fs, o, opened.index)
 	return o, target, s, err
 }
 

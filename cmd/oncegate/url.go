@@ -17,7 +17,6 @@ import (
 	"oncegate/edge/setup"
 	"oncegate/internal/client"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
 )
 
 const urlHelp = `oncegate url [flags] [DISTRIBUTION-URL]
@@ -133,12 +132,12 @@ func mintDirect(ctx context.Context, f deploymentFlags, configPath string, words
 	if s.bucket != "" && s.conf == nil {
 		return none, fmt.Errorf("the settings of the bucket %s, which hold the bounds, are not known: name them with --config", s.bucket)
 	}
-	s3, err := s.open(ctx, stderr)
+	opened, err := s.open(ctx, stderr)
 	if err != nil {
 		return none, err
 	}
 	scheme, host, _ := strings.Cut(d.URL(), "://")
-	functions := setup.New(*s.conf, s3.Ledger(), s3index.NewInvitations(s3), s3, rand.Reader, scheme, func(line []byte) {
+	functions := setup.New(*s.conf, opened.index, opened.index, opened.bucket, rand.Reader, scheme, func(line []byte) {
 		// The operator may see why there is no URL.
 		var l struct{ Level, Reason, Error string }
 		if json.Unmarshal(line, &l) == nil && l.Level == "ERROR" {
