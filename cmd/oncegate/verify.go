@@ -18,8 +18,10 @@ Checks every promise of a deployment from outside, and prints one line for each:
 FAIL, unclear (CloudFront itself answered 503, as at a quota) or skipped. It makes some thirty URLs and spends most of them. It counts the
 objects that it leaves; --json names them.
 
-It also looks into the bucket, if its name and credentials for it are known. The endpoint
-is AWS_ENDPOINT_URL_S3, if it is set. For make dev: . build/dev/env
+It also looks into the bucket and the index, if the bucket's name and credentials for it
+are known. The index is the settings', or else $ONCEGATE_INDEX, s3 or dynamodb. The
+endpoints are AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_DYNAMODB, if they are set. For make
+dev: . build/dev/env
 
     --config PATH     settings of the deployment (config.json, if there is one)
     --bucket NAME     instead of the settings' ($ONCEGATE_BUCKET)
@@ -76,6 +78,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	o := verify.Options{
 		URL: d.URL(), Origin: *origin, LargeBytes: *largeBytes, Timeout: *timeout, Credential: credential,
 		Endpoint: s.endpoint, Bucket: s.bucket, Region: s.region, LogBucket: *logBucket,
+		Index: s.index, TableEndpoint: s.tableEndpoint,
 	}
 	if s.bucket != "" {
 		if o.Credentials, err = findCredentials(ctx, s.region); err == nil {
@@ -90,7 +93,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	}
 	if conf := s.conf; conf != nil {
 		o.Expires, o.WriteOnce, o.SHA256 = conf.Expires, conf.WriteOnce, conf.SHA256
-		o.OwnerAPI, o.Page = &conf.OwnerAPI, &conf.Page.On
+		o.OwnerAPI, o.Page, o.Versioned = &conf.OwnerAPI, &conf.Page.On, &conf.Versioned
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
 			o.Origin = conf.AllowedOrigins[0]
 		}

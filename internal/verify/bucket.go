@@ -18,25 +18,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"oncegate/internal/dynamo/dynamosdk"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 )
 
 // bucket is the deployment's bucket, seen with the credentials of the options.
 type bucket struct {
 	name  string
 	s3    *s3.Client
-	index *s3index.Index
+	index index
+	table *dynamosdk.Client // of the index, nil if that is in the bucket
 }
 
 // callLimit bounds one request to the index.
 const callLimit = 15 * time.Second
 
 func newBucket(o Options) *bucket {
+	index, table := o.openIndex()
 	return &bucket{
 		name:  o.Bucket,
-		index: s3index.New(s3sdk.New(o.Bucket, o.Region, o.Endpoint, o.Credentials)),
+		index: index,
+		table: table,
 		s3: s3.New(s3.Options{
 			Region:       o.Region,
 			Credentials:  o.Credentials,
@@ -53,7 +55,9 @@ func newBucket(o Options) *bucket {
 // denied turns a refusal to read into a reason to skip: it says nothing about the
 // deployment.
 func denied(action string, err error) error {
-	if status(err) == http.StatusForbidden {
+	fault, ok := errors.AsType[*onetime.Fault](err)
+	// DynamoDB refuses with 400.
+	if status(err) == http.StatusForbidden || ok && fault.Err != nil && fault.Err.Error() == "AccessDeniedException" {
 		return skip("these credentials may not %s", action)
 	}
 	return fmt.Errorf("%s: %w", action, err)
@@ -132,7 +136,7 @@ func (r *run) registered(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return denied("s3:GetObject on "+id.ValidKey(), err)
+		return denied(r.bucket.reading(id.ValidKey()), err)
 	}
 	entry, err := onetime.ParseValidEntry(body)
 	if err != nil {
@@ -145,11 +149,17 @@ func (r *run) registered(ctx context.Context) error {
 }
 
 func (r *run) spentOnce(ctx context.Context) error {
-	return r.bucket.wantVersions(ctx, 1, r.first.id.ExpiredKey(), r.first.key)
+	if err := r.bucket.wantClaims(ctx, 1, r.first.id); err != nil {
+		return err
+	}
+	return r.bucket.wantVersions(ctx, 1, r.first.key)
 }
 
 func (r *run) raceOnce(ctx context.Context) error {
-	if err := r.bucket.wantVersions(ctx, 1, r.raced.key, r.raced.id.ExpiredKey()); err != nil {
+	if err := r.bucket.wantVersions(ctx, 1, r.raced.key); err != nil {
+		return err
+	}
+	if err := r.bucket.wantClaims(ctx, 1, r.raced.id); err != nil {
 		return err
 	}
 	out, err := r.bucket.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &r.bucket.name, Key: &r.raced.key})
@@ -224,7 +234,7 @@ func (r *run) brokenOff(ctx context.Context) error {
 			break
 		}
 		if !errors.Is(err, onetime.ErrAbsent) {
-			return denied("s3:GetObject on "+m.id.ExpiredKey(), err)
+			return denied(r.bucket.reading(m.id.ExpiredKey()), err)
 		}
 		if try == 50 {
 			return want("an expired entry while the body is on its way", "none after 10 s")
@@ -253,14 +263,15 @@ func (r *run) failsClosed(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return denied("s3:GetObject on "+m.id.ValidKey(), err)
+		return denied(r.bucket.reading(m.id.ValidKey()), err)
 	}
-	if _, err := r.bucket.index.WriteValid(ctx, callLimit, m.id, []byte(`{"version":0,"verify":"not readable on purpose"}`)); err != nil {
-		return denied("s3:PutObject on "+m.id.ValidKey(), err)
+	restore, err := r.bucket.spoil(ctx, m.id, body)
+	if err != nil {
+		return denied(r.bucket.writing(m.id.ValidKey()), err)
 	}
 	// Only once: this refusal is the one to see.
 	a, err := r.send(ctx, put("a PUT with an unreadable index", m.target, "x"))
-	if _, restored := r.bucket.index.WriteValid(ctx, callLimit, m.id, body); err == nil {
+	if restored := restore(); err == nil {
 		err = restored
 	}
 	if err != nil {
@@ -284,7 +295,7 @@ func (r *run) revoked(ctx context.Context) error {
 	rand.Read(nonce) // never fails (crypto/rand)
 	entry := onetime.ExpiredEntry{Version: 1, Reason: onetime.Revoked, At: time.Now().UTC().Truncate(time.Second), Nonce: hex.EncodeToString(nonce), Request: "oncegate verify"}
 	if _, err := r.bucket.index.Claim(ctx, callLimit, m.id, onetime.Revoked, entry.Marshal()); err != nil {
-		return denied("s3:PutObject on "+m.id.ExpiredKey(), err)
+		return denied(r.bucket.writing(m.id.ExpiredKey()), err)
 	}
 	m.spent = true
 	if err := r.expect(ctx, []expectation{{put("a PUT of a revoked URL", m.target, "x"), 403, "revoked"}}); err != nil {
@@ -298,7 +309,11 @@ func (r *run) unspentIndex(ctx context.Context) error {
 		return skip("no line above has left a URL to look at")
 	}
 	for _, t := range r.refused {
-		if err := r.bucket.wantVersions(ctx, 0, t.m.id.ExpiredKey(), t.m.key); err != nil {
+		err := r.bucket.wantClaims(ctx, 0, t.m.id)
+		if err == nil {
+			err = r.bucket.wantVersions(ctx, 0, t.m.key)
+		}
+		if err != nil {
 			if wrong, ok := errors.AsType[*mismatch](err); ok {
 				wrong.got += " after what " + t.line + " did"
 			}
@@ -314,7 +329,13 @@ func (r *run) versioning(ctx context.Context) error {
 	if err != nil {
 		return denied("s3:GetBucketVersioning", err)
 	}
-	if out.Status != types.BucketVersioningStatusEnabled {
+	enabled := out.Status == types.BucketVersioningStatusEnabled
+	switch {
+	case r.o.Versioned == nil && r.o.inTable():
+		return skip("with the index in a table it need not be, and there are no settings that say what it is to be; it is %q", out.Status)
+	case r.o.unversioned() && enabled:
+		return want("Suspended, or never enabled: the settings have versioned false", "%q", out.Status)
+	case !r.o.unversioned() && !enabled:
 		return want("Enabled", "%q", out.Status)
 	}
 	if r.young > 0 {
@@ -324,6 +345,9 @@ func (r *run) versioning(ctx context.Context) error {
 }
 
 func (r *run) indexUndeletable(ctx context.Context) error {
+	if err := r.bucket.inTable(); err != nil {
+		return err
+	}
 	key := r.first.id.ExpiredKey()
 	_, err := r.bucket.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &r.bucket.name, Key: &key})
 	if err == nil {
@@ -334,6 +358,9 @@ func (r *run) indexUndeletable(ctx context.Context) error {
 
 // claimsConditional writes an existing expired entry again, with the same bytes.
 func (r *run) claimsConditional(ctx context.Context) error {
+	if err := r.bucket.inTable(); err != nil {
+		return err
+	}
 	id := r.raced.id
 	body, _, err := r.bucket.index.ReadExpired(ctx, callLimit, id)
 	if err != nil {

@@ -301,7 +301,7 @@ func (r *run) cors(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := uploaded(stored); err != nil {
+		if err := r.uploaded(stored); err != nil {
 			return err
 		}
 		for what, a := range map[string]*answer{"GET /url": minted, "a refusal": refused, "an upload": stored} {

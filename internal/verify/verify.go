@@ -39,6 +39,11 @@ type Options struct {
 
 	// Bucket and Region of the deployment. Endpoint is where S3 is, empty for AWS.
 	Bucket, Region, Endpoint string
+	// Index is where the index is, s3 (or empty) or dynamodb. TableEndpoint is where DynamoDB
+	// is, empty for AWS.
+	Index, TableEndpoint string
+	// Versioned is the setting of this name; nil when not known.
+	Versioned *bool
 	// LogBucket is that of CloudFront's access logs, or empty.
 	LogBucket string
 	// Credentials for the buckets, or nil; then NoCredentials may say why.
@@ -98,7 +103,7 @@ type Report struct {
 	URL      string   `json:"url"`
 	OK       bool     `json:"ok"` // no line failed, and none is unclear
 	Lines    []Line   `json:"lines"`
-	Left     []string `json:"left"` // keys of objects that may be left in the bucket
+	Left     []string `json:"left"` // keys of objects and items that may be left
 	Requests int      `json:"requests"`
 	Seconds  float64  `json:"seconds"`
 }
@@ -232,6 +237,8 @@ func (r *run) noS3() string {
 	case r.tls == nil && r.o.Endpoint == "":
 		// At AWS a bucket of this name would belong to somebody else.
 		return "the deployment is plain http, so its S3 is not AWS: set AWS_ENDPOINT_URL_S3 (make dev writes build/dev/env)"
+	case r.o.inTable() && (r.o.Endpoint == "") != (r.o.TableEndpoint == ""):
+		return "of AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_DYNAMODB only one is set (make dev writes build/dev/env)"
 	}
 	return ""
 }
@@ -303,10 +310,18 @@ func (r *run) observe(format string, args ...any) {
 func (r *run) survives(line string, m *minted) { r.refused = append(r.refused, attempt{line, m}) }
 
 // left lists what the run may leave in the bucket: the valid entry of every URL, and the
-// expired entry and the object of those that were used, the parts entry of those in parts.
+// expired entry and the object of those that were used, the parts entry of those in parts. In
+// a table a URL is one item.
 func (r *run) left() []string {
 	var keys []string
 	for _, m := range r.urls {
+		if r.o.inTable() {
+			keys = append(keys, "url#"+string(m.id[:1])+" "+string(m.id))
+			if m.stored {
+				keys = append(keys, m.key)
+			}
+			continue
+		}
 		keys = append(keys, m.id.ValidKey())
 		if m.spent {
 			keys = append(keys, m.id.ExpiredKey())
