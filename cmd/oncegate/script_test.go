@@ -70,6 +70,11 @@ func TestScriptsWithKeys(t *testing.T) {
 	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
+// TestScriptsInTable runs testdata/script with the index in a table.
+func TestScriptsInTable(t *testing.T) {
+	scripts(t, "testdata/script", testbed.InTable)
+}
+
 // TestScriptsSpoilt runs testdata/script-spoilt, on a bucket of its own.
 func TestScriptsSpoilt(t *testing.T) {
 	scripts(t, "testdata/script-spoilt")
@@ -99,11 +104,16 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			env.Setenv("ONCEGATE_URL", st.Edge.URL())
 			env.Setenv("AWS_ENDPOINT_URL_S3", st.S3.URL())
+			index := config.IndexS3
+			if st.Table != nil {
+				index = config.IndexDynamoDB
+				env.Setenv("AWS_ENDPOINT_URL_DYNAMODB", st.Table.URL())
+			}
 			env.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
 			env.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
 			env.Setenv("AWS_REGION", s3servertest.Region)
 			env.Setenv("AWS_EC2_METADATA_DISABLED", "true") // this machine may be an instance
-			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+s3servertest.Bucket+`","region":"`+s3servertest.Region+`","sha256":true}`), 0o600)
+			return os.WriteFile(env.WorkDir+"/config.json", []byte(`{"bucket":"`+s3servertest.Bucket+`","region":"`+s3servertest.Region+`","index":"`+index+`","sha256":true}`), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mint": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -82,7 +82,7 @@ func findSite(configPath, bucket, region string) (site, error) {
 	case configPath != "" && fromEnv != "" && fromEnv != conf.Bucket:
 		return site{}, &hintError{
 			fmt.Errorf("--config %s names the bucket %s, and ONCEGATE_BUCKET names %s: nothing was done", path, conf.Bucket, fromEnv),
-			"unset ONCEGATE_BUCKET ONCEGATE_INDEX AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL_DYNAMODB AWS_ENDPOINT_URL_SQS and set the credentials of " + conf.Bucket + ", or leave --config out",
+			"unset ONCEGATE_BUCKET AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL_SQS ONCEGATE_INDEX AWS_ENDPOINT_URL_DYNAMODB and set the credentials of " + conf.Bucket + ", or leave --config out",
 		}
 	case configPath != "" && index != "" && index != conf.Index:
 		return site{}, &hintError{

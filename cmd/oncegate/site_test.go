@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -64,11 +65,74 @@ func TestFindSite(t *testing.T) {
 	check("", "", "oncegate-placeholder us-east-1", true)
 }
 
+// TestFindIndex: the settings name the index, and $ONCEGATE_INDEX does where nobody named
+// settings. Verbs act on no index that two name differently.
+func TestFindIndex(t *testing.T) {
+	const plain, table = `{"bucket":"its-bucket"}`, `{"bucket":"its-bucket","index":"dynamodb"}`
+	for _, tt := range []struct {
+		name                    string
+		settings, here          string // of --config, and of config.json
+		bucket, index           string // of the environment
+		want, wrong             string
+		unknown                 bool // the settings are
+		endpoint, tableEndpoint string
+	}{
+		{name: "nothing says so", bucket: "its-bucket", want: "s3", unknown: true},
+		{name: "config.json", here: table, want: "dynamodb"},
+		{name: "--config", settings: table, here: plain, want: "dynamodb"},
+		{name: "--config without it", settings: plain, here: table, want: "s3"},
+		{name: "the environment", bucket: "its-bucket", index: "dynamodb", want: "dynamodb", unknown: true},
+		{name: "the environment, and config.json of the same index", here: table, bucket: "its-bucket", index: "dynamodb", want: "dynamodb"},
+		{name: "the environment before config.json", here: plain, bucket: "its-bucket", index: "dynamodb", want: "dynamodb", unknown: true},
+		{name: "the environment before config.json, the other way", here: table, bucket: "its-bucket", index: "s3", want: "s3", unknown: true},
+		{name: "config.json of another bucket", here: table, bucket: "other-bucket", want: "s3", unknown: true},
+		{name: "the environment against --config", settings: plain, bucket: "its-bucket", index: "dynamodb", wrong: "names the index s3, and ONCEGATE_INDEX names dynamodb: nothing was done"},
+		{name: "a wrong word", here: plain, index: "dynamo", wrong: `ONCEGATE_INDEX is "dynamo": allowed are s3 and dynamodb`},
+		{name: "an endpoint alone", here: table, endpoint: "http://127.0.0.1:1", want: "dynamodb", wrong: "only one is set: nothing was done"},
+		{name: "the table's endpoint alone", here: table, tableEndpoint: "http://127.0.0.1:1", want: "dynamodb", wrong: "only one is set: nothing was done"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			clearAWS(t)
+			t.Chdir(t.TempDir())
+			for name, value := range map[string]string{
+				"ONCEGATE_BUCKET": tt.bucket, "ONCEGATE_INDEX": tt.index, "AWS_ENDPOINT_URL_S3": tt.endpoint, "AWS_ENDPOINT_URL_DYNAMODB": tt.tableEndpoint,
+			} {
+				t.Setenv(name, value)
+			}
+			if tt.here != "" {
+				if err := os.WriteFile("config.json", []byte(tt.here), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := ""
+			if tt.settings != "" {
+				path = settingsFile(t, tt.settings)
+			}
+			s, err := findSite(path, "", "")
+			if err == nil && tt.wrong != "" {
+				_, err = s.open(t.Context(), io.Discard)
+			}
+			switch {
+			case tt.wrong != "":
+				if err == nil || !strings.Contains(err.Error(), tt.wrong) {
+					t.Errorf("%v, want %s", err, tt.wrong)
+				}
+			case err != nil:
+				t.Error(err)
+			case s.index != tt.want || (s.conf == nil) != tt.unknown:
+				t.Errorf("index %s, settings %v", s.index, s.conf != nil)
+			}
+		})
+	}
+}
+
 func TestSiteIsShown(t *testing.T) {
 	for want, s := range map[string]site{
-		"bucket b in eu-west-1 at https://b.s3.eu-west-1.amazonaws.com": {bucket: "b", region: "eu-west-1"},
-		"bucket b in eu-west-1 at http://127.0.0.1:9000":                {bucket: "b", region: "eu-west-1", endpoint: "http://127.0.0.1:9000"},
-		"bucket b in eu-west-1 at http://me:xxxxx@a.example":            {bucket: "b", region: "eu-west-1", endpoint: "http://me:secret@a.example"},
+		"bucket b in eu-west-1 at https://b.s3.eu-west-1.amazonaws.com, index in table b-index":     {bucket: "b", region: "eu-west-1", index: "dynamodb"},
+		"bucket b in eu-west-1 at http://127.0.0.1:9, index in table b-index at http://127.0.0.1:8": {bucket: "b", region: "eu-west-1", endpoint: "http://127.0.0.1:9", index: "dynamodb", tableEndpoint: "http://127.0.0.1:8"},
+		"bucket b in eu-west-1 at https://b.s3.eu-west-1.amazonaws.com":                             {bucket: "b", region: "eu-west-1"},
+		"bucket b in eu-west-1 at http://127.0.0.1:9000":                                            {bucket: "b", region: "eu-west-1", endpoint: "http://127.0.0.1:9000"},
+		"bucket b in eu-west-1 at http://me:xxxxx@a.example":                                        {bucket: "b", region: "eu-west-1", endpoint: "http://me:secret@a.example"},
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("%q, want %q", got, want)
