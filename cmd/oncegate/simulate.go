@@ -17,12 +17,13 @@ const simulateHelp = `oncegate simulate [flags]
 
 Shows which runtime answers faster and costs less, for a bucket's Region and where the
 viewers are. It plays uploads with published round trips between AWS Regions, the times
-that S3 and Lambda are said to take, and measured CPU times. It is a model, not a
+that S3, DynamoDB and Lambda are said to take, and measured CPU times. It is a model, not a
 measurement: the differences mean more than the figures.
 
     --bucket REGION    where the bucket is (us-east-1)
     --viewers LIST     Regions near the viewers, with weights
                        (us-east-1=40,eu-west-1=40,ap-northeast-1=20)
+    --index INDEX      where the index is: s3 or dynamodb (s3)
     --per-hour N       uploads per hour, from everywhere together (100)
     --uploads N        how many are played, 1 to 1000000 (20000)
     --edge-memory MB   memory of the functions at the edge (a deployment's default)
@@ -40,6 +41,7 @@ func runSimulate(_ context.Context, args []string, stdout, _ io.Writer) error {
 	fs := newFlags("simulate")
 	bucket := fs.String("bucket", "us-east-1", "")
 	viewers := fs.String("viewers", "us-east-1=40,eu-west-1=40,ap-northeast-1=20", "")
+	index := fs.String("index", config.IndexS3, "")
 	perHour := fs.Float64("per-hour", 100, "")
 	uploads := fs.Int("uploads", 20_000, "")
 	defaults := config.Defaults().Deploy
@@ -52,7 +54,10 @@ func runSimulate(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if *memory < 128 || *memory > 10240 {
 		return usagef(fs, "--edge-memory is %d: allowed is 128 to 10240", *memory)
 	}
-	load := simulate.Load{Bucket: *bucket, PerHour: *perHour, Uploads: *uploads, Seed: *seed}
+	if *index != config.IndexS3 && *index != config.IndexDynamoDB {
+		return usagef(fs, "--index is %q: allowed are %s and %s", *index, config.IndexS3, config.IndexDynamoDB)
+	}
+	load := simulate.Load{Bucket: *bucket, InTable: *index == config.IndexDynamoDB, PerHour: *perHour, Uploads: *uploads, Seed: *seed}
 	for item := range strings.SplitSeq(*viewers, ",") {
 		region, weight, given := strings.Cut(item, "=")
 		v := simulate.Viewers{Region: strings.TrimSpace(region), Weight: 1}
@@ -89,7 +94,11 @@ func writeSimulation(stdout io.Writer, load simulate.Load, edge, regional simula
 		fmt.Fprintf(t, "%s\t%d / %d / %d\t%.0f %%\t%d / %d / %d\t%.0f %%\t%s\t\n", name,
 			inMS(a.P50), inMS(a.P90), inMS(a.P99), 100*a.Cold, inMS(b.P50), inMS(b.P90), inMS(b.P99), 100*b.Cold, lower)
 	}
-	fmt.Fprintf(stdout, "bucket in %s, %g uploads an hour, %d played; milliseconds p50 / p90 / p99\n\n", load.Bucket, load.PerHour, load.Uploads)
+	where := "bucket"
+	if load.InTable {
+		where = "bucket and table"
+	}
+	fmt.Fprintf(stdout, "%s in %s, %g uploads an hour, %d played; milliseconds p50 / p90 / p99\n\n", where, load.Bucket, load.PerHour, load.Uploads)
 	fmt.Fprintf(t, "\t%s\tcold\t%s\tcold\tlower p50\t\n", simulate.Edge, simulate.Regional)
 	row("mint", edge.Mint, regional.Mint)
 	row("gate", edge.Gate, regional.Gate)

@@ -34,6 +34,8 @@ type Model struct {
 	TripP99 float64
 	// Read and Write are S3's own times for a small object, without the network.
 	Read, Write Spread
+	// Table is DynamoDB's own time for one UpdateItem.
+	Table Spread
 	// Invoke is what Lambda's front end adds to a synchronous invocation.
 	Invoke Spread
 	// EdgeStart and RegionalStart are a container's start up to the handler.
@@ -61,8 +63,10 @@ func DefaultModel(edgeMemory, regionalMemory int) Model {
 		// should expect 100 to 200:
 		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
 		// https://docs.aws.amazon.com/whitepapers/latest/s3-optimizing-performance-best-practices/timeouts-and-retries-for-latency-sensitive-applications.html
-		Read:          Spread{15 * ms, 120 * ms},
-		Write:         Spread{30 * ms, 200 * ms},
+		Read:  Spread{15 * ms, 120 * ms},
+		Write: Spread{30 * ms, 200 * ms},
+		// "Single-digit millisecond": https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html
+		Table:         Spread{6 * ms, 25 * ms},    // its tail is assumed
 		Invoke:        Spread{8 * ms, 40 * ms},    // assumed
 		EdgeStart:     Spread{250 * ms, 600 * ms}, // Node: 150 to 400 ms reported, and loading the wasm
 		RegionalStart: Spread{100 * ms, 300 * ms}, // provided.al2023 with Go: 80 to 250 ms reported

@@ -30,6 +30,8 @@ type Load struct {
 	// Bucket is the Region of the bucket and of regional functions.
 	Bucket  string
 	Viewers []Viewers
+	// InTable says that the index is in a DynamoDB table, and not in the bucket.
+	InTable bool
 	// PerHour is how many uploads there are in an hour, from everywhere together.
 	PerHour float64
 	// Uploads is how many are played.
@@ -75,8 +77,8 @@ type Result struct {
 	Mint, Gate Percentiles
 	// GateOf has the gate's percentiles by viewers, in the order of Load.Viewers.
 	GateOf []Percentiles
-	// LambdaUSD is what Lambda and Lambda@Edge cost for a million uploads. S3 and
-	// CloudFront cost the same in both.
+	// LambdaUSD is what Lambda and Lambda@Edge cost for a million uploads. S3, DynamoDB
+	// and CloudFront cost the same in both.
 	LambdaUSD float64
 }
 

@@ -95,9 +95,12 @@ func (w *world) connect(trip Spread) time.Duration {
 	return trip.draw(w.rand) + trip.draw(w.rand)
 }
 
-// requests plays the requests to S3: the mint writes; the gate reads twice at the same
-// time, then writes.
+// requests plays the requests to the index. In the bucket the mint writes, and the gate reads
+// twice at the same time, then writes. In a table each makes one write.
 func (w *world) requests(job job, trip Spread) time.Duration {
+	if w.load.InTable {
+		return trip.draw(w.rand) + w.model.Table.draw(w.rand)
+	}
 	write := trip.draw(w.rand) + w.model.Write.draw(w.rand)
 	if job == mintJob {
 		return write
