@@ -36,7 +36,7 @@ func runVerb(t *testing.T, args ...string) (stdout string, err error) {
 	return out.String(), err
 }
 
-var siteLine = regexp.MustCompile(`(?m)^oncegate: bucket \S+ in \S+(; queue \S+)? at \S+\n`)
+var siteLine = regexp.MustCompile(`(?m)^oncegate: bucket \S+ in \S+(; queue \S+)? at [^\s,]+(, index in table \S+ at \S+)?\n`)
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{nil, {"help"}, {"-h"}, {"--help"}} {
