@@ -70,11 +70,6 @@ func TestScriptsWithKeys(t *testing.T) {
 	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
-// TestScriptsInTable runs testdata/script with the index in a table.
-func TestScriptsInTable(t *testing.T) {
-	scripts(t, "testdata/script", testbed.InTable)
-}
-
 // TestScriptsSpoilt runs testdata/script-spoilt, on a bucket of its own.
 func TestScriptsSpoilt(t *testing.T) {
 	scripts(t, "testdata/script-spoilt")
