@@ -133,6 +133,9 @@ func request[In, Out any](ctx context.Context, limit time.Duration, input *In, c
 		GotFirstResponseByte: func() { began.Store(true) },
 	})
 	out, err := call(traced, input)
+	if unsent, ok := errors.AsType[*smithyhttp.RequestSendError](err); ok {
+		err = unsent.Err // without the SDK's text about ids that no answer has
+	}
 	if err != nil && reused.Load() && !began.Load() && ctx.Err() == nil {
 		return nil, fmt.Errorf("%w: %w", dynamo.ErrStale, err)
 	}
@@ -155,7 +158,8 @@ func answered(metadata middleware.Metadata, attributes map[string]types.Attribut
 // answerOf tells an answer that the SDK reports as an error from no answer.
 func answerOf(err error) (dynamo.Answer, error) {
 	response, ok := errors.AsType[*awshttp.ResponseError](err)
-	if !ok || response.Response == nil || response.HTTPStatusCode() == http.StatusOK {
+	// Where none came, the SDK makes up one without a status.
+	if !ok || response.Response == nil || response.HTTPStatusCode() == 0 || response.HTTPStatusCode() == http.StatusOK {
 		return dynamo.Answer{}, err // no answer, or a 200 whose body was cut short
 	}
 	answer := dynamo.Answer{Status: response.HTTPStatusCode(), Date: response.Response.Header.Get("Date")}

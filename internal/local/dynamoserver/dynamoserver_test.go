@@ -196,6 +196,9 @@ func TestExpressions(t *testing.T) {
 		{"attribute_exists(valid) AND (attribute_not_exists(nonce) OR nonce = :n)", item{":n": s("other")}, false},
 		{"begins_with(nonce, :n)", item{":n": s("mi")}, true},
 		{"contains(nonce, :n)", item{":n": s("in")}, true},
+		{"contains(parts, :n)", item{":n": s("in")}, false},
+		{"NOT contains(parts, :n)", item{":n": s("in")}, true},
+		{"attribute_exists(parts) AND (contains(parts, :n) OR contains(nonce, :n))", item{":n": s("in")}, false},
 		{"contains(:n, nonce)", item{":n": s("it is mine")}, true},
 		{"size(nonce) = :n", item{":n": n(4)}, true},
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -88,7 +89,9 @@ func (s *store) serve(r Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.call(r.Operation, r.parameters)
+	p := r.parameters
+	p.ConditionExpression = withoutContains(p, before)
+	answer, err := s.call(r.Operation, p)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +114,22 @@ func (s *store) serve(r Request) ([]byte, error) {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// contains is a call of that function.
+var contains = regexp.MustCompile(`contains\s*\(\s*(#?[A-Za-z0-9_]+)\s*,\s*(:[A-Za-z0-9_]+)\s*\)`)
+
+// withoutContains is the condition of a write without calls of contains for attributes that
+// the item does not have. They are false, and minidyn refuses them. So is a comparison with
+// such an attribute, which minidyn takes.
+func withoutContains(p parameters, before item) string {
+	return contains.ReplaceAllStringFunc(p.ConditionExpression, func(call string) string {
+		parts := contains.FindStringSubmatch(call)
+		if _, there := before[p.name(parts[1])]; there {
+			return call
+		}
+		return "(" + parts[1] + " = " + parts[2] + ")"
+	})
 }
 
 // correct takes away what an update was to remove and minidyn has left.
