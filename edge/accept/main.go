@@ -32,7 +32,6 @@ import (
 	"oncegate/internal/acceptance/webhook"
 	"oncegate/internal/awssdk"
 	"oncegate/internal/config"
-	"oncegate/internal/s3sdk"
 )
 
 // reserve is left of the function's time for the answer: a message that would take
@@ -99,10 +98,7 @@ func newHandler(log *slog.Logger) (handler, error) {
 
 // newJob is what the function is there for.
 func newJob(name string, conf config.Config, provider aws.CredentialsProvider, options func(service string) awssdk.Options) (follow, error) {
-	acceptor := &acceptance.Acceptor{
-		Bucket: conf.Bucket,
-		Store:  s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider),
-	}
+	acceptor := &acceptance.Acceptor{Bucket: conf.Bucket, Store: newStore(conf, provider)}
 	switch name {
 	case "accept":
 		acceptor.Bus = awssdk.NewBus(options("EVENTBRIDGE"))

@@ -25,6 +25,8 @@ import (
 	"oncegate/edge/setup"
 	"oncegate/internal/auth/bearer"
 	"oncegate/internal/config"
+	"oncegate/internal/dynamo"
+	"oncegate/internal/dynamo/dynamosdk"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
@@ -72,12 +74,20 @@ func newHandler(env func(string) string, log edge.Log) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := s3sdk.New(conf.Bucket, conf.Region, env("AWS_ENDPOINT_URL_S3"), credentials.NewStaticCredentialsProvider(
-		env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN")))
-	ledger := client.Ledger()
+	role := credentials.NewStaticCredentialsProvider(env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"), env("AWS_SESSION_TOKEN"))
+	client := s3sdk.New(conf.Bucket, conf.Region, env("AWS_ENDPOINT_URL_S3"), role)
+	store, err := setup.StoreOf(conf, struct {
+		*s3sdk.Ledger
+		*s3index.Invitations
+	}{client.Ledger(), s3index.NewInvitations(client)}, func() (dynamo.Table, error) {
+		return dynamosdk.New(conf.Table(), conf.Region, env("AWS_ENDPOINT_URL_DYNAMODB"), role), nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	local := env("ONCEGATE_VIEWER_SCHEME") == "http" && env("AWS_ENDPOINT_URL_S3") != ""
-	functions := setup.New(conf, ledger, s3index.NewInvitations(client), client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
-	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, ledger, rand.Reader, local, newBearer); err != nil {
+	functions := setup.New(conf, store, store, client, rand.Reader, env("ONCEGATE_VIEWER_SCHEME"), log)
+	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, store, rand.Reader, local, newBearer); err != nil {
 		return nil, err
 	}
 	return &handler{name, functions}, nil

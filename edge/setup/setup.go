@@ -22,7 +22,8 @@ type Index interface {
 	onetime.PartStore
 }
 
-// New makes the functions that the settings ask for, in real time. viewerScheme is
+// New makes the functions that the settings ask for, in real time. An index that is an
+// onetime.Spender spends at once. viewerScheme is
 // "http" on the local edge; anything else means https. Anybody may mint until Auth is
 // filled in, by NewAuthorizer.
 func New(conf config.Config, index Index, invitations invite.Ledger, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
@@ -37,8 +38,10 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 	if conf.Acceptance.On {
 		uploads = index
 	}
+	spender, _ := index.(onetime.Spender)
 	gate := &onetime.Gate{
 		Index:        index,
+		Spender:      spender,
 		Presigner:    presigner,
 		Clock:        Clock{},
 		Entropy:      entropy,

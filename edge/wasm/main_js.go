@@ -55,6 +55,8 @@ import (
 	"oncegate/edge"
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
+	"oncegate/internal/dynamo"
+	"oncegate/internal/dynamo/dynamowire"
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/lean/wire"
 	"oncegate/internal/s3index"
@@ -162,19 +164,34 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	client := s3wire.New(conf.Bucket, conf.Region, endpoint, sigv4.Credentials{
+	role := sigv4.Credentials{
 		AccessKeyID:     setting("AWS_ACCESS_KEY_ID"),
 		SecretAccessKey: setting("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    setting("AWS_SESSION_TOKEN"),
-	}, toS3, time.Now)
-	records := client.Records()
-	functions = setup.New(conf, records, s3index.NewInvitations(client), client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
-	// The real edge can have neither of the variables that say so.
-	local := viewerScheme == "http" && override != ""
-	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, records, random, local, newBearer); err != nil {
+	}
+	client := s3wire.New(conf.Bucket, conf.Region, endpoint, role, toS3, time.Now)
+	endpoints := endpoint.URL()
+	store, err := setup.StoreOf(conf, struct {
+		*s3wire.Records
+		*s3index.Invitations
+	}{client.Records(), s3index.NewInvitations(client)}, func() (dynamo.Table, error) {
+		endpoint, err := dynamowire.NewEndpoint(conf.Region, setting("AWS_ENDPOINT_URL_DYNAMODB"))
+		if err != nil {
+			return nil, err
+		}
+		endpoints += "\n" + endpoint.URL()
+		return dynamowire.New(conf.Table(), conf.Region, endpoint, role, toDynamoDB, time.Now), nil
+	})
+	if err != nil {
 		return err
 	}
-	hostReady(endpoint.URL(), conf.Auth.JWT.JWKS)
+	functions = setup.New(conf, store, store, client, random, viewerScheme, func(line []byte) { hostLog(text(line)) })
+	// The real edge can have neither of the variables that say so.
+	local := viewerScheme == "http" && override != ""
+	if functions.Auth, err = setup.NewAuthorizer(conf.Auth, store, random, local, newBearer); err != nil {
+		return err
+	}
+	hostReady(endpoints, conf.Auth.JWT.JWKS)
 	select {}
 }
 
@@ -205,7 +222,10 @@ var idle = make(chan func())
 // endpoint is wire.Sender by way of the Node handler, which knows endpoints by number.
 type endpoint uint32
 
-const toS3 endpoint = 0
+const (
+	toS3 endpoint = iota
+	toDynamoDB
+)
 
 // Send implements wire.Sender. The handler ends every request within limit, so there is no
 // timer here.

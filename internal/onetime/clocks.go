@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// clockTolerance is how far the clock here and S3's may be apart. URLs are minted and held to
+// clockTolerance is how far the clock here and the index's may be apart. URLs are minted and held to
 // their time by the clock here, so this is by how much their time may be wrong.
 const clockTolerance = 30 * time.Second
 
-// errNoDate: RFC 9110 demands a date of every server that has a clock, and S3 sends one.
+// errNoDate: RFC 9110 demands a date of every server that has a clock, and S3 and DynamoDB
+// send one.
 // Without it nobody can say that the clocks agree.
-var errNoDate = errors.New("S3's answer has no date that can be read")
+var errNoDate = errors.New("the index's answer has no date that can be read")
 
-// dated makes a request whose answer says when S3 gave it, by S3's clock. It is an
+// dated makes a request whose answer says when the index gave it, by its clock. It is an
 // error if the clock here shows another time.
 func dated(clock Clock, request func() (at time.Time, err error)) error {
 	asked := clock.Now()
@@ -26,18 +27,18 @@ func dated(clock Clock, request func() (at time.Time, err error)) error {
 }
 
 // compareClocks is an error if the clocks are surely more than clockTolerance apart. asked and
-// answered are when a request began and had its answer, by the clock here. at is when S3
-// answered, by S3's, cut to the second.
+// answered are when a request began and had its answer, by the clock here. at is when the
+// index answered, by its own, cut to the second.
 func compareClocks(asked, at, answered time.Time) error {
 	if at.IsZero() {
 		return errNoDate
 	}
-	// S3 answered before at was a second ago.
+	// The index answered before at was a second ago.
 	if ahead := asked.Sub(at); ahead >= clockTolerance+time.Second {
-		return fmt.Errorf("the clock here is about %d s ahead of S3's", ahead/time.Second)
+		return fmt.Errorf("the clock here is about %d s ahead of the index's", ahead/time.Second)
 	}
 	if behind := at.Sub(answered); behind > clockTolerance {
-		return fmt.Errorf("the clock here is about %d s behind S3's", behind/time.Second)
+		return fmt.Errorf("the clock here is about %d s behind the index's", behind/time.Second)
 	}
 	return nil
 }

@@ -25,10 +25,10 @@ func TestClocksApart(t *testing.T) {
 	}{
 		{25 * time.Second, ""},
 		{-25 * time.Second, ""},
-		{time.Minute, "s behind S3's"},
-		{-time.Minute, "s ahead of S3's"},
-		{14 * time.Minute, "s behind S3's"},
-		{-14 * time.Minute, "s ahead of S3's"},
+		{time.Minute, "s behind the index's"},
+		{-time.Minute, "s ahead of the index's"},
+		{14 * time.Minute, "s behind the index's"},
+		{-14 * time.Minute, "s ahead of the index's"},
 	} {
 		t.Run(test.skew.String(), func(t *testing.T) {
 			m := st.Mint(t)

@@ -1,0 +1,46 @@
+package setup
+
+import (
+	"context"
+	"time"
+
+	"oncegate/internal/auth/apikey"
+	"oncegate/internal/config"
+	"oncegate/internal/dynamo"
+	"oncegate/internal/invite"
+	"oncegate/internal/onetime"
+)
+
+// Store is a signature index with all that any setting needs of it, and the objects of the
+// bucket.
+type Store interface {
+	Index
+	apikey.Records
+	invite.Ledger
+}
+
+// StoreOf chooses the index that the settings name. inBucket is a store whose index is in the
+// bucket. table opens the table, if the index is there.
+func StoreOf(conf config.Config, inBucket Store, table func() (dynamo.Table, error)) (Store, error) {
+	if conf.Index != config.IndexDynamoDB {
+		return inBucket, nil
+	}
+	opened, err := table()
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		*dynamo.Index
+		objects
+	}{dynamo.New(opened, conf.Deploy.KeepsEntries()), inBucket}, nil
+}
+
+// objects are what the bucket holds with either index.
+type objects interface {
+	HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error)
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
+	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]onetime.StoredPart, error)
+	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (crc64nvme string, err error)
+	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
+	FindObject(ctx context.Context, limit time.Duration, key string) (size int64, etag string, err error)
+}
