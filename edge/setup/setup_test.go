@@ -10,6 +10,7 @@ import (
 	"oncegate/edge"
 	"oncegate/edge/setup"
 	"oncegate/internal/config"
+	"oncegate/internal/dynamo"
 	"oncegate/internal/invite"
 	"oncegate/internal/invite/invitetest"
 	"oncegate/internal/onetime"
@@ -121,5 +122,61 @@ func TestTimesFit(t *testing.T) {
 		if got := (config.Deploy{KeepExpiredDays: days}).KeepsEntries(); got != want || got <= onetime.MaxLife {
 			t.Errorf("with keepExpiredDays %d entries are there for %s, want %s", days, got, want)
 		}
+	}
+}
+
+// bucket is a store whose index is in the bucket.
+type bucket struct {
+	setup.Index
+	noKeys
+	invite.Ledger
+}
+
+func (bucket) FindObject(context.Context, time.Duration, string) (int64, string, error) {
+	return 7, "of the bucket", nil
+}
+
+// table is no table: it fails.
+type table struct{ dynamo.Table }
+
+func (table) Get(context.Context, time.Duration, dynamo.Key, ...string) (dynamo.Answer, error) {
+	return dynamo.Answer{}, errors.New("asked the table")
+}
+
+// TestStoreOf: the table is opened and asked where the settings say so, and there alone. Only
+// then is there something that spends at once. Objects are in the bucket either way.
+func TestStoreOf(t *testing.T) {
+	for settings, inTable := range map[string]bool{``: false, `, "index": "s3"`: false, `, "index": "dynamodb"`: true, `, "index": "dynamodb", "versioned": false`: true} {
+		conf, err := config.Parse([]byte(`{"bucket": "a-bucket"` + settings + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		index := struct {
+			*onetimetest.Ledger
+			onetime.UploadIndex // not asked
+		}{Ledger: &onetimetest.Ledger{Index: onetimetest.Index{Store: onetimetest.NewStore(t)}}}
+		opened := 0
+		store, err := setup.StoreOf(conf, bucket{Index: index}, func() (dynamo.Table, error) {
+			opened++
+			return table{}, nil
+		})
+		if err != nil || opened > 0 != inTable {
+			t.Errorf("%q: %v, the table was opened %d times", settings, err, opened)
+		}
+		functions := setup.New(conf, store, store, onetimetest.Presigner{}, onetimetest.NewEntropy(1), "https", nil)
+		if got := functions.Gate.Spender != nil; got != inTable {
+			t.Errorf("%q: spends at once: %v", settings, got)
+		}
+		_, _, err = store.ReadValid(t.Context(), time.Second, onetime.Fingerprint("/x", "y"))
+		if asked := err != nil && strings.Contains(err.Error(), "asked the table"); asked != inTable {
+			t.Errorf("%q: reading a URL: %v", settings, err)
+		}
+		if _, etag, _ := store.FindObject(t.Context(), time.Second, "uploads/x"); etag != "of the bucket" {
+			t.Errorf("%q: the object was not looked for in the bucket", settings)
+		}
+	}
+	conf, broken := config.Config{Index: config.IndexDynamoDB}, errors.New("no endpoint")
+	if _, err := setup.StoreOf(conf, bucket{}, func() (dynamo.Table, error) { return nil, broken }); !errors.Is(err, broken) {
+		t.Errorf("a table that cannot be opened: %v", err)
 	}
 }

@@ -29,10 +29,13 @@ func StoreOf(conf config.Config, inBucket Store, table func() (dynamo.Table, err
 	if err != nil {
 		return nil, err
 	}
-	return struct {
-		*dynamo.Index
-		objects
-	}{dynamo.New(opened, conf.Deploy.KeepsEntries()), inBucket}, nil
+	return &tableStore{dynamo.New(opened, conf.Deploy.KeepsEntries()), inBucket}, nil
+}
+
+// tableStore is the index in a table, with the objects of the bucket.
+type tableStore struct {
+	*dynamo.Index
+	objects
 }
 
 // objects are what the bucket holds with either index.

@@ -59,7 +59,6 @@ import (
 	"oncegate/internal/dynamo/dynamowire"
 	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/lean/wire"
-	"oncegate/internal/s3index"
 	"oncegate/internal/s3wire"
 )
 
@@ -171,10 +170,7 @@ func run() error {
 	}
 	client := s3wire.New(conf.Bucket, conf.Region, endpoint, role, toS3, time.Now)
 	endpoints := endpoint.URL()
-	store, err := setup.StoreOf(conf, struct {
-		*s3wire.Records
-		*s3index.Invitations
-	}{client.Records(), s3index.NewInvitations(client)}, func() (dynamo.Table, error) {
+	store, err := setup.StoreOf(conf, client.Records(), func() (dynamo.Table, error) {
 		endpoint, err := dynamowire.NewEndpoint(conf.Region, setting("AWS_ENDPOINT_URL_DYNAMODB"))
 		if err != nil {
 			return nil, err

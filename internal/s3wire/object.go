@@ -15,17 +15,20 @@ import (
 	"oncegate/internal/s3index"
 )
 
-// Records is the signature index of a bucket, and what was uploaded to it.
+// Records is the signature index of a bucket with its invitations, and what was uploaded to it.
 type Records struct {
 	*s3index.Index
 	*s3index.Parts
+	*s3index.Invitations
 	client *Client
 }
 
 var _ onetime.Records = (*Records)(nil)
 
 // Records returns the records in the client's bucket.
-func (c *Client) Records() *Records { return &Records{s3index.New(c), s3index.NewParts(c), c} }
+func (c *Client) Records() *Records {
+	return &Records{s3index.New(c), s3index.NewParts(c), s3index.NewInvitations(c), c}
+}
 
 // HeadObject implements onetime.Records.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html

@@ -102,8 +102,8 @@ func (c *Client) Query(ctx context.Context, limit time.Duration, query dynamo.Qu
 	}
 	page := dynamo.Page{Status: 200}
 	items := answer.Get("Items")
-	if items.Kind != strictjson.Array {
-		return dynamo.Page{}, errors.New("answer to Query: there is no list of items")
+	if items.Kind != strictjson.Array && items.Kind != strictjson.Absent {
+		return dynamo.Page{}, errors.New("answer to Query: its items are no list")
 	}
 	for _, value := range items.Members {
 		item, err := parseItem(value.Value)
