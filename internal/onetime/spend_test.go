@@ -362,6 +362,31 @@ func TestSpendByTheIndexesClock(t *testing.T) {
 	}
 }
 
+// TestSpendOverByEitherClock: the time of what is not spent is over when either clock says so, and
+// no second look is taken.
+func TestSpendOverByEitherClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		ends   time.Duration // of the entry
+		there  time.Duration
+		length string
+	}{
+		"here":  {ends: -time.Second, there: -10 * time.Second, length: "5"},
+		"there": {ends: time.Minute, there: time.Minute, length: "4"},
+	} {
+		w := newWorld(t)
+		minted := w.order(t, onetime.Order{Limits: onetime.Limits{MinBytes: 5}})
+		w.rewrite(t, minted.ID, func(e *onetime.ValidEntry) { e.Created, e.Expires = start.Add(-life), start.Add(test.ends) })
+		gate, index := w.spender()
+		index.Clock = onetimetest.NewClock(start.Add(test.there))
+		put := upload(minted, "ours")
+		put.Headers = headers{"content-length": {test.length}}
+		_, err := gate.Decide(t.Context(), put, w.deadline())
+		if got := reasonOf(t, err); got != onetime.Expired || index.Tally() != "Spend 1" {
+			t.Errorf("%s: %v, requests %s", name, err, index.Tally())
+		}
+	}
+}
+
 func TestSpendWithoutADate(t *testing.T) {
 	w := newWorld(t)
 	minted := w.mint(t)

@@ -34,7 +34,7 @@ const (
 )
 
 // mutants are all of them, in the order of the rules.
-var mutants = slices.Concat(gateMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants, authMutants,
+var mutants = slices.Concat(gateMutants, spendMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants, authMutants,
 	multipartMutants, companionMutants, guestMutants, slotMutants, bucketSlotMutants, signatureMutants, templateMutants, pageMutants, handlerMutants, storeMutants)
 
 // gateMutants are the rows of the protocol's table and what connects them.
