@@ -30,6 +30,7 @@ const (
 	enables
 	nature // what S3 does of itself
 	completes
+	moves
 )
 
 // gate is one upload with the URL, decided by the code of production.

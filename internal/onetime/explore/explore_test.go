@@ -26,7 +26,7 @@ type family struct {
 
 // families are all scenarios that must hold.
 func families() []family {
-	return append(bucketFamilies(), tableFamilies()...)
+	return slices.Concat(bucketFamilies(), tableFamilies(), moveFamilies())
 }
 
 func bucketFamilies() []family {
@@ -326,7 +326,7 @@ func lookup(name string) *scenario {
 	for _, l := range limits() {
 		all = append(all, l.scenario)
 	}
-	for _, b := range append(tableBugs(), tableLimits()...) {
+	for _, b := range slices.Concat(tableBugs(), tableLimits(), moveBugs()) {
 		all = append(all, b.scenario)
 	}
 	for _, s := range all {

@@ -133,8 +133,8 @@ func newRun(s *scenario) *run {
 		r.store = onetimetest.NewStore(r)
 		r.replicas = []*onetimetest.Ledger{{Index: onetimetest.Index{Store: r.store}}}
 	}
-	for _, replica := range r.replicas {
-		if !s.unminted {
+	for i, replica := range r.replicas {
+		if !s.unminted && !(s.moved && i > 0) {
 			replica.Store.Put(url().ID.ValidKey(), onetimetest.Entry{Body: url().entry}, false)
 		}
 	}
@@ -194,7 +194,8 @@ func ask[T any](a *actor, op string, ready func() bool, do func() (answer T, not
 
 // writes tells whether a request changes the store.
 func writes(op string) bool {
-	return op == "Claim" || op == "Spend" || op == "HideObject" || op == "Upload" || strings.HasPrefix(op, "Delete")
+	return op == "Claim" || op == "Spend" || op == "HideObject" || op == "Upload" || strings.HasPrefix(op, "Delete") ||
+		slices.Contains([]string{"WriteValid", "NewWriteValid", "NewClaim"}, op)
 }
 
 // Actions implements schedule.Execution.

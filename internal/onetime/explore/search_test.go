@@ -23,8 +23,12 @@ type scenario struct {
 	lie      func(scheduled) onetime.Ledger // stands between the participants and S3
 	// table: the index is in a table, where gates look up and claim in one request. regions
 	// is in how many it is written, if in more than one.
-	table    bool
-	regions  int
+	table   bool
+	regions int
+	// moved: region 0 is the old index of a URL that is moved to region 1. moving changes the
+	// mover.
+	moved    bool
+	moving   func(*onetime.Mover)
 	spendLie func(scheduled) onetime.Spender // stands between the gates and the table
 	// writeOnce is the gate's setting of that name, kept asks whether a stored object
 	// is ever overwritten.

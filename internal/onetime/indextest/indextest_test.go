@@ -13,6 +13,6 @@ func TestMemory(t *testing.T) {
 	clock := onetimetest.NewClock(time.Date(2026, 3, 4, 5, 6, 7, 89, time.UTC))
 	indextest.Test(t, func(t *testing.T) indextest.Index {
 		ledger := &onetimetest.Ledger{Index: onetimetest.Index{Store: onetimetest.NewStore(t), Clock: clock}, PageSize: 7}
-		return indextest.Index{Index: ledger, Spender: ledger, Parts: ledger, Ledger: ledger, PartLedger: ledger, Clock: clock}
+		return indextest.Index{Index: ledger, Spender: ledger, Uploads: ledger, Parts: ledger, Ledger: ledger, PartLedger: ledger, Clock: clock}
 	})
 }

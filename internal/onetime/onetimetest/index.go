@@ -17,6 +17,8 @@ import (
 var (
 	Ops       = []string{"WriteValid", "ReadValid", "HeadExpired", "Claim", "ReadExpired", "ListExpired"}
 	LedgerOps = []string{"HeadObject", "HideObject", "DeleteExpired", "ListEntries"}
+	// UploadOps are those of onetime.Movable for the ways from uploads to their URLs.
+	UploadOps = []string{"WriteUpload", "ReadUpload"}
 	// PartOps are the methods of onetime.PartStore.
 	PartOps = []string{"CreateUpload", "WriteParts", "ReadParts", "ListParts", "CompleteUpload", "AbortUpload", "FindObject"}
 )
@@ -56,7 +58,7 @@ func (f Fault) String() string {
 
 // What S3's 404, and its 412 and 409, are definite answers to.
 var (
-	absentOps = []string{"ReadValid", "HeadExpired", "ReadExpired", "HeadObject", "HideObject", "ReadParts", "ListParts", "CompleteUpload", "FindObject"}
+	absentOps = []string{"ReadValid", "ReadUpload", "HeadExpired", "ReadExpired", "HeadObject", "HideObject", "ReadParts", "ListParts", "CompleteUpload", "FindObject"}
 	createOps = []string{"Claim", "WriteParts", "CompleteUpload"}
 )
 
@@ -102,10 +104,10 @@ func (x *Index) Calls() []Call {
 	return slices.Clone(x.calls)
 }
 
-// Tally counts all calls so far, in the order of Ops, SpenderOps, LedgerOps and PartOps: "ReadValid 1, Claim 2".
+// Tally counts all calls so far, in the order of the lists above: "ReadValid 1, Claim 2".
 func (x *Index) Tally() string {
 	var counts []string
-	for _, op := range slices.Concat(Ops, SpenderOps, LedgerOps, PartOps) {
+	for _, op := range slices.Concat(Ops, SpenderOps, LedgerOps, UploadOps, PartOps) {
 		n := 0
 		for _, call := range x.Calls() {
 			if call.Op == op {
