@@ -70,6 +70,11 @@ func TestScriptsWithKeys(t *testing.T) {
 	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
+// TestScriptsInTable runs testdata/script with the index in a table.
+func TestScriptsInTable(t *testing.T) {
+	scripts(t, "testdata/script", testbed.InTable)
+}
+
 // TestScriptsSpoilt runs testdata/script-spoilt, on a bucket of its own.
 func TestScriptsSpoilt(t *testing.T) {
 	scripts(t, "testdata/script-spoilt")
@@ -88,8 +93,11 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Condition: func(condition string) (bool, error) {
-			if condition == "root" { // who may read every file
+			switch condition {
+			case "root": // who may read every file
 				return os.Geteuid() == 0, nil
+			case "bucket": // the index is there
+				return st.Table == nil, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", condition)
 		},
@@ -103,6 +111,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 			if st.Table != nil {
 				index = config.IndexDynamoDB
 				env.Setenv("AWS_ENDPOINT_URL_DYNAMODB", st.Table.URL())
+				env.Setenv("ONCEGATE_INDEX", index)
 			}
 			env.Setenv("AWS_ACCESS_KEY_ID", s3servertest.AccessKey)
 			env.Setenv("AWS_SECRET_ACCESS_KEY", s3servertest.SecretKey)
