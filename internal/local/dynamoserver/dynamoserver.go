@@ -8,6 +8,7 @@
 // What the front corrects:
 //   - REMOVE takes attributes away. minidyn leaves them.
 //   - contains is false for an attribute that is not there. minidyn refuses it.
+//   - a page without items has an empty list of them. minidyn's has none.
 //   - a page begins after the key that is asked for, also if no item has it. minidyn's is empty then.
 //   - a key that is empty is refused, and so is an item over 400 KB.
 //   - refusals have DynamoDB's types and status, and every answer has a date, a request id and a checksum.

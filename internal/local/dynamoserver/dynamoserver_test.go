@@ -328,8 +328,8 @@ func TestPages(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if len(out.Items) > limit {
-						t.Errorf("a page of %d", len(out.Items))
+					if out.Items == nil || len(out.Items) > limit || int(out.Count) != len(out.Items) {
+						t.Errorf("a page of %d, a list: %t, counted %d", len(out.Items), out.Items != nil, out.Count)
 					}
 					for _, i := range out.Items {
 						got += plain(i)["k"]

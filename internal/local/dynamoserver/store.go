@@ -191,8 +191,7 @@ func (s *store) readItems(r Request) ([]byte, error) {
 	p := r.parameters
 	switch r.Operation {
 	case "DescribeTable":
-		text, err := s.call(r.Operation, p)
-		return text, err
+		return s.call(r.Operation, p)
 	case "Query", "Scan":
 		if n := s.o.PageItems; n > 0 && (p.Limit == 0 || p.Limit > n) {
 			p.Limit = n
@@ -210,7 +209,21 @@ func (s *store) readItems(r Request) ([]byte, error) {
 		p.KeyConditionExpression = "(" + p.KeyConditionExpression + ") AND " + s.o.Sort + " > " + after
 		p.ExpressionAttributeValues, p.ExclusiveStartKey = values, nil
 	}
-	return s.call(r.Operation, p)
+	text, err := s.call(r.Operation, p)
+	if err != nil || r.Operation == "GetItem" {
+		return text, err
+	}
+	// minidyn leaves out what is empty.
+	page := struct {
+		Items               []json.RawMessage
+		Count, ScannedCount int
+		LastEvaluatedKey    json.RawMessage `json:",omitempty"`
+	}{Items: []json.RawMessage{}}
+	if err := json.Unmarshal(text, &page); err != nil {
+		return nil, err
+	}
+	page.Count, page.ScannedCount = len(page.Items), len(page.Items)
+	return json.Marshal(page)
 }
 
 // call has minidyn answer.
