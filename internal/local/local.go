@@ -152,6 +152,7 @@ func Start(ctx context.Context, d *cfn.Deployment, o Options) (*AWS, error) {
 	}
 	endpoints := map[string]string{"AWS_ENDPOINT_URL_S3": a.S3.URL()}
 	if d.Table != nil {
+		o.Table.Metrics = a.Metrics
 		if a.Table, err = startTable(d.Table, o.Table, callers, edge.Log); err != nil {
 			a.closeRest()
 			return nil, err

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"oncegate/internal/local/api"
+	"oncegate/internal/local/cloudwatch"
 )
 
 // Options says which table to play and where. Table, Region, Account, Partition, Sort and Addr
@@ -49,6 +50,8 @@ type Options struct {
 	Log *slog.Logger
 	// Fault is called once for each request, from many goroutines at once; nil means no faults.
 	Fault func(Request) Fault
+	// Metrics, if set, get what CloudWatch would be told of faults.
+	Metrics *cloudwatch.Metrics
 	// PageItems bounds a page, as DynamoDB does at 1 MB. 0 is no bound.
 	PageItems int
 }
@@ -156,6 +159,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.o.Fault != nil {
 		fault = s.o.Fault(request)
 	}
+	if fault.Kind == Answer {
+		s.report(request.Operation, fault.Code)
+	}
 	if !fault.Apply && !s.before(w, r, fault) {
 		return
 	}
@@ -173,6 +179,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, time.Now(), answer, refused)
+}
+
+// report counts a fault as DynamoDB does:
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+func (s *Server) report(operation, code string) {
+	const namespace = "AWS/DynamoDB"
+	switch code {
+	case Throttled, Exceeded:
+		name := "WriteThrottleEvents"
+		if operation == "GetItem" || operation == "Query" {
+			name = "ReadThrottleEvents"
+		}
+		s.o.Metrics.Add(namespace, name, 1, "TableName", s.o.Table)
+	case Internal:
+		s.o.Metrics.Add(namespace, "SystemErrors", 1, "TableName", s.o.Table, "Operation", operation)
+	}
 }
 
 func (s *Server) authorize(r *http.Request, body []byte, request Request) error {

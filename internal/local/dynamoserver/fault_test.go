@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"oncegate/internal/dynamo"
+	"oncegate/internal/local/cloudwatch"
 	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/dynamoserver/dynamoservertest"
 )
@@ -37,8 +41,9 @@ func TestFaults(t *testing.T) {
 		{dynamoserver.Fault{Kind: dynamoserver.Answer, Code: dynamoserver.Internal}, "InternalServerError 500"},
 	} {
 		for _, apply := range []bool{false, true} {
-			tt.fault.Apply = apply
-			fault.Store(&tt.fault)
+			played := tt.fault // the server may still look at the one before
+			played.Apply = apply
+			fault.Store(&played)
 			k := key("url#a", fmt.Sprint(i, apply))
 			_, err := c.UpdateItem(t.Context(), update(k, "SET claim = :c", "", item{":c": s("c")}))
 			if err == nil || !strings.Contains(code(err), tt.want) {
@@ -89,6 +94,42 @@ func TestDate(t *testing.T) {
 		}
 		if id, _ := middleware.GetRequestIDMetadata(out.ResultMetadata); id == "" {
 			t.Error("no request id")
+		}
+	}
+}
+
+// TestFaultsAreCounted: CloudWatch is told of throttled requests and of faults, and of nothing
+// else.
+func TestFaultsAreCounted(t *testing.T) {
+	metrics := cloudwatch.New()
+	var code atomic.Value
+	c := dynamoservertest.Client(dynamoservertest.New(t, func(o *dynamoserver.Options) {
+		o.Metrics = metrics
+		o.Fault = func(dynamoserver.Request) dynamoserver.Fault {
+			return dynamoserver.Fault{Kind: dynamoserver.Answer, Code: code.Load().(string)}
+		}
+	}))
+	for _, refusal := range []string{dynamoserver.Throttled, dynamoserver.Exceeded, dynamoserver.Internal, dynamo.ConditionFailed} {
+		code.Store(refusal)
+		if _, err := c.UpdateItem(t.Context(), update(key("url#a", "a"), "SET claim = :c", "", item{":c": s("c")})); err == nil {
+			t.Errorf("%s: no error", refusal)
+		}
+		if _, err := c.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(dynamoservertest.Table), Key: key("url#a", "a")}); err == nil {
+			t.Errorf("%s: no error", refusal)
+		}
+	}
+	for _, tt := range []struct {
+		name       string
+		want       float64
+		dimensions []string
+	}{
+		{"WriteThrottleEvents", 2, nil},
+		{"ReadThrottleEvents", 2, nil},
+		{"SystemErrors", 1, []string{"Operation", "UpdateItem"}},
+		{"SystemErrors", 1, []string{"Operation", "GetItem"}},
+	} {
+		if got := metrics.Sum("AWS/DynamoDB", tt.name, append(tt.dimensions, "TableName", dynamoservertest.Table)...); got != tt.want {
+			t.Errorf("%s %v: %v, want %v", tt.name, tt.dimensions, got, tt.want)
 		}
 	}
 }
