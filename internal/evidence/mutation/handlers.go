@@ -9,6 +9,8 @@ const (
 // connections are used, and what is answered when there is no answer.
 var handlerMutants = []mutant{
 	{nodeHandler, "idle connections are always used", "if (now - this.#lastUse > IDLE_MS) this.dropIdle();", removed, false},
+	{nodeHandler, "all requests go to the bucket", "hostOf(this.#endpoints[endpoint])", "hostOf(this.#endpoints[0])", false},
+	{nodeHandler, "idle connections of one endpoint are used for as long as the other is asked", "  #lastUse = 0;", "  static #last = 0;\n  get #lastUse() { return Host.#last; }\n  set #lastUse(at) { Host.#last = at; }", false},
 	{nodeHandler, "idle connections are never used", "this.#lastUse = now;", removed, false},
 	{nodeHandler, "a connection is used a moment too late", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse > IDLE_MS + 1", false},
 	{nodeHandler, "a connection is dropped a moment too early", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse >= IDLE_MS", false},
