@@ -14,7 +14,7 @@ import (
 
 // nodeTests are the tests that must notice the mutants of a Node handler.
 var nodeTests = map[string][]string{
-	nodeHandler: {"edge/node/index.test.mjs", "edge/node/parts.test.mjs"},
+	nodeHandler: {"edge/node/index.test.mjs", "edge/node/parts.test.mjs", "edge/node/table.test.mjs"},
 	nodeStub:    {"edge/node/regional.test.mjs"},
 	page:        {"edge/node/page.test.mjs"},
 }
