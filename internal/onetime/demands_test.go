@@ -55,12 +55,28 @@ func FuzzDemands(f *testing.F) {
 	})
 }
 
+// TestDemandsRoom: the demands are met up to the last byte that the rule has room for.
+func TestDemandsRoom(t *testing.T) {
+	gate, _ := newWorld(t).spender()
+	added := len("content-type") + len("a/b")
+	for name, most := range map[string]int{"cache-control": 2<<10 - added, "origin": 6<<10 - added} {
+		entry := onetime.ValidEntry{Version: 1, Created: start, Expires: start.Add(life), Limits: onetime.Limits{Type: "a/b"}}
+		for more, want := range []bool{true, false} {
+			put := onetime.Put{Method: "PUT", Headers: headers{"content-length": {"5"}, name: {strings.Repeat("x", most-len(name)+more)}}}
+			terms, ok := gate.Terms(5, put)
+			if err := gate.Allow(entry, 5, put); (err == nil) != want || !ok || entry.Demands().Meet(terms) != want {
+				t.Errorf("%s, %d more: the rule says %v, room for %d, want %t", name, more, err, terms.Room, want)
+			}
+		}
+	}
+}
+
 // TestDemandsMostly says how often an upload that the rule allows has to go the long way.
 func TestDemandsMostly(t *testing.T) {
 	w := newWorld(t)
 	gate, _ := w.spender()
 	types := []string{"", "image/png", "image/*", "image/*,application/pdf", "text/plain"}
-	sent := []string{"", "image/png", "application/pdf", "text/plain; charset=utf-8", "application/octet-stream", "undefined", "image/png, text/plain"}
+	sent := []string{"", "image/png", "application/pdf", "text/plain; charset=utf-8", "Image/PNG", "application/octet-stream", "undefined", "image/png, text/plain"}
 	allowed, met := 0, 0
 	for _, kind := range types {
 		for _, name := range []string{"", "invoice.pdf", strings.Repeat("ä", 120)} {

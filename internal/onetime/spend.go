@@ -128,7 +128,7 @@ func (g *Gate) spendAtOnce(ctx context.Context, id ID, key string, terms Terms, 
 		return Pass{}, err
 	}
 	var spent Spending
-	unanswered := put.Attempt.Repeated
+	unanswered := false // of an earlier try with this nonce, Decide knows
 	err = requests{g.Clock, g.Entropy}.repeat(ctx, deadline, writeLimit, writeLimit, func(limit time.Duration) (err error) {
 		spent, err = g.Spender.Spend(ctx, limit, id, claim, terms)
 		if err != nil && !wroteNothing(err) {

@@ -35,7 +35,6 @@ var spendMutants = []mutant{
 
 	{spend, "the spending does not name its request", "{Reason: Used, Request: put.Request}", "{Reason: Used}", false},
 	{spend, "a repeated spending may be a stranger's", "{Reason: Used, Request: put.Request}, put.Attempt)", "{Reason: Used, Request: put.Request}, Attempt{})", true},
-	{spend, "a second try that fails has spent nothing", "unanswered := put.Attempt.Repeated", "unanswered := false", true},
 	{spend, "no answer has spent nothing", "unanswered = true", "_ = unanswered", true},
 	{spend, "nothing is ever written in vain", "if err != nil && !wroteNothing(err) {", "if err != nil {", true},
 	{spend, "a request that was redirected wrote nothing", "fault.Status >= 400 && ", removed, false},
