@@ -1,6 +1,6 @@
 // Builds what is measured besides build/edge, and measures all sizes.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { CANDIDATES, out, root } from './process.mjs';
@@ -12,6 +12,10 @@ export function build() {
     copyFileSync(`${root}build/edge/config.json`, `${out}/${name}/config.json`);
   }
   copyFileSync(`${root}bench/peers/floor.mjs`, CANDIDATES.floor);
+  rmSync(`${out}/table`, { recursive: true, force: true });
+  cpSync(`${root}build/edge`, `${out}/table`, { recursive: true });
+  const settings = JSON.parse(readFileSync(`${root}build/edge/config.json`, 'utf8'));
+  writeFileSync(`${out}/table/config.json`, JSON.stringify({ ...settings, index: 'dynamodb' }));
   // With "module" first esbuild leaves out the parts of the SDK that are not used: 430 KB
   // instead of 590. Node loads CommonJS faster than ES modules that import Node's own
   // modules. Of the four combinations this one was the fastest cold, and as fast warm.

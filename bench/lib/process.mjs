@@ -12,8 +12,8 @@ mkdirSync(out, { recursive: true });
 // Candidates run in the Node that runs this, so start it with the deployed one.
 export const node = process.execPath;
 
-// The three that are compared, and where their code is.
-export const CANDIDATES = { ours: `${root}build/edge/index.mjs`, sdk: `${out}/sdk/index.cjs`, floor: `${out}/floor/index.mjs` };
+// Those that are compared, and where their code is. table is ours with the other index.
+export const CANDIDATES = { ours: `${root}build/edge/index.mjs`, table: `${out}/table/index.mjs`, sdk: `${out}/sdk/index.cjs`, floor: `${out}/floor/index.mjs` };
 export const NAMES = Object.keys(CANDIDATES);
 
 // The heap limits with which Lambda starts Node in a function of 128 MB: a tenth for the
@@ -41,6 +41,7 @@ function environment(s3, more) {
     ...!s3.real && { AWS_SESSION_TOKEN: `IQoJb3JpZ2luX2VjE${'A1b2C3d4/+'.repeat(90)}==` },
     AWS_REGION: 'us-east-1',
     AWS_ENDPOINT_URL_S3: s3.http,
+    AWS_ENDPOINT_URL_DYNAMODB: s3.http,
     AWS_LAMBDA_FUNCTION_NAME: 'us-east-1.oncegate-bench',
     LANG: 'en_US.UTF-8',
     TZ: ':UTC',
@@ -104,9 +105,10 @@ export class S3 {
   }
 }
 
-// everyone starts one process of each candidate, and loads and warms it.
+// everyone starts one process of each candidate, and loads and warms it. The real S3 server has
+// no table beside it.
 export async function everyone(s3, { warmup = 0, ...options } = {}) {
-  const all = NAMES.map((name) => new Candidate(name, s3, options));
+  const all = NAMES.filter((name) => !s3.real || name !== 'table').map((name) => new Candidate(name, s3, options));
   for (const candidate of all) {
     await candidate.do('load');
     await candidate.do('once');

@@ -91,7 +91,9 @@ type server interface {
 
 // counts is what came in since the last reset.
 type counts struct {
-	Requests map[string]int // by method and folder, such as "PUT signatures/valid/"
+	// Requests are by method and folder, such as "PUT signatures/valid/", and those to the
+	// table by operation.
+	Requests map[string]int
 	// Trips is how often a request came while no other was being answered. If the delay
 	// is long compared with the client's own work, and there is one client at a time,
 	// this is the number of round trips that had to wait for each other.

@@ -26,7 +26,8 @@ import (
 )
 
 // standIn answers GET, HEAD, PUT (also with If-None-Match: *), ListObjectVersions and
-// CreateMultipartUpload of one bucket, path style, with the headers that S3 sends.
+// CreateMultipartUpload of one bucket, path style, with the headers that S3 sends. It is a
+// DynamoDB of one table as well: see newTable.
 type standIn struct {
 	plain, secure net.Listener
 
@@ -34,6 +35,7 @@ type standIn struct {
 	delay    time.Duration
 	objects  map[string][]version // oldest first
 	last     int                  // version made last
+	table    http.Handler
 	underWay int
 	count    counts
 }
@@ -85,6 +87,10 @@ func (s *standIn) reset(delay time.Duration, fill int) error {
 	defer s.mu.Unlock()
 	s.delay, s.count = delay, counts{Requests: map[string]int{}}
 	s.objects = make(map[string][]version, fill)
+	var err error
+	if s.table, err = newTable(); err != nil {
+		return err
+	}
 	for i := range fill {
 		key := fillerKey(i)
 		s.objects[key] = []version{{id: "filler", etag: `"0"`, body: []byte("{}"), at: time.Now()}}
@@ -118,14 +124,18 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	list := r.URL.Query().Has("versions")
+	operation := tableOperation(r)
 	s.mu.Lock()
 	if s.underWay == 0 {
 		s.count.Trips++
 	}
 	s.underWay++
 	name := r.Method + " " + key[:strings.LastIndexByte(key, '/')+1]
-	if list {
+	switch {
+	case list:
 		name = "LIST"
+	case operation != "":
+		name = operation
 	}
 	s.count.Requests[name]++
 	delay := s.delay
@@ -136,6 +146,10 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.underWay--
+	if operation != "" {
+		answerTable(w, r, s.table, body)
+		return
+	}
 	h := w.Header()
 	h.Set("Server", "AmazonS3")
 	h.Set("x-amz-request-id", "TX234S0F24A06C7B")

@@ -102,3 +102,29 @@ func TestTrips(t *testing.T) {
 		t.Errorf("counted %+v, want 2 trips", c)
 	}
 }
+
+// TestAsDynamoDB: the stand-in answers like DynamoDB where the candidate with the table relies
+// on it, and counts.
+func TestAsDynamoDB(t *testing.T) {
+	s, err := startStandIn("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const claim = `{"TableName":"oncegate-placeholder-index","Key":{"p":{"S":"url#a"},"k":{"S":"a1"}},"UpdateExpression":"SET nonce = :n",
+		"ConditionExpression":"attribute_not_exists(nonce)","ExpressionAttributeValues":{":n":{"S":"%"}},
+		"ReturnValues":"ALL_NEW","ReturnValuesOnConditionCheckFailure":"ALL_OLD"}`
+	target := []string{"X-Amz-Target", "DynamoDB_20120810.UpdateItem"}
+	for _, step := range []struct {
+		nonce  string
+		status int
+		answer string
+	}{{"1", 200, `"Attributes":{`}, {"2", 400, "ConditionalCheckFailedException"}, {"3", 400, `"nonce":{"S":"1"}`}} {
+		status, answer := ask(t, s, "POST", "/", strings.ReplaceAll(claim, "%", step.nonce), target...)
+		if status != step.status || !strings.Contains(answer, step.answer) {
+			t.Errorf("claim %s: %d %s", step.nonce, status, answer)
+		}
+	}
+	if n := s.counts().Requests["UpdateItem"]; n != 3 {
+		t.Errorf("%d requests are counted", n)
+	}
+}
