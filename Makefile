@@ -257,8 +257,8 @@ build/edge/%.wasm: $(GOFILES) $(GOMOD) $(NPM) edge/node/snapshot.mjs build/edge/
 # Starts a program in the deployed Node, and writes it as it is then.
 SNAPSHOT = $(NODE22) edge/node/snapshot.mjs build/edge/wasm_exec.js
 
-build/edge/index.mjs: edge/node/index.mjs
-	@install -D -m 644 $< $@
+build/edge/index.mjs: edge/node/index.mjs edge/node/http.mjs tools/handler.mjs $(NPM)
+	@mkdir -p $(@D) && $(NODE22) tools/handler.mjs $< $@
 
 # The page for people, which both runtimes have.
 build/edge/page.mjs build/stub/page.mjs: edge/node/page.mjs

@@ -2,6 +2,8 @@
 // (edge/wasm), S3 and DynamoDB. Nothing is decided here. Every path that does not end in a
 // clear result of the Go program is a refusal.
 
+import { Server } from './http.mjs';
+
 // Node's own modules are not imported. An import statement reads every getter of a
 // module, and the getters of http and fs load another HTTP client and much more. That
 // costs 30 of the 100 ms of CPU time of a cold start, and 8 MB.
@@ -15,8 +17,8 @@ for (const flag of ['--max-semi-space-size=0', '--max-old-space-size=0', '--no-e
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { runInThisContext } = process.getBuiltinModule('node:vm');
 const { hash, randomFillSync } = process.getBuiltinModule('node:crypto');
-// The HTTP client for both. The same variable tells the Go program where S3 is.
-process.getBuiltinModule(process.env.AWS_ENDPOINT_URL_S3?.startsWith('http:') ? 'node:http' : 'node:https');
+// What the HTTP client needs. The same variable tells the Go program where S3 is.
+process.getBuiltinModule(process.env.AWS_ENDPOINT_URL_S3?.startsWith('http:') ? 'node:net' : 'node:tls');
 
 // This must come before WebAssembly is compiled. V8's optimising compiler would spend more
 // CPU time on Go's large functions than the optimised code ever saves.
@@ -52,13 +54,6 @@ async function compile(file) {
 
 // Time that is kept for the refusal, if the Go program does not answer.
 const ANSWER_RESERVE_MS = 100;
-
-// A socket that has been idle for longer is not used again. AWS does not say when S3 and
-// DynamoDB close idle connections, and the container may have been frozen for hours.
-const IDLE_MS = 15_000;
-
-// No answer that the index needs comes near this size.
-const MAX_BODY_BYTES = 1 << 20;
 
 // refuse is the answer when there is none from the Go program. Its words are those of
 // package edge for the reason "internal"; a test compares the two.
@@ -99,6 +94,7 @@ class Program {
     const { env, values } = JSON.parse(Buffer.from(note));
     go.env = env;
     const text = (at, length) => program.#memory.utf8Slice(at, at + length);
+    const bytes = (at, length) => program.#memory.latin1Slice(at, at + length);
     let ready = false;
     const oncegate = {
       setting: (...name) => {
@@ -112,8 +108,8 @@ class Program {
         ready = true;
       },
       done: (id, ...result) => program.#settle(id, text(...result)),
-      // Node takes a character for a byte: so a header's text goes out as the UTF-8 that it is.
-      send: (id, endpoint, at, length, bodyAt, bodyLength, limitMs) => program.#send(id, endpoint, program.#memory.latin1Slice(at, at + length), text(bodyAt, bodyLength), limitMs),
+      // A character for each byte: so text goes out as the UTF-8 that it is.
+      send: (id, endpoint, at, length, bodyAt, bodyLength, limitMs) => program.#send(id, endpoint, bytes(at, length), bytes(bodyAt, bodyLength), limitMs),
       fetchKeys: (...request) => program.#fetchKeys(...request),
       log: (...line) => { process.stdout.write(text(...line)); },
       random: (at, length) => { randomFillSync(program.#memory, at, length); },
@@ -190,107 +186,41 @@ class Program {
 
   // #send makes one request to S3 or DynamoDB.
   #send(id, endpoint, text, body, limitMs) {
-    const [method, path, ...headers] = text.split('\n');
-    const host = hostOf(this.#endpoints[endpoint]);
-    this.#await(id, host.request({ method, path, headers }), body, limitMs, host);
+    this.#ask(serverAt(this.#endpoints[endpoint]), id, text.split('\n'), body, limitMs);
   }
 
-  // #fetchKeys gets the one URL that the settings name. It uses a connection of its own,
-  // because the next fetch is minutes away. It follows no redirect.
+  // #fetchKeys gets the one URL that the settings name, over a connection of its own, because
+  // the next fetch is minutes away. It follows no redirect.
   #fetchKeys(id, limitMs) {
     const url = new URL(this.#keysURL);
-    const { request } = process.getBuiltinModule(clients[url.protocol]);
-    this.#await(id, request(url, {
-      agent: false, headers: { accept: 'application/json', 'user-agent': 'oncegate' },
-    }), undefined, limitMs);
+    this.#ask(new Server(url), id, [
+      'GET', url.pathname + url.search, 'host', url.host, 'accept', 'application/json', 'user-agent', 'oncegate', 'connection', 'close',
+    ], '', limitMs);
   }
 
-  // #await sends a request and reports the outcome exactly once.
-  #await(id, request, body, limitMs, host) {
-    let reported = false;
-    const report = (status, text, bodyAt, stale) => {
-      if (reported) return;
-      reported = true;
+  // #ask makes a request and tells the program its outcome.
+  #ask(server, id, lines, body, limitMs) {
+    const request = server.send(lines, body, limitMs, (answer) => {
       this.#requests.delete(request);
-      clearTimeout(timer);
-      if (!this.ended) this.#call('received', id, status, this.#announce(text), bodyAt, stale);
-    };
-    const fail = (message, stale) => report(0, Buffer.from(message), 0, stale ? 1 : 0);
-    const timer = setTimeout(() => {
-      fail(`no answer within ${limitMs} ms`); // a request that was destroyed before tells nobody
-      request.destroy();
-    }, limitMs);
+      if (this.ended) return;
+      if (answer.message !== undefined) {
+        this.#call('received', id, 0, this.#announce(Buffer.from(answer.message)), 0, answer.stale ? 1 : 0);
+        return;
+      }
+      // Only the headers that package wire has.
+      let head = '';
+      for (let i = 0; i < answer.headers.length; i += 2) {
+        if (/^(x-amz-.*|etag|content-length|date|last-modified)$/.test(answer.headers[i])) head += `${answer.headers[i]}\n${answer.headers[i + 1]}\n`;
+      }
+      const bytes = Buffer.from(head, 'latin1');
+      this.#call('received', id, answer.status, this.#announce(answer.body.length ? Buffer.concat([bytes, answer.body]) : bytes), bytes.length, 0);
+    });
     this.#requests.add(request);
-    let answered = false;
-    // After a 101, say, Node ends the request with neither an error nor a response.
-    request.on('close', () => answered || fail('the connection ended without an answer'));
-    request.on('error', (error) => {
-      // The other idle connections are older and probably dead as well.
-      host?.dropIdle();
-      fail(String(error.message), request.reusedSocket && DEAD.has(error.code));
-    });
-    request.on('response', (response) => {
-      answered = true;
-      const chunks = [];
-      let size = 0;
-      response.on('data', (chunk) => {
-        chunks.push(chunk);
-        size += chunk.length;
-        if (size > MAX_BODY_BYTES) request.destroy(new Error('answer too large'));
-      });
-      response.on('error', () => {}); // its close follows
-      response.on('close', () => {
-        if (!response.complete) return fail('answer cut short');
-        // Only the headers that package wire has.
-        let lines = '';
-        for (let i = 0; i < response.rawHeaders.length; i += 2) {
-          const name = response.rawHeaders[i].toLowerCase();
-          if (/^(x-amz-.*|etag|content-length|date|last-modified)$/.test(name)) lines += `${name}\n${response.rawHeaders[i + 1]}\n`;
-        }
-        const head = Buffer.from(lines);
-        report(response.statusCode, size ? Buffer.concat([head, ...chunks]) : head, head.length, 0);
-      });
-    });
-    request.end(body);
   }
 }
 
-// The errors of a reused connection that the other side has closed.
-const DEAD = new Set(['ECONNRESET', 'EPIPE']);
-
-// Node's two HTTP clients. Each is loaded when it is first used.
-const clients = { 'http:': 'node:http', 'https:': 'node:https' };
-
-// Host is where requests go, with the connections to it.
-class Host {
-  #request;
-  #options;
-  #lastUse = 0;
-
-  constructor(url) {
-    const { protocol, hostname, port } = new URL(url);
-    const { Agent, request } = process.getBuiltinModule(clients[protocol]);
-    this.#request = request;
-    this.#options = { hostname, port, agent: new Agent({ keepAlive: true, scheduling: 'lifo' }) };
-  }
-
-  // request begins a request, not on a connection that was idle for too long.
-  request(options) {
-    const now = Date.now();
-    if (now - this.#lastUse > IDLE_MS) this.dropIdle();
-    this.#lastUse = now;
-    return this.#request({ ...this.#options, ...options });
-  }
-
-  dropIdle() {
-    for (const sockets of Object.values(this.#options.agent.freeSockets)) {
-      for (const socket of [...sockets]) socket.destroy();
-    }
-  }
-}
-
-const hosts = {}; // by URL, for all programs that run
-const hostOf = (url) => (hosts[url] ??= new Host(url));
+const servers = {}; // by URL, for all programs that run
+const serverAt = (url) => (servers[url] ??= new Server(new URL(url)));
 
 const modules = {}; // compiled, by file
 const programs = {}; // running, by file

@@ -2,39 +2,22 @@ package main
 
 const (
 	nodeHandler = "edge/node/index.mjs"
+	nodeClient  = "edge/node/http.mjs"
 	nodeStub    = "edge/node/regional.mjs"
 )
 
 // handlerMutants are what the Node handlers see to themselves: how requests end, which
 // connections are used, and what is answered when there is no answer.
 var handlerMutants = []mutant{
-	{nodeHandler, "idle connections are always used", "if (now - this.#lastUse > IDLE_MS) this.dropIdle();", removed, false},
-	{nodeHandler, "all requests go to the bucket", "hostOf(this.#endpoints[endpoint])", "hostOf(this.#endpoints[0])", false},
-	{nodeHandler, "idle connections of one endpoint are used for as long as the other is asked", "  #lastUse = 0;", "  static #last = 0;\n  get #lastUse() { return Host.#last; }\n  set #lastUse(at) { Host.#last = at; }", false},
-	{nodeHandler, "idle connections are never used", "this.#lastUse = now;", removed, false},
-	{nodeHandler, "a connection is used a moment too late", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse > IDLE_MS + 1", false},
-	{nodeHandler, "a connection is dropped a moment too early", "now - this.#lastUse > IDLE_MS", "now - this.#lastUse >= IDLE_MS", false},
-	{nodeHandler, "an idle connection for a minute", "IDLE_MS = 15_000", "IDLE_MS = 60_000", false},
-	{nodeHandler, "dead connections stay", "      host?.dropIdle();\n      fail(", "      fail(", false},
-	{nodeHandler, "an answer of any length", "if (size > MAX_BODY_BYTES) request.destroy(new Error('answer too large'));", removed, false},
-	{nodeHandler, "an answer a byte too long", "size > MAX_BODY_BYTES", "size > MAX_BODY_BYTES + 1", false},
-	{nodeHandler, "the longest answer is too long", "size > MAX_BODY_BYTES", "size >= MAX_BODY_BYTES", false},
-	{nodeHandler, "an answer that was cut short", "if (!response.complete) return fail('answer cut short');", removed, false},
-	{nodeHandler, "two outcomes of one request", "if (reported) return;", removed, false},
-	{nodeHandler, "the timer of a request stays", "      clearTimeout(timer);\n      if (!this.ended)", "      if (!this.ended)", false},
+	{nodeHandler, "all requests go to the bucket", "serverAt(this.#endpoints[endpoint])", "serverAt(this.#endpoints[0])", false},
 	{nodeHandler, "the timer of an invocation stays", "        clearTimeout(timer);\n        resolve(result);", "        resolve(result);", false},
 	{nodeHandler, "the timers of an ended program stay", "for (const timer of this.#go._scheduledTimeouts.values()) clearTimeout(timer);", removed, false},
 	{nodeHandler, "the requests of an ended program stay", "for (const request of this.#requests) request.destroy();", removed, false},
-	{nodeHandler, "an ended program is told of an answer", "if (!this.ended) this.#call('received'", "this.#call('received'", false},
+	{nodeHandler, "an ended program is told of an answer", "      if (this.ended) return;\n", removed, false},
 	{nodeHandler, "an ended program leaves its invocations waiting", "for (const id of [...this.#waiting.keys()]) this.#settle(id, undefined);", removed, false},
 	{nodeHandler, "an ended program goes on", "if (!programs[file] || programs[file].ended)", "if (!programs[file])", false},
 	{nodeHandler, "an exit goes unseen", "    if (this.#go.exited) this.end();\n", removed, false},
 	{nodeHandler, "a trap goes unseen", "      console.error('oncegate:', error);\n      this.end();", "      console.error('oncegate:', error);", false},
-	{nodeHandler, "a request has no time limit", "      fail(`no answer within ${limitMs} ms`); // a request that was destroyed before tells nobody\n      request.destroy();\n", removed, false},
-	{nodeHandler, "a request that is too late goes on", "tells nobody\n      request.destroy();", "tells nobody", false},
-	{nodeHandler, "a request that just ends", "request.on('close', () => answered || fail('the connection ended without an answer'));", removed, false},
-	{nodeHandler, "a new connection that dies is a dead one", "request.reusedSocket && DEAD.has(error.code)", "DEAD.has(error.code)", false},
-	{nodeHandler, "no connection is a dead one", "request.reusedSocket && DEAD.has(error.code)", "false", false},
 	{nodeHandler, "an invocation may take all its time", "remainingMs - ANSWER_RESERVE_MS", "remainingMs", false},
 	{nodeHandler, "no answer passes", "if (!result?.forward?.querystring) return refuse();", "if (!result?.forward?.querystring) return event.Records[0].cf.request;", false},
 	{nodeHandler, "a result without a query passes", "if (!result?.forward?.querystring) return refuse();", "if (!result?.forward) return refuse();", false},
@@ -45,7 +28,7 @@ var handlerMutants = []mutant{
 	{nodeHandler, "a refusal of another reason", "'x-oncegate-reason': [{ value: 'internal' }]", "'x-oncegate-reason': [{ value: 'index-unavailable' }]", false},
 	{nodeHandler, "a refusal of another status", "    status: '503',", "    status: '500',", false},
 	{nodeHandler, "a program that does not start", "if (!ready) throw new Error('the Go program did not start; the lines above say why');", removed, false},
-	{nodeHandler, "header text is written as characters", "program.#memory.latin1Slice(at, at + length)", "program.#memory.utf8Slice(at, at + length)", false},
+	{nodeHandler, "header text is written as characters", "bytes(at, length), bytes(bodyAt", "text(at, length), bytes(bodyAt", false},
 
 	{nodeStub, "the signing key of yesterday", "if (signingKey.day !== day) {", "if (!signingKey.key) {", false},
 	{nodeStub, "the last try decides what ran", "ran ||= error.ran;", "ran = error.ran;", false},
@@ -64,9 +47,6 @@ var handlerMutants = []mutant{
 	{nodeStub, "an error of Lambda is not tried again", "fail(`status ${status}`, { again: true, pauseMs: PAUSE_MS })", "fail(`status ${status}`)", false},
 	{nodeStub, "what was not allowed ran", "['x-amzn-errortype']}`, { ran: false });", "['x-amzn-errortype']}`);", false},
 	{nodeStub, "an error of the function is an answer", "if (headers['x-amz-function-error']) return fail(`function error: ${headers['x-amz-function-error']}`);", removed, false},
-	{nodeStub, "an answer that was cut short", "if (!response.complete) return fail('answer cut short');", removed, false},
-	{nodeStub, "an answer of any length", "if (size > MAX_ANSWER_BYTES) request.destroy(new Error('answer too large'));", removed, false},
-	{nodeStub, "the longest answer is too long", "size > MAX_ANSWER_BYTES", "size >= MAX_ANSWER_BYTES", false},
 	{nodeStub, "a third try", "if (repeated || !error.again", "if (!error.again", false},
 	{nodeStub, "a second try of anything", "if (repeated || !error.again || ", "if (repeated || ", false},
 	{nodeStub, "a second try without time for it", " || context.getRemainingTimeInMillis() - error.pauseMs < LEAST_MS) break;", ") break;", false},
@@ -79,16 +59,8 @@ var handlerMutants = []mutant{
 	{nodeStub, "a result without a query passes", "if (!result?.forward?.querystring) throw", "if (!result?.forward) throw", false},
 	{nodeStub, "headers stay that the function drops", "for (const header of drop) delete request.headers[header];", removed, false},
 	{nodeStub, "headers are not set", "headers: { ...request.headers, ...set } };", "headers: { ...request.headers } };", false},
-	{nodeStub, "idle connections are always used", "if (now - lastUse > IDLE_MS) dropIdle();", removed, false},
-	{nodeStub, "idle connections are never used", "lastUse = now;", removed, false},
-	{nodeStub, "a connection is dropped a moment too early", "now - lastUse > IDLE_MS", "now - lastUse >= IDLE_MS", false},
-	{nodeStub, "an idle connection for a minute", "IDLE_MS = 15_000", "IDLE_MS = 60_000", false},
-	{nodeStub, "dead connections stay", "      dropIdle(); // the other", "      // the other", false},
 	{nodeStub, "the timer of a failure stays", "      clearTimeout(timer);\n      reject", "      reject", false},
 	{nodeStub, "the timer of an answer stays", "        clearTimeout(timer);\n        try", "        try", false},
-	{nodeStub, "a request has no time limit", "      fail(`no answer within ${limitMs} ms`); // a request that was destroyed before tells nobody\n      request.destroy();\n", removed, false},
-	{nodeStub, "a request that is too late goes on", "tells nobody\n      request.destroy();", "tells nobody", false},
-	{nodeStub, "a request that just ends", "request.on('close', () => answered || fail('the connection ended without an answer'));", removed, false},
 	{nodeStub, "no session token", "...(token && { 'x-amz-security-token': token })", "", false},
 	{nodeStub, "a refusal says when to try again though it may be spent", "...(reason === 'index-unavailable' && {", "...({", false},
 }

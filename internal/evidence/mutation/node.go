@@ -15,6 +15,7 @@ import (
 // nodeTests are the tests that must notice the mutants of a Node handler.
 var nodeTests = map[string][]string{
 	nodeHandler: {"edge/node/index.test.mjs", "edge/node/parts.test.mjs", "edge/node/table.test.mjs"},
+	nodeClient:  {"edge/node/http.test.mjs", "edge/node/index.test.mjs", "edge/node/table.test.mjs"},
 	nodeStub:    {"edge/node/regional.test.mjs"},
 	page:        {"edge/node/page.test.mjs"},
 }
@@ -52,6 +53,13 @@ func testNode(ctx context.Context, root, dir, file string, text []byte) (killer,
 	for _, name := range []string{file, "build/edge/" + path.Base(file)} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
 			return "", "", err
+		}
+	}
+	if file == nodeHandler || file == nodeClient { // the two are one file of the artifact
+		command := exec.CommandContext(ctx, node[0], filepath.Join(root, "tools", "handler.mjs"), nodeHandler, "build/edge/index.mjs")
+		command.Dir = folder
+		if said, err := command.CombinedOutput(); err != nil {
+			return "", "", fmt.Errorf("is no JavaScript: %w: %s", err, said)
 		}
 	}
 	if nodeTests[file] == nil {
