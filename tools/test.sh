@@ -23,6 +23,6 @@ chains=$("$go" list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./..
   grep -w oncegate/internal/evidence/testbed | cut -d' ' -f1)
 others=$("$go" list ./... | grep -vxF "$chains")
 # shellcheck disable=SC2086 # each is a list of packages
-"$go" test ${RACE:-} -timeout 40m $others
+"$go" test ${RACE:-} -timeout 60m $others
 # shellcheck disable=SC2086
-"$go" test ${RACE:-} -p 1 -parallel 16 -timeout 40m $chains
+"$go" test ${RACE:-} -p 1 -parallel 16 -timeout 60m $chains

@@ -1,9 +1,11 @@
 // The HTTP client of the edge, against a server that sends the bytes of each case, whole and cut
 // in two at every place, and against Node's own client.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
 import { after, before, suite, test } from 'node:test';
+import { promisify } from 'node:util';
 import { Server } from './http.mjs';
 
 // Raw answers each request on a connection with the next of its scripts: a list of byte strings
@@ -197,6 +199,14 @@ suite('the HTTP client', () => {
     assert.equal((await send(server)).body.length, 0);
     assert.equal(raw.connections, before + 1);
     server.dropIdle();
+  });
+
+  test('an idle connection does not keep the process', { timeout: 20_000 }, async () => {
+    raw.scripts.push(['HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n']);
+    const program = `import { Server } from ${JSON.stringify(new URL('http.mjs', import.meta.url).href)};
+      new Server(new URL('${raw.url}')).send(['GET', '/', 'host', 'h'], '', 5000, (answer) => console.log(answer.status));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 15_000 });
+    assert.equal(stdout, '200\n');
   });
 
   test('nobody there', async () => {
