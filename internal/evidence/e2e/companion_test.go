@@ -63,12 +63,12 @@ func companionAnswers(t *testing.T, d *driver) {
 	}
 	at := func(upload, more string) string { return fmt.Sprintf(upload, more) }
 	part := func(upload string, n int, content string) (etag string) {
-		a := d.do(t, http.MethodGet, at(upload, "/"+strconv.Itoa(n)), nil, "")
+		a := testbed.Patiently(func() testbed.Answer { return d.do(t, http.MethodGet, at(upload, "/"+strconv.Itoa(n)), nil, "") })
 		var signed struct{ URL string }
 		if err := json.Unmarshal([]byte(a.Body), &signed); err != nil || a.Status != http.StatusOK {
 			t.Fatalf("part %d: %v", n, a)
 		}
-		stored := d.do(t, http.MethodPut, signed.URL, nil, content)
+		stored := testbed.Patiently(func() testbed.Answer { return d.do(t, http.MethodPut, signed.URL, nil, content) })
 		return stored.Header.Get("Etag")
 	}
 
