@@ -18,9 +18,10 @@ func isAbsent(err error) bool { return errors.Is(err, onetime.ErrAbsent) }
 func testEntries(t *testing.T, x Index) {
 	id := newID(t, "")
 	x.check(t, id, nil, nil)
-	valid := x.write(t, id, x.entry(id))
+	entry := x.entry(id)
+	valid := x.write(t, id, entry)
 	x.check(t, id, valid, nil)
-	x.write(t, id, x.entry(id))
+	x.write(t, id, entry)
 	claim, _ := x.mustClaim(t, id, onetime.Used, "first")
 	x.check(t, id, valid, claim)
 
