@@ -233,7 +233,7 @@ function parseHead(text, bodiless) {
     const colon = line.indexOf(':');
     const name = line.slice(0, colon).toLowerCase();
     const value = line.slice(colon + 1).trim();
-    if (colon < 1 || /[^!#-'*+\-.^-z|~]/.test(name) || /[\r\n\0]/.test(value)) throw new Error('a header that is none in the answer');
+    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) || /[\r\n\0]/.test(value)) throw new Error('a header that is none in the answer');
     headers.push(name, value);
     switch (name) {
       case 'content-length':

@@ -90,6 +90,17 @@ suite('the HTTP client', () => {
     });
   }
 
+  // Every character that a name may have (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2),
+  // and the headers of AWS's own examples.
+  test('every name of a header', async () => {
+    const server = new Server(raw.url);
+    const names = ["a!#$%&'*+-.^_`|~0123456789", 'x-amz-id-2', 'x-amz-request-id', 'x-amz-crc32', 'x-amzn-RequestId', 'x-amz-version-id', 'Server', 'Last-Modified'];
+    raw.scripts.push([`HTTP/1.1 200 OK\r\n${names.map((name, i) => `${name}: ${i}\r\n`).join('')}Content-Length: 0\r\n\r\n`]);
+    const answer = await send(server);
+    names.forEach((name, i) => assert.equal(value(answer, name.toLowerCase()), String(i)));
+    server.dropIdle();
+  });
+
   test('headers have lower-case names and their bytes', async () => {
     const server = new Server(raw.url);
     raw.scripts.push(['HTTP/1.1 200 OK\r\nX-Amz-Meta-A:  caf\xc3\xa9 \t\r\nDate:Fri\r\nEmpty:\r\nContent-Length: 0\r\n\r\n']);
