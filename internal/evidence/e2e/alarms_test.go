@@ -16,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/cfn"
+	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 )
@@ -102,6 +104,21 @@ func throttle(function string, then func(*testing.T, *testbed.Stack)) func(*test
 	}
 }
 
+// inBucket keeps the index in the bucket, where an outage does not say otherwise.
+func inBucket(s *testbed.Setup) { s.Settings["index"] = config.IndexS3 }
+
+// tableRefuses has the table answer every request of this operation with a refusal.
+func tableRefuses(operation, code string) testbed.Option {
+	return func(s *testbed.Setup) {
+		s.Table.Fault = func(r dynamoserver.Request) dynamoserver.Fault {
+			if r.Operation != operation {
+				return dynamoserver.Fault{}
+			}
+			return dynamoserver.Fault{Kind: dynamoserver.Answer, Code: code}
+		}
+	}
+}
+
 func outages() []outage {
 	return []outage{
 		{"nothing, though viewers are refused", nil, func(t *testing.T, st *testbed.Stack) {
@@ -168,6 +185,21 @@ func outages() []outage {
 		{"the regional gate is throttled", []testbed.Option{regional}, throttle("oncegate-regional-gate", fails(503)), []string{"Failures", "RegionalGateThrottles"}},
 		{"the regional mint is throttled", []testbed.Option{regional}, throttle("oncegate-regional-mint", mintFails(503)), []string{"Failures", "RegionalMintThrottles"}},
 
+		{"DynamoDB throttles writes", []testbed.Option{testbed.InTable, tableRefuses("UpdateItem", dynamoserver.Throttled)}, mintFails(503),
+			[]string{"Failures", "TableWriteThrottles"}},
+		// The gate reads first where one request cannot decide, as with this type.
+		{"DynamoDB throttles reads", []testbed.Option{testbed.InTable, tableRefuses("GetItem", dynamoserver.Exceeded)}, func(t *testing.T, st *testbed.Stack) {
+			m := st.Mint(t)
+			if a := st.Do(t, http.MethodPut, m.URL, http.Header{"Content-Type": {"text/*"}}, strings.NewReader("a body")); a.Status != 503 {
+				t.Fatalf("%v", a)
+			}
+		}, []string{"Failures", "TableReadThrottles"}},
+		{"DynamoDB has a fault", []testbed.Option{testbed.InTable, tableRefuses("UpdateItem", dynamoserver.Internal)}, mintFails(503),
+			[]string{"Failures", "TableErrors"}},
+		{"DynamoDB denies the gate", []testbed.Option{testbed.InTable, func(s *testbed.Setup) {
+			s.Template = func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "SpendURLs") }
+		}}, fails(503), []string{"Failures"}},
+
 		{"acceptance dies", []testbed.Option{testbed.Accepting, hasty, dying("oncegate-accept")}, fails(200), []string{"AcceptErrors", "AcceptDead"}},
 		{"acceptance is throttled", []testbed.Option{testbed.Accepting, hasty}, throttle("oncegate-accept", fails(200)), []string{"AcceptThrottles", "AcceptDead"}},
 		{"S3 denies acceptance", []testbed.Option{testbed.Accepting, hasty, func(s *testbed.Setup) {
@@ -201,7 +233,7 @@ func TestOutagesRaiseAlarms(t *testing.T) {
 		for _, o := range outages() {
 			t.Run(o.name, func(t *testing.T) {
 				t.Parallel()
-				st := testbed.New(t, o.options...)
+				st := testbed.New(t, append([]testbed.Option{inBucket}, o.options...)...)
 				before := st.Alarms(t)
 				for alarm, off := range before {
 					if off && !slices.Contains(o.want, strings.TrimPrefix(alarm, name)) {
