@@ -55,6 +55,8 @@ type Stack struct {
 	mu      sync.Mutex
 	faults  map[string]func(*http.Request) s3server.Fault // by the last part of an object key, or "" for all
 	secrets map[string]bool                               // signatures and tokens that S3 was shown
+
+	tableFaults map[string]func(Request) s3server.Fault // by the sort key, or "" for all
 }
 
 // Setup is what a stack is made of. Options change it before anything starts.
@@ -101,7 +103,10 @@ func New(t testing.TB, options ...Option) *Stack {
 // Start is New for a stack that may fail to start.
 func Start(t testing.TB, options ...Option) (*Stack, error) {
 	t.Helper()
-	st := &Stack{t: t, log: &syncBuffer{}, faults: map[string]func(*http.Request) s3server.Fault{}, secrets: map[string]bool{}}
+	st := &Stack{
+		t: t, log: &syncBuffer{}, secrets: map[string]bool{},
+		faults: map[string]func(*http.Request) s3server.Fault{}, tableFaults: map[string]func(Request) s3server.Fault{},
+	}
 	root := root(t)
 	log := slog.New(slog.NewTextHandler(st.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	setup := Setup{
@@ -117,7 +122,7 @@ func Start(t testing.TB, options ...Option) (*Stack, error) {
 	if name := runtime(); name != "" {
 		setup.Settings["runtime"] = name
 	}
-	setup.S3.Fault, setup.S3.Log = st.fault, log
+	setup.S3.Fault, setup.S3.Log, setup.Table.Fault = st.fault, log, st.tableFault
 	if os.Getenv("ONCEGATE_INDEX") == config.IndexDynamoDB {
 		InTable(&setup)
 	}
