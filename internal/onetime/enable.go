@@ -74,7 +74,8 @@ func (e *UncertainError) Unwrap() error { return e.Err }
 //   - the URL is not spent, or is spent by another claim than Claim;
 //   - its object is stored, and Replace is false or not allowed (Operator.Accepting);
 //   - it can never be good again, because its time is over or its valid entry is gone;
-//   - it was minted under an invitation and then revoked: another URL may have its place.
+//   - it was minted under an invitation and then revoked: another URL may have its place;
+//   - it was moved to another index (Mover): it may be good there.
 //
 // It is an *UncertainError if a deletion had no clear answer. After any other error the URL is
 // not enabled.
@@ -117,10 +118,18 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	case stored && o.Accepting:
 		return Enabled{}, &StateError{StateUsed, "the URL was used and its object is stored; with acceptance on, the first version is the one that counts: mint a new URL"}
 	}
-	if by, _ := ParseBy(entry.By); by.Kind == CredentialInvitation {
-		if err := o.onlyUsed(ctx, target.ID, versions); err != nil {
-			return Enabled{}, err
-		}
+	claim, version, err := o.readClaim(ctx, target.ID)
+	if err != nil {
+		return Enabled{}, err
+	}
+	if claim.Nonce == moveNonce(target.ID) {
+		return Enabled{}, &StateError{StateRevoked, "the URL was moved to another index and is good or spent there: enable it there"}
+	}
+	// After a revoke, another URL may have taken the place of this one (package invite). What
+	// is then removed is this version and no other, so a revoke in the meantime stays.
+	only := claim.Reason == Used && len(versions) == 1 && versions[0].ID == version
+	if by, _ := ParseBy(entry.By); by.Kind == CredentialInvitation && !only {
+		return Enabled{}, &StateError{StateRevoked, "the URL came from an invitation and was revoked; another may have its place: mint a new one with the invitation"}
 	}
 	ended, err := o.retire(ctx, target.ID, entry.Key)
 	if err != nil {
@@ -165,25 +174,22 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	return Enabled{}, uncertain(err)
 }
 
-// onlyUsed refuses a URL of an invitation unless these versions are one claim of an upload.
-// After a revoke, another URL may have taken the place of this one (package invite). What
-// is then removed is this version and no other, so a revoke in the meantime stays.
-func (o *Operator) onlyUsed(ctx context.Context, id ID, versions []Version) error {
+// readClaim reads the current expired entry and its version id. Both are empty if there is none,
+// or none that this oncegate can read.
+func (o *Operator) readClaim(ctx context.Context, id ID) (claim ExpiredEntry, version string, err error) {
 	k := o.keeper()
 	var body []byte
-	var version string
-	err := k.repeat(ctx, func(limit time.Duration) (err error) {
+	err = k.repeat(ctx, func(limit time.Duration) (err error) {
 		body, version, err = k.records.ReadExpired(ctx, limit, id)
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrAbsent) {
-		return fmt.Errorf("read the expired entry: %w", err)
+		return ExpiredEntry{}, "", fmt.Errorf("read the expired entry: %w", err)
 	}
-	claim, err := ParseExpiredEntry(body)
-	if err != nil || claim.Reason != Used || len(versions) != 1 || versions[0].ID != version {
-		return &StateError{StateRevoked, "the URL came from an invitation and was revoked; another may have its place: mint a new one with the invitation"}
+	if claim, err = ParseExpiredEntry(body); err != nil {
+		return ExpiredEntry{}, "", nil
 	}
-	return nil
+	return claim, version, nil
 }
 
 // retire ends the multipart upload of a spent URL, so that the next one begins anew and no

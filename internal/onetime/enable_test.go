@@ -91,7 +91,7 @@ func TestEnableOrder(t *testing.T) {
 	if want := []string{marker, third, second, first}; err != nil || !slices.Equal(done.Claims, want) {
 		t.Errorf("removed %v, %v, want %v", done.Claims, err, want)
 	}
-	if got := ledger.Tally(); got != "ReadValid 1, HeadExpired 1, ListExpired 1, HeadObject 1, DeleteExpired 4" {
+	if got := ledger.Tally(); got != "ReadValid 1, HeadExpired 1, ReadExpired 1, ListExpired 1, HeadObject 1, DeleteExpired 4" {
 		t.Errorf("requests: %s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -232,5 +233,23 @@ func TestMoveRace(t *testing.T) {
 		if passes != 1 {
 			t.Errorf("round %d: %d uploads pass", round, passes)
 		}
+	}
+}
+
+// TestEnableMoved: a URL that was moved stays refused in the old index, for it would be good in
+// both.
+func TestEnableMoved(t *testing.T) {
+	m := newMove(t)
+	m.must(t, onetime.MovedGood)
+	operator, _ := m.operator()
+	_, err := operator.Enable(t.Context(), onetime.Target{ID: m.minted.ID}, onetime.EnableOptions{Replace: true})
+	if state, ok := errors.AsType[*onetime.StateError](err); !ok || !strings.Contains(err.Error(), "moved to another index") || state.State != onetime.StateRevoked {
+		t.Errorf("Enable: %v", err)
+	}
+	if got := m.ask(t, m.world, "at the old gate"); got != onetime.Revoked {
+		t.Errorf("the old gate: %q, want revoked", got)
+	}
+	if got := m.ask(t, m.new, "at the new gate"); got != "" {
+		t.Errorf("the new gate: %q, want a pass", got)
 	}
 }

@@ -75,6 +75,7 @@ var multipartMutants = []mutant{
 	{completing, "any object is ours", "case size != completed.Size || etag != uploadETag(completed.Parts):", "case size < 0 && etag != \"\":", false},
 	{completing, "an object that is there is not looked for", "if errors.Is(err, ErrExists) || errors.Is(err, ErrAbsent) || errors.Is(err, ErrConflict) {", "if false {", false},
 
+	{enable, "a URL that was moved is enabled", "if claim.Nonce == moveNonce(target.ID) {", "if false {", false},
 	{enable, "the old upload goes on", "return o.Parts.AbortUpload(ctx, limit, key, entry.Upload)", "_ = entry\n\t\t\treturn nil", false},
 	{enable, "the parts entry stays", "return o.Parts.DeletePartsEntry(ctx, limit, id, v.ID)", "_ = v\n\t\t\t\treturn nil", false},
 	{enable, "an object that came late is not seen", "if ended && !stored {", "if ended && false {", false},
