@@ -218,6 +218,9 @@ func TestHeaders(t *testing.T) {
 	if res.StatusCode != 200 {
 		t.Errorf("with x-amz-cf-id: %s %s", res.Status, body)
 	}
+	if res.Header.Get("X-Amz-Id-2") == "" || res.Header.Get("X-Amz-Request-Id") == "" {
+		t.Errorf("S3's ids for its support are missing: %v", res.Header)
+	}
 	forwarded := []string{"X-Forwarded-For", "192.0.2.1"}
 	u = presign(t, "PUT", "k", s3servertest.AccessKey, s3servertest.SecretKey, time.Now(), forwarded...)
 	if res, body := via(t, s, "PUT", u, strings.NewReader("x"), forwarded...); res.StatusCode != 200 {
