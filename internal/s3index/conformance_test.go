@@ -393,6 +393,9 @@ func TestSameFaults(t *testing.T) {
 				err := call(t.Context(), newID(t, f.name+op))
 				current.Store(nil)
 				outcomes[kind][f.name+" "+op] = outcomeName(err)
+				if fault, ok := errors.AsType[*onetime.Fault](err); ok && fault.Status == 0 && fault.Err == nil {
+					t.Errorf("%s, %s: no answer, and not why", f.name, op)
+				}
 			}
 		}
 	})

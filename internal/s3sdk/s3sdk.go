@@ -204,8 +204,14 @@ func decoder(encoding types.EncodingType) func(key *string) string {
 // answerOf tells an answer that the SDK reports as an error from no answer.
 func answerOf(err error) (s3index.Answer, error) {
 	response, ok := errors.AsType[*awshttp.ResponseError](err)
-	if !ok || response.Response == nil || response.HTTPStatusCode() == http.StatusOK {
+	switch {
+	case !ok, response.Response == nil, response.HTTPStatusCode() == http.StatusOK:
 		return s3index.Answer{}, err // no answer, or a 200 whose body was cut short
+	case response.HTTPStatusCode() == 0: // the SDK makes up an answer where none came
+		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+			err = inner // what surrounds the cause is request ids
+		}
+		return s3index.Answer{}, err
 	}
 	answer := s3index.Answer{
 		Status:       response.HTTPStatusCode(),
