@@ -50,6 +50,7 @@
 //
 //	operation                          request     partition     attributes beside p and k
 //	WriteValid                         UpdateItem  url#*         valid expires least most types sole sha added forget
+//	WriteAtOnce                        UpdateItem  url#*         valid expires least most types sole sha added forget claim nonce why parts
 //	ReadValid                          GetItem     url#*         valid
 //	HeadExpired                        GetItem     url#*         nonce why
 //	ReadExpired, ListExpired           GetItem     url#*         claim nonce
@@ -91,7 +92,7 @@
 //	              multipart: ReadParts, WriteParts
 //	page          none
 //	acceptance    ReadUpload
-//	operator      all but WriteValid, Spend, WriteParts and WriteUpload
+//	operator      all but WriteValid, Spend and WriteParts; WriteAtOnce and WriteUpload to move URLs
 package dynamo
 
 import (
@@ -116,6 +117,7 @@ var (
 	_ onetime.Index       = (*Index)(nil)
 	_ onetime.Spender     = (*Index)(nil)
 	_ onetime.UploadIndex = (*Index)(nil)
+	_ onetime.AtOnce      = (*Index)(nil)
 )
 
 // New returns the index in this table. keep is how long the item of a URL stays after the

@@ -27,13 +27,32 @@ func (x *Index) ReadValid(ctx context.Context, limit time.Duration, id onetime.I
 // only if that is the same one.
 func (x *Index) WriteValid(ctx context.Context, limit time.Duration, id onetime.ID, body []byte) (time.Time, error) {
 	const op = "WriteValid"
-	entry, err := onetime.ParseValidEntry(body)
+	expression, values, err := x.mint(body)
 	if err != nil {
 		return time.Time{}, refused(op, 400, err.Error())
 	}
+	answer, held, err := x.update(ctx, op, limit, Update{
+		Key: urlKey(id), Expression: expression, Values: values,
+		Condition: "attribute_not_exists(valid) OR valid = :valid",
+	})
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !held:
+		return time.Time{}, refused(op, answer.Status, "there is another valid entry")
+	}
+	return answer.at(), nil
+}
+
+// mint is the expression that writes a valid entry and what it demands, and its values.
+func (x *Index) mint(body []byte) (expression string, values Item, err error) {
+	entry, err := onetime.ParseValidEntry(body)
+	if err != nil {
+		return "", nil, err
+	}
 	demands := entry.Demands()
-	expression := "SET valid = :valid, expires = :expires, least = :least, most = :most, types = :types, added = :added, forget = :forget"
-	values := Item{
+	expression = "SET valid = :valid, expires = :expires, least = :least, most = :most, types = :types, added = :added, forget = :forget"
+	values = Item{
 		":valid":   text(string(body)),
 		":expires": seconds(demands.Expires),
 		":least":   number(demands.MinBytes),
@@ -54,17 +73,33 @@ func (x *Index) WriteValid(ctx context.Context, limit time.Duration, id onetime.
 	if demands.OnlyType || demands.SHA256 {
 		values[":yes"] = text("yes")
 	}
-	answer, held, err := x.update(ctx, op, limit, Update{
-		Key: urlKey(id), Expression: expression, Values: values,
-		Condition: "attribute_not_exists(valid) OR valid = :valid",
-	})
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case !held:
-		return time.Time{}, refused(op, answer.Status, "there is another valid entry")
+	return expression, values, nil
+}
+
+// WriteAtOnce implements onetime.AtOnce.
+func (x *Index) WriteAtOnce(ctx context.Context, limit time.Duration, id onetime.ID, valid, claim, parts []byte) error {
+	const op = "WriteAtOnce"
+	expression, values, err := x.mint(valid)
+	if err == nil && claim != nil {
+		var spent onetime.ExpiredEntry
+		spent, err = onetime.ParseExpiredEntry(claim)
+		expression += ", claim = :claim, nonce = :nonce, why = :why"
+		values[":claim"], values[":nonce"], values[":why"] = text(string(claim)), text(spent.Nonce), text(string(spent.Reason))
 	}
-	return answer.at(), nil
+	if err != nil {
+		return refused(op, 400, err.Error())
+	}
+	if parts != nil {
+		expression += ", parts = :parts"
+		values[":parts"] = text(string(parts))
+	}
+	_, held, err := x.update(ctx, op, limit, Update{
+		Key: urlKey(id), Expression: expression, Values: values, Condition: "attribute_not_exists(valid)",
+	})
+	if err == nil && !held {
+		err = onetime.ErrExists
+	}
+	return err
 }
 
 // anyType is the attribute types where there is no limit.

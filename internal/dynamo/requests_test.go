@@ -62,6 +62,9 @@ var operations = []operation{
 		_, err := x.WriteValid(ctx, limit, id, entry().Marshal())
 		return err
 	}, 1},
+	{"WriteAtOnce", nothing, func(x *dynamo.Index, ctx context.Context, limit time.Duration, id onetime.ID) error {
+		return x.WriteAtOnce(ctx, limit, id, entry().Marshal(), claim(onetime.Used, "first").Marshal(), []byte("parts"))
+	}, 1},
 	{"ReadValid", minted, func(x *dynamo.Index, ctx context.Context, limit time.Duration, id onetime.ID) error {
 		_, _, err := x.ReadValid(ctx, limit, id)
 		return err

@@ -21,6 +21,16 @@ type Movable interface {
 	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
 }
 
+// AtOnce is a Movable that keeps all of a URL in one place, and takes no claim and no parts
+// before the valid entry is there. URLs are moved into it by one request each.
+type AtOnce interface {
+	Movable
+	// WriteAtOnce writes all entries of a URL if there is none of it: its valid entry, its claim
+	// and its parts entry. Each of the last two may be nil. ErrExists: there is a valid entry;
+	// nothing was written.
+	WriteAtOnce(ctx context.Context, limit time.Duration, id ID, valid, claim, parts []byte) error
+}
+
 // Mover moves URLs from one index to another, while gates of both decide about uploads. At
 // most one upload with a URL ever passes.
 //
@@ -28,7 +38,10 @@ type Movable interface {
 // gates there refuse it from then on. Only then is it written to the new one. The nonce of that
 // claim follows from the URL, so a later Mover knows it: after a crash, or an error, Move is
 // called again, as often as it takes. A URL that is spent is spent in the new index before it
-// is known there.
+// is known there, or in the same moment (AtOnce).
+//
+// No URL goes back to where it was moved from: the claim that keeps it from the gates there
+// stays.
 //
 // It is right only while nobody makes a URL good again in the old index (Operator.Enable).
 // Whoever revokes a URL there that was moved is told that it was revoked before.
@@ -46,6 +59,7 @@ const (
 	MovedGood    Move = "good"    // it is good for one upload in the new index, or was since it was moved
 	MovedSpent   Move = "spent"   // it is spent, in the new index too
 	MovedOver    Move = "over"    // its time is over: it stays where it is
+	MovedStays   Move = "stays"   // it came from the new index, where it stays revoked; it stays good in the old one
 	MovedUnknown Move = "unknown" // the old index does not know it
 )
 
@@ -79,34 +93,125 @@ func (m *Mover) Move(ctx context.Context, id ID) (Move, error) {
 	if !m.Clock.Now().Before(entry.Expires) {
 		return MovedOver, nil
 	}
+	switch came, err := m.cameFrom(ctx, id); {
+	case err != nil:
+		return "", err
+	case came:
+		return m.stays(ctx, id)
+	}
 	spent, err := m.take(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	if spent != nil {
-		err := m.repeat(ctx, func(limit time.Duration) error {
-			_, err := m.To.Claim(ctx, limit, id, spent.Reason, spent.Marshal())
-			return err
-		})
-		if err != nil && !errors.Is(err, ErrExists) {
-			return "", fmt.Errorf("copy the claim: %w", err)
-		}
-	}
-	if err := m.copyRecords(ctx, id, entry.Key); err != nil {
+	if err := m.copyUpload(ctx, entry.Key); err != nil {
 		return "", err
 	}
-	// Last: from here on gates of the new index know the URL.
-	err = m.repeat(ctx, func(limit time.Duration) error {
-		_, err := m.To.WriteValid(ctx, limit, id, body)
-		return err
-	})
+	if to, ok := m.To.(AtOnce); ok {
+		err = m.writeAtOnce(ctx, to, id, body, spent)
+	} else {
+		err = m.writeInOrder(ctx, id, body, spent)
+	}
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("write valid entry: %w", err)
+		return "", err
 	case spent != nil:
 		return MovedSpent, nil
 	}
 	return MovedGood, nil
+}
+
+// cameFrom reports whether the URL was moved out of the new index once.
+func (m *Mover) cameFrom(ctx context.Context, id ID) (bool, error) {
+	var body []byte
+	err := m.repeat(ctx, func(limit time.Duration) (err error) {
+		body, _, err = m.To.ReadExpired(ctx, limit, id)
+		return err
+	})
+	if errors.Is(err, ErrAbsent) {
+		return false, nil
+	}
+	var claim ExpiredEntry
+	if err == nil {
+		claim, err = ParseExpiredEntry(body)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read expired entry of the new index: %w", err)
+	}
+	return claim.Nonce == moveNonce(id), nil
+}
+
+// stays says what has become of a URL that came from the new index. It changes nothing.
+func (m *Mover) stays(ctx context.Context, id ID) (Move, error) {
+	err := m.repeat(ctx, func(limit time.Duration) error {
+		_, err := m.From.HeadExpired(ctx, limit, id)
+		return err
+	})
+	switch {
+	case err == nil, errors.Is(err, ErrDeleted):
+		return MovedSpent, nil
+	case errors.Is(err, ErrAbsent):
+		return MovedStays, nil
+	}
+	return "", fmt.Errorf("look for expired entry: %w", err)
+}
+
+// writeInOrder writes the URL by one request for each entry. The valid entry is the last: from
+// there on gates of the new index know the URL.
+func (m *Mover) writeInOrder(ctx context.Context, id ID, body []byte, spent *ExpiredEntry) error {
+	if spent != nil {
+		if err := m.copyClaim(ctx, id, *spent); err != nil {
+			return err
+		}
+	}
+	parts, err := m.readRecord(ctx, func(limit time.Duration) ([]byte, error) { return m.From.ReadParts(ctx, limit, id) })
+	if err == nil && parts != nil {
+		err = m.repeat(ctx, func(limit time.Duration) error { return m.To.WriteParts(ctx, limit, id, parts) })
+	}
+	if err != nil && !errors.Is(err, ErrExists) {
+		return fmt.Errorf("copy the parts entry: %w", err)
+	}
+	err = m.repeat(ctx, func(limit time.Duration) error {
+		_, err := m.To.WriteValid(ctx, limit, id, body)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("write valid entry: %w", err)
+	}
+	return nil
+}
+
+// writeAtOnce writes the URL by one request.
+func (m *Mover) writeAtOnce(ctx context.Context, to AtOnce, id ID, body []byte, spent *ExpiredEntry) error {
+	var claim []byte
+	if spent != nil {
+		claim = spent.Marshal()
+	}
+	parts, err := m.readRecord(ctx, func(limit time.Duration) ([]byte, error) { return m.From.ReadParts(ctx, limit, id) })
+	if err != nil {
+		return fmt.Errorf("read the parts entry: %w", err)
+	}
+	err = m.repeat(ctx, func(limit time.Duration) error { return to.WriteAtOnce(ctx, limit, id, body, claim, parts) })
+	switch {
+	case errors.Is(err, ErrExists) && spent != nil:
+		// Moved before, with its claim. If it was good then, somebody has enabled it in the old
+		// index since, and it was spent there: it must not pass again.
+		return m.copyClaim(ctx, id, *spent)
+	case err != nil && !errors.Is(err, ErrExists):
+		return fmt.Errorf("write all entries: %w", err)
+	}
+	return nil
+}
+
+// copyClaim spends the URL in the new index, unless it is spent there.
+func (m *Mover) copyClaim(ctx context.Context, id ID, spent ExpiredEntry) error {
+	err := m.repeat(ctx, func(limit time.Duration) error {
+		_, err := m.To.Claim(ctx, limit, id, spent.Reason, spent.Marshal())
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrExists) {
+		return fmt.Errorf("copy the claim: %w", err)
+	}
+	return nil
 }
 
 // take claims the URL in the old index. It returns nil if it has, now or earlier, and the claim
@@ -153,42 +258,28 @@ func (m *Mover) take(ctx context.Context, id ID) (spent *ExpiredEntry, err error
 	return &claim, nil
 }
 
-// copyRecords copies what goes with a URL: the multipart upload that it has, and the way back
-// from its upload.
-func (m *Mover) copyRecords(ctx context.Context, id ID, key string) error {
-	err := m.copyRecord(ctx,
-		func(limit time.Duration) ([]byte, error) { return m.From.ReadParts(ctx, limit, id) },
-		func(limit time.Duration, body []byte) error { return m.To.WriteParts(ctx, limit, id, body) })
-	if err != nil {
-		return fmt.Errorf("copy the parts entry: %w", err)
+// copyUpload copies the way back from the URL's upload, if there is one.
+func (m *Mover) copyUpload(ctx context.Context, key string) error {
+	body, err := m.readRecord(ctx, func(limit time.Duration) ([]byte, error) { return m.From.ReadUpload(ctx, limit, key) })
+	if err == nil && body != nil {
+		err = m.repeat(ctx, func(limit time.Duration) error { return m.To.WriteUpload(ctx, limit, key, body) })
 	}
-	err = m.copyRecord(ctx,
-		func(limit time.Duration) ([]byte, error) { return m.From.ReadUpload(ctx, limit, key) },
-		func(limit time.Duration, body []byte) error { return m.To.WriteUpload(ctx, limit, key, body) })
 	if err != nil {
 		return fmt.Errorf("copy the upload entry: %w", err)
 	}
 	return nil
 }
 
-// copyRecord copies one record, if it is there and was not copied before.
-func (m *Mover) copyRecord(ctx context.Context, read func(time.Duration) ([]byte, error), write func(time.Duration, []byte) error) error {
-	var body []byte
-	err := m.repeat(ctx, func(limit time.Duration) (err error) {
+// readRecord reads a record, nil if there is none.
+func (m *Mover) readRecord(ctx context.Context, read func(time.Duration) ([]byte, error)) (body []byte, err error) {
+	err = m.repeat(ctx, func(limit time.Duration) (err error) {
 		body, err = read(limit)
 		return err
 	})
 	if errors.Is(err, ErrAbsent) {
-		return nil
+		return nil, nil
 	}
-	if err != nil {
-		return err
-	}
-	err = m.repeat(ctx, func(limit time.Duration) error { return write(limit, body) })
-	if errors.Is(err, ErrExists) {
-		return nil
-	}
-	return err
+	return body, err
 }
 
 func (m *Mover) repeat(ctx context.Context, request func(limit time.Duration) error) error {

@@ -21,19 +21,38 @@ type move struct {
 	new       *world // the new one, with the same clock and entropy
 	minted    onetime.Minted
 	intercept func(onetimetest.Call) *onetimetest.Fault // for both indexes
+	atOnce    bool                                      // the new index is an onetime.AtOnce
 }
 
-func newMove(t *testing.T) *move {
+func newMove(t *testing.T, atOnce bool) *move {
 	old, other := newWorld(t), newWorld(t)
 	other.clock, other.entropy = old.clock, old.entropy
-	return &move{world: old, new: other, minted: old.mint(t)}
+	return &move{world: old, new: other, minted: old.mint(t), atOnce: atOnce}
+}
+
+// toBoth runs a test with each kind of new index.
+func toBoth(t *testing.T, test func(t *testing.T, newMove func(*testing.T) *move)) {
+	for name, atOnce := range map[string]bool{"in order": false, "at once": true} {
+		t.Run(name, func(t *testing.T) { test(t, func(t *testing.T) *move { return newMove(t, atOnce) }) })
+	}
 }
 
 func (m *move) mover() *onetime.Mover {
 	index := func(w *world) *onetimetest.Index {
 		return &onetimetest.Index{Store: w.store, Clock: w.clock, Intercept: m.intercept}
 	}
-	return &onetime.Mover{From: index(m.world), To: index(m.new), Clock: m.clock, Entropy: m.entropy}
+	mover := &onetime.Mover{From: index(m.world), To: index(m.new), Clock: m.clock, Entropy: m.entropy}
+	if m.atOnce {
+		mover.To = onetimetest.Table{Index: index(m.new)}
+	}
+	return mover
+}
+
+// back is the mover of the other direction.
+func (m *move) back() *onetime.Mover {
+	mover := m.mover()
+	mover.From, mover.To = mover.To, mover.From
+	return mover
 }
 
 func (m *move) must(t *testing.T, want onetime.Move) {
@@ -55,7 +74,9 @@ func (m *move) ask(t *testing.T, w *world, who string) onetime.Reason {
 }
 
 // TestMoveGood: once moved, a URL is good at the new gate alone, and once.
-func TestMoveGood(t *testing.T) {
+func TestMoveGood(t *testing.T) { toBoth(t, testMoveGood) }
+
+func testMoveGood(t *testing.T, newMove func(*testing.T) *move) {
 	m := newMove(t)
 	if got := m.ask(t, m.new, "too early"); got != onetime.Unknown {
 		t.Errorf("before the move: %q, want unknown", got)
@@ -79,7 +100,9 @@ func TestMoveGood(t *testing.T) {
 
 // TestMoveSpent: what is spent in the old index is spent in the new one, for the same reason and
 // with the same claim.
-func TestMoveSpent(t *testing.T) {
+func TestMoveSpent(t *testing.T) { toBoth(t, testMoveSpent) }
+
+func testMoveSpent(t *testing.T, newMove func(*testing.T) *move) {
 	for _, reason := range []onetime.Reason{onetime.Used, onetime.Revoked} {
 		m := newMove(t)
 		m.store.Put(m.minted.ID.ExpiredKey(), expiredEntry(reason), true)
@@ -103,7 +126,9 @@ func TestMoveSpent(t *testing.T) {
 }
 
 // TestMoveNothing: what is not there, or over, is left alone, and so is what cannot be read.
-func TestMoveNothing(t *testing.T) {
+func TestMoveNothing(t *testing.T) { toBoth(t, testMoveNothing) }
+
+func testMoveNothing(t *testing.T, newMove func(*testing.T) *move) {
 	m := newMove(t)
 	if got, err := m.mover().Move(t.Context(), onetime.Fingerprint("/another", "")); err != nil || got != onetime.MovedUnknown {
 		t.Errorf("Move of nothing = %q, %v", got, err)
@@ -132,7 +157,9 @@ func TestMoveNothing(t *testing.T) {
 }
 
 // TestMoveRecords: what goes with a URL goes along, spent or not.
-func TestMoveRecords(t *testing.T) {
+func TestMoveRecords(t *testing.T) { toBoth(t, testMoveRecords) }
+
+func testMoveRecords(t *testing.T, newMove func(*testing.T) *move) {
 	for _, spent := range []bool{false, true} {
 		m := newMove(t)
 		records := map[string]string{m.minted.ID.PartsKey(): "parts", layout.UploadEntry(m.minted.Key): "upload"}
@@ -158,8 +185,10 @@ func TestMoveRecords(t *testing.T) {
 // TestMoveLostAnswers: each request of a move fails, with and without effect, once and always.
 // Whatever had become of the move by then, one upload passes at most, and after another move,
 // which finds everything well, exactly one.
-func TestMoveLostAnswers(t *testing.T) {
-	ops := []string{"ReadValid", "HeadExpired", "Claim", "ReadExpired", "WriteValid", "ReadParts", "WriteParts", "ReadUpload", "WriteUpload"}
+func TestMoveLostAnswers(t *testing.T) { toBoth(t, testMoveLostAnswers) }
+
+func testMoveLostAnswers(t *testing.T, newMove func(*testing.T) *move) {
+	ops := []string{"ReadValid", "HeadExpired", "Claim", "ReadExpired", "WriteValid", "ReadParts", "WriteParts", "ReadUpload", "WriteUpload", "WriteAtOnce"}
 	for _, spent := range []bool{false, true} {
 		for _, op := range ops {
 			for _, fault := range []onetimetest.Fault{{}, {Applied: true}, {Status: 403}, {Status: 503, Applied: true}, {Status: 429}} {
@@ -203,8 +232,98 @@ func TestMoveLostAnswers(t *testing.T) {
 	}
 }
 
+// TestMoveBack: a URL that was moved never goes back, and the try changes nothing.
+func TestMoveBack(t *testing.T) { toBoth(t, testMoveBack) }
+
+func testMoveBack(t *testing.T, newMove func(*testing.T) *move) {
+	back := func(m *move, want onetime.Move) {
+		t.Helper()
+		if got, err := m.back().Move(t.Context(), m.minted.ID); err != nil || got != want {
+			t.Errorf("Move back = %q, %v, want %q", got, err, want)
+		}
+	}
+	m := newMove(t)
+	m.must(t, onetime.MovedGood)
+	for range 2 {
+		back(m, onetime.MovedStays)
+	}
+	m.must(t, onetime.MovedGood)
+	if got := m.ask(t, m.world, "old"); got != onetime.Revoked {
+		t.Errorf("at the old gate: %q, want revoked", got)
+	}
+	if got := m.ask(t, m.new, "new"); got != "" {
+		t.Errorf("at the new gate: %q, want a pass", got)
+	}
+	back(m, onetime.MovedSpent)
+	m.new.store.Delete(m.minted.ID.ExpiredKey())
+	back(m, onetime.MovedSpent)
+
+	for _, op := range []string{"ReadExpired", "HeadExpired"} {
+		m := newMove(t)
+		m.must(t, onetime.MovedGood)
+		m.intercept = func(call onetimetest.Call) *onetimetest.Fault {
+			if call.Op == op {
+				return &onetimetest.Fault{Status: 403}
+			}
+			return nil
+		}
+		if got, err := m.back().Move(t.Context(), m.minted.ID); err == nil {
+			t.Errorf("%s fails, and Move back = %q", op, got)
+		}
+		m.intercept = nil
+		if got := m.ask(t, m.new, "new"); got != "" {
+			t.Errorf("%s failed, at the new gate: %q, want a pass", op, got)
+		}
+	}
+	m = newMove(t)
+	m.new.store.Put(m.minted.ID.ExpiredKey(), onetimetest.Entry{Body: []byte(`{"version":2}`)}, true)
+	if got, err := m.mover().Move(t.Context(), m.minted.ID); err == nil {
+		t.Errorf("Move with a claim in the new index that cannot be read = %q", got)
+	}
+	if got := m.ask(t, m.world, "old"); got != "" {
+		t.Errorf("at the old gate: %q, want a pass", got)
+	}
+}
+
+// TestMoveEnabled: a URL that somebody enabled in the old index after it was moved, and that was
+// spent there, is spent in the new index when it is moved again.
+func TestMoveEnabled(t *testing.T) { toBoth(t, testMoveEnabled) }
+
+func testMoveEnabled(t *testing.T, newMove func(*testing.T) *move) {
+	m := newMove(t)
+	m.must(t, onetime.MovedGood)
+	current, _, _ := m.store.Current(m.minted.ID.ExpiredKey())
+	m.store.DeleteVersion(m.minted.ID.ExpiredKey(), current.ID)
+	if got := m.ask(t, m.world, "old"); got != "" {
+		t.Errorf("at the old gate: %q, want a pass", got)
+	}
+	for range 2 {
+		m.must(t, onetime.MovedSpent)
+	}
+	if got := m.ask(t, m.new, "new"); got != onetime.Used {
+		t.Errorf("at the new gate: %q, want used", got)
+	}
+}
+
+// TestMoveAtOnce: the new index of this kind gets one write about the URL, and one about its
+// upload.
+func TestMoveAtOnce(t *testing.T) {
+	m := newMove(t, true)
+	m.store.Put(m.minted.ID.PartsKey(), onetimetest.Entry{Body: []byte("parts")}, true)
+	m.store.Put(m.minted.ID.ExpiredKey(), expiredEntry(onetime.Used), true)
+	mover := m.mover()
+	if got, err := mover.Move(t.Context(), m.minted.ID); err != nil || got != onetime.MovedSpent {
+		t.Errorf("Move = %q, %v", got, err)
+	}
+	if got, want := mover.To.(onetimetest.Table).Tally(), "ReadExpired 1, WriteAtOnce 1"; got != want {
+		t.Errorf("requests to the new index: %s, want %s", got, want)
+	}
+}
+
 // TestMoveRace: old gates, new gates and movers at the same time.
-func TestMoveRace(t *testing.T) {
+func TestMoveRace(t *testing.T) { toBoth(t, testMoveRace) }
+
+func testMoveRace(t *testing.T, newMove func(*testing.T) *move) {
 	for round := range 50 {
 		m := newMove(t)
 		reasons, errs := make([]onetime.Reason, 12), make([]error, 12)

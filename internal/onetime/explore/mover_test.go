@@ -73,6 +73,31 @@ func (x movable) ReadExpired(ctx context.Context, limit time.Duration, id onetim
 	return x.asked("ReadExpired", func() ([]byte, string, error) { return x.index.ReadExpired(ctx, limit, id) })
 }
 
+// movableTable is a new index that writes all of the URL at once, as one in a table does. It is
+// the same index with one more request, and Claim is as Index has it.
+type movableTable struct{ movable }
+
+var _ onetime.AtOnce = movableTable{}
+
+func (x movableTable) WriteAtOnce(ctx context.Context, limit time.Duration, id onetime.ID, valid, claim, parts []byte) error {
+	_, _, err := x.asked("WriteAtOnce", func() ([]byte, string, error) {
+		err := onetimetest.Table{Index: x.index}.WriteAtOnce(ctx, limit, id, valid, claim, parts)
+		if err != nil {
+			return nil, "", err
+		}
+		x.run.log = append(x.run.log, event{x.name, "minted", ""})
+		if claim != nil {
+			entry, _, _ := x.index.Store.Current(id.ExpiredKey())
+			x.run.log = append(x.run.log, event{x.name, "moved", entry.ID})
+		}
+		return nil, "", nil
+	})
+	return err
+}
+
+// atOnce has a mover write all of a URL at once.
+func atOnce(m *onetime.Mover) { m.To = movableTable{m.To.(movable)} }
+
 // Nothing else goes with the URL here.
 func (movable) ReadParts(context.Context, time.Duration, onetime.ID) ([]byte, error) {
 	return nil, onetime.ErrAbsent
@@ -138,9 +163,10 @@ func moveFamilies() (all []family) {
 	for _, way := range []struct {
 		name     string
 		old, new func(part) part
+		moving   func(*onetime.Mover)
 	}{
-		{"to a table", inTwoTrips, func(p part) part { return p }},
-		{"to a bucket", func(p part) part { return p }, inTwoTrips},
+		{"to a table", inTwoTrips, func(p part) part { return p }, atOnce},
+		{"to a bucket", func(p part) part { return p }, inTwoTrips, nil},
 	} {
 		g1, g2 := way.old(gate("g1")), inRegion(way.new(gate("g2")), 1)
 		g3, g4 := way.old(gate("g3")), inRegion(way.new(gate("g4")), 1)
@@ -148,6 +174,7 @@ func moveFamilies() (all []family) {
 		add := func(name string, daily, long int, before []string, cast ...part) {
 			all = append(all, family{scenario{
 				name: "moved " + way.name + ": " + name, table: true, regions: 2, moved: true, mode: onetime.Conditional, before: before, cast: cast,
+				moving: way.moving,
 			}, daily, long})
 		}
 		add("old gate, new gate", 1, 2, nil, g1, g2, again)
@@ -161,7 +188,7 @@ func moveFamilies() (all []family) {
 		add("revoked before", 1, 2, []string{"revoked"}, g1, g2, again)
 	}
 	all = append(all, family{scenario{name: "moved to a table: used and hidden before", table: true, regions: 2, moved: true, mode: onetime.Conditional,
-		before: []string{"used", "marker"}, cast: []part{inTwoTrips(gate("g1")), inRegion(gate("g2"), 1), mover("move", 2)}}, 1, 2})
+		before: []string{"used", "marker"}, cast: []part{inTwoTrips(gate("g1")), inRegion(gate("g2"), 1), mover("move", 2)}, moving: atOnce}, 1, 2})
 	return all
 }
 
@@ -184,6 +211,13 @@ type claimless struct{ movable }
 
 func (claimless) Claim(context.Context, time.Duration, onetime.ID, onetime.Reason, []byte) (string, error) {
 	return "v9", nil
+}
+
+// halved is a new index that writes a URL without its claim.
+type halved struct{ movableTable }
+
+func (x halved) WriteAtOnce(ctx context.Context, limit time.Duration, id onetime.ID, valid, _, parts []byte) error {
+	return x.movableTable.WriteAtOnce(ctx, limit, id, valid, nil, parts)
 }
 
 // credulous takes every claim for the one that moves the URL.
@@ -216,6 +250,7 @@ func moveBugs() []bug {
 		}),
 		planted("not claimed in the old index", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = claimless{m.From.(movable)} }),
 		planted("a gate's claim is taken for the mover's", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = credulous{m.From.(movable)} }),
+		planted("known without its claim", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.To = halved{movableTable{m.To.(movable)}} }),
 		planted("a claim is not copied", "not true: it is not spent in the new index", func(m *onetime.Mover) { m.To = claimless{m.To.(movable)} }),
 	}
 }

@@ -107,7 +107,7 @@ func (x *Index) Calls() []Call {
 // Tally counts all calls so far, in the order of the lists above: "ReadValid 1, Claim 2".
 func (x *Index) Tally() string {
 	var counts []string
-	for _, op := range slices.Concat(Ops, SpenderOps, LedgerOps, UploadOps, PartOps) {
+	for _, op := range slices.Concat(Ops, SpenderOps, LedgerOps, UploadOps, AtOnceOps, PartOps) {
 		n := 0
 		for _, call := range x.Calls() {
 			if call.Op == op {
