@@ -15,6 +15,7 @@
 //	oncegate enable   make a spent URL good for one more upload
 //	oncegate invite   make links for people, and look after them
 //	oncegate key      make, list and revoke the keys that may mint
+//	oncegate migrate  move URLs and keys to another index
 //	oncegate replay   send failed messages of acceptance again
 //
 // Before a deploy, with AWS credentials for the account:
@@ -131,6 +132,7 @@ var verbs = []verb{
 	{"enable", "make a spent URL good for one more upload", enableHelp, operator, runEnable},
 	{"invite", "make links for people, and look after them", inviteHelp, operator, runInvite},
 	{"key", "make, list and revoke the keys that may mint", keyHelp, operator, runKey},
+	{"migrate", "move URLs and keys to another index", migrateHelp, operator, runMigrate},
 	{"replay", "send failed messages of acceptance again", replayHelp, operator, runReplay},
 	{"doctor", "look at what a deploy will run into", doctorHelp, deployer, runDoctor},
 	{"explain", "say what a URL is and what has changed it", explainHelp, alone, runExplain},

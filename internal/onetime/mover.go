@@ -73,31 +73,9 @@ func moveNonce(id ID) string { return digest.Hex([]byte("move\n" + string(id)))[
 // good in the new one unless it was moved before. Move may then be called again. It may be
 // called concurrently, for the same URL too.
 func (m *Mover) Move(ctx context.Context, id ID) (Move, error) {
-	var body []byte
-	err := m.repeat(ctx, func(limit time.Duration) error {
-		return dated(m.Clock, func() (at time.Time, err error) {
-			body, at, err = m.From.ReadValid(ctx, limit, id)
-			return at, err
-		})
-	})
-	if errors.Is(err, ErrAbsent) {
-		return MovedUnknown, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read valid entry: %w", err)
-	}
-	entry, err := ParseValidEntry(body)
-	if err != nil {
-		return "", err
-	}
-	if !m.Clock.Now().Before(entry.Expires) {
-		return MovedOver, nil
-	}
-	switch came, err := m.cameFrom(ctx, id); {
-	case err != nil:
-		return "", err
-	case came:
-		return m.stays(ctx, id)
+	body, entry, done, err := m.begin(ctx, id)
+	if err != nil || done != "" {
+		return done, err
 	}
 	spent, err := m.take(ctx, id)
 	if err != nil {
@@ -118,6 +96,60 @@ func (m *Mover) Move(ctx context.Context, id ID) (Move, error) {
 		return MovedSpent, nil
 	}
 	return MovedGood, nil
+}
+
+// Look says what Move would, and changes nothing.
+func (m *Mover) Look(ctx context.Context, id ID) (Move, error) {
+	_, _, done, err := m.begin(ctx, id)
+	if err != nil || done != "" {
+		return done, err
+	}
+	err = m.repeat(ctx, func(limit time.Duration) error {
+		_, err := m.From.HeadExpired(ctx, limit, id)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrAbsent):
+		return MovedGood, nil
+	case errors.Is(err, ErrDeleted):
+		return MovedSpent, nil
+	case err != nil:
+		return "", fmt.Errorf("look for expired entry: %w", err)
+	}
+	switch spent, err := m.spentBy(ctx, id); {
+	case err != nil:
+		return "", err
+	case spent != nil:
+		return MovedSpent, nil
+	}
+	return MovedGood, nil
+}
+
+// begin reads the valid entry. done is set if there is nothing to be moved.
+func (m *Mover) begin(ctx context.Context, id ID) (body []byte, entry ValidEntry, done Move, err error) {
+	err = m.repeat(ctx, func(limit time.Duration) error {
+		return dated(m.Clock, func() (at time.Time, err error) {
+			body, at, err = m.From.ReadValid(ctx, limit, id)
+			return at, err
+		})
+	})
+	if errors.Is(err, ErrAbsent) {
+		return nil, entry, MovedUnknown, nil
+	}
+	if err != nil {
+		return nil, entry, "", fmt.Errorf("read valid entry: %w", err)
+	}
+	if entry, err = ParseValidEntry(body); err != nil {
+		return nil, entry, "", err
+	}
+	if !m.Clock.Now().Before(entry.Expires) {
+		return nil, entry, MovedOver, nil
+	}
+	came, err := m.cameFrom(ctx, id)
+	if err == nil && came {
+		done, err = m.stays(ctx, id)
+	}
+	return body, entry, done, err
 }
 
 // cameFrom reports whether the URL was moved out of the new index once.
@@ -240,8 +272,13 @@ func (m *Mover) take(ctx context.Context, id ID) (spent *ExpiredEntry, err error
 	case err != nil:
 		return nil, fmt.Errorf("look for expired entry: %w", err)
 	}
+	return m.spentBy(ctx, id)
+}
+
+// spentBy returns the claim that is there in the old index, or nil if it is a mover's.
+func (m *Mover) spentBy(ctx context.Context, id ID) (*ExpiredEntry, error) {
 	var body []byte
-	err = m.repeat(ctx, func(limit time.Duration) (err error) {
+	err := m.repeat(ctx, func(limit time.Duration) (err error) {
 		body, _, err = m.From.ReadExpired(ctx, limit, id)
 		return err
 	})
@@ -252,7 +289,7 @@ func (m *Mover) take(ctx context.Context, id ID) (spent *ExpiredEntry, err error
 	switch {
 	case err != nil:
 		return nil, err
-	case claim.Nonce == attempt.Nonce:
+	case claim.Nonce == moveNonce(id):
 		return nil, nil
 	}
 	return &claim, nil

@@ -57,6 +57,13 @@ func (m *move) back() *onetime.Mover {
 
 func (m *move) must(t *testing.T, want onetime.Move) {
 	t.Helper()
+	before, now := len(m.store.Keys()), len(m.new.store.Keys())
+	if got, err := m.mover().Look(t.Context(), m.minted.ID); err != nil || got != want {
+		t.Errorf("Look = %q, %v, want %q", got, err, want)
+	}
+	if len(m.store.Keys()) != before || len(m.new.store.Keys()) != now {
+		t.Error("Look writes")
+	}
 	if got, err := m.mover().Move(t.Context(), m.minted.ID); err != nil || got != want {
 		t.Fatalf("Move = %q, %v, want %q", got, err, want)
 	}

@@ -250,7 +250,7 @@ func moveBugs() []bug {
 		}),
 		planted("not claimed in the old index", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = claimless{m.From.(movable)} }),
 		planted("a gate's claim is taken for the mover's", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = credulous{m.From.(movable)} }),
-		planted("known without its claim", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.To = halved{movableTable{m.To.(movable)}} }),
+		planted("known without its claim", "not true: it is not spent in the new index", func(m *onetime.Mover) { m.To = halved{movableTable{m.To.(movable)}} }),
 		planted("a claim is not copied", "not true: it is not spent in the new index", func(m *onetime.Mover) { m.To = claimless{m.To.(movable)} }),
 	}
 }
