@@ -65,8 +65,8 @@ func TestMigrate(t *testing.T) {
 		}
 	})
 	on(t, data, inTable, func(base, conf string) {
-		request(t, "PUT", base+good, 403) // not known yet
-		all := []string{"URLs         2 good, 2 spent, 0 over, 0 unknown; new: 4\n", "keys         2; new: 2\n", "1 are open in the old index"}
+		request(t, "PUT", base+good, 403)                                                                                                       // not known yet
+		all := []string{"URLs         2 good, 2 spent, 0 over, 0 unknown; new: 4\n", "keys         2; new: 2\n", "2 are open in the old index"} // one of them is oncegate dev's own
 		for _, dry := range []bool{true, false} {
 			args := []string{"migrate", "--config", conf, "--to", "dynamodb"}
 			if dry {
@@ -80,7 +80,7 @@ func TestMigrate(t *testing.T) {
 				request(t, "PUT", base+good, 403)
 			}
 		}
-		says(t, `"good":2,"spent":2,"stays":0,"over":0,"unknown":0,"new":0,"failed":0,"keys":2,"newKeys":0,"failedKeys":0,"openInvitations":1`,
+		says(t, `"good":2,"spent":2,"stays":0,"over":0,"unknown":0,"new":0,"failed":0,"keys":2,"newKeys":0,"failedKeys":0,"openInvitations":2`,
 			"migrate", "--config", conf, "--to", "dynamodb", "--json")
 		request(t, "PUT", base+good, 200)
 		for _, url := range []string{good, spent, revoked} {
@@ -88,10 +88,7 @@ func TestMigrate(t *testing.T) {
 		}
 		says(t, "used", "status", base+spent)
 		says(t, "revoked", "status", base+revoked)
-		keys := says(t, "app", "key", "list")
-		if !strings.Contains(keys, "revoked") {
-			t.Errorf("key list prints\n%s", keys)
-		}
+		says(t, `"revoked":"20`, "key", "list", "--json")
 
 		// A key that is revoked in the old index after it was copied is revoked by the next run.
 		t.Setenv("ONCEGATE_INDEX", "s3")

@@ -41,7 +41,8 @@ type AtOnce interface {
 // is known there, or in the same moment (AtOnce).
 //
 // No URL goes back to where it was moved from: the claim that keeps it from the gates there
-// stays.
+// stays. What was moved before is left as it is in the new index: somebody may have made it good
+// again there.
 //
 // It is right only while nobody makes a URL good again in the old index (Operator.Enable).
 // Whoever revokes a URL there that was moved is told that it was revoked before.
@@ -57,7 +58,7 @@ type Move string
 // Every outcome of a Move.
 const (
 	MovedGood    Move = "good"    // it is good for one upload in the new index, or was since it was moved
-	MovedSpent   Move = "spent"   // it is spent, in the new index too
+	MovedSpent   Move = "spent"   // it is spent, and was in the new index when it was moved
 	MovedOver    Move = "over"    // its time is over: it stays where it is
 	MovedStays   Move = "stays"   // it came from the new index, where it stays revoked; it stays good in the old one
 	MovedUnknown Move = "unknown" // the old index does not know it
@@ -190,9 +191,23 @@ func (m *Mover) stays(ctx context.Context, id ID) (Move, error) {
 // writeInOrder writes the URL by one request for each entry. The valid entry is the last: from
 // there on gates of the new index know the URL.
 func (m *Mover) writeInOrder(ctx context.Context, id ID, body []byte, spent *ExpiredEntry) error {
+	err := m.repeat(ctx, func(limit time.Duration) error {
+		_, _, err := m.To.ReadValid(ctx, limit, id)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil // moved before
+	case !errors.Is(err, ErrAbsent):
+		return fmt.Errorf("read valid entry of the new index: %w", err)
+	}
 	if spent != nil {
-		if err := m.copyClaim(ctx, id, *spent); err != nil {
+		err := m.repeat(ctx, func(limit time.Duration) error {
+			_, err := m.To.Claim(ctx, limit, id, spent.Reason, spent.Marshal())
 			return err
+		})
+		if err != nil && !errors.Is(err, ErrExists) {
+			return fmt.Errorf("copy the claim: %w", err)
 		}
 	}
 	parts, err := m.readRecord(ctx, func(limit time.Duration) ([]byte, error) { return m.From.ReadParts(ctx, limit, id) })
@@ -223,25 +238,8 @@ func (m *Mover) writeAtOnce(ctx context.Context, to AtOnce, id ID, body []byte, 
 		return fmt.Errorf("read the parts entry: %w", err)
 	}
 	err = m.repeat(ctx, func(limit time.Duration) error { return to.WriteAtOnce(ctx, limit, id, body, claim, parts) })
-	switch {
-	case errors.Is(err, ErrExists) && spent != nil:
-		// Moved before, with its claim. If it was good then, somebody has enabled it in the old
-		// index since, and it was spent there: it must not pass again.
-		return m.copyClaim(ctx, id, *spent)
-	case err != nil && !errors.Is(err, ErrExists):
-		return fmt.Errorf("write all entries: %w", err)
-	}
-	return nil
-}
-
-// copyClaim spends the URL in the new index, unless it is spent there.
-func (m *Mover) copyClaim(ctx context.Context, id ID, spent ExpiredEntry) error {
-	err := m.repeat(ctx, func(limit time.Duration) error {
-		_, err := m.To.Claim(ctx, limit, id, spent.Reason, spent.Marshal())
-		return err
-	})
 	if err != nil && !errors.Is(err, ErrExists) {
-		return fmt.Errorf("copy the claim: %w", err)
+		return fmt.Errorf("write all entries: %w", err)
 	}
 	return nil
 }

@@ -206,6 +206,13 @@ func (x first) Claim(ctx context.Context, limit time.Duration, id onetime.ID, re
 	return x.movable.Claim(ctx, limit, id, reason, body)
 }
 
+// unaware is a new index that is not asked what it knows.
+type unaware struct{ movable }
+
+func (unaware) ReadValid(context.Context, time.Duration, onetime.ID) ([]byte, time.Time, error) {
+	return nil, time.Time{}, onetime.ErrAbsent
+}
+
 // claimless is an old index in which nothing is claimed.
 type claimless struct{ movable }
 
@@ -246,7 +253,7 @@ func moveBugs() []bug {
 	}
 	return []bug{
 		planted("known to the new index before it is claimed in the old one", "2 winners, at most 1 are allowed", func(m *onetime.Mover) {
-			m.From = first{m.From.(movable), m.To.(movable)}
+			m.From, m.To = first{m.From.(movable), m.To.(movable)}, unaware{m.To.(movable)}
 		}),
 		planted("not claimed in the old index", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = claimless{m.From.(movable)} }),
 		planted("a gate's claim is taken for the mover's", "2 winners, at most 1 are allowed", func(m *onetime.Mover) { m.From = credulous{m.From.(movable)} }),
