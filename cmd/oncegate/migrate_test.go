@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/onetime"
 )
 
 // on runs oncegate dev with these settings on what earlier runs have left in data, and calls
@@ -95,6 +98,32 @@ func TestMigrate(t *testing.T) {
 		says(t, "is revoked", "key", "revoke", "app")
 		t.Setenv("ONCEGATE_INDEX", "dynamodb")
 		says(t, "keys         2; new: 1\n", "migrate", "--config", conf, "--to", "dynamodb")
+
+		// What cannot be moved stops nothing else, and the exit status says that it is there. So
+		// does the interrupt of a run.
+		t.Setenv("ONCEGATE_INDEX", "s3")
+		_, old, err := openSite(t.Context(), "", io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoilt := onetime.Fingerprint("/spoilt", "")
+		_, err = old.index.WriteValid(t.Context(), requestLimit, spoilt, []byte(`{"version":2}`))
+		if err := errors.Join(err, old.index.CreateKey(t.Context(), requestLimit, string(spoilt), []byte(`{"version":2}`))); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("ONCEGATE_INDEX", "dynamodb")
+		var out, notes strings.Builder
+		args := []string{"migrate", "--config", conf, "--to", "dynamodb"}
+		err = run(t.Context(), args, &out, &notes)
+		if exitStatus(err) != 1 || !strings.Contains(out.String(), "2 good, 2 spent, 0 over, 0 unknown, 1 failed; new: 0\nkeys         3, 1 failed; new: 0\n") ||
+			!strings.Contains(notes.String(), "oncegate: "+string(spoilt)+": valid entry: ") || !strings.Contains(notes.String(), "keys/"+string(spoilt)) {
+			t.Errorf("migrate with what is spoilt: %v\n%s\n%s", err, &out, &notes)
+		}
+		interrupted, stop := context.WithCancel(t.Context())
+		stop()
+		if err := run(interrupted, args, io.Discard, io.Discard); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "run it again") {
+			t.Errorf("migrate that is interrupted: %v", err)
+		}
 
 		// Back again, as after a rollback: what came from there stays, what was minted here goes.
 		minted := strings.TrimPrefix(request(t, "GET", base+"/url", 200), base)
