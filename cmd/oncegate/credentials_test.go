@@ -380,6 +380,9 @@ func TestExpiredAtAWS(t *testing.T) {
 				if verb == "verify" || verb == "url --direct" { // these report what the deployment, or its mint, answers
 					continue
 				}
+				if verb == "migrate" { // it asks the table first, or refuses without one
+					continue
+				}
 				_, err := runVerb(t, append(args, "--config", prod)...)
 				found, ok := errors.AsType[*hintError](err)
 				if !ok || !strings.HasPrefix(found.hint, hint) || !strings.HasSuffix(err.Error(), ": the credentials have expired") {

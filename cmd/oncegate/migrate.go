@@ -111,7 +111,7 @@ func runMigrate(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		err = m.invitations(ctx, s)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; what was moved is moved, run it again", err)
+		return fmt.Errorf("it broke off, run it again: %w", err)
 	}
 	if err := m.report(stdout, *asJSON, *to); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"oncegate/internal/s3wire"
 )
 
-// Which bucket, and which index, status, list, revoke, enable, key, invite, replay, url --direct and
+// Which bucket, and which index, status, list, revoke, enable, key, invite, migrate, replay, url --direct and
 // verify act on.
 
 // siteHelp is in the help of each of them.

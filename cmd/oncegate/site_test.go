@@ -153,6 +153,7 @@ var operatorVerbs = map[string][]string{
 	"invite list":   {"invite", "list"},
 	"invite show":   {"invite", "show", "x"},
 	"invite revoke": {"invite", "revoke", "x"},
+	"migrate":       {"migrate", "--to", "s3"},
 	"replay":        {"replay", "accept"},
 	"url --direct":  {"url", "--direct", "https://upload.example.com"},
 	"verify":        {"verify", "http://127.0.0.1:1"},
@@ -210,6 +211,7 @@ func TestSiteIsSaid(t *testing.T) {
 	const nowhere = "http://127.0.0.1:1"
 	t.Setenv("AWS_ENDPOINT_URL_S3", nowhere)
 	t.Setenv("AWS_ENDPOINT_URL_SQS", nowhere)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", nowhere)
 	t.Setenv("AWS_ACCESS_KEY_ID", "a")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "b")
 	prod := settingsFile(t, `{"bucket":"prod-bucket","region":"eu-west-1","acceptance":true}`)
@@ -219,7 +221,10 @@ func TestSiteIsSaid(t *testing.T) {
 			var out, errs strings.Builder
 			err := run(t.Context(), append(args, "--config", prod), &out, &errs)
 			want := "oncegate: bucket prod-bucket in eu-west-1 at " + nowhere + "\n"
-			if args[0] == "replay" {
+			switch args[0] {
+			case "migrate":
+				want = "oncegate: from bucket prod-bucket in eu-west-1 at " + nowhere + ", index in table prod-bucket-index at " + nowhere + "\n"
+			case "replay":
 				want = "oncegate: bucket prod-bucket in eu-west-1; queue oncegate-accept-dead at " + nowhere + "\n"
 			}
 			first, _, _ := strings.Cut(errs.String(), "\n")

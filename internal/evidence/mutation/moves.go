@@ -8,7 +8,6 @@ var moveMutants = []mutant{
 	{mover, "a URL is not claimed in the old index", "spent, err := m.take(ctx, id)", "spent, err := (*ExpiredEntry)(nil), error(nil)", true},
 	{mover, "any claim is a mover's", "case claim.Nonce == moveNonce(id):\n\t\treturn nil, nil", "case claim.Nonce != \"\":\n\t\treturn nil, nil", true},
 	{mover, "no claim is a mover's", "case claim.Nonce == moveNonce(id):\n\t\treturn nil, nil", "case false:\n\t\treturn nil, nil", true},
-	{mover, "all movers of all URLs have one nonce", "\"move\\n\" + string(id)", "\"move\\n\"", false},
 	{mover, "a claim is not copied at once", "if spent != nil {\n\t\tclaim = spent.Marshal()", "if false {\n\t\tclaim = spent.Marshal()", true},
 	{mover, "a claim is not copied in order", "if spent != nil {\n\t\terr := m.repeat", "if false {\n\t\terr := m.repeat", true},
 	{mover, "a claim that cannot be copied is left behind", "if err != nil && !errors.Is(err, ErrExists) {\n\t\t\treturn fmt.Errorf(\"copy the claim: %w\", err)", "if false {\n\t\t\treturn fmt.Errorf(\"copy the claim: %w\", err)", false},

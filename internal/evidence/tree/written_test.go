@@ -66,7 +66,9 @@ func TestNoPrograms(t *testing.T) {
 const maxLines = 500
 
 // long are the files that may have more lines, with the reason.
-var long = map[string]string{}
+var long = map[string]string{
+	"docs/cli.md": "the manual, with a section for each verb",
+}
 
 func TestFileLength(t *testing.T) {
 	lines := map[string]int{}
