@@ -67,7 +67,7 @@ BUILT := build regional accept tools examples clients $(TEMPLATES)
 .PHONY: test
 test: $(BUILT) ## everything: unit, wasm, real Node, real S3 server, races, with the race detector
 	@RACE='$(RACE)' tools/test.sh
-	@$(MAKE) --no-print-directory test-wasm test-node test-regional test-infra
+	@$(MAKE) --no-print-directory test-wasm test-node test-regional test-table test-infra
 
 # The packages that are linked into the wasm, compiled for and run on what runs there.
 .PHONY: test-wasm
@@ -87,6 +87,11 @@ test-node: build
 .PHONY: test-regional
 test-regional: $(BUILT)
 	ONCEGATE_RUNTIME=regional ONCEGATE_RACE_ROUNDS=20 $(GO) test -parallel 16 -timeout 20m ./internal/evidence/e2e
+
+# The attacks once more, on the index in a table. Tests of the rule run on both anyway.
+.PHONY: test-table
+test-table: $(BUILT)
+	ONCEGATE_INDEX=dynamodb $(GO) test ./internal/evidence/attack
 
 # The CDK app: templates, permissions, cdk-nag, the real cdk synth offline.
 .PHONY: test-infra
@@ -109,7 +114,7 @@ race: $(BUILT) ## only the races for one URL, longer
 
 # What the commands print goes to build/prove.
 .PHONY: prove prove-quick soak
-prove: build tools $(TEMPLATES) ## the evidence for the one-time rule, about half an hour (SEED=n repeats)
+prove: build tools $(TEMPLATES) ## the evidence for the one-time rule, about an hour (SEED=n repeats)
 	$(GO) run ./internal/evidence/prove $(if $(SEED),-seed $(SEED))
 prove-quick: build tools $(TEMPLATES) ## the slice of it that make test runs, with a line for each kind of evidence
 	$(GO) run ./internal/evidence/prove -quick $(if $(SEED),-seed $(SEED))

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 )
@@ -88,18 +89,37 @@ type field struct {
 
 	uploads chan struct{} // gets a value for each upload that S3 is asked for
 	mu      sync.Mutex
-	seen    []asked // by S3
+	seen    []asked // by S3 and the table
 }
 
-// asked is a request that has reached S3.
+// tableCall names a request to the table, as s3server.Call names one to S3: "GetItem url#",
+// "UpdateItem slots#". A mint's is "UpdateItem url#, forget": no other names that attribute.
+func tableCall(r dynamoserver.Request) string {
+	kind, _, _ := strings.Cut(r.Partition, "#")
+	call := r.Operation + " " + kind + "#"
+	if slices.Contains(r.Names, "forget") {
+		call += ", forget"
+	}
+	return call
+}
+
+// asked is a request that has reached S3 or the table.
 type asked struct {
 	call, host string
 	header     http.Header
 }
 
 func newField(t *testing.T, options ...testbed.Option) *field {
-	st := testbed.New(t, options...)
-	f := &field{Stack: st, edge: strings.TrimPrefix(st.Edge.URL(), "http://"), s3: strings.TrimPrefix(st.S3.URL(), "http://"), uploads: make(chan struct{}, 1000)}
+	f := &field{uploads: make(chan struct{}, 1000)}
+	st := testbed.New(t, append(options, func(s *testbed.Setup) {
+		s.Table.Fault = func(r dynamoserver.Request) dynamoserver.Fault {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.seen = append(f.seen, asked{call: tableCall(r)})
+			return dynamoserver.Fault{}
+		}
+	})...)
+	f.Stack, f.edge, f.s3 = st, strings.TrimPrefix(st.Edge.URL(), "http://"), strings.TrimPrefix(st.S3.URL(), "http://")
 	st.EveryRequest(func(r *http.Request) s3server.Fault {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -113,7 +133,7 @@ func newField(t *testing.T, options ...testbed.Option) *field {
 	return f
 }
 
-// sinceThen returns the requests that reached S3 since the last call.
+// sinceThen returns the requests that reached S3 and the table since the last call.
 func (f *field) sinceThen() []asked {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,12 +209,18 @@ func verdict(method string, answer []byte) string {
 	return text
 }
 
-// allowed are the requests that the edge may send to S3 while it refuses: it reads the
-// index with its own credentials, and nothing else.
-var allowed = []string{"GET signatures/valid/", "GET signatures/parts/", "HEAD signatures/expired/"}
+// allowed are the requests that the edge may send while it refuses: it reads the index with
+// its own credentials, and nothing else. In a table it may ask to spend the URL, on a condition
+// that does not hold.
+func (f *field) allowed() []string {
+	if f.Table != nil {
+		return []string{"GetItem url#", "UpdateItem url#"}
+	}
+	return []string{"GET signatures/valid/", "GET signatures/parts/", "HEAD signatures/expired/"}
+}
 
-// refused makes one attempt and checks that it is refused as it should be. more are calls of
-// S3 that are allowed beside those that always are.
+// refused makes one attempt and checks that it is refused as it should be. more are calls that
+// are allowed beside those that always are.
 func (f *field) refused(t *testing.T, a attempt, m target, more ...string) {
 	t.Helper()
 	f.sinceThen()
@@ -212,8 +238,8 @@ func (f *field) refused(t *testing.T, a attempt, m target, more ...string) {
 		return // S3 sees the attempt itself. What it stored is looked at afterwards.
 	}
 	for _, r := range f.sinceThen() {
-		if !slices.Contains(allowed, r.call) && !slices.Contains(more, r.call) {
-			t.Errorf("S3 was asked to %s", r.call)
+		if !slices.Contains(f.allowed(), r.call) && !slices.Contains(more, r.call) {
+			t.Errorf("S3 or the table was asked to %s", r.call)
 		}
 	}
 }
@@ -235,7 +261,8 @@ var total count
 // TestMain prints how many attempts there were.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("prove: %d attempts refused\n", total.n)
+	index := testbed.Indexes()[0]
+	fmt.Printf("prove: %d attempts%s refused\n", total.n, testbed.WithIndex(index))
 	os.Exit(code)
 }
 
@@ -254,7 +281,7 @@ func (f *field) all(t *testing.T, attempts []attempt) {
 			total.add(1)
 		}
 	}
-	f.WantVersions(t, m.ID.ExpiredKey(), 0)
+	f.WantClaims(t, m.ID, 0)
 	f.WantVersions(t, m.Key, 0)
 	f.untouched(t)
 	if f.gateless {

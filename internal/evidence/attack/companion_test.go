@@ -75,8 +75,8 @@ func TestCompanion(t *testing.T) {
 			total.add(1)
 		}
 	}
-	f.WantVersions(t, m.ID.ExpiredKey(), 0)
-	f.WantVersions(t, other.ID.ExpiredKey(), 0)
+	f.WantClaims(t, m.ID, 0)
+	f.WantClaims(t, other.ID, 0)
 	for _, u := range []target{m, other} {
 		if a := f.Do(t, http.MethodPost, u.URL+"&complete", nil, nil); a.Status != http.StatusOK {
 			t.Fatalf("complete: %v", a)

@@ -179,7 +179,7 @@ func TestOtherDeployments(t *testing.T) {
 			total.add(1)
 		}
 	}
-	short.WantVersions(t, expired.ID.ExpiredKey(), 0)
+	short.WantClaims(t, expired.ID, 0)
 	short.WantVersions(t, expired.Key, 0)
 }
 

@@ -57,7 +57,7 @@ func TestErrorBodies(t *testing.T) {
 				t.Errorf("answered %q, want %q", got, c.want)
 			}
 			f.WantVersions(t, m.Key, stored)
-			f.WantVersions(t, m.ID.ExpiredKey(), 1)
+			f.WantClaims(t, m.ID, 1)
 			if again := f.Put(t, m.Minted, marker); again.Reason() != "used" {
 				t.Errorf("again: %v, want 403 used", again)
 			}

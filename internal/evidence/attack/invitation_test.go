@@ -128,7 +128,9 @@ func TestInvitationToken(t *testing.T) {
 	before := p.keys(t)
 	for _, a := range all {
 		// A token of the right form may be looked up, and nothing more.
-		if t.Run(a.name, func(t *testing.T) { p.refused(t, a, m, "GET keys/", "GET invitations/") }) {
+		if t.Run(a.name, func(t *testing.T) {
+			p.refused(t, a, m, "GET keys/", "GET invitations/", "GetItem key#", "GetItem invitation#")
+		}) {
 			total.add(1)
 		}
 	}

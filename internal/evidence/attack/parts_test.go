@@ -86,7 +86,7 @@ func TestParts(t *testing.T) {
 	}
 	send(2, "the owner's")
 	f.refused(t, attempt{"complete with a gap", "part 1 is not there", edge, head("POST", good+"&complete", "Content-Length: 0"), "409 incomplete"}, m, listsParts)
-	f.WantVersions(t, m.ID.ExpiredKey(), 0)
+	f.WantClaims(t, m.ID, 0)
 	send(1, strings.Repeat("x", 5<<20))
 	if a := f.Do(t, http.MethodPost, m.URL+"&complete", nil, nil); a.Status != http.StatusOK {
 		t.Fatalf("complete: %v", a)

@@ -9,28 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"oncegate/internal/auth/apikey"
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
-	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
-	"oncegate/internal/s3index"
-	"oncegate/internal/s3sdk"
 )
 
 // apiKeys is a stack that asks for keys.
 func apiKeys(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey }
 
 func oneWorker(s *testbed.Setup) { s.Edge.MaxWorkers = 1 }
-
-// operatorIndex is the index as the command line has it.
-func operatorIndex(st *testbed.Stack) *s3index.Index {
-	return s3index.New(s3sdk.New(s3servertest.Bucket, s3servertest.Region, st.S3.URL(),
-		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")))
-}
 
 // newKey makes a key, which must not appear in any output.
 func newKey(t *testing.T, st *testbed.Stack) (string, apikey.ID) {
@@ -53,7 +42,7 @@ func storeKey(t *testing.T, st *testbed.Stack, id apikey.ID, label string) apike
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := operatorIndex(st).CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+	if err := st.Records().CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
 		t.Fatal(err)
 	}
 	return record
@@ -84,11 +73,25 @@ func wantBy(t *testing.T, st *testbed.Stack, a testbed.Answer, by string) testbe
 		t.Fatalf("got %v, want a URL", a)
 	}
 	m := testbed.ParseMinted(t, a.Body)
-	entry, err := onetime.ParseValidEntry([]byte(st.Stored(t, m.ID.ValidKey())))
-	if c, ok := onetime.ParseBy(entry.By); err != nil || !ok || c.Label != by {
-		t.Errorf("minted by %q (%v), want %q", entry.By, err, by)
+	entry := validEntry(t, st, m.ID)
+	if c, ok := onetime.ParseBy(entry.By); !ok || c.Label != by {
+		t.Errorf("minted by %q, want %q", entry.By, by)
 	}
 	return m
+}
+
+// validEntry is what the index knows of a URL.
+func validEntry(t *testing.T, st *testbed.Stack, id onetime.ID) onetime.ValidEntry {
+	t.Helper()
+	body, _, err := st.Records().ReadValid(t.Context(), 10*time.Second, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := onetime.ParseValidEntry(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entry
 }
 
 // TestAPIKey: who may mint with keys, under the roles of the template.
@@ -124,6 +127,7 @@ func TestAPIKey(t *testing.T) {
 
 // TestAPIKeyFaults: without a clear answer of S3 no URL is minted.
 func TestAPIKeyFaults(t *testing.T) {
+	testbed.IndexInBucketOnly(t, "its faults are those of requests to the bucket's index")
 	st := testbed.New(t, apiKeys)
 	key, id := newKey(t, st)
 	storeKey(t, st, id, "a")
@@ -179,7 +183,7 @@ func TestRevokedKeyStops(t *testing.T) {
 		t.Fatalf("%d of 8 mint with a good key", n)
 	}
 	record.Revoked = time.Now()
-	if err := operatorIndex(st).ReplaceKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+	if err := st.Records().ReplaceKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
 		t.Fatal(err)
 	}
 	revoked := time.Now()

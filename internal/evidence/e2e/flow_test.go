@@ -259,7 +259,7 @@ func rawRequests(t *testing.T, st *testbed.Stack) {
 		}
 	})
 	t.Run("and nothing of that spent it", func(t *testing.T) {
-		st.WantVersions(t, m.ID.ExpiredKey(), 0)
+		st.WantClaims(t, m.ID, 0)
 		st.WantVersions(t, m.Key, 0)
 		if a := st.Put(t, m, "x"); a.Status != http.StatusOK {
 			t.Errorf("the good PUT: %v", a)
@@ -282,7 +282,7 @@ func TestExpiredURL(t *testing.T) {
 	if a := st.Put(t, m, "x"); a.Status != http.StatusForbidden || a.Reason() != "expired" {
 		t.Errorf("%v, want 403 expired", a)
 	}
-	st.WantVersions(t, m.ID.ExpiredKey(), 0)
+	st.WantClaims(t, m.ID, 0)
 }
 
 // TestFrozenWorkers stops the function's processes for longer than S3 keeps idle

@@ -121,7 +121,7 @@ func TestInvitationInTime(t *testing.T) {
 	if a := st.Put(t, first, "hello"); a.Reason() != "revoked" && a.Reason() != "expired" {
 		t.Errorf("the URL whose place was taken: %v", a)
 	}
-	st.WantVersions(t, first.ID.ExpiredKey(), 1) // a claim has decided it
+	st.WantClaims(t, first.ID, 1) // a claim has decided it
 
 	short := invited(t, st, key, `{"label":"x","uploads":5,"expires":1}`)
 	within(t, func() bool { return short.mint(t, st).Reason() == "invitation-over" })
@@ -180,14 +180,16 @@ func TestGuestIsAnnounced(t *testing.T) {
 // TestGuestsRace: many guests with one link at once store exactly as many objects as it
 // allows, while answers about slots and claims get lost, before and after they took effect.
 // ONCEGATE_GUEST_ROUNDS and ONCEGATE_GUESTS ask for more.
-func TestGuestsRace(t *testing.T) {
+func TestGuestsRace(t *testing.T) { testbed.EachIndex(t, guestsRace) }
+
+func guestsRace(t *testing.T, index string) {
 	const uploads = 5
 	guests, rounds := testbed.Asked(t, "ONCEGATE_GUESTS", 30), testbed.Asked(t, "ONCEGATE_GUEST_ROUNDS", 1)
-	st := testbed.New(t, owners, func(s *testbed.Setup) { s.Settings["timeout"] = 30 })
+	st := testbed.New(t, owners, testbed.In(index), func(s *testbed.Setup) { s.Settings["timeout"] = 30 })
 	key := keyFor(t, st, "alice")
 	for round := range rounds {
 		in := invited(t, st, key, fmt.Sprintf(`{"label":"x","uploads":%d}`, uploads))
-		st.EveryRequest(losing())
+		st.Trouble("", losing())
 		var acknowledged atomic.Int64
 		var begin, all sync.WaitGroup
 		begin.Add(1)
@@ -213,7 +215,7 @@ func TestGuestsRace(t *testing.T) {
 		}
 		begin.Done()
 		all.Wait()
-		st.EveryRequest(nil)
+		st.Trouble("", nil)
 		before, _ := st.Versions(t, "uploads/")
 		if n := before - round*uploads; n > uploads || int64(n) < acknowledged.Load() {
 			t.Fatalf("round %d: %d objects are stored under an invitation for %d, and %d were acknowledged", round, n, uploads, acknowledged.Load())
@@ -228,25 +230,25 @@ func TestGuestsRace(t *testing.T) {
 		if n, _ := st.Versions(t, "uploads/"); n != (round+1)*uploads {
 			t.Fatalf("round %d: %d objects in the end, want %d for each round", round, n, uploads)
 		}
-		tally.races.Add(1)
+		tallies[index].races.Add(1)
 	}
 	t.Logf("%d rounds of %d guests: %d objects each time", rounds, guests, uploads)
 }
 
 // losing drops a quarter of the requests that write slots, and the first one of each that
 // claims, half of them after they took effect.
-func losing() func(r *http.Request) s3server.Fault {
+func losing() func(r testbed.Request) s3server.Fault {
 	var mu sync.Mutex
 	writes, claims := 0, map[string]bool{}
-	return func(r *http.Request) s3server.Fault {
+	return func(r testbed.Request) s3server.Fault {
 		mu.Lock()
 		defer mu.Unlock()
-		slot, claim := strings.Contains(r.URL.Path, "/invitations/"), strings.Contains(r.URL.Path, "/signatures/expired/")
-		if r.Method != http.MethodPut || !slot && !claim {
+		slot, claim := r.About == testbed.Slot, r.About == testbed.Expired
+		if !r.Write || !slot && !claim {
 			return s3server.Fault{}
 		}
-		if writes++; slot && writes%4 == 1 || claim && !claims[r.URL.Path] {
-			claims[r.URL.Path] = true
+		if writes++; slot && writes%4 == 1 || claim && !claims[r.Name] {
+			claims[r.Name] = true
 			return s3server.Fault{Kind: s3server.Drop, Apply: writes%8 < 4}
 		}
 		return s3server.Fault{}

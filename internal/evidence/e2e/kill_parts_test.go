@@ -25,8 +25,10 @@ var partsSteps = []string{"start", "part", "list", "complete", "give up"}
 // are in one step of an upload in parts. After a restart all that was acknowledged holds, the
 // rest can be sent again, and in the end there is one object and one claim for each URL, or
 // none where the client gave up. ONCEGATE_KILLS says how often.
-func TestKillsInParts(t *testing.T) {
-	settings := map[string]any{"bucket": s3servertest.Bucket}
+func TestKillsInParts(t *testing.T) { testbed.EachIndex(t, killsInPartsWith) }
+
+func killsInPartsWith(t *testing.T, index string) {
+	settings := map[string]any{"bucket": s3servertest.Bucket, "index": index}
 	victims := []string{"node", "oncegate", "versitygw"}
 	if runtime := os.Getenv("ONCEGATE_RUNTIME"); runtime != "" {
 		settings["runtime"] = runtime
@@ -45,7 +47,7 @@ func TestKillsInParts(t *testing.T) {
 		if k.partsRound(t, step, victim, r.IntN(3)); t.Failed() {
 			t.Fatalf("kill %d of %d, of %s during %s, seed %d", i+1, n, victim, step, seed)
 		}
-		tally.kills.Add(1)
+		tallies[index].kills.Add(1)
 	}
 }
 
@@ -183,9 +185,9 @@ func (k *kills) checkParts(t *testing.T, u *inParts, step string) {
 	} else if text := k.must(t, u, "complete"); completed && text != u.said["complete"] {
 		t.Errorf("%s: complete was %q, and is %q", u.minted.Name, u.said["complete"], text)
 	}
-	bucket := k.bucket(t)
+	bucket, index := k.open(t)
 	objects, content := look(t, bucket, u.minted.Key)
-	claims, _ := look(t, bucket, u.minted.ID.ExpiredKey())
+	claims := testbed.Claims(t, index, u.minted.ID)
 	if objects != want || claims != 1 {
 		t.Errorf("%s: %d objects and %d claims, want %d and one", u.minted.Name, objects, claims, want)
 	}

@@ -25,7 +25,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
 )
 
 // TestKills ends a worker, the local edge with all that belongs to it, or the S3
@@ -34,8 +36,12 @@ import (
 // ONCEGATE_KILLS says how often. The moment of a kill is a number of answers.
 func TestKills(t *testing.T) {
 	testbed.DefaultRuntimeOnly(t, "it is long")
+	testbed.EachIndex(t, killsWith)
+}
+
+func killsWith(t *testing.T, index string) {
 	k := &kills{
-		template: testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket}, nil),
+		template: testbed.Assembly(t, map[string]any{"bucket": s3servertest.Bucket, "index": index}, nil),
 		data:     t.TempDir(),
 	}
 	k.dev = startDev(t, k.template, k.data)
@@ -53,7 +59,7 @@ func TestKills(t *testing.T) {
 			t.Fatalf("kill %d of %d, of %s, seed %d", i+1, n, victim, seed)
 		}
 		done[victim]++
-		tally.kills.Add(1)
+		tallies[index].kills.Add(1)
 	}
 	uploads := k.uploads
 	k.check(t, uploads) // all of them once more
@@ -78,7 +84,8 @@ type kills struct {
 // upload is one URL and what its client knows of it.
 type upload struct {
 	target       string // path and query: the host is another one after a restart
-	key, expired string
+	key          string
+	id           onetime.ID
 	body         []byte
 	acknowledged bool
 	open         bool // no answer, or one that leaves it open
@@ -148,7 +155,7 @@ func (k *kills) upload(t *testing.T, ctx context.Context, name string) (*upload,
 		return nil, 1
 	}
 	m := testbed.ParseMinted(t, text)
-	u := &upload{target: strings.TrimPrefix(m.URL, k.dev.url), key: m.Key, expired: m.ID.ExpiredKey()}
+	u := &upload{target: strings.TrimPrefix(m.URL, k.dev.url), key: m.Key, id: m.ID}
 	u.body = fmt.Appendf(nil, "%s%s %s", name, m.Name, strings.Repeat("x", len(m.Name)*int(m.ID[0])))
 	a, _ = once(ctx, http.MethodPut, m.URL, bytes.NewReader(u.body))
 	u.acknowledged = a.err == nil && a.status == http.StatusOK
@@ -202,10 +209,10 @@ func children(t *testing.T, pid int) (all []int) {
 // check checks the promise for every upload, from outside and in the bucket.
 func (k *kills) check(t *testing.T, uploads []*upload) {
 	t.Helper()
-	bucket := k.bucket(t)
+	bucket, index := k.open(t)
 	for _, u := range uploads {
 		objects, content := look(t, bucket, u.key)
-		claims, _ := look(t, bucket, u.expired)
+		claims := testbed.Claims(t, index, u.id)
 		if objects > 1 || claims > 1 || objects > claims {
 			t.Errorf("%s: %d versions of the object, %d of the claim", u.key, objects, claims)
 		}
@@ -268,8 +275,8 @@ func look(t *testing.T, client *s3.Client, key string) (versions int, content []
 	return len(list.Versions), content
 }
 
-// bucket is a client with the credentials that `oncegate dev` leaves for its user.
-func (k *kills) bucket(t *testing.T) *s3.Client {
+// open opens bucket and index with what `oncegate dev` leaves for its user.
+func (k *kills) open(t *testing.T) (*s3.Client, testbed.Records) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(k.data, "env"))
 	if err != nil {
@@ -283,8 +290,10 @@ func (k *kills) bucket(t *testing.T) *s3.Client {
 	if _, err := url.Parse(env["AWS_ENDPOINT_URL_S3"]); err != nil || env["AWS_SECRET_ACCESS_KEY"] == "" {
 		t.Fatalf("%s/env has no endpoint or no credentials", k.data)
 	}
-	return s3.New(s3.Options{
+	client := s3.New(s3.Options{
 		Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL_S3"]), UsePathStyle: true, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
 	})
+	return client, testbed.OpenRecords(env["AWS_ENDPOINT_URL_S3"], env["AWS_ENDPOINT_URL_DYNAMODB"],
+		sigv4.Credentials{AccessKeyID: env["AWS_ACCESS_KEY_ID"], SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"]})
 }

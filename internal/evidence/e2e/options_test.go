@@ -174,7 +174,7 @@ func TestAnotherBody(t *testing.T) {
 			for _, r := range got {
 				st.CheckLeak(t, r.Body)
 			}
-			st.WantVersions(t, m.ID.ExpiredKey(), 1)
+			st.WantClaims(t, m.ID, 1)
 			st.WantVersions(t, m.Key, 0)
 		})
 	}

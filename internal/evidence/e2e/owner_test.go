@@ -113,7 +113,7 @@ func TestOwner(t *testing.T) {
 	if s := statusBy(t, st, alice, m.ID); s.State != "revoked" {
 		t.Errorf("%+v", s)
 	}
-	st.WantVersions(t, m.ID.ExpiredKey(), 1)
+	st.WantClaims(t, m.ID, 1)
 	st.WantVersions(t, m.Key, 0)
 	if a := st.Do(t, http.MethodHead, ownURL(st, m.ID), alice, nil); a.Status != http.StatusOK || a.Body != "" {
 		t.Errorf("HEAD: %v", a)
@@ -140,7 +140,7 @@ func TestOwnersOfOneLabel(t *testing.T) {
 		t.Fatal(err)
 	}
 	record.Owner = id
-	if err := operatorIndex(st).CreateKey(t.Context(), 10*time.Second, string(heirID), record.Marshal()); err != nil {
+	if err := st.Records().CreateKey(t.Context(), 10*time.Second, string(heirID), record.Marshal()); err != nil {
 		t.Fatal(err)
 	}
 	heir := withKey(key)
@@ -216,6 +216,7 @@ func TestOwnerOff(t *testing.T) {
 // TestOwnerFaults: each request of a revoke gets lost, before and after S3 did it. The
 // answer is true, and the same request again completes it.
 func TestOwnerFaults(t *testing.T) {
+	testbed.IndexInBucketOnly(t, "its faults are those of requests to the bucket's index")
 	st := testbed.New(t, owners)
 	alice := keyFor(t, st, "alice")
 	mintWith(t, st, alice) // so that the key is known from now on
@@ -262,14 +263,16 @@ func TestOwnerFaults(t *testing.T) {
 			if a := st.Put(t, m, "x"); a.Reason() != "revoked" {
 				t.Errorf("upload: %v", a)
 			}
-			st.WantVersions(t, m.ID.ExpiredKey(), 1)
+			st.WantClaims(t, m.ID, 1)
 		})
 	}
 }
 
-// TestOwnerRacesUpload: over HTTP too, S3 decides between a revoke and an upload.
-func TestOwnerRacesUpload(t *testing.T) {
-	st := testbed.New(t, owners)
+// TestOwnerRacesUpload: over HTTP too, the index decides between a revoke and an upload.
+func TestOwnerRacesUpload(t *testing.T) { testbed.EachIndex(t, ownerRacesUpload) }
+
+func ownerRacesUpload(t *testing.T, index string) {
+	st := testbed.New(t, owners, testbed.In(index))
 	alice := keyFor(t, st, "alice")
 	rounds, revoked := 60, 0
 	if testing.Short() {
@@ -302,7 +305,7 @@ func TestOwnerRacesUpload(t *testing.T) {
 		default:
 			t.Fatalf("round %d: upload %v, revoke %v, state %+v", round, upload, revoke, s)
 		}
-		st.WantVersions(t, m.ID.ExpiredKey(), 1)
+		st.WantClaims(t, m.ID, 1)
 	}
 	if revoked == 0 || revoked == rounds {
 		t.Errorf("of %d rounds the revoke won %d: they did not race", rounds, revoked)

@@ -237,7 +237,7 @@ func play(t *testing.T, m mixture) (problems []string) {
 			}
 		}
 		key := strings.TrimPrefix(minted.Path, "/")
-		spent, _ := st.Versions(t, minted.ID.ExpiredKey())
+		spent := testbed.Claims(t, st.Records(), minted.ID)
 		stored, _ := st.Versions(t, key)
 		if spent != stored || stored > 1 {
 			bad("%s: spent %d times and stored %d times", name, spent, stored)

@@ -18,17 +18,23 @@ import (
 	"testing"
 	"time"
 
+	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
 )
 
 // tally counts what make prove reports of these tests.
-var tally struct{ races, kills atomic.Int64 }
+type tally struct{ races, kills atomic.Int64 }
+
+// tallies has one for each index.
+var tallies = map[string]*tally{config.IndexS3: {}, config.IndexDynamoDB: {}}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("prove: %d races run, seed %d\n", tally.races.Load(), seed)
-	fmt.Printf("prove: %d kills survived, seed %d\n", tally.kills.Load(), seed)
+	for _, index := range testbed.Indexes() {
+		fmt.Printf("prove: %d races%s run, seed %d\n", tallies[index].races.Load(), testbed.WithIndex(index), seed)
+		fmt.Printf("prove: %d kills%s survived, seed %d\n", tallies[index].kills.Load(), testbed.WithIndex(index), seed)
+	}
 	os.Exit(code)
 }
 
@@ -42,14 +48,14 @@ var seed = func() uint64 {
 	return n
 }()
 
-// TestStorm is the race for one URL in bad weather: S3 is slow, drops requests before
-// or after it has done them, answers 503 and 409; clients break off and repeat
+// TestStorm is the race for one URL in bad weather: S3 and the table are slow, drop requests
+// before or after they have done them, answer 503 and 409; clients break off and repeat
 // themselves; workers and the S3 server are killed under way.
 func TestStorm(t *testing.T) {
 	testbed.DefaultRuntimeOnly(t, "it is long")
-	for name, options := range map[string][]testbed.Option{"conditional": nil, "listed": {testbed.Listed}} {
-		t.Run(name, func(t *testing.T) {
-			w := &storm{Stack: testbed.New(t, options...), kill: make(chan struct{}, 1)}
+	for _, manner := range manners() {
+		t.Run(manner.name, func(t *testing.T) {
+			w := &storm{Stack: testbed.New(t, manner.option), tally: tallies[manner.index], kill: make(chan struct{}, 1)}
 			w.countdown.Store(50)
 			ctx, stop := context.WithCancel(t.Context())
 			var killer, rounds sync.WaitGroup
@@ -90,11 +96,12 @@ func TestStorm(t *testing.T) {
 
 type storm struct {
 	*testbed.Stack
+	*tally
 	// calm is held for reading while the bucket is looked at, and for writing while
 	// the S3 server is down.
 	calm             sync.RWMutex
 	kill             chan struct{}
-	countdown        atomic.Int64 // requests to S3 until the next kill
+	countdown        atomic.Int64 // requests until the next kill
 	workers, servers atomic.Int64
 
 	mu           sync.Mutex
@@ -102,11 +109,11 @@ type storm struct {
 	answers      map[string]int
 }
 
-// weather makes the faults of one URL. S3's requests come from many goroutines.
-func (w *storm) weather(r *rand.Rand) func(*http.Request) s3server.Fault {
+// weather makes the faults of one URL. Requests come from many goroutines.
+func (w *storm) weather(r *rand.Rand) func(testbed.Request) s3server.Fault {
 	var mu sync.Mutex
 	bad := r.IntN(3) // of ten requests
-	return func(*http.Request) s3server.Fault {
+	return func(testbed.Request) s3server.Fault {
 		if w.countdown.Add(-1) == 0 {
 			w.kill <- struct{}{}
 		}
@@ -161,8 +168,8 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 		return
 	}
 	weather := w.weather(rand.New(rand.NewPCG(seed, r.Uint64())))
-	w.FaultOn(string(m.ID), weather)
-	w.FaultOn(m.Name, weather)
+	w.Trouble(string(m.ID), weather)
+	w.Trouble(m.Name, weather)
 	bodies := make([][]byte, 2+r.IntN(10))
 	answers := make([][]answer, len(bodies))
 	brokeOff := false
@@ -185,12 +192,12 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 	}
 	start.Done()
 	done.Wait()
-	w.FaultOn(string(m.ID), nil)
-	w.FaultOn(m.Name, nil)
+	w.Trouble(string(m.ID), nil)
+	w.Trouble(m.Name, nil)
 
 	w.calm.RLock()
 	defer w.calm.RUnlock()
-	tally.races.Add(1)
+	w.races.Add(1)
 	winner := -1
 	for i, all := range answers {
 		for _, a := range all {
@@ -205,10 +212,10 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 		}
 	}
 	objects, markers := w.Versions(t, m.Key)
-	spent, gone := w.Versions(t, m.ID.ExpiredKey())
+	spent := testbed.Claims(t, w.Records(), m.ID)
 	switch {
-	case objects > 1 || spent > 1 || markers+gone > 0:
-		t.Errorf("%s: %d versions of the object, %d of the expired entry, %d delete markers", m.Name, objects, spent, markers+gone)
+	case objects > 1 || spent > 1 || markers > 0:
+		t.Errorf("%s: %d versions of the object, %d claims, %d delete markers", m.Name, objects, spent, markers)
 	case objects > spent:
 		t.Errorf("%s: an object is stored and nobody has claimed the URL", m.Name)
 	case winner >= 0 && objects == 0:
@@ -239,7 +246,7 @@ func (w *storm) round(t *testing.T, r *rand.Rand) {
 		t.Errorf("%s: the URL is spent, but the next PUT gets %v, want 403 used", m.Name, last)
 	case spent == 0 && last.reason == "used" && brokeOff:
 		// The gate of who broke off may have been under way: it decides without him.
-		w.WantVersions(t, m.ID.ExpiredKey(), 1)
+		w.WantClaims(t, m.ID, 1)
 	case spent == 0 && last.status != http.StatusOK:
 		t.Errorf("%s: nothing was spent, but the next PUT is refused: %v", m.Name, last)
 	}

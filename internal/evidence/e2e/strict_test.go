@@ -41,7 +41,7 @@ func TestLargestRequest(t *testing.T) {
 			}
 		}
 	}
-	st.WantVersions(t, m.ID.ExpiredKey(), 0)
+	st.WantClaims(t, m.ID, 0)
 	if a := speakOnce(t, u.Host, head(20480), "x"); a.Status != http.StatusOK {
 		t.Errorf("20,480 bytes: %d %s, want 200", a.Status, a.Reason)
 	}
@@ -77,7 +77,7 @@ func TestThrottled(t *testing.T) {
 		t.Errorf("%d stored, %d throttled, want 1 and some", stored, throttled)
 	}
 	st.WantVersions(t, m.Key, 1)
-	st.WantVersions(t, m.ID.ExpiredKey(), 1)
+	st.WantClaims(t, m.ID, 1)
 }
 
 // continues are the readings of who answers 100 Continue.

@@ -1,27 +1,15 @@
 package e2e
 
 import (
-	"crypto/rand"
-	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"oncegate/internal/auth/apikey"
-	"oncegate/internal/config"
-	"oncegate/internal/dynamo"
-	"oncegate/internal/dynamo/dynamosdk"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/dynamoserver"
-	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
 )
 
@@ -60,20 +48,10 @@ func spending(times int32, f dynamoserver.Fault) *tableFault {
 	return &fault
 }
 
-// indexOf is the table as its operator sees it.
-func indexOf(st *testbed.Stack) *dynamo.Index {
-	return dynamo.New(dynamosdk.New(config.Config{Bucket: s3servertest.Bucket}.Table(), s3servertest.Region, st.Table.URL(),
-		credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")), 24*time.Hour)
-}
-
 // spent reports whether the table has a claim of the URL.
 func spent(t *testing.T, st *testbed.Stack, m testbed.Minted) bool {
 	t.Helper()
-	_, _, err := indexOf(st).ReadExpired(t.Context(), 10*time.Second, m.ID)
-	if err != nil && !errors.Is(err, onetime.ErrAbsent) {
-		t.Fatal(err)
-	}
-	return err == nil
+	return testbed.Claims(t, st.Records(), m.ID) == 1
 }
 
 // TestTableRequests: a mint is one request to the table and a gate is one, and neither asks
@@ -119,32 +97,6 @@ func TestTableRequests(t *testing.T) {
 		unknown := testbed.ParseMinted(t, strings.Replace(m.URL, "X-Amz-Signature=", "X-Amz-Signature=0000", 1))
 		unknown.URL = unknown.URL[:len(unknown.URL)-4]
 		wantRefused(t, st.Put(t, unknown, "12345"), http.StatusForbidden, "unknown")
-	})
-}
-
-// TestTableRace: of twenty uploads at once one is stored.
-func TestTableRace(t *testing.T) {
-	onBothRuntimes(t, func(t *testing.T, st *testbed.Stack, _ *atomic.Pointer[tableFault]) {
-		for range rounds(t)/20 + 1 {
-			m := st.Mint(t)
-			var stored atomic.Int32
-			var group sync.WaitGroup
-			for i := range 20 {
-				group.Go(func() {
-					switch a := st.Put(t, m, fmt.Sprint("body ", i)); {
-					case a.Status == http.StatusOK:
-						stored.Add(1)
-					case a.Reason() != "used" && a.Reason() != "index-unavailable":
-						t.Errorf("PUT: %v", a)
-					}
-				})
-			}
-			group.Wait()
-			if stored.Load() != 1 {
-				t.Errorf("%d uploads were stored", stored.Load())
-			}
-			st.WantVersions(t, m.Key, 1)
-		}
 	})
 }
 
@@ -241,23 +193,7 @@ func TestTableMultipart(t *testing.T) {
 // TestTableOwners: keys, the owner's verbs and invitations with the index in a table.
 func TestTableOwners(t *testing.T) {
 	onBothRuntimes(t, func(t *testing.T, st *testbed.Stack, _ *atomic.Pointer[tableFault]) {
-		secret, err := apikey.New(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		st.Secret(secret[4:])
-		id, err := apikey.Parse(secret)
-		if err != nil {
-			t.Fatal(err)
-		}
-		record, err := apikey.NewRecord("alice", time.Now())
-		if err == nil {
-			err = indexOf(st).CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		key := withKey(secret)
+		key := keyFor(t, st, "alice")
 		wantRefused(t, mintWith(t, st, nil), http.StatusUnauthorized, "credential-missing")
 		minted := mintWith(t, st, key)
 		if minted.Status != http.StatusOK {

@@ -20,23 +20,31 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // judged counts what TestMain prints.
-var judged struct{ histories, requests, unknown int }
+type judged struct{ histories, requests, unknown int }
+
+// judgedOf has one for each index.
+var judgedOf = map[string]*judged{config.IndexS3: {}, config.IndexDynamoDB: {}}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	fmt.Printf("prove: %d histories judged, %d requests, %d of them with an unknown outcome\n", judged.histories, judged.requests, judged.unknown)
+	for _, index := range testbed.Indexes() {
+		n := judgedOf[index]
+		fmt.Printf("prove: %d histories%s judged, %d requests, %d of them with an unknown outcome\n", n.histories, testbed.WithIndex(index), n.requests, n.unknown)
+	}
 	os.Exit(code)
 }
 
 // recorder sends requests with one URL, and records them.
 type recorder struct {
 	*testbed.Stack
+	*judged
 	m     testbed.Minted
 	began time.Time
 
@@ -149,19 +157,25 @@ var (
 )
 
 // TestHistories records races through real Node and a real S3 server, in good weather and
-// in bad: requests to S3 get lost, before or after they are carried out, and clients break
-// off. ONCEGATE_HISTORIES says how often each race is run.
-func TestHistories(t *testing.T) {
-	rounds, seed := testbed.Asked(t, "ONCEGATE_HISTORIES", 4), uint64(testbed.Asked(t, "ONCEGATE_SEED", 1))
+// in bad: requests to S3 and to the table get lost, before or after they are carried out, and
+// clients break off. ONCEGATE_HISTORIES says how often each race is run.
+func TestHistories(t *testing.T) { testbed.EachIndex(t, histories) }
+
+func histories(t *testing.T, index string) {
+	usual := 4
+	if index == config.IndexDynamoDB {
+		usual = 1
+	}
+	rounds, seed := testbed.Asked(t, "ONCEGATE_HISTORIES", usual), uint64(testbed.Asked(t, "ONCEGATE_SEED", 1))
 	if testing.Short() {
 		rounds = 1
 	}
-	st := testbed.New(t)
+	st := testbed.New(t, testbed.In(index))
 	for _, weather := range []string{"good", "bad"} {
 		for _, race := range races {
 			t.Run(race.name+", "+weather+" weather", func(t *testing.T) {
 				for round := range rounds {
-					record(t, st, race, weather == "bad", rand.New(rand.NewPCG(seed, uint64(round))))
+					record(t, st, judgedOf[index], race, weather == "bad", rand.New(rand.NewPCG(seed, uint64(round))))
 					if t.Failed() {
 						t.Fatalf("round %d, seed %d", round, seed)
 					}
@@ -172,8 +186,8 @@ func TestHistories(t *testing.T) {
 }
 
 // record runs a race once and has it judged.
-func record(t *testing.T, st *testbed.Stack, race race, bad bool, random *rand.Rand) {
-	r := &recorder{Stack: st, m: st.Mint(t), began: time.Now()}
+func record(t *testing.T, st *testbed.Stack, judged *judged, race race, bad bool, random *rand.Rand) {
+	r := &recorder{Stack: st, judged: judged, m: st.Mint(t), began: time.Now()}
 	for _, q := range race.before {
 		r.do(t, t.Context(), 0, q)
 	}
@@ -183,7 +197,7 @@ func record(t *testing.T, st *testbed.Stack, race race, bad bool, random *rand.R
 		defer mu.Unlock()
 		return bad && random.IntN(n) == 0
 	}
-	st.EveryRequest(func(*http.Request) s3server.Fault {
+	st.Trouble("", func(testbed.Request) s3server.Fault {
 		switch {
 		case chance(25):
 			return s3server.Fault{Kind: s3server.Drop}
@@ -213,17 +227,17 @@ func record(t *testing.T, st *testbed.Stack, race race, bad bool, random *rand.R
 		})
 	}
 	together.Wait()
-	st.EveryRequest(nil)
+	st.Trouble("", nil)
 	// What is asked afterwards must agree with all of it.
 	for _, q := range []request{{complete, ""}, {look, ""}, {put, "ccc"}, {complete, ""}, {giveUp, ""}, {look, ""}} {
 		r.do(t, t.Context(), 0, q)
 	}
-	judge(t, r.all)
+	r.judge(t, r.all)
 }
 
 // judge has a history checked, and then the same history with one answer turned into its
 // opposite, which must not pass.
-func judge(t *testing.T, all []porcupine.Operation) {
+func (j *judged) judge(t *testing.T, all []porcupine.Operation) {
 	t.Helper()
 	verdict, info := porcupine.CheckOperationsVerbose(model, all, time.Minute)
 	if verdict != porcupine.Ok {
@@ -238,13 +252,13 @@ func judge(t *testing.T, all []porcupine.Operation) {
 		}
 		return
 	}
-	judged.histories++
-	judged.requests += len(all)
+	j.histories++
+	j.requests += len(all)
 	forgedOne := false
 	for i, op := range all {
 		a := op.Output.(answer)
 		if a.said == "unknown" {
-			judged.unknown++
+			j.unknown++
 		}
 		if op.Input.(request).do != put || a.said != "used" && a.said != "revoked" || forgedOne {
 			continue

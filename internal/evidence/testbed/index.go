@@ -34,12 +34,23 @@ func Indexes() []string {
 	return []string{config.IndexS3, config.IndexDynamoDB}
 }
 
+// WithIndex is what a count of make prove says of the index, if it is not the usual one.
+func WithIndex(index string) string {
+	if index == config.IndexDynamoDB {
+		return " with the index in a table"
+	}
+	return ""
+}
+
 // EachIndex runs a test with each of Indexes.
-func EachIndex(t *testing.T, run func(t *testing.T, index Option)) {
+func EachIndex(t *testing.T, run func(t *testing.T, index string)) {
 	for _, index := range Indexes() {
-		t.Run(index, func(t *testing.T) { run(t, func(s *Setup) { s.Settings["index"] = index }) })
+		t.Run(index, func(t *testing.T) { run(t, index) })
 	}
 }
+
+// In keeps the index there.
+func In(index string) Option { return func(s *Setup) { s.Settings["index"] = index } }
 
 // IndexInBucketOnly skips a test when the chain is run with the index in a table. The reason
 // says why the test is about the bucket alone.
