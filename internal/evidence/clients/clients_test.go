@@ -71,7 +71,7 @@ func TestClients(t *testing.T) {
 				t.Errorf("the second upload: %q, want 403 used", got)
 			}
 			st.WantVersions(t, m.Key, 1)
-			st.WantVersions(t, m.ID.ExpiredKey(), 1)
+			st.WantClaims(t, m.ID, 1)
 		})
 	}
 }

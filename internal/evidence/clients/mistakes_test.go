@@ -55,7 +55,7 @@ func TestProbe(t *testing.T) {
 	if stored := st.Stored(t, minted.Key); stored != "" {
 		t.Errorf("%d bytes are stored, want an empty object", len(stored))
 	}
-	st.WantVersions(t, minted.ID.ExpiredKey(), 1)
+	st.WantClaims(t, minted.ID, 1)
 }
 
 func (m mistake) refused(t *testing.T, st *testbed.Stack) {
@@ -65,7 +65,7 @@ func (m mistake) refused(t *testing.T, st *testbed.Stack) {
 		t.Errorf("%q, want %q", got, m.want)
 	}
 	st.WantVersions(t, minted.Key, 0)
-	st.WantVersions(t, minted.ID.ExpiredKey(), 0)
+	st.WantClaims(t, minted.ID, 0)
 	if a := st.Do(t, "PUT", minted.URL, nil, strings.NewReader(content)); a.Status != 200 || st.Stored(t, minted.Key) != content {
 		t.Errorf("the file itself, after that: %v", a)
 	}
