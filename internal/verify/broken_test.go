@@ -48,15 +48,18 @@ func patchFile(name string, pairs ...string) testbed.Option {
 	}
 }
 
-// The handlers as the artifact exports them, and patches that wrap them: result is
+// The handlers as the artifact has them, where it makes a request and is told the answer, and
+// patches that wrap the handlers: result is
 // the body of a function of event, context and request that returns the result.
 const (
-	mintExport = "export const mint = (event, context) => handle('mint', event, context);"
-	gateExport = "export const gate = (event, context) => handle('gate', event, context);"
+	mintExport = `var mint = (event, context) => handle("mint", event, context);`
+	gateExport = `var gate = (event, context) => handle("gate", event, context);`
+	asked      = "const request = server.send(lines, body, limitMs, (answer) => {"
+	answered   = `this.#call("received", id, answer.status,`
 )
 
 func gateIs(body string) testbed.Option {
-	return patch(gateExport, "export const gate = async (event, context) => { const request = event.Records[0].cf.request; "+body+" };")
+	return patch(gateExport, "var gate = async (event, context) => { const request = event.Records[0].cf.request; "+body+" };")
 }
 
 // asPut is the gate's own decision over the request as if it were an upload.
@@ -124,14 +127,14 @@ func TestBrokenDeployments(t *testing.T) {
 			const result = await handle('gate', event, context);
 			return result.status === '503' ? request : result;`), nil, []string{"fails-closed"}},
 		{"gate takes any answer to its claim for success",
-			patch("report(response.statusCode,", "report(request.method === 'PUT' && request.path.includes('/expired/') ? 200 : response.statusCode,"),
+			patch(answered, `this.#call("received", id, `+"lines[0] === 'PUT' && lines[1].includes('/expired/') ? 200 : answer.status,"),
 			slowClaims, []string{"race"}},
 		{"gate takes a failed HEAD for absent",
-			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : response.statusCode,"),
+			patch(answered, `this.#call("received", id, `+"lines[0] === 'HEAD' ? 404 : answer.status,"),
 			nil, []string{"multipart", "uppy", "revoked"}}, // the claim alone still holds all the rest
 		{"gate does both",
-			patch("report(response.statusCode,", "report(request.method === 'HEAD' ? 404 : request.path.includes('/expired/') ? 200 : response.statusCode,",
-				"let lines = '';", "let lines = request.path.includes('/expired/') ? 'x-amz-version-id\\nmade-up\\n' : '';"),
+			patch(answered, `this.#call("received", id, `+"lines[0] === 'HEAD' ? 404 : lines[1].includes('/expired/') ? 200 : answer.status,",
+				`let head = "";`, `let head = lines[1].includes("/expired/") ? "x-amz-version-id\nmade-up\n" : "";`),
 			slowClaims, []string{"replay", "race", "metadata", "md5", "broken-off", "multipart", "uppy", "revoked"}},
 		{"the page has no policy", patchPage("'content-security-policy': policy,", ""), nil, []string{"page"}},
 		{"a file of the page is another", patchPage("body: file[encoding],", "body: file.headers ? file[encoding] : built.files[Object.keys(built.files)[0]][encoding],"), nil, []string{"page"}},
@@ -162,18 +165,18 @@ func TestBrokenDeployments(t *testing.T) {
 			return result.status ? result : { ...result, uri: request.uri };`), nil, []string{"raw-paths", "no-leak"}},
 
 		{"no cache-control", patch(
-			mintExport, "export const mint = (event, context) => handle('mint', event, context).then(strip);",
-			gateExport, "export const gate = (event, context) => handle('gate', event, context).then(strip);\n"+
+			mintExport, "var mint = (event, context) => handle('mint', event, context).then(strip);",
+			gateExport, "var gate = (event, context) => handle('gate', event, context).then(strip);\n"+
 				"const strip = (result) => { if (result.status) delete result.headers['cache-control']; return result; };"),
 			nil, []string{"no-store"}},
 		{"URLs on another host", patch(mintExport, `
-			export const mint = async (event, context) => {
+			var mint = async (event, context) => {
 				const result = await handle('mint', event, context);
 				if (result.body) result.body = result.body.replace(/^http:..[^/]*/, 'http://elsewhere.example');
 				return result;
 			};`), nil, []string{"mint"}},
-		{"mint without registering", patch("const { request, agent } = connection(protocol);",
-			"if (method === 'PUT' && path.includes('/valid/')) { const head = Buffer.from('date\\n' + new Date().toUTCString() + '\\n'); setImmediate(() => this.#call('received', id, 200, this.#announce(head), head.length, 0)); return; }\nconst { request, agent } = connection(protocol);"),
+		{"mint without registering", patch(asked,
+			"if (lines[0] === 'PUT' && lines[1].includes('/valid/')) { const head = Buffer.from('date\\n' + new Date().toUTCString() + '\\n'); setImmediate(() => this.#call('received', id, 200, this.#announce(head), head.length, 0)); return; }\n"+asked),
 			nil, []string{"registered", "first-put"}},
 		{"refusals show the query", gateIs(`
 			const result = await handle('gate', event, context);
