@@ -137,11 +137,6 @@ func (s *Server) Close() error {
 	return err
 }
 
-// arn is the table's.
-func (o Options) arn() string {
-	return "arn:aws:dynamodb:" + o.Region + ":" + o.Account + ":table/" + o.Table
-}
-
 // maxBody is DynamoDB's bound on a request.
 const maxBody = 16 << 20
 

@@ -31,7 +31,6 @@ type run struct {
 	scenario *scenario
 	store    *onetimetest.Store
 	replicas []*onetimetest.Ledger // what a request means, on the store; several with the regions of a table
-	upload   string                // id of the multipart upload, if somebody completes one
 	actors   []*actor
 	log      []event
 	faults   int
