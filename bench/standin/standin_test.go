@@ -103,8 +103,8 @@ func TestTrips(t *testing.T) {
 	}
 }
 
-// TestAsDynamoDB: the stand-in answers like DynamoDB where the candidate with the table relies
-// on it, and counts.
+// TestAsDynamoDB: the stand-in grants one claim of an item, shows the item to whoever comes
+// later, as DynamoDB does, and counts the requests.
 func TestAsDynamoDB(t *testing.T) {
 	s, err := startStandIn("")
 	if err != nil {

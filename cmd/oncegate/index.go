@@ -61,14 +61,9 @@ func (s site) openStore(provider aws.CredentialsProvider) store {
 
 // objects are what the bucket holds with either index.
 type objects interface {
+	onetime.PartObjects
 	HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error)
 	HideObject(ctx context.Context, limit time.Duration, key, etag string) error
-
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (string, error)
-	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]onetime.StoredPart, error)
-	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (string, error)
-	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
-	FindObject(ctx context.Context, limit time.Duration, key string) (size int64, etag string, err error)
 }
 
 // table is the name of the index's table.

@@ -70,7 +70,8 @@ func TestScriptsWithKeys(t *testing.T) {
 	scripts(t, "testdata/script-keys", func(s *testbed.Setup) { s.Settings["auth"] = config.AuthAPIKey })
 }
 
-// TestScriptsInTable runs testdata/script with the index in a table.
+// TestScriptsInTable runs the scripts of testdata/script on a deployment whose index is in a
+// table.
 func TestScriptsInTable(t *testing.T) {
 	scripts(t, "testdata/script", testbed.InTable)
 }

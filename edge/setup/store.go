@@ -40,10 +40,6 @@ type tableStore struct {
 
 // objects are what the bucket holds with either index.
 type objects interface {
+	onetime.PartObjects
 	HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error)
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
-	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]onetime.StoredPart, error)
-	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (crc64nvme string, err error)
-	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
-	FindObject(ctx context.Context, limit time.Duration, key string) (size int64, etag string, err error)
 }

@@ -167,6 +167,15 @@ func (x *Index) update(ctx context.Context, op string, limit time.Duration, upda
 	return answer, true, outcome(op, answer.Status, answer.Code, err)
 }
 
+// write makes a write. The error is otherwise if its condition did not hold.
+func (x *Index) write(ctx context.Context, op string, limit time.Duration, otherwise error, update Update) error {
+	_, held, err := x.update(ctx, op, limit, update)
+	if err == nil && !held {
+		err = otherwise
+	}
+	return err
+}
+
 // outcome is the error that package onetime gives an answer: nil for 200, or a fault.
 func outcome(op string, status int, code string, err error) error {
 	switch {

@@ -93,13 +93,9 @@ func (x *Index) WriteAtOnce(ctx context.Context, limit time.Duration, id onetime
 		expression += ", parts = :parts"
 		values[":parts"] = text(string(parts))
 	}
-	_, held, err := x.update(ctx, op, limit, Update{
+	return x.write(ctx, op, limit, onetime.ErrExists, Update{
 		Key: urlKey(id), Expression: expression, Values: values, Condition: "attribute_not_exists(valid)",
 	})
-	if err == nil && !held {
-		err = onetime.ErrExists
-	}
-	return err
 }
 
 // anyType is the attribute types where there is no limit.

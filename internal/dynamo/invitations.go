@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"oncegate/internal/invite"
@@ -71,24 +70,14 @@ func (x *Index) ListSlots(ctx context.Context, limit time.Duration, id invite.ID
 	}
 	var listed []invite.ListedSlot
 	for _, item := range page.Items {
-		n, err := strconv.Atoi(item["k"].Text)
-		if err == nil && n >= 0 && n < invite.MaxUploads && slotName(n) == item["k"].Text {
+		if n, ok := invite.ParseSlotName(item["k"].Text); ok {
 			listed = append(listed, invite.ListedSlot{N: n, Size: int64(len(item["body"].Text))})
 		}
 	}
 	return listed, nil
 }
 
-func slotKey(id invite.ID, n int) Key { return Key{slots + string(id), slotName(n)} }
-
-// slotName has three digits, so that the order of the names is that of the numbers.
-func slotName(n int) string {
-	name := strconv.Itoa(n)
-	for len(name) < 3 {
-		name = "0" + name
-	}
-	return name
-}
+func slotKey(id invite.ID, n int) Key { return Key{slots + string(id), invite.SlotName(n)} }
 
 func (x *Index) readTagged(ctx context.Context, op string, limit time.Duration, key Key) (body []byte, etag string, err error) {
 	body, err = x.read(ctx, op, limit, key, "body")
@@ -96,23 +85,15 @@ func (x *Index) readTagged(ctx context.Context, op string, limit time.Duration, 
 }
 
 func (x *Index) create(ctx context.Context, op string, limit time.Duration, key Key, body []byte) error {
-	_, held, err := x.update(ctx, op, limit, Update{
+	return x.write(ctx, op, limit, onetime.ErrExists, Update{
 		Key: key, Expression: "SET body = :body, forget = :forget", Condition: "attribute_not_exists(body)",
 		Values: Item{":body": text(string(body)), ":forget": seconds(time.Now().Add(keepInvitations))},
 	})
-	if err == nil && !held {
-		err = onetime.ErrExists
-	}
-	return err
 }
 
 func (x *Index) replace(ctx context.Context, op string, limit time.Duration, key Key, etag string, body []byte) error {
-	_, held, err := x.update(ctx, op, limit, Update{
+	return x.write(ctx, op, limit, onetime.ErrChanged, Update{
 		Key: key, Expression: "SET body = :body, forget = :forget", Condition: "body = :before",
 		Values: Item{":body": text(string(body)), ":before": text(etag), ":forget": seconds(time.Now().Add(keepInvitations))},
 	})
-	if err == nil && !held {
-		err = onetime.ErrChanged
-	}
-	return err
 }

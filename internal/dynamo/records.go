@@ -130,13 +130,9 @@ func (x *Index) ReadKey(ctx context.Context, limit time.Duration, id string) ([]
 
 // CreateKey writes the record of a new API key, or returns onetime.ErrExists.
 func (x *Index) CreateKey(ctx context.Context, limit time.Duration, id string, body []byte) error {
-	_, held, err := x.update(ctx, "CreateKey", limit, Update{
+	return x.write(ctx, "CreateKey", limit, onetime.ErrExists, Update{
 		Key: key(keys, id), Expression: "SET body = :body", Condition: "attribute_not_exists(body)", Values: Item{":body": text(string(body))},
 	})
-	if err == nil && !held {
-		err = onetime.ErrExists
-	}
-	return err
 }
 
 // ReplaceKey writes the record of an API key over the one that is there.

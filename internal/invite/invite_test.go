@@ -400,3 +400,19 @@ func TestSlotIsReadAsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestSlotNames(t *testing.T) {
+	for n := range invite.MaxUploads {
+		if got, ok := invite.ParseSlotName(invite.SlotName(n)); !ok || got != n {
+			t.Fatalf("slot %d is called %s, which is slot %d, %t", n, invite.SlotName(n), got, ok)
+		}
+	}
+	if first, second := invite.SlotName(9), invite.SlotName(10); first >= second {
+		t.Errorf("%s does not come before %s", first, second)
+	}
+	for _, name := range []string{"", "0", "00", "0000", "+01", "-01", " 01", "1000", "00a", invite.SlotName(invite.MaxUploads)} {
+		if n, ok := invite.ParseSlotName(name); ok {
+			t.Errorf("%q is slot %d", name, n)
+		}
+	}
+}

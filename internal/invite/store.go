@@ -2,6 +2,7 @@ package invite
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -41,4 +42,20 @@ type Ledger interface {
 type ListedSlot struct {
 	N    int
 	Size int64
+}
+
+// SlotName is the name of slot n in a store. It has three digits, so that the order of the
+// names is that of the numbers.
+func SlotName(n int) string {
+	name := strconv.Itoa(n)
+	for len(name) < 3 {
+		name = "0" + name
+	}
+	return name
+}
+
+// ParseSlotName returns the number of the slot with this name. ok is false if no slot has it.
+func ParseSlotName(name string) (n int, ok bool) {
+	n, err := strconv.Atoi(name)
+	return n, err == nil && n >= 0 && n < MaxUploads && SlotName(n) == name
 }

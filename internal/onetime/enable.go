@@ -125,8 +125,9 @@ func (o *Operator) Enable(ctx context.Context, target Target, options EnableOpti
 	if claim.Nonce == moveNonce(target.ID) {
 		return Enabled{}, &StateError{StateRevoked, "the URL was moved to another index and is good or spent there: enable it there"}
 	}
-	// After a revoke, another URL may have taken the place of this one (package invite). What
-	// is then removed is this version and no other, so a revoke in the meantime stays.
+	// After a revoke, another URL may have taken the place of this one (package invite). So
+	// only this one claim of an upload may be removed. A revoke that comes later has another
+	// version, and stays.
 	only := claim.Reason == Used && len(versions) == 1 && versions[0].ID == version
 	if by, _ := ParseBy(entry.By); by.Kind == CredentialInvitation && !only {
 		return Enabled{}, &StateError{StateRevoked, "the URL came from an invitation and was revoked; another may have its place: mint a new one with the invitation"}

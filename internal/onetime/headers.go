@@ -164,19 +164,25 @@ func (put Put) checkSizes(set map[string]string) error {
 	if len(set) == 0 {
 		return nil
 	}
-	var sizes sizes
+	sizes := put.sizesBut(set)
+	for name, value := range set {
+		sizes.add(ruleOf(name), name, []string{value})
+	}
+	return sizes.check()
+}
+
+// sizesBut are the sizes of the viewer's headers that go to S3, except those that are
+// replaced.
+func (put Put) sizesBut(replaced map[string]string) (sizes sizes) {
 	for _, name := range put.Headers.Names() {
-		if _, replaced := set[name]; replaced {
+		if _, ok := replaced[name]; ok {
 			continue
 		}
 		if rule := ruleOf(name); rule.reachesS3() {
 			sizes.add(rule, name, put.Headers.Values(name))
 		}
 	}
-	for name, value := range set {
-		sizes.add(ruleOf(name), name, []string{value})
-	}
-	return sizes.check()
+	return sizes
 }
 
 // reachesS3 reports whether S3 gets what the viewer wrote into the header. Via and

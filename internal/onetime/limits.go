@@ -87,17 +87,26 @@ func (l Limits) checkType(headers Headers) error {
 		}
 		return &Refusal{Reason: Type, Detail: "send the header content-type with a type that fits " + strings.ReplaceAll(l.Type, ",", " or ") + "; none was sent"}
 	}
-	if len(given) == 1 {
-		essence, parameters, _ := strings.Cut(given[0], ";")
-		essence = ascii.Lower(ascii.Trim(essence))
-		fits := len(essence) <= maxTypeBytes && validType(essence) && !strings.HasSuffix(essence, "*") && typeWithin(essence, l.Type)
-		// S3 gives the header back as it came, and of "image/png;x,text/html" a
-		// browser takes the last: https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
-		if fits && !strings.Contains(parameters, ",") {
-			return nil
-		}
+	if essence := essenceOf(given); essence != "" && typeWithin(essence, l.Type) {
+		return nil
 	}
 	return &Refusal{Reason: Type, Detail: "this URL takes one content-type, " + strings.ReplaceAll(l.Type, ",", " or ") + ", and another was sent"}
+}
+
+// essenceOf is the one type that the values of content-type name, in lower case and without
+// parameters, or "" if they name none or more than one.
+func essenceOf(values []string) string {
+	if len(values) != 1 {
+		return ""
+	}
+	essence, parameters, _ := strings.Cut(values[0], ";")
+	essence = ascii.Lower(ascii.Trim(essence))
+	// S3 gives the header back as it came, and of "image/png;x,text/html" a browser takes the
+	// last: https://fetch.spec.whatwg.org/#concept-header-extract-mime-type
+	if len(essence) > maxTypeBytes || !validType(essence) || strings.HasSuffix(essence, "*") || strings.Contains(parameters, ",") {
+		return ""
+	}
+	return essence
 }
 
 // OnlyType is the one type that an upload can have, or "" if there are several or none is

@@ -14,11 +14,9 @@ import (
 type Movable interface {
 	Index
 	UploadIndex
+	PartRecords
 	// ReadUpload returns the body of the upload entry of the upload with this key, or ErrAbsent.
 	ReadUpload(ctx context.Context, limit time.Duration, key string) ([]byte, error)
-	// WriteParts and ReadParts are as in PartStore.
-	WriteParts(ctx context.Context, limit time.Duration, id ID, body []byte) error
-	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
 }
 
 // AtOnce is a Movable that keeps all of a URL in one place, and takes no claim and no parts
@@ -105,17 +103,13 @@ func (m *Mover) Look(ctx context.Context, id ID) (Move, error) {
 	if err != nil || done != "" {
 		return done, err
 	}
-	err = m.repeat(ctx, func(limit time.Duration) error {
-		_, err := m.From.HeadExpired(ctx, limit, id)
-		return err
-	})
-	switch {
+	switch err := m.headExpired(ctx, id); {
 	case errors.Is(err, ErrAbsent):
 		return MovedGood, nil
 	case errors.Is(err, ErrDeleted):
 		return MovedSpent, nil
 	case err != nil:
-		return "", fmt.Errorf("look for expired entry: %w", err)
+		return "", err
 	}
 	switch spent, err := m.spentBy(ctx, id); {
 	case err != nil:
@@ -155,37 +149,26 @@ func (m *Mover) begin(ctx context.Context, id ID) (body []byte, entry ValidEntry
 
 // cameFrom reports whether the URL was moved out of the new index once.
 func (m *Mover) cameFrom(ctx context.Context, id ID) (bool, error) {
-	var body []byte
-	err := m.repeat(ctx, func(limit time.Duration) (err error) {
-		body, _, err = m.To.ReadExpired(ctx, limit, id)
-		return err
-	})
+	claim, err := m.readClaim(ctx, m.To, id)
 	if errors.Is(err, ErrAbsent) {
 		return false, nil
 	}
-	var claim ExpiredEntry
-	if err == nil {
-		claim, err = ParseExpiredEntry(body)
-	}
 	if err != nil {
-		return false, fmt.Errorf("read expired entry of the new index: %w", err)
+		return false, fmt.Errorf("the new index: %w", err)
 	}
 	return claim.Nonce == moveNonce(id), nil
 }
 
 // stays says what has become of a URL that came from the new index. It changes nothing.
 func (m *Mover) stays(ctx context.Context, id ID) (Move, error) {
-	err := m.repeat(ctx, func(limit time.Duration) error {
-		_, err := m.From.HeadExpired(ctx, limit, id)
-		return err
-	})
+	err := m.headExpired(ctx, id)
 	switch {
 	case err == nil, errors.Is(err, ErrDeleted):
 		return MovedSpent, nil
 	case errors.Is(err, ErrAbsent):
 		return MovedStays, nil
 	}
-	return "", fmt.Errorf("look for expired entry: %w", err)
+	return "", err
 }
 
 // writeInOrder writes the URL by one request for each entry. The valid entry is the last: from
@@ -250,11 +233,7 @@ func (m *Mover) take(ctx context.Context, id ID) (spent *ExpiredEntry, err error
 	c := claimant{m.From, m.Clock, m.Entropy, operatorLimit, operatorLimit}
 	ours := ExpiredEntry{Reason: Revoked, Request: moved}
 	attempt := Attempt{Nonce: moveNonce(id), Repeated: true}
-	err = m.repeat(ctx, func(limit time.Duration) (err error) {
-		_, err = m.From.HeadExpired(ctx, limit, id)
-		return err
-	})
-	switch {
+	switch err := m.headExpired(ctx, id); {
 	case errors.Is(err, ErrAbsent):
 		_, _, err := c.claim(ctx, id, ours, attempt, m.Clock.Now().Add(patience))
 		if err == nil {
@@ -268,22 +247,14 @@ func (m *Mover) take(ctx context.Context, id ID) (spent *ExpiredEntry, err error
 		entry, err := c.entry(ExpiredEntry{Reason: Used, Request: moved}, attempt)
 		return &entry, err
 	case err != nil:
-		return nil, fmt.Errorf("look for expired entry: %w", err)
+		return nil, err
 	}
 	return m.spentBy(ctx, id)
 }
 
 // spentBy returns the claim that is there in the old index, or nil if it is a mover's.
 func (m *Mover) spentBy(ctx context.Context, id ID) (*ExpiredEntry, error) {
-	var body []byte
-	err := m.repeat(ctx, func(limit time.Duration) (err error) {
-		body, _, err = m.From.ReadExpired(ctx, limit, id)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read expired entry: %w", err)
-	}
-	claim, err := ParseExpiredEntry(body)
+	claim, err := m.readClaim(ctx, m.From, id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -291,6 +262,32 @@ func (m *Mover) spentBy(ctx context.Context, id ID) (*ExpiredEntry, error) {
 		return nil, nil
 	}
 	return &claim, nil
+}
+
+// headExpired asks the old index whether the URL is spent, as Index.HeadExpired does.
+func (m *Mover) headExpired(ctx context.Context, id ID) error {
+	err := m.repeat(ctx, func(limit time.Duration) error {
+		_, err := m.From.HeadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for expired entry: %w", err)
+	}
+	return nil
+}
+
+// readClaim reads the claim that is there in one of the indexes. The error is ErrAbsent if there
+// is none.
+func (m *Mover) readClaim(ctx context.Context, index Index, id ID) (ExpiredEntry, error) {
+	var body []byte
+	err := m.repeat(ctx, func(limit time.Duration) (err error) {
+		body, _, err = index.ReadExpired(ctx, limit, id)
+		return err
+	})
+	if err != nil {
+		return ExpiredEntry{}, fmt.Errorf("read expired entry: %w", err)
+	}
+	return ParseExpiredEntry(body)
 }
 
 // copyUpload copies the way back from the URL's upload, if there is one.

@@ -11,18 +11,28 @@ import (
 	"oncegate/internal/lean/digest"
 )
 
-// PartStore is what multipart uploads need of the bucket. What Index promises holds here
-// too: each method makes one request, and every error is a sentinel that the method's comment
-// names, or a *Fault.
+// PartStore is what multipart uploads need of the index and the bucket. What Index promises
+// holds here too: each method makes one request, and every error is a sentinel that the
+// method's comment names, or a *Fault.
 type PartStore interface {
-	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
-	// this key and these headers. A second call starts a second upload.
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
+	PartRecords
+	PartObjects
+}
+
+// PartRecords are the parts entries of the index.
+type PartRecords interface {
 	// WriteParts creates the parts entry. ErrExists: there is one already. ErrConflict: S3
 	// could not decide, and nothing was written.
 	WriteParts(ctx context.Context, limit time.Duration, id ID, body []byte) error
 	// ReadParts returns the body of the parts entry, or ErrAbsent.
 	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
+}
+
+// PartObjects are the multipart uploads of the bucket, which are there with either index.
+type PartObjects interface {
+	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
+	// this key and these headers. A second call starts a second upload.
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (upload string, err error)
 	// ListParts returns the parts of the upload, in the order of their numbers, MaxParts at
 	// most. ErrAbsent: there is no such upload, or no longer.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]StoredPart, error)

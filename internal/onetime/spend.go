@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"oncegate/internal/lean/ascii"
 )
 
 // Spender is an Index that looks up and claims in one request. Everything that Index
@@ -99,18 +96,11 @@ func (g *Gate) terms(length int64, put Put) (terms Terms, ok bool) {
 	}
 	terms = Terms{Now: g.Clock.Now(), Length: length, SHA256: g.SHA256}
 	if given := put.Headers.Values("content-type"); len(given) != 0 {
-		essence, parameters, _ := strings.Cut(given[0], ";")
-		terms.Type = ascii.Lower(ascii.Trim(essence))
-		if len(given) > 1 || strings.Contains(parameters, ",") || len(terms.Type) > maxTypeBytes || !validType(terms.Type) || strings.HasSuffix(terms.Type, "*") {
+		if terms.Type = essenceOf(given); terms.Type == "" {
 			return Terms{}, false
 		}
 	}
-	var sizes sizes
-	for _, name := range put.Headers.Names() {
-		if rule := ruleOf(name); rule.reachesS3() {
-			sizes.add(rule, name, put.Headers.Values(name))
-		}
-	}
+	sizes := put.sizesBut(nil)
 	terms.Room = min(maxMetadataBytes-sizes.metadata, maxForwardedBytes-sizes.all)
 	return terms, true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -106,8 +105,8 @@ func (x *Invitations) ListSlots(ctx context.Context, limit time.Duration, id inv
 	}
 	var listed []invite.ListedSlot
 	for _, object := range page.Objects {
-		n, err := strconv.Atoi(strings.TrimPrefix(object.Key, prefix))
-		if err == nil && n >= 0 && n < invite.MaxUploads && slotKey(id, n) == object.Key {
+		name, under := strings.CutPrefix(object.Key, prefix)
+		if n, ok := invite.ParseSlotName(name); under && ok {
 			listed = append(listed, invite.ListedSlot{N: n, Size: object.Size})
 		}
 	}
@@ -139,8 +138,7 @@ func (x *Invitations) ListInvitations(ctx context.Context, limit time.Duration, 
 
 func recordKey(id invite.ID) string { return layout.Invitations + string(id) }
 
-// slotKey has three digits, so that S3's order is that of the numbers.
-func slotKey(id invite.ID, n int) string { return layout.Slots(string(id)) + fmt.Sprintf("%03d", n) }
+func slotKey(id invite.ID, n int) string { return layout.Slots(string(id)) + invite.SlotName(n) }
 
 func (x *Invitations) read(ctx context.Context, op string, limit time.Duration, key string) (body []byte, etag string, err error) {
 	answer, err := x.bucket.Get(ctx, limit, key)

@@ -13,6 +13,7 @@ import (
 	"oncegate/internal/dynamo"
 	"oncegate/internal/dynamo/dynamosdk"
 	"oncegate/internal/invite"
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 	"oncegate/internal/s3index"
 	"oncegate/internal/s3sdk"
@@ -107,7 +108,7 @@ func (b *bucket) spoil(ctx context.Context, id onetime.ID, body []byte) (restore
 	}
 	write := func(expression string, values dynamo.Item) error {
 		answer, err := b.table.Update(ctx, callLimit, dynamo.Update{
-			Key: dynamo.Key{Partition: "url#" + string(id[:1]), Sort: string(id)}, Expression: expression, Values: values,
+			Key: dynamo.Key{Partition: layout.URLPartitions + string(id[:1]), Sort: string(id)}, Expression: expression, Values: values,
 		})
 		if err == nil && answer.Status != http.StatusOK {
 			err = &onetime.Fault{Op: "UpdateItem", Status: answer.Status, Err: errors.New(answer.Code)}
@@ -130,7 +131,7 @@ func (r *run) slotsInTable(ctx context.Context) error {
 	if err := r.bucket.index.CreateSlot(ctx, callLimit, id, 0, []byte("first")); err != nil {
 		return denied(r.bucket.writing(""), err)
 	}
-	r.slot = "slots#" + string(id)
+	r.slot = layout.SlotPartitions + string(id)
 	_, etag, err := r.bucket.index.ReadSlot(ctx, callLimit, id, 0)
 	if err != nil {
 		return denied(r.bucket.reading(""), err)

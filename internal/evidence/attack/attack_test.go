@@ -209,9 +209,9 @@ func verdict(method string, answer []byte) string {
 	return text
 }
 
-// allowed are the requests that the edge may send while it refuses: it reads the index with
-// its own credentials, and nothing else. In a table it may ask to spend the URL, on a condition
-// that does not hold.
+// allowed are the requests that the edge may send while it refuses. It may read the index, with
+// its own credentials. If the index is in a table, the edge may also ask to spend the URL: the
+// condition of that request does not hold.
 func (f *field) allowed() []string {
 	if f.Table != nil {
 		return []string{"GetItem url#", "UpdateItem url#"}

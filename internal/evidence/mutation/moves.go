@@ -18,15 +18,15 @@ var moveMutants = []mutant{
 	{mover, "a hidden claim is none", "case errors.Is(err, ErrDeleted):\n\t\t// By", "case false:\n\t\t// By", true},
 	{mover, "a URL goes back to where it came from", "if err == nil && came {", "if err == nil && came && false {", false},
 	{mover, "what came and was spent stays", "case err == nil, errors.Is(err, ErrDeleted):\n\t\treturn MovedSpent, nil", "case false:\n\t\treturn MovedSpent, nil", false},
-	{mover, "a claim of the new index is not read", "return false, fmt.Errorf(\"read expired entry of the new index: %w\", err)", "return false, nil", false},
+	{mover, "a claim of the new index is not read", "return false, fmt.Errorf(\"the new index: %w\", err)", "return false, nil", false},
 	{mover, "what is over is moved", "if !m.Clock.Now().Before(entry.Expires) {", "if false {", false},
 	{mover, "the parts stay behind, at once", "return to.WriteAtOnce(ctx, limit, id, body, claim, parts)", "return to.WriteAtOnce(ctx, limit, id, body, claim, parts[:0:0])", false},
 	{mover, "the parts stay behind, in order", "if err == nil && parts != nil {", "if err == nil && false {", false},
 	{mover, "the way back stays behind", "if err == nil && body != nil {", "if err == nil && false {", false},
-	{mover, "a look moves", "err = m.repeat(ctx, func(limit time.Duration) error {\n\t\t_, err := m.From.HeadExpired(ctx, limit, id)\n\t\treturn err\n\t})\n\tswitch {\n\tcase errors.Is(err, ErrAbsent):\n\t\treturn MovedGood, nil", "_, err = m.take(ctx, id)\n\tswitch {\n\tcase errors.Is(err, ErrAbsent):\n\t\treturn MovedGood, nil", false},
+	{mover, "a look moves", "switch err := m.headExpired(ctx, id); {\n\tcase errors.Is(err, ErrAbsent):\n\t\treturn MovedGood, nil", "switch _, err := m.take(ctx, id); {\n\tcase errors.Is(err, ErrAbsent):\n\t\treturn MovedGood, nil", false},
 
 	{tableURLs, "all of a URL over what is there", "Values: values, Condition: \"attribute_not_exists(valid)\",", "Values: values,", false},
-	{tableURLs, "a second URL in its place is written", "\tif err == nil && !held {\n\t\terr = onetime.ErrExists\n\t}\n\treturn err", "\t_ = held\n\treturn err", false},
+	{tableURLs, "a second URL in its place is written", "return x.write(ctx, op, limit, onetime.ErrExists, Update{", "return x.write(ctx, op, limit, nil, Update{", false},
 	{tableURLs, "the parts are forgotten", "if parts != nil {", "if false {", false},
 	{tableURLs, "the claim is forgotten", "if err == nil && claim != nil {", "if err == nil && false {", false},
 }

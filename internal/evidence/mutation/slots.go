@@ -7,6 +7,7 @@ const (
 	inviteRecord  = "internal/invite/record.go"
 	inviteSlot    = "internal/invite/slot.go"
 	inviteReading = "internal/invite/requests.go"
+	inviteStore   = "internal/invite/store.go"
 )
 
 // slotMutants are what keeps the uploads of an invitation at N, and a revoke definite.
@@ -96,8 +97,8 @@ var bucketSlotMutants = []mutant{
 	{bucketSlots, "a conflict is no answer", "case 409:\n\t\treturn onetime.ErrConflict", "case 0:\n\t\treturn onetime.ErrConflict", false},
 	{bucketSlots, "a replace that meets another is a create", "return onetime.ErrChanged", "return onetime.ErrExists", false},
 	{bucketSlots, "half a list of slots", "if page.More {\n\t\treturn nil, &", "if false {\n\t\treturn nil, &", false},
-	{bucketSlots, "a slot by another name", " && slotKey(id, n) == object.Key {", " {", false},
-	{bucketSlots, "slots in another order", "fmt.Sprintf(\"%03d\", n)", "fmt.Sprintf(\"%d\", n)", false},
+	{inviteStore, "a slot by another name", " && SlotName(n) == name", removed, false},
+	{inviteStore, "slots in another order", "for len(name) < 3 {", "for len(name) < 1 {", false},
 	{bucketSlots, "slots are listed as invitations", "Delimiter: \"/\", Max", "Max", false},
 	{bucketSlots, "every page is the first", "list.After = layout.Invitations + after", "_ = after", false},
 	{bucketSlots, "pages without end", "if len(names) == 0 || names[len(names)-1] <= after {", "if len(names) == 0 {", false},

@@ -25,11 +25,7 @@ var spendMutants = []mutant{
 	{spend, "a name needs no room", "if e.Name != \"\" {\n\t\td.Added +=", "if false {\n\t\td.Added +=", false},
 	{spend, "the settings' maxBytes do not count", "if length > (Limits{}).within(g.MaxBytes).most() {", "if false {", false},
 	{spend, "the settings' sha256 does not count", "SHA256: g.SHA256}", "SHA256: true}", false},
-	{spend, "the terms' type keeps its case", "terms.Type = ascii.Lower(ascii.Trim(essence))", "terms.Type = ascii.Trim(essence)", false},
-	{spend, "the first of two types counts", "if len(given) > 1 || ", "if ", false},
-	{spend, "a type and another in its parameters", "strings.Contains(parameters, \",\") || ", "parameters == \",\" || ", false},
-	{spend, "a kind of types is a type", " || strings.HasSuffix(terms.Type, \"*\")", removed, false},
-	{spend, "what is no type is one", "!validType(terms.Type) || ", removed, false},
+	{spend, "what is no type is none", "terms.Type == \"\" {\n\t\t\treturn Terms{}, false", "false {\n\t\t\treturn Terms{}, false", false},
 	{spend, "metadata has all the room of the headers", "min(maxMetadataBytes-sizes.metadata, maxForwardedBytes-sizes.all)", "maxForwardedBytes - sizes.all", false},
 	{spend, "headers have all the room of metadata", "min(maxMetadataBytes-sizes.metadata, maxForwardedBytes-sizes.all)", "maxMetadataBytes - sizes.metadata", false},
 

@@ -52,13 +52,13 @@ var tableMutants = []mutant{
 	{tableRecords, "a page is all of a partition", "case page.More:\n\t\tnext = page.Last", "case false:\n\t\tnext = page.Last", false},
 	{tableRecords, "a list that stands still", "case page.More && (page.Last <= after || page.Last >= begin+last):", "case false:", false},
 	{tableRecords, "a list begins anew", "if after > begin {", "if false {", false},
-	{tableRecords, "a new key over another", "Condition: \"attribute_not_exists(body)\", Values: Item{\":body\": text(string(body))},\n\t})\n\tif err == nil && !held {\n\t\terr = onetime.ErrExists", "Values: Item{\":body\": text(string(body))},\n\t})\n\tif err == nil && !held {\n\t\terr = onetime.ErrExists", false},
+	{tableRecords, "a new key over another", "\"SET body = :body\", Condition: \"attribute_not_exists(body)\", Values", "\"SET body = :body\", Values", false},
 	{tableRecords, "what cannot be read is old", "modified := time.Now()", "modified := time.Time{}", false},
 
 	{tableSlots, "a full page has no end", "Max: invite.MaxUploads + 1,", "Max: invite.MaxUploads,", false},
 	{tableSlots, "slots may be missing", "if page.More {", "if false {", false},
-	{tableSlots, "slots of any name", "&& slotName(n) == item[\"k\"].Text {", "{", false},
+	{inviteStore, "slots beyond the last", " && n < MaxUploads", removed, false},
 	{tableSlots, "a slot over another", "Condition: \"attribute_not_exists(body)\",", removed, false},
 	{tableSlots, "a slot that has changed is replaced", "Condition: \"body = :before\",", "Condition: \"attribute_exists(body) OR body = :before\",", false},
-	{tableSlots, "a lost slot is won", "err = onetime.ErrChanged", "err = nil", false},
+	{tableSlots, "a lost slot is won", "onetime.ErrChanged, Update{", "nil, Update{", false},
 }

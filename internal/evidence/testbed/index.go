@@ -91,9 +91,9 @@ func OpenRecords(bucket, table string, who sigv4.Credentials) Records {
 
 // objects are what the bucket holds with either index.
 type objects interface {
+	onetime.PartObjects
 	HeadObject(ctx context.Context, limit time.Duration, key string) (onetime.Object, error)
 	HideObject(ctx context.Context, limit time.Duration, key, etag string) error
-	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
 }
 
 // Records opens the index of the stack, for its operator.

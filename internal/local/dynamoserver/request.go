@@ -51,7 +51,7 @@ type parameters struct {
 	ReturnValuesOnConditionCheckFailure string `json:",omitempty"`
 }
 
-// target begins the names of DynamoDB's operations.
+// target is what comes before an operation's name in the header x-amz-target.
 const target = "DynamoDB_20120810."
 
 // operations that are played, with whether they write.
