@@ -45,7 +45,7 @@ func localCredentials(data string) (sigv4.Credentials, error) {
 	return sigv4.Credentials{AccessKeyID: f.AccessKeyID, SecretAccessKey: f.SecretAccessKey}, nil
 }
 
-// localParameters are those of the local Systems Manager: the key of the webhook's
+// localParameters are those of the local Systems Manager: the secret of the webhook's
 // signatures, made once, then kept.
 func localParameters(data string, conf config.Config) (map[string]string, error) {
 	name := conf.Acceptance.Webhook.Secret
@@ -55,17 +55,19 @@ func localParameters(data string, conf config.Config) (map[string]string, error)
 	path := filepath.Join(data, "webhook-secret")
 	value, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		value = []byte(secret())
+		value = []byte("whsec_" + base64.StdEncoding.EncodeToString(random(32)))
 		err = writePrivate(path, value)
 	}
 	return map[string]string{name: string(value)}, err
 }
 
 // secret has the length of AWS's secret access keys.
-func secret() string {
-	b := make([]byte, 30)
+func secret() string { return base64.RawURLEncoding.EncodeToString(random(30)) }
+
+func random(n int) []byte {
+	b := make([]byte, n)
 	rand.Read(b) // never fails (crypto/rand)
-	return base64.RawURLEncoding.EncodeToString(b)
+	return b
 }
 
 // envPath is the file that a shell reads to reach the local edge and its bucket.

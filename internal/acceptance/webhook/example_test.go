@@ -4,8 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,31 +20,40 @@ import (
 )
 
 // genuine reports whether a post was signed with the secret, less than five minutes
-// ago. It needs nothing but the standard library: copy it to your receiver. body is
-// the bytes as they came, before anything parses them.
-func genuine(header http.Header, body, secret []byte) bool {
-	timestamp := header.Get("x-oncegate-timestamp")
+// ago. It needs nothing but the standard library: copy it to your receiver, or take a library
+// of https://www.standardwebhooks.com, which does the same. body is the bytes as they came,
+// before anything parses them.
+func genuine(header http.Header, body []byte, secret string) bool {
+	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || time.Since(time.Unix(seconds, 0)).Abs() > 5*time.Minute {
 		return false
 	}
-	mac := hmac.New(sha256.New, secret)
-	io.WriteString(mac, timestamp+".")
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+	if err != nil {
+		return false
+	}
+	mac := hmac.New(sha256.New, key)
+	io.WriteString(mac, id+"."+timestamp+".")
 	mac.Write(body)
-	want := "v1=" + hex.EncodeToString(mac.Sum(nil))
-	return hmac.Equal([]byte(want), []byte(header.Get("x-oncegate-signature")))
+	want := []byte("v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	for _, signature := range strings.Fields(header.Get("webhook-signature")) {
+		if hmac.Equal(want, []byte(signature)) {
+			return true
+		}
+	}
+	return false
 }
 
-// receiver takes each acceptance over once. The signature covers time and body, so a repeat
-// is recognized by the version in the body, and by no header: somebody who has seen a post
-// may send it again within five minutes, under another x-oncegate-delivery. Keep the
-// versions for as long as posts may come, which is weeks if failed ones are replayed.
+// receiver takes each acceptance over once. The id is signed and is the same for every try,
+// so it tells repeats, and posts that somebody has seen and sends again. Keep the ids for as
+// long as posts may come, which is weeks if failed ones are replayed.
 type receiver struct {
-	secret []byte
+	secret string // whsec_…
 	take   func(body []byte)
 
 	mu    sync.Mutex
-	taken map[string]bool // by version
+	taken map[string]bool // by webhook-id
 }
 
 // ServeHTTP verifies a post before it parses it, and answers 2xx when it has taken it over
@@ -56,34 +64,30 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, "not from oncegate", http.StatusForbidden)
 		return
 	}
-	var event struct{ Version string }
-	if err := json.Unmarshal(body, &event); err != nil || event.Version == "" {
-		http.Error(w, "not an acceptance", http.StatusBadRequest)
-		return
-	}
+	id := q.Header.Get("webhook-id")
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.taken[event.Version] {
+	if !r.taken[id] {
 		r.take(body)
-		r.taken[event.Version] = true
+		r.taken[id] = true
 	}
 }
 
 func Example() {
 	r := &receiver{
-		secret: []byte("a made-up key of 32 random bytes"), taken: map[string]bool{},
+		secret: "whsec_YSBtYWRlLXVwIGtleSBvZiAzMiByYW5kb20gYnl0ZXM=", taken: map[string]bool{},
 		take: func(body []byte) { fmt.Printf("%s\n", body) },
 	}
 	server := httptest.NewServer(r)
 	defer server.Close()
 
-	post := func(key string) bool {
+	post := func(secret string) bool {
 		sender := webhook.Sender{
 			URL: server.URL,
 			Look: func(context.Context, string) ([]byte, string, error) {
 				return []byte(`{"key":"uploads/x","version":"v1"}`), "v1", nil
 			},
-			Secret:   func(context.Context) (string, error) { return key, nil },
+			Secret:   func(context.Context) (string, error) { return secret, nil },
 			Postpone: func(context.Context, string, string, time.Duration) error { return nil },
 			Now:      time.Now,
 		}
@@ -91,9 +95,9 @@ func Example() {
 			Body: `{"source": "oncegate", "detail-type": "oncegate.accepted", "detail": {"key": "uploads/x", "version": "v1"}}`,
 		})
 	}
-	fmt.Println(post(string(r.secret)))
-	fmt.Println(post(string(r.secret))) // a repeat
-	fmt.Println(post("the key of somebody else"))
+	fmt.Println(post(r.secret))
+	fmt.Println(post(r.secret)) // a repeat
+	fmt.Println(post("the secret of somebody else"))
 	// Output:
 	// {"key":"uploads/x","version":"v1"}
 	// true
@@ -102,28 +106,47 @@ func Example() {
 }
 
 // TestCapturedPost: a post that somebody has seen and sends again is taken for the same one,
-// whatever headers it has.
+// whatever headers it has that are not signed, and no other one can be made of it.
 func TestCapturedPost(t *testing.T) {
-	const secret = "a made-up key of 32 random bytes"
+	const secret = "whsec_YSBtYWRlLXVwIGtleSBvZiAzMiByYW5kb20gYnl0ZXM="
+	key, err := webhook.Key(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
 	taken := 0
-	r := &receiver{secret: []byte(secret), taken: map[string]bool{}, take: func([]byte) { taken++ }}
-	body := `{"key":"uploads/x","version":"v1"}`
-	at := time.Now()
-	send := func(delivery, body string) int {
+	r := &receiver{secret: secret, taken: map[string]bool{}, take: func([]byte) { taken++ }}
+	const body = `{"key":"uploads/x","version":"v1"}`
+	id, at := webhook.ID("uploads/x", "v1"), time.Now()
+	signature := webhook.Sign(key, id, at, []byte(body))
+	send := func(id string, at time.Time, signature, delivery, body string) int {
 		q := httptest.NewRequest(http.MethodPost, "/in", strings.NewReader(body))
 		q.Header.Set("x-oncegate-delivery", delivery)
-		q.Header.Set("x-oncegate-timestamp", strconv.FormatInt(at.Unix(), 10))
-		q.Header.Set("x-oncegate-signature", webhook.Sign(secret, at, []byte(`{"key":"uploads/x","version":"v1"}`)))
+		q.Header.Set("webhook-id", id)
+		q.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+		q.Header.Set("webhook-signature", signature)
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, q)
 		return w.Code
 	}
 	for _, delivery := range []string{"v1", "v1", "v2", ""} {
-		if status := send(delivery, body); status != http.StatusOK || taken != 1 {
+		if status := send(id, at, signature, delivery, body); status != http.StatusOK || taken != 1 {
 			t.Errorf("delivery %q: %d, taken %d times", delivery, status, taken)
 		}
 	}
-	if status := send("v2", strings.Replace(body, "v1", "v2", 1)); status != http.StatusForbidden || taken != 1 {
-		t.Errorf("another version: %d, taken %d times", status, taken)
+	if status := send(id, at, "v1,AAAA v2,x "+signature, "v1", body); status != http.StatusOK || taken != 1 {
+		t.Errorf("among other signatures: %d, taken %d times", status, taken)
+	}
+	for name, status := range map[string]int{
+		"another version": send(id, at, signature, "v2", strings.Replace(body, "v1", "v2", 1)),
+		"another id":      send(webhook.ID("uploads/x", "v2"), at, signature, "v1", body),
+		"another time":    send(id, at.Add(time.Second), signature, "v1", body),
+		"no id":           send("", at, signature, "v1", body),
+		"an old post":     send(id, at.Add(-6*time.Minute), webhook.Sign(key, id, at.Add(-6*time.Minute), []byte(body)), "v1", body),
+		"a late post":     send(id, at.Add(6*time.Minute), webhook.Sign(key, id, at.Add(6*time.Minute), []byte(body)), "v1", body),
+		"no signature":    send(id, at, "", "v1", body),
+	} {
+		if status != http.StatusForbidden || taken != 1 {
+			t.Errorf("%s: %d, taken %d times", name, status, taken)
+		}
 	}
 }

@@ -2,14 +2,18 @@
 //
 // What comes on the queue only says which upload to look at: whoever may put events on the
 // bus can put it there. The body is what the bucket says of that upload, as the detail of
-// the event oncegate.accepted has it. The headers are
+// the event oncegate.accepted has it. The headers are those of Standard Webhooks:
 //
-//	x-oncegate-delivery    the upload's version id, the same for every try
+//	webhook-id          the acceptance, the same for every try
+//	webhook-timestamp   Unix seconds of this try
+//	webhook-signature   v1,<base64 HMAC-SHA256 of id + "." + timestamp + "." + body>
+//
+// A receiver recognizes repeats by the id or by the version in the body. Both are signed.
+// For receivers of before, which have the same secret, come three more, deprecated:
+//
+//	x-oncegate-delivery    the upload's version id, which is not signed
 //	x-oncegate-timestamp   Unix seconds of this try
 //	x-oncegate-signature   v1=<hex HMAC-SHA256 of timestamp + "." + body>
-//
-// The signature covers the body, and so its version, by which a receiver recognizes repeats.
-// It does not cover x-oncegate-delivery.
 //
 // A post has arrived if the status is 200 to 299. Redirects are not followed, so that
 // posts go to the configured URL only.
@@ -18,40 +22,22 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 )
 
 const (
-	deliveryHeader  = "x-oncegate-delivery"
-	timestampHeader = "x-oncegate-timestamp"
-	signatureHeader = "x-oncegate-signature"
-
 	// limit is the time for one try: connection, handshake and answer included.
 	limit = 10 * time.Second
-	// leastSecret is the least length of a key in bytes: 128 bits, if it is random.
-	leastSecret = 16
-	// keepSecret is how long a key is used before it is read again.
+	// keepSecret is how long a secret is used before it is read again.
 	keepSecret = 5 * time.Minute
 )
-
-// Sign returns the signature header for a body posted at this time.
-func Sign(secret string, at time.Time, body []byte) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	h.Write([]byte(strconv.FormatInt(at.Unix(), 10) + "."))
-	h.Write(body)
-	return "v1=" + hex.EncodeToString(h.Sum(nil))
-}
 
 // Backoff returns how long to wait after so many tries: half a minute, then twice as
 // long each time, at most an hour.
@@ -84,14 +70,14 @@ type Sender struct {
 	// Look returns what to post about the upload with this key, and its version that was
 	// accepted. The error wraps ErrGarbage if none was.
 	Look func(ctx context.Context, key string) (body []byte, version string, err error)
-	// Secret reads the key of the signatures.
+	// Secret reads the secret of the signatures, which Key explains.
 	Secret func(ctx context.Context) (string, error)
 	// Postpone makes the queue hand a message out again after d, and not before.
 	Postpone func(ctx context.Context, queue, receipt string, d time.Duration) error
 	Now      func() time.Time
 
 	mu     sync.Mutex
-	secret string
+	signer signer
 	read   time.Time
 }
 
@@ -141,20 +127,17 @@ func (s *Sender) post(ctx context.Context, m Message) (version string, status in
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	secret, err := s.key(ctx)
+	signer, err := s.current(ctx)
 	if err != nil {
-		return version, 0, fmt.Errorf("the key of the signatures: %w", err)
+		return version, 0, fmt.Errorf("the secret of the signatures: %w", err)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
 	if err != nil {
 		return version, 0, err
 	}
-	at := s.Now()
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "oncegate")
-	r.Header.Set(deliveryHeader, version)
-	r.Header.Set(timestampHeader, strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set(signatureHeader, Sign(secret, at, body))
+	sign(r.Header, signer, event.Detail.Key, version, s.Now(), body)
 	res, err := client.Do(r)
 	if err != nil {
 		return version, 0, err
@@ -167,21 +150,23 @@ func (s *Sender) post(ctx context.Context, m Message) (version string, status in
 	return version, res.StatusCode, nil
 }
 
-// key returns the secret, read again after keepSecret. If it cannot be read, that is an
-// error even if an older one is known: it may have been changed because it leaked.
-func (s *Sender) key(ctx context.Context) (string, error) {
+// current returns the secret with its key, read again after keepSecret. If it cannot be
+// read, that is an error even if an older one is known: it may have been changed because it
+// leaked.
+func (s *Sender) current(ctx context.Context) (signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.secret != "" && s.Now().Sub(s.read).Abs() < keepSecret {
-		return s.secret, nil
+	if s.signer.secret != "" && s.Now().Sub(s.read).Abs() < keepSecret {
+		return s.signer, nil
 	}
 	secret, err := s.Secret(ctx)
 	if err != nil {
-		return "", err
+		return signer{}, err
 	}
-	if len(secret) < leastSecret {
-		return "", fmt.Errorf("it has %d bytes, at least %d are wanted", len(secret), leastSecret)
+	key, err := Key(secret)
+	if err != nil {
+		return signer{}, err
 	}
-	s.secret, s.read = secret, s.Now()
-	return secret, nil
+	s.signer, s.read = signer{secret, key}, s.Now()
+	return s.signer, nil
 }

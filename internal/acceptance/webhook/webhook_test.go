@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -49,6 +50,7 @@ type hook struct {
 	elsewhere bool
 	anyTime   bool // the test has a clock of its own
 	secret    string
+	header    http.Header // of the last post
 }
 
 func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -62,15 +64,25 @@ func (r *hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		r.elsewhere = true
 		return
 	}
-	at, _ := strconv.ParseInt(q.Header.Get("x-oncegate-timestamp"), 10, 64)
-	want := webhook.Sign(r.secret, time.Unix(at, 0), body)
-	if !hmac.Equal([]byte(want), []byte(q.Header.Get("x-oncegate-signature"))) || !r.anyTime && time.Since(time.Unix(at, 0)).Abs() > time.Minute {
-		r.t.Errorf("signature %q at %d", q.Header.Get("x-oncegate-signature"), at)
+	at, _ := strconv.ParseInt(q.Header.Get("webhook-timestamp"), 10, 64)
+	key, err := webhook.Key(r.secret)
+	id := q.Header.Get("webhook-id")
+	want := webhook.Sign(key, id, time.Unix(at, 0), body)
+	if err != nil || !hmac.Equal([]byte(want), []byte(q.Header.Get("webhook-signature"))) || !r.anyTime && time.Since(time.Unix(at, 0)).Abs() > time.Minute {
+		r.t.Errorf("signature %q at %d: %v", q.Header.Get("webhook-signature"), at, err)
+	}
+	if id != webhook.ID("uploads/x", "v1") {
+		r.t.Errorf("id %q", id)
+	}
+	// What receivers of before go by, with the same secret.
+	old := webhook.SignOld(r.secret, time.Unix(at, 0), body)
+	if got := q.Header.Get("x-oncegate-signature"); !hmac.Equal([]byte(old), []byte(got)) || q.Header.Get("x-oncegate-timestamp") != q.Header.Get("webhook-timestamp") {
+		r.t.Errorf("the old signature %q at %q", got, q.Header.Get("x-oncegate-timestamp"))
 	}
 	if q.Method != http.MethodPost || q.Header.Get("x-oncegate-delivery") != "v1" || q.Header.Get("content-type") != "application/json" {
 		r.t.Errorf("%s %v", q.Method, q.Header)
 	}
-	r.bodies = append(r.bodies, string(body))
+	r.bodies, r.header = append(r.bodies, string(body)), q.Header
 	status := http.StatusOK
 	if len(r.statuses) > 0 {
 		status, r.statuses = r.statuses[0], r.statuses[1:]
@@ -124,7 +136,7 @@ func TestPost(t *testing.T) {
 		if len(r.bodies) != 1 || r.bodies[0] != accepted || r.elsewhere {
 			t.Errorf("%d: posted %v, followed %v", tt.status, r.bodies, r.elsewhere)
 		}
-		if strings.Contains(log.String(), secret) || strings.Contains(log.String(), "v1=") || strings.Contains(log.String(), "nothing that") {
+		if strings.Contains(log.String(), secret) || strings.Contains(log.String(), "v1=") || strings.Contains(log.String(), "v1,") || strings.Contains(log.String(), "nothing that") {
 			t.Errorf("the log tells too much: %s", &log)
 		}
 	}
@@ -256,10 +268,107 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// By another implementation: printf '1.{}' | openssl dgst -sha256 -hmac key
+// By another implementation:
+//
+//	printf 'msg_1.1.{}' | openssl dgst -sha256 -hmac key -binary | base64
+//	printf '1.{}' | openssl dgst -sha256 -hmac key
 func TestSign(t *testing.T) {
-	const want = "v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
-	if got := webhook.Sign("key", time.Unix(1, 0), []byte("{}")); got != want {
+	const want = "v1,jKGHVBDuJf5ZbCMVrrutoMHDN1OlFFCE9iogVIO9MLQ="
+	if got := webhook.Sign([]byte("key"), "msg_1", time.Unix(1, 0), []byte("{}")); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	const old = "v1=1ba6b8171186efc613e8bcc0cbdab2748f24984d7c5a84faa2637afa0e40d224"
+	if got := webhook.SignOld("key", time.Unix(1, 0), []byte("{}")); got != old {
+		t.Errorf("%s, want %s", got, old)
+	}
+}
+
+// TestKey: a secret of the standard form is decoded, any other one is the key itself.
+func TestKey(t *testing.T) {
+	standard := func(length int) string {
+		return "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb}, length))
+	}
+	for secret, want := range map[string]string{
+		secret:                   secret,
+		secret[:16]:              secret[:16],
+		standard(24):             strings.Repeat("\xfb", 24),
+		standard(64):             strings.Repeat("\xfb", 64),
+		"WHSEC_" + standard(24):  "WHSEC_" + standard(24),
+		"plain " + standard(24):  "plain " + standard(24),
+		"whsec-0123456789abcdef": "whsec-0123456789abcdef",
+	} {
+		if key, err := webhook.Key(secret); err != nil || string(key) != want {
+			t.Errorf("%q: %q, %v, want %q", secret, key, err, want)
+		}
+	}
+	for secret, want := range map[string]string{
+		"":                             "it has 0 bytes",
+		secret[:15]:                    "it has 15 bytes",
+		"whsec_":                       "encodes 0 bytes",
+		standard(23):                   "encodes 23 bytes",
+		standard(65):                   "encodes 65 bytes",
+		standard(24) + "\n":            "not base64",
+		standard(24) + " ":             "not base64",
+		standard(25)[:6+34]:            "not base64", // without what fills it up
+		standard(25)[:6+33] + "/==":    "not base64", // with bits that mean nothing
+		"whsec_a made-up key, in text": "not base64",
+		strings.ReplaceAll(standard(24), "+", "-"): "not base64", // the other alphabet
+	} {
+		key, err := webhook.Key(secret)
+		if err == nil || !strings.Contains(err.Error(), want) || key != nil {
+			t.Errorf("%q: %q, %v, want %q", secret, key, err, want)
+		}
+		if _, encoded, _ := strings.Cut(secret, "whsec_"); err != nil && len(encoded) > 8 && strings.Contains(err.Error(), encoded) {
+			t.Errorf("the error tells the secret: %v", err)
+		}
+	}
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add(secret)
+	f.Add("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	f.Fuzz(func(t *testing.T, secret string) {
+		key, err := webhook.Key(secret)
+		switch {
+		case err != nil && key != nil, err == nil && len(key) < 16:
+			t.Errorf("%q, %v", key, err)
+		case err == nil && string(key) != secret && "whsec_"+base64.StdEncoding.EncodeToString(key) != secret:
+			t.Errorf("%q is the key of %q, and of another spelling", key, secret)
+		}
+	})
+}
+
+// TestID: an id is of one version of one upload, and has no dot, whatever S3 calls the version.
+func TestID(t *testing.T) {
+	// By another implementation: printf 'uploads/x\nv.1' | sha256sum
+	const want = "msg_2fb5726d38828266315ef621aebe7a96"
+	if got := webhook.ID("uploads/x", "v.1"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if id := webhook.ID("uploads/x", "v.2"); id == want || id != webhook.ID("uploads/x", "v.2") {
+		t.Errorf("another version is %s", id)
+	}
+	if id := webhook.ID("uploads/y", "v.1"); id == want {
+		t.Errorf("another upload is %s", id)
+	}
+}
+
+// TestTriesHaveOneID: a post that is tried again, at another time and by another process, is
+// the same one for a receiver.
+func TestTriesHaveOneID(t *testing.T) {
+	const standard = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	ids, times := map[string]bool{}, map[string]bool{}
+	for try := range 3 {
+		s, r, _ := sender(t, 500)
+		r.anyTime, r.secret = true, standard
+		s.Secret = func(context.Context) (string, error) { return standard, nil }
+		s.Now = func() time.Time { return time.Unix(1_800_000_000+int64(try), 0) }
+		if s.Follow(t.Context(), nowhere, message(try+1)) {
+			t.Error("it has arrived")
+		}
+		ids[r.header.Get("webhook-id")], times[r.header.Get("webhook-timestamp")] = true, true
+	}
+	if len(ids) != 1 || len(times) != 3 {
+		t.Errorf("ids %v at %v", ids, times)
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"oncegate/internal/acceptance"
 	"oncegate/internal/acceptance/webhook"
@@ -27,6 +30,7 @@ type hook struct {
 
 	mu    sync.Mutex
 	got   []acceptance.Event
+	ids   []string // of all tries
 	tries int
 }
 
@@ -35,14 +39,26 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.t.Error(err)
 	}
-	at, _ := strconv.ParseInt(r.Header.Get("x-oncegate-timestamp"), 10, 64)
 	var e acceptance.Event
-	if err := json.Unmarshal(body, &e); err != nil || !hmac.Equal([]byte(webhook.Sign(h.secret, time.Unix(at, 0), body)), []byte(r.Header.Get("x-oncegate-signature"))) {
-		h.t.Errorf("%s: %v, signature %q", body, err, r.Header.Get("x-oncegate-signature"))
+	if err := json.Unmarshal(body, &e); err != nil {
+		h.t.Errorf("%s: %v", body, err)
+	}
+	verifier, err := standardwebhooks.NewWebhook(h.secret)
+	if err == nil {
+		err = verifier.Verify(body, r.Header)
+	}
+	if err != nil {
+		h.t.Errorf("%s: %v of %v", body, err, r.Header)
+	}
+	// What receivers of before go by.
+	at, _ := strconv.ParseInt(r.Header.Get("x-oncegate-timestamp"), 10, 64)
+	if got := r.Header.Get("x-oncegate-signature"); !hmac.Equal([]byte(webhook.SignOld(h.secret, time.Unix(at, 0), body)), []byte(got)) {
+		h.t.Errorf("%s: the old signature %q", body, got)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tries++
+	h.ids = append(h.ids, r.Header.Get("webhook-id"))
 	if h.broken {
 		w.WriteHeader(http.StatusBadGateway)
 		return
@@ -68,7 +84,7 @@ func (h *hook) seen() (tries int, got []acceptance.Event) {
 // TestWebhook: an acceptance is posted and signed. One that cannot be posted ends in the
 // dead-letter queue and is posted when it is replayed.
 func TestWebhook(t *testing.T) {
-	const secret = "a made-up key of signatures"
+	const secret = "whsec_YSBtYWRlLXVwIGtleSBvZiAzMiByYW5kb20gYnl0ZXM="
 	h := &hook{t: t, secret: secret, broken: true}
 	server := httptest.NewServer(h)
 	defer server.Close()
@@ -134,5 +150,10 @@ func TestWebhook(t *testing.T) {
 	until("it was posted", func() bool { _, got := h.seen(); return len(got) == 3 })
 	if _, got := h.seen(); got[2] != got[0] {
 		t.Errorf("posted %+v, want %+v", got[2], got[0])
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if again := h.ids[len(h.ids)-1]; again != h.ids[0] || again != webhook.ID(first, version) || slices.Index(h.ids, webhook.ID(second, got[1].Version)) < 0 {
+		t.Errorf("ids %v of %s and %s", h.ids, first, second)
 	}
 }

@@ -4,6 +4,7 @@ const (
 	accepts = "internal/acceptance/acceptance.go"
 	copies  = "internal/acceptance/parts.go"
 	hook    = "internal/acceptance/webhook/webhook.go"
+	signs   = "internal/acceptance/webhook/signature.go"
 )
 
 // acceptanceMutants are the rules by which the first version is accepted once, and what
@@ -56,18 +57,28 @@ var acceptanceMutants = []mutant{
 	{hook, "the bucket is not asked", "if err != nil {\n\t\treturn \"\", 0, err\n\t}\n\tif event", "if false {\n\t\treturn \"\", 0, err\n\t}\n\tif event", false},
 	{hook, "any version", "if event.Detail.Version != version {", "if false {", false},
 	{hook, "any event", "if event.Source != \"oncegate\" || event.DetailType != \"oncegate.accepted\" {", "if false {", false},
-	{hook, "the body is not signed", "\th.Write(body)\n", removed, false},
-	{hook, "the time is not signed", "h.Write([]byte(strconv.FormatInt(at.Unix(), 10) + \".\"))", "_ = strconv.Itoa", false},
+	{signs, "the body is not signed", "\th.Write(body)\n\treturn versionOfSignatures", "\treturn versionOfSignatures", false},
+	{signs, "the time is not signed", "id + \".\" + seconds(at) + \".\"", "id + \".\"", false},
+	{signs, "the id is not signed", "id + \".\" + seconds(at) + \".\"", "seconds(at) + \".\"", false},
+	{signs, "every post has an id of its own", "[]byte(key + \"\\n\" + version)", "[]byte(key + \"\\n\" + version + time.Now().String())", false},
+	{signs, "all versions of an upload have one id", "[]byte(key + \"\\n\" + version)", "[]byte(key)", false},
+	{signs, "the body is not signed for receivers of before", "\th.Write(body)\n\treturn \"v1=\"", "\treturn \"v1=\"", false},
+	{signs, "the time is not signed for receivers of before", "h.Write([]byte(seconds(at) + \".\"))", "", false},
+	{signs, "a secret of the standard form is taken as it is", "if !standard {", "if !standard || true {", false},
+	{signs, "base64 with line ends", "err != nil || strings.ContainsAny(encoded, \"\\r\\n\")", "err != nil", false},
+	{signs, "a standard key of any length", "if len(key) < leastKey || len(key) > mostKey {", "if false {", false},
+	{signs, "a standard key of 23 bytes", "leastKey, mostKey   = 24, 64", "leastKey, mostKey   = 23, 64", false},
+	{signs, "a standard key of 65 bytes", "leastKey, mostKey   = 24, 64", "leastKey, mostKey   = 24, 65", false},
 	{hook, "a redirect is followed", "return http.ErrUseLastResponse", "return nil", false},
 	{hook, "any status has arrived", "if res.StatusCode < 200 || res.StatusCode > 299 {", "if res.StatusCode < 200 {", false},
-	{hook, "a secret of any length", "if len(secret) < leastSecret {", "if false {", false},
+	{signs, "a secret of any length", "if len(secret) < leastPlainSecret {", "if false {", false},
 	{hook, "a secret is kept for ever", "s.Now().Sub(s.read).Abs() < keepSecret", "true", false},
-	{hook, "a secret one byte too short", "leastSecret = 16", "leastSecret = 15", false},
-	{hook, "the least secret is too short", "leastSecret = 16", "leastSecret = 17", false},
+	{signs, "a secret one byte too short", "leastPlainSecret    = 16", "leastPlainSecret    = 15", false},
+	{signs, "the least secret is too short", "leastPlainSecret    = 16", "leastPlainSecret    = 17", false},
 	{hook, "a clock that goes back keeps a secret", "s.Now().Sub(s.read).Abs() < keepSecret", "s.Now().Sub(s.read) < keepSecret", false},
 	{hook, "a secret is kept a moment too long", ".Abs() < keepSecret", ".Abs() <= keepSecret", false},
 	{hook, "a secret is kept for a minute", "keepSecret = 5 * time.Minute", "keepSecret = time.Minute", false},
-	{hook, "an older secret is used without an answer", "if err != nil {\n\t\treturn \"\", err\n\t}\n\tif len(secret)", "if err != nil {\n\t\treturn s.secret, nil\n\t}\n\tif len(secret)", false},
+	{hook, "an older secret is used without an answer", "if err != nil {\n\t\treturn signer{}, err\n\t}\n\tkey, err", "if err != nil {\n\t\treturn s.signer, nil\n\t}\n\tkey, err", false},
 	{hook, "a try takes as long as the receiver likes", "context.WithTimeout(ctx, limit)", "context.WithCancel(ctx)", false},
 	{hook, "a try takes eleven seconds", "limit = 10 * time.Second", "limit = 11 * time.Second", false},
 	{hook, "an answer of any length is read", "io.LimitReader(res.Body, 64<<10)", "res.Body", false},
