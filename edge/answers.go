@@ -24,6 +24,7 @@ type mintedJSON struct {
 	Limits    onetime.Limits
 	Name      string
 	Label     string
+	Prefix    string
 }
 
 // refusalJSON is a refusal.
@@ -81,6 +82,7 @@ func (c *call) minted(base string, urls []onetime.Minted, single bool) *Response
 			Limits:    m.Order.Limits,
 			Name:      m.Order.Name,
 			Label:     m.Order.Label,
+			Prefix:    m.Order.Prefix,
 		}
 		if t := m.Order.Limits.OnlyType(); t != "" {
 			all[i].Headers["content-type"] = t

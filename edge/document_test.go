@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"oncegate/edge"
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
@@ -141,6 +142,7 @@ func TestOptionsAreDocumented(t *testing.T) {
 		"sha256":   "Only with the setting sha256",
 		"name":     fmt.Sprintf("1 to %d bytes", onetime.MaxNameBytes),
 		"label":    fmt.Sprintf("1 to %d bytes", onetime.MaxLabelBytes),
+		"prefix":   fmt.Sprintf("1 to %d of a-z", layout.MaxPrefixBytes),
 		"count":    "1 to the setting maxCount",
 	}
 	want := edge.OptionNames()

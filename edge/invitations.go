@@ -31,6 +31,7 @@ var invitationOptions = []invitationOption{
 	{"life", func(r *invite.Record, v string, _ time.Time) { r.Life = seconds(v) }},
 	{"minBytes", func(r *invite.Record, v string, _ time.Time) { r.Limits.MinBytes = size(v) }},
 	{"maxBytes", func(r *invite.Record, v string, _ time.Time) { r.Limits.MaxBytes = positive(size(v)) }},
+	{"prefix", func(r *invite.Record, v string, _ time.Time) { r.Prefix = v }},
 	{"type", func(r *invite.Record, v string, _ time.Time) { r.Limits.Type = ascii.Lower(v) }},
 }
 

@@ -161,4 +161,5 @@ func (m mintedJSON) write(w *strictjson.Writer) {
 	w.Object("limits", m.Limits.Write)
 	w.StringIf("name", m.Name)
 	w.StringIf("label", m.Label)
+	w.StringIf("prefix", m.Prefix)
 }

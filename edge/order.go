@@ -30,6 +30,7 @@ var options = []option{
 	{"sha256", func(o *orders, v string) (err error) { o.Limits.SHA256, err = onetime.ParseSHA256(v); return err }},
 	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},
 	{"label", func(o *orders, v string) error { o.Label = v; return present("label", v) }},
+	{"prefix", func(o *orders, v string) error { o.Prefix = v; return present("prefix", v) }},
 	{"count", func(o *orders, v string) error { o.count = number(v); return nil }},
 }
 

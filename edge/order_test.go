@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,7 @@ func TestOptions(t *testing.T) {
 		})
 	}
 	name := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Name = s }) }
+	prefixed := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Key = s }) }
 	label := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Label = s }) }
 	const (
 		expiresRule  = "expires: want whole seconds from 1 to 3600"
@@ -94,6 +96,7 @@ func TestOptions(t *testing.T) {
 		typeRule     = "type: want "
 		nameRule     = "name: want "
 		labelRule    = "label: want "
+		prefixRule   = "prefix: want "
 		sha256Rule   = "sha256: want "
 		countRule    = "count: want 1 to 4"
 	)
@@ -124,6 +127,8 @@ func TestOptions(t *testing.T) {
 		{"name", "5", name("5"), ""},
 		{"label", `"for" <Ann> \ 1/2`, label(`"for" <Ann> \ 1/2`), ""},
 		{"label", strings.Repeat("x", 128), label(strings.Repeat("x", 128)), ""},
+		{"prefix", "invoices", prefixed("invoices"), ""},
+		{"prefix", "teams/red/5", prefixed("teams/red/5"), ""},
 		{"count", "1", entry(func(*onetime.ValidEntry) {}), ""},
 
 		{"expires", "3601", nil, expiresRule},
@@ -138,16 +143,17 @@ func TestOptions(t *testing.T) {
 		{"sha256", "sha256-" + sumBase64, nil, sha256Rule}, {"sha256", long, nil, sha256Rule},
 		{"name", strings.Repeat("é", 128), nil, nameRule}, {"name", "../secret", nil, nameRule}, {"name", `c:\secret`, nil, nameRule},
 		{"name", "secret\x00", nil, nameRule}, {"name", "secret\u202egpj.exe", nil, nameRule}, {"name", "..", nil, nameRule}, {"name", long, nil, nameRule},
+		{"prefix", "secret", nil, "prefix: allowed are invoices, teams/*"}, {"prefix", "teams/../secret", nil, prefixRule}, {"prefix", "invoices/", nil, prefixRule}, {"prefix", long, nil, prefixRule},
 		{"label", strings.Repeat("x", 129), nil, labelRule}, {"label", "secret\nsecret", nil, labelRule}, {"label", long, nil, labelRule},
 		{"colour", "red", nil, "there is an unknown option"}, {"Expires", "5", nil, "there is an unknown option"},
 		{"maxbytes", "5", nil, "there is an unknown option"}, {"", "5", nil, "there is an unknown option"}, {"<script>", "5", nil, "there is an unknown option"},
 	}
 	for option, rule := range map[string]string{
 		"expires": expiresRule, "maxBytes": maxBytesRule, "minBytes": minBytesRule, "count": countRule,
-		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule,
+		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule, "prefix": prefixRule,
 	} {
 		rows = append(rows, row{option, "", nil, rule})
-		if option == "name" || option == "label" {
+		if option == "name" || option == "label" || option == "prefix" {
 			continue // every other text will do
 		}
 		// The last ones are 2³³, the least that is over 34 bits; 2⁶³ and 2⁶⁴+1; and
@@ -178,7 +184,7 @@ func TestOptions(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s %s=%q", how, r.option, shown), func(t *testing.T) {
 				w := newWorld(t)
-				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, MinBytes: 1, SHA256: true}
+				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, MinBytes: 1, SHA256: true, Prefixes: []string{"invoices", "teams/*"}}
 				w.MaxCount = 4
 				response := w.run(t, edge.MintFunction, event).Response
 				if r.want == nil {
@@ -192,9 +198,13 @@ func TestOptions(t *testing.T) {
 				if response.Status != "200" || len(all) != 1 {
 					t.Fatalf("answer %+v, %d entries", response, len(all))
 				}
-				r.want.Key = all[0].Key
-				if all[0] != *r.want {
-					t.Errorf("entry %+v\nwant  %+v", all[0], *r.want)
+				want := *r.want
+				if folder := path.Join("uploads", want.Key); path.Dir(all[0].Key) != folder {
+					t.Errorf("key %s, want it in %s", all[0].Key, folder)
+				}
+				want.Key = all[0].Key
+				if all[0] != want {
+					t.Errorf("entry %+v\nwant  %+v", all[0], want)
 				}
 			})
 		}

@@ -44,6 +44,7 @@ or by its link or token on standard input (-).
     --min-bytes SIZE smallest file
     --type TYPES     a MIME type, image/jpeg, or all of a kind, image/*, or several:
                      application/pdf,image/*
+    --prefix PREFIX  before the name of each object, one that the settings allow
     --qr             also draw the link as a QR code, on standard error
     --config PATH    settings of the deployment (config.json)
     --json           print JSON; for list one object per line
@@ -91,7 +92,7 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if s.conf == nil {
 		return fmt.Errorf("the settings of the bucket %s, which say how long an invitation may live, are not known: name them with --config", s.bucket)
 	}
-	book.keeper.Keep = s.conf.Deploy.KeepsEntries()
+	book.keeper.Keep, book.keeper.Prefixes = s.conf.Deploy.KeepsEntries(), s.conf.Prefixes
 	if in.base == "" && s.conf.Deploy.Domain != "" {
 		in.base = "https://" + s.conf.Deploy.Domain
 	}
@@ -102,7 +103,7 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 }
 
 // createFlags are those that are for a new invitation alone.
-var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "qr"}
+var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "prefix", "qr"}
 
 func parseInvite(args []string) (in inviting, err error) {
 	fs := newFlags("invite")
@@ -115,6 +116,7 @@ func parseInvite(args []string) (in inviting, err error) {
 	fs.Var(&most, "max-bytes", "")
 	fs.Var(&least, "min-bytes", "")
 	kind := fs.String("type", "", "")
+	fs.StringVar(&in.record.Prefix, "prefix", "", "")
 	fs.BoolVar(&in.qr, "qr", false, "")
 	fs.BoolVar(&in.json, "json", false, "")
 	fs.StringVar(&in.config, "config", "", "")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 )
 
@@ -21,6 +22,7 @@ the order of time there is --latest. Valid entries are kept for 8 days.
 
     --state STATE  only minted, used, revoked or expired
     --label LABEL  only URLs with this label
+    --prefix PREFIX  only URLs whose objects have this prefix, or one below it
     --by WHO       only URLs minted with an API key of this label or id, one that
                    took over from it, or a token with this sub
     --invitation WHICH  only URLs minted with the invitation of this label or id
@@ -48,6 +50,7 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	state := fs.String("state", "", "")
 	since := fs.String("since", "", "")
 	label := fs.String("label", "", "")
+	prefix := fs.String("prefix", "", "")
 	by := fs.String("by", "", "")
 	invitation := fs.String("invitation", "", "")
 	newest := fs.Int("latest", 0, "")
@@ -66,8 +69,10 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return usagef(fs, "--state is %q: allowed are minted, used, revoked and expired", *state)
 	case *newest < 0 || *newest > mostLatest:
 		return usagef(fs, "--latest is %d: allowed is 1 to %d", *newest, mostLatest)
-	case *brief && (*by != "" || *invitation != "" || *newest > 0):
-		return usagef(fs, "--by, --invitation and --latest need what --brief leaves out")
+	case *brief && (*by != "" || *invitation != "" || *prefix != "" || *newest > 0):
+		return usagef(fs, "--by, --invitation, --prefix and --latest need what --brief leaves out")
+	case *prefix != "" && !layout.ValidPrefix(*prefix):
+		return usagef(fs, "--prefix: want %s", layout.PrefixRule)
 	}
 	s, opened, err := openSite(ctx, *configPath, stderr)
 	if err != nil {
@@ -98,6 +103,8 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			continue
 		case *invitation != "" && (status.Entry == nil || !mintedUnder(status.Entry.By, *invitation)):
 			continue
+		case *prefix != "" && !strings.HasPrefix(status.Key, layout.Uploads+*prefix+"/"):
+			continue
 		case last.most > 0:
 			last.add(status)
 			continue
@@ -117,7 +124,8 @@ func runList(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return nil
 }
 
-// rowFormat is a line of the list. An id has 64 digits, an object's key 44.
+// rowFormat is a line of the list. An id has 64 digits, an object's key 44 or, with
+// a prefix, more.
 const rowFormat = "%-64s  %-7s  %-20s  %-44s  %-16s  %s\n"
 
 func writeRow(w io.Writer, s onetime.Status) error {

@@ -43,7 +43,7 @@ func parseName(fs *flag.FlagSet, s, region string) (name, error) {
 	if err == nil {
 		return name{target: target}, nil
 	}
-	const wanted = "neither an id (64 lower-case hex digits, or the first 8 or more), nor uploads/<uuid>, nor a URL as it was minted"
+	const wanted = "neither an id (64 lower-case hex digits, or the first 8 or more), nor uploads/<uuid> or uploads/<prefix>/<uuid>, nor a URL as it was minted"
 	if how := client.Altered(s); how != "" {
 		return name{}, usagef(fs, "%s: %s", wanted, how)
 	}

@@ -55,6 +55,7 @@ begins anew. With --url nothing is kept: give the same URL, here or on another m
     --expires N          seconds that the URL lives (for parts a day or more, if the
                          deployment allows it)
     --label LABEL        note to the operator, kept in the index
+    --prefix PREFIX      before the object's name, as far as the deployment allows it
     --json               print one JSON object per file
 
 The file - is standard input. It is sent in parts while it is read, and so many parts
@@ -116,6 +117,7 @@ func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	fs.IntVar(&p.parallel, "parallel", 4, "")
 	fs.String("expires", "", "")
 	fs.String("label", "", "")
+	fs.String("prefix", "", "")
 	asJSON := fs.Bool("json", false, "")
 	f := newDeploymentFlags(fs)
 	files, err := parseWords(fs, args)
@@ -176,7 +178,7 @@ func (p *putting) check(files []string, withURL bool) error {
 		if withURL && forMint {
 			err = usagef(p.fs, "--%s is for making a URL, and --url has one", f.Name)
 		}
-		if f.Name == "expires" || f.Name == "label" {
+		if f.Name == "expires" || f.Name == "label" || f.Name == "prefix" {
 			p.options.Set(mintOptions[f.Name], f.Value.String())
 		}
 		if f.Name == "name" && len(files) > 1 {

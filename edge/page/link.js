@@ -11,7 +11,7 @@ import { send } from '../../clients/js/src/http.js';
 export function readLink(hash) {
   const secret = hash.replace(/^#/, '');
   if (/^ogi_[\w-]+$/.test(secret)) return { secret, token: secret };
-  if (/^\/uploads\/[\w-]+\?[^#]+$/.test(secret)) return { secret, url: location.origin + secret };
+  if (/^\/uploads\/[\w/-]+\?[^#]+$/.test(secret)) return { secret, url: location.origin + secret };
   return undefined;
 }
 

@@ -66,13 +66,14 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 			MaxBytes: conf.MaxBytes,
 			MinBytes: conf.MinBytes,
 			SHA256:   conf.SHA256,
+			Prefixes: conf.Prefixes,
 		},
 		Uploads: uploads,
 	}
 	closer, keep := &onetime.Closer{Records: index, Clock: Clock{}, Entropy: entropy}, conf.Deploy.KeepsEntries()
 	var keeper *invite.Keeper
 	if conf.OwnerAPI {
-		keeper = &invite.Keeper{Ledger: invitations, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep}
+		keeper = &invite.Keeper{Ledger: invitations, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep, Prefixes: conf.Prefixes}
 	}
 	return &edge.Functions{
 		Owner:          owner,

@@ -52,6 +52,8 @@ type Config struct {
 	// SHA256 allows URLs that take one SHA-256 only. The gate signs
 	// x-amz-checksum-sha256, and CloudFront forwards it.
 	SHA256 bool
+	// Prefixes are those that may be asked for: patterns of package layout.
+	Prefixes []string
 	// Multipart lets a URL also be used by a multipart upload.
 	Multipart bool
 	// Auth is who may mint.

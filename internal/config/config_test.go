@@ -29,6 +29,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MaxBytes:       5 << 30,
 		MinBytes:       1,
 		MaxCount:       10,
+		Prefixes:       []string{},
 		Multipart:      true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -42,7 +43,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
-		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "sha256": true, "multipart": false,
+		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "prefixes": ["invoices", "teams/*", "*"], "sha256": true, "multipart": false,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +60,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		MaxBytes:       1 << 20,
 		MinBytes:       0,
 		MaxCount:       3,
+		Prefixes:       []string{"invoices", "teams/*", "*"},
 		SHA256:         true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -147,6 +149,14 @@ func TestParseRefuses(t *testing.T) {
 		{"origin port empty", `{` + b + `, "allowedOrigins": ["https://a:"]}`, []string{"scheme://host"}},
 		{"origin wildcard label", `{` + b + `, "allowedOrigins": ["https://*.a"]}`, []string{"scheme://host"}},
 		{"origin line break", `{` + b + `, "allowedOrigins": ["https://a\r\nx"]}`, []string{"scheme://host"}},
+		{"prefixes not a list", `{` + b + `, "prefixes": "a"}`, []string{`prefixes is "a"`, "a list of up to 50 prefixes"}},
+		{"prefixes null", `{` + b + `, "prefixes": null}`, []string{"prefixes is null"}},
+		{"prefix that is none", `{` + b + `, "prefixes": ["a/"]}`, []string{`it has "a/"`, "1 to 64 of a-z"}},
+		{"prefix that leads out", `{` + b + `, "prefixes": ["../signatures"]}`, []string{`it has "../signatures"`}},
+		{"prefix with a star within", `{` + b + `, "prefixes": ["a/*/b"]}`, []string{`it has "a/*/b"`}},
+		{"prefix number", `{` + b + `, "prefixes": [1]}`, []string{`it has 1`}},
+		{"prefix twice", `{` + b + `, "prefixes": ["a", "a"]}`, []string{`it has "a" twice`}},
+		{"many prefixes", `{` + b + `, "prefixes": [` + strings.Repeat(`"a",`, 50) + `"b"]}`, []string{"up to 50"}},
 		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"; allowed fields are`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -45,6 +45,7 @@ var fields = []Field{
 	{"multipart", `true`, functions, boolean(func(c *Config) *bool { return &c.Multipart })},
 	{"auth", `"none"`, functions, authKind{}},
 	{"ownerApi", `false`, functions, boolean(func(c *Config) *bool { return &c.OwnerAPI })},
+	{"prefixes", `[]`, functions, prefixes{}},
 	{"sha256", `false`, functions, boolean(func(c *Config) *bool { return &c.SHA256 })},
 	{"writeOnce", `false`, functions, boolean(func(c *Config) *bool { return &c.WriteOnce })},
 	{"firstVersion", `"conditional"`, functions, oneOf{func(c *Config) *string { return &c.FirstVersion }, []string{Conditional, Listed}}},

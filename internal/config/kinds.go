@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/strictjson"
 )
 
@@ -136,19 +137,55 @@ func (origins) read(c *Config, value strictjson.Value) (string, bool) {
 	return "", true
 }
 
-func (origins) print(c Config) []byte {
-	b := []byte("[")
-	for i, o := range c.AllowedOrigins {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = strictjson.AppendString(b, o)
-	}
-	return append(b, ']')
-}
+func (origins) print(c Config) []byte { return appendTexts(nil, c.AllowedOrigins) }
 
 func (origins) allowed() string {
 	return `a list of origins as browsers send them, lower-case "scheme://host[:port]", or ["*"] alone`
+}
+
+// prefixes is Config.Prefixes.
+type prefixes struct{}
+
+// maxPrefixes keeps the refusal short that lists them.
+const maxPrefixes = 50
+
+func (prefixes) read(c *Config, value strictjson.Value) (string, bool) {
+	if value.Kind != strictjson.Array || len(value.Members) > maxPrefixes {
+		return "", false
+	}
+	all := make([]string, 0, len(value.Members))
+	for _, item := range value.Members {
+		s, ok := item.Text()
+		if !ok || !layout.ValidPrefixPattern(s) {
+			return "it has " + shown(item.Value) + ": ", false
+		}
+		for _, other := range all {
+			if s == other {
+				return fmt.Sprintf("it has %q twice: ", s), false
+			}
+		}
+		all = append(all, s)
+	}
+	c.Prefixes = all
+	return "", true
+}
+
+func (prefixes) print(c Config) []byte { return appendTexts(nil, c.Prefixes) }
+
+func (prefixes) allowed() string {
+	return fmt.Sprintf(`a list of up to %d prefixes such as "invoices", or "teams/*" for all below one, or "*" for any; a prefix is %s`, maxPrefixes, layout.PrefixRule)
+}
+
+// appendTexts writes a list of strings on one line.
+func appendTexts(b []byte, texts []string) []byte {
+	b = append(b, '[')
+	for i, s := range texts {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strictjson.AppendString(b, s)
+	}
+	return append(b, ']')
 }
 
 // member is a required string of an object.

@@ -2,7 +2,8 @@
 // says which request each operation is and what each answer means. The requests are carried by
 // a Table: package dynamowire at the edge, package dynamosdk everywhere else.
 //
-// Items, by partition key and sort key, where x is the first character of the sort key:
+// Items, by partition key and sort key, where x is the first character of the sort key, or of
+// the UUID at the end of <name>:
 //
 //	p               k        is
 //	url#<x>         <hash>   a URL: its valid entry, its claim, its multipart upload

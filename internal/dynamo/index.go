@@ -253,6 +253,10 @@ func (x *Index) ReadUpload(ctx context.Context, limit time.Duration, key string)
 	return x.read(ctx, "ReadUpload", limit, uploadKey(key), "body")
 }
 
+// uploadKey is in the partition of the UUID's first character. By the first of the name, all
+// uploads with one prefix would be in one partition.
 func uploadKey(upload string) Key {
-	return key(uploads, upload[min(len(layout.Uploads), len(upload)):])
+	name := upload[min(len(layout.Uploads), len(upload)):]
+	_, uuid, _ := layout.SplitUpload(name)
+	return Key{key(uploads, uuid).Partition, name}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,6 +244,14 @@ func TestMintOverAnother(t *testing.T) {
 	}
 	same(t, w.url(id), before)
 	w.must(w.WriteUpload(t.Context(), limit, uploadKey, []byte("first")))
+	prefixed := strings.Replace(uploadKey, "uploads/", "uploads/teams/red/", 1)
+	w.must(w.WriteUpload(t.Context(), limit, prefixed, []byte("with a prefix")))
+	if body, err := w.ReadUpload(t.Context(), limit, prefixed); err != nil || string(body) != "with a prefix" {
+		t.Errorf("with a prefix: %s, %v", body, err)
+	}
+	if w.item("upload#1", "teams/red/123e4567-e89b-42d3-a456-426614174000") == nil {
+		t.Error("with a prefix: it is not in the partition of its UUID")
+	}
 	if err := w.WriteUpload(t.Context(), limit, uploadKey, []byte("second")); err == nil || onetime.Repeatable(err) {
 		t.Errorf("WriteUpload over another = %s", describe(err))
 	}

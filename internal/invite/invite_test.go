@@ -181,7 +181,7 @@ func TestWhenItMintsNoMore(t *testing.T) {
 
 func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 	record := invitation(100)
-	record.Limits = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}
+	record.Limits, record.Prefix = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}, "teams/red"
 	for name, test := range map[string]struct {
 		order   onetime.Order
 		refused string // what the detail begins with
@@ -198,10 +198,13 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 		"one of a kind":    {onetime.Order{Limits: onetime.Limits{Type: "image/png,image/gif"}}, "", onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/png,image/gif"}, time.Hour},
 		"one of two kinds": {onetime.Order{Limits: onetime.Limits{Type: "image/png,text/plain"}}, "type", onetime.Limits{}, 0},
 		"any kind":         {onetime.Order{Limits: onetime.Limits{Type: "image/*,text/*"}}, "type", onetime.Limits{}, 0},
+		"its own prefix":   {onetime.Order{Prefix: "teams/red"}, "", record.Limits, time.Hour},
+		"another prefix":   {onetime.Order{Prefix: "teams/blue"}, "prefix", onetime.Limits{}, 0},
 		"a name that lies": {onetime.Order{Name: "a\u202egnp.exe"}, "name", onetime.Limits{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newBucket(t, record).client(1, start)
+			c.minter.URLs.Bounds.Prefixes = []string{"teams/*"}
 			url, err := c.minter.Mint(t.Context(), c.id, test.order, c.deadline())
 			if refusal, ok := errors.AsType[*onetime.Refusal](err); test.refused != "" {
 				if !ok || refusal.Reason != onetime.Options || !strings.HasPrefix(refusal.Detail, test.refused) {
@@ -212,10 +215,26 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life {
+			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life || !strings.HasPrefix(url.Key, "uploads/teams/red/") {
 				t.Errorf("%+v, %v, want %+v for %s", url.Order, err, test.want, test.life)
 			}
 		})
+	}
+}
+
+// TestGuestsChooseNoPrefix: under an invitation without a prefix there is none, whatever the
+// deployment allows to others; and one that the deployment allows no more mints nothing.
+func TestGuestsChooseNoPrefix(t *testing.T) {
+	c := newBucket(t, invitation(1)).client(1, start)
+	c.minter.URLs.Bounds.Prefixes = []string{"*"}
+	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Prefix: "teams"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("a guest with a prefix: %+v, %v", url, err)
+	}
+	record := invitation(1)
+	record.Prefix = "teams"
+	c = newBucket(t, record).client(1, start)
+	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("a prefix that the settings do not have: %+v, %v", url, err)
 	}
 }
 
@@ -324,6 +343,7 @@ func TestUnclearTakeHandsNothingOut(t *testing.T) {
 
 func TestCreateIsHeldToBounds(t *testing.T) {
 	c := newBucket(t, invitation(1)).client(1, start)
+	c.keeper.Prefixes = []string{"red"}
 	for name, change := range map[string]func(r *invite.Record){
 		"uploads":         func(r *invite.Record) { r.Uploads = 1001 },
 		"no uploads":      func(r *invite.Record) { r.Uploads = 0 },
@@ -335,6 +355,8 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		"end before":      func(r *invite.Record) { r.Expires = start },
 		"beyond entries":  func(r *invite.Record) { r.Expires = start.Add(keep + time.Second) },
 		"sha256":          func(r *invite.Record) { r.Limits.SHA256 = strings.Repeat("A", 43) + "=" },
+		"prefix":          func(r *invite.Record) { r.Prefix = "a//b" },
+		"another prefix":  func(r *invite.Record) { r.Prefix = "blue" },
 		"limits":          func(r *invite.Record) { r.Limits.MaxBytes = -1 },
 	} {
 		record := invitation(1)
@@ -344,9 +366,9 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		}
 	}
 	record := invitation(1)
-	record.Life, record.Expires = 0, time.Time{}
+	record.Life, record.Expires, record.Prefix = 0, time.Time{}, "red"
 	_, _, made, err := c.keeper.Create(t.Context(), record, c.deadline())
-	if err != nil || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
+	if err != nil || made.Prefix != "red" || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
 		t.Errorf("what is left open: %+v, %v", made, err)
 	}
 	c.keeper.Keep = 2 * invite.MaxLife
@@ -364,7 +386,7 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 func TestRecordIsReadAsWritten(t *testing.T) {
 	record := invite.Record{
 		Version: 1, Label: "Ä & <b>", Uploads: 1000, Life: onetime.MaxLife, Created: start, Expires: start.Add(invite.MaxLife),
-		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start,
+		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start, Prefix: "teams/red",
 	}
 	if got, err := invite.ParseRecord(record.Marshal()); err != nil || got != record {
 		t.Errorf("%+v, %v, want %+v", got, err, record)
@@ -372,7 +394,7 @@ func TestRecordIsReadAsWritten(t *testing.T) {
 	for _, body := range []string{"", "{}", `{"version":2}`, strings.Replace(string(record.Marshal()), `"version":1`, `"version":2`, 1),
 		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), string(record.Marshal()) + strings.Repeat(" ", 4096),
 		strings.Replace(string(record.Marshal()), `"life":604800`, `"life":36028797018967568`, 1), // 3,600 of 2^55 seconds more
-		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1)} {
+		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1), strings.Replace(string(record.Marshal()), "teams/red", "../red", 1)} {
 		if _, err := invite.ParseRecord([]byte(body)); err == nil {
 			t.Errorf("%q is taken for a record", body)
 		}

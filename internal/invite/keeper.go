@@ -19,10 +19,12 @@ type Keeper struct {
 	Entropy onetime.Entropy // safe for concurrent use
 	// Keep is as in Minter. No invitation is made that lives for longer.
 	Keep time.Duration
+	// Prefixes are those that an invitation may have, as in onetime.Bounds.
+	Prefixes []string
 }
 
 // Create makes an invitation that begins now. Of the record it takes Label, Uploads,
-// Limits, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
+// Limits, Prefix, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
 // DefaultLife from now. The token is shown only now. The error is a *onetime.Refusal of the
 // record, or ErrUnavailable: then there may be an invitation, whose token nobody has.
 //
@@ -35,6 +37,9 @@ func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) 
 	}
 	record.Expires = record.Expires.UTC().Truncate(time.Second)
 	if err := record.check(); err != nil {
+		return "", "", Record{}, refuse(err)
+	}
+	if err := (onetime.Bounds{Prefixes: k.Prefixes}).CheckPrefix(record.Prefix); err != nil {
 		return "", "", Record{}, refuse(err)
 	}
 	if record.Expires.Sub(record.Created) > k.Keep {

@@ -56,6 +56,7 @@ func (r Record) WriteTerms(w *strictjson.Writer) {
 	w.Int("uploads", int64(r.Uploads))
 	w.Time("expires", r.Expires)
 	w.Int("life", int64(r.Life/time.Second))
+	w.StringIf("prefix", r.Prefix)
 	r.Limits.Write(w)
 }
 

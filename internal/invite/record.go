@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/strictjson"
 	"oncegate/internal/lean/text"
 	"oncegate/internal/onetime"
@@ -39,6 +40,7 @@ type Record struct {
 	// Limits hold for each of its URLs, and Life is the longest time that one gets.
 	Limits  onetime.Limits
 	Life    time.Duration
+	Prefix  string // of the names of all its objects
 	Created time.Time
 	Expires time.Time // first moment at which it mints no more, and none of its URLs is good
 	By      string    // who made it: Credential.By, or "" for an operator
@@ -56,6 +58,8 @@ func (r Record) check() error {
 		return fmt.Errorf("life: want whole seconds from 1 to %d", onetime.MaxLife/time.Second)
 	case r.Expires.Sub(r.Created) < time.Second || r.Expires.Sub(r.Created) > MaxLife:
 		return fmt.Errorf("expires: want 1 second to %d days", MaxLife/(24*time.Hour))
+	case r.Prefix != "" && !layout.ValidPrefix(r.Prefix):
+		return errors.New("prefix: want " + layout.PrefixRule)
 	case r.Limits.SHA256 != "":
 		return errors.New("sha256: an invitation is for more than one content")
 	}
@@ -70,6 +74,7 @@ func (r Record) Marshal() []byte {
 	w.Int("uploads", int64(r.Uploads))
 	w.Object("limits", r.Limits.Write)
 	w.Int("life", int64(r.Life/time.Second))
+	w.StringIf("prefix", r.Prefix)
 	w.Time("created", r.Created)
 	w.Time("expires", r.Expires)
 	w.StringIf("by", r.By)
@@ -90,6 +95,7 @@ func ParseRecord(body []byte) (Record, error) {
 		Version: recordVersion,
 		Label:   fields.Text("label"),
 		Limits:  onetime.Limits{MinBytes: limits.Int("minBytes"), MaxBytes: limits.Int("maxBytes"), Type: limits.Text("type")},
+		Prefix:  fields.Text("prefix"),
 		Created: fields.Time("created"),
 		Expires: fields.Time("expires"),
 		By:      fields.Text("by"),
@@ -161,6 +167,12 @@ func (r Record) within(order onetime.Order, bounds onetime.Bounds, left time.Dur
 		order.Limits.Type = r.Limits.Type
 	case r.Limits.Type != "" && !onetime.TypesWithin(order.Limits.Type, r.Limits.Type):
 		return order, bounds, refuse(errors.New("type: this invitation takes " + r.Limits.Type))
+	}
+	switch {
+	case order.Prefix == "":
+		order.Prefix = r.Prefix
+	case order.Prefix != r.Prefix:
+		return order, bounds, refuse(errors.New("prefix: this invitation has its own, or none; omit the option"))
 	}
 	return order, bounds, nil
 }

@@ -1,8 +1,8 @@
-// Package layout says where everything lies in the bucket. It is plain text without
-// rules, so that the deployment can use it as well as the code that runs.
+// Package layout says where everything lies in the bucket. It is plain text, with no rules but
+// that of names, so that the deployment can use it as well as the code that runs.
 //
 //	key                          is
-//	uploads/<name>               an upload; <name> is a UUIDv4
+//	uploads/<name>               an upload; <name> is a UUIDv4, or <prefix>/<UUIDv4>
 //	accepted/<name>              the copy of the version of it that counts
 //	signatures/valid/<hash>      the entry that says: this URL was minted here
 //	signatures/expired/<hash>    the entry that says: this URL is spent

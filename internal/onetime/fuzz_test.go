@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
@@ -53,13 +54,18 @@ func FuzzUploadKey(f *testing.F) {
 	f.Add("/uploads/urn:uuid:" + aUUID)
 	f.Add("/uploads/" + strings.ReplaceAll(aUUID, "-", ""))
 	f.Add("//uploads/" + aUUID)
+	f.Add("/uploads/a/b-c_d/" + aUUID)
+	f.Add("/uploads/a//" + aUUID)
+	f.Add("/uploads/" + aUUID + "/" + aUUID)
+	f.Add("/uploads/../" + aUUID)
 	f.Add("/uploads/2b1d9bd0-5b0c-1b6e-9d7e-0a1b2c3d4e5f")
 	f.Add("/uploads/00000000-0000-0000-0000-000000000000")
 	f.Add("")
-	form := regexp.MustCompile(`\A/uploads/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z`)
+	form := regexp.MustCompile(`\A/uploads/(?:([a-z0-9][a-z0-9_/-]*)/)?[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z`)
 	f.Fuzz(func(t *testing.T, path string) {
 		key, err := onetime.UploadKey(path)
-		if got, want := err == nil, form.MatchString(path); got != want {
+		match := form.FindStringSubmatch(path)
+		if got, want := err == nil, match != nil && (match[1] == "" || layout.ValidPrefix(match[1])); got != want {
 			t.Fatalf("UploadKey(%q): %q, %v; want it taken: %t", path, key, err, want)
 		}
 		if err == nil && "/"+key != path || err != nil && key != "" {
@@ -77,6 +83,7 @@ func FuzzParseValidEntry(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, "{}", "null", 1)))
 	f.Add([]byte(strings.ToUpper(good)))
 	f.Add([]byte(strings.Replace(good, `{}`, `{"minBytes":1,"maxBytes":5,"type":"image/*","sha256":"`+sumBase64+`"},"name":"\u00e9\ud83d\ude00","label":"<&>","by":"\ud800"`, 1)))
+	f.Add([]byte(strings.Replace(good, "uploads/", "uploads/teams/red/", 1)))
 	f.Add([]byte(good + good))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -31,10 +31,19 @@ func (w *world) order(t testing.TB, order onetime.Order) onetime.Minted {
 	return minted
 }
 
+// TestPrefixesAreOff: without the setting there is no prefix, and the refusal names the setting.
+func TestPrefixesAreOff(t *testing.T) {
+	minter, _ := newWorld(t).minter()
+	refusal, ok := errors.AsType[*onetime.Refusal](minter.Check(onetime.Order{Prefix: "invoices"}))
+	if !ok || refusal.Reason != onetime.Options || refusal.Detail != `prefix: not enabled here; set "prefixes" in config.json` {
+		t.Errorf("%+v", refusal)
+	}
+}
+
 // TestOrders holds orders to the bounds: what is out of them writes nothing, and
 // Check says the same as Mint.
 func TestOrders(t *testing.T) {
-	bounds := onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, SHA256: true}
+	bounds := onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, SHA256: true, Prefixes: []string{"invoices", "teams/*"}}
 	type order = onetime.Order
 	limits := func(l onetime.Limits) order { return order{Limits: l} }
 	for _, test := range []struct {
@@ -53,6 +62,16 @@ func TestOrders(t *testing.T) {
 		{"negative life", order{Life: -time.Second}, "expires: "},
 		{"week", order{Life: onetime.MaxLife}, "expires: "},
 		{"as long as can be", order{Life: 1<<63 - 1}, "expires: "},
+
+		{"prefix", order{Prefix: "invoices"}, ""},
+		{"prefix below another", order{Prefix: "teams/red"}, ""},
+		{"prefix that is not allowed", order{Prefix: "teams"}, "prefix: allowed are invoices, teams/*"},
+		{"prefix that begins as one", order{Prefix: "invoices-x"}, "prefix: allowed are "},
+		{"prefix that leads out", order{Prefix: "teams/.."}, "prefix: want 1 to 64 of a-z"},
+		{"prefix with a slash behind", order{Prefix: "teams/red/"}, "prefix: want "},
+		{"prefix with two slashes", order{Prefix: "teams//red"}, "prefix: want "},
+		{"prefix in upper case", order{Prefix: "Invoices"}, "prefix: want "},
+		{"prefix of 65 bytes", order{Prefix: "teams/" + strings.Repeat("x", 59)}, "prefix: want "},
 
 		{"a byte at most", limits(onetime.Limits{MaxBytes: 1}), ""},
 		{"as many as the settings have", limits(onetime.Limits{MaxBytes: 1000}), ""},

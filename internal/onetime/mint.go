@@ -71,7 +71,7 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 		return Minted{}, refuse(Internal, err)
 	}
 	now := m.Clock.Now().UTC().Truncate(time.Second)
-	minted := Minted{Key: layout.Uploads + name, Expires: now.Add(order.Life), Order: order}
+	minted := Minted{Key: layout.Uploads + layout.UploadName(order.Prefix, name), Expires: now.Add(order.Life), Order: order}
 	minted.Path = "/" + minted.Key
 	minted.Query = Query{Region: m.Region, Date: now, Life: order.Life, Signature: signature}.String()
 	minted.ID = Fingerprint(minted.Path, minted.Query)

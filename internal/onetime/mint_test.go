@@ -2,6 +2,7 @@ package onetime_test
 
 import (
 	"context"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,6 +49,45 @@ func TestMint(t *testing.T) {
 	}
 	if got, want := index.Tally(), "WriteValid 1"; got != want {
 		t.Errorf("index requests %q, want %q", got, want)
+	}
+}
+
+// TestMintWithPrefix: the object lies under the prefix, and the URL passes the gate.
+func TestMintWithPrefix(t *testing.T) {
+	for _, prefix := range []string{"invoices", "teams/red/2026"} {
+		w := newWorld(t)
+		minter, _ := w.minter()
+		minter.Bounds.Prefixes = []string{"invoices", "teams/*"}
+		entries := &uploads{store: w.store}
+		minter.Uploads = entries
+		minted, err := minter.Mint(t.Context(), onetime.Order{Prefix: prefix}, w.deadline())
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := w.mint(t)
+		if dir, name := path.Split(minted.Key); dir != "uploads/"+prefix+"/" || len(name) != 36 || path.Dir(plain.Key) != "uploads" || minted.Path != "/"+minted.Key {
+			t.Errorf("key %s and path %s, and of a plain URL key %s", minted.Key, minted.Path, plain.Key)
+		}
+		if !slices.Contains(w.store.Keys(), "signatures/"+minted.Key) {
+			t.Errorf("there is no upload entry: %v", w.store.Keys())
+		}
+		gate, _ := w.gate(onetime.Conditional)
+		put := upload(minted, "1")
+		put.Path = strings.Replace(put.Path, prefix+"/", "", 1)
+		if _, err := gate.Decide(t.Context(), put, w.deadline()); reasonOf(t, err) != onetime.Unknown {
+			t.Errorf("without its prefix: %v, want it unknown", err)
+		}
+		put.Path = strings.Replace(minted.Path, prefix, "invoices/x", 1)
+		if _, err := gate.Decide(t.Context(), put, w.deadline()); reasonOf(t, err) != onetime.Unknown {
+			t.Errorf("with another prefix: %v, want it unknown", err)
+		}
+		pass, err := gate.Decide(t.Context(), upload(minted, "2"), w.deadline())
+		if err != nil || pass.Key != minted.Key {
+			t.Errorf("%+v, %v", pass, err)
+		}
+		if _, err := gate.Decide(t.Context(), upload(minted, "3"), w.deadline()); reasonOf(t, err) != onetime.Used {
+			t.Errorf("again: %v, want it used", err)
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package onetime
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"oncegate/internal/layout"
 	"oncegate/internal/lean/text"
 )
 
@@ -14,6 +17,7 @@ type Order struct {
 	Empty  bool   // an upload may be empty: no MinBytes of 0 is filled in
 	Name   string // original file name
 	Label  string // note to the operator
+	Prefix string // of the object's name
 	By     string // the credential that mints (Credential.By)
 }
 
@@ -24,6 +28,7 @@ type Bounds struct {
 	MaxBytes int64         // no URL takes more; at most the constant MaxUploadBytes
 	MinBytes int64         // of a URL that asks for none
 	SHA256   bool          // the distribution forwards the checksum to S3
+	Prefixes []string      // that may be asked for; patterns of package layout
 }
 
 // within returns the order with the bounds filled in, or refuses what is out of
@@ -49,12 +54,31 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
 	}
-	for _, err := range []error{o.Limits.Check(), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
+	for _, err := range []error{o.Limits.Check(), b.CheckPrefix(o.Prefix), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
 		if err != nil {
 			return o, refuseOption(err)
 		}
 	}
 	return o, nil
+}
+
+// CheckPrefix wants a prefix that can be one and is in Prefixes, or none. Its error is for the
+// client.
+func (b Bounds) CheckPrefix(prefix string) error {
+	switch {
+	case prefix == "":
+		return nil
+	case len(b.Prefixes) == 0:
+		return errors.New("prefix: not enabled here; set \"prefixes\" in config.json")
+	case !layout.ValidPrefix(prefix):
+		return errors.New("prefix: want " + layout.PrefixRule)
+	}
+	for _, pattern := range b.Prefixes {
+		if layout.PrefixMatches(prefix, pattern) {
+			return nil
+		}
+	}
+	return errors.New("prefix: allowed are " + strings.Join(b.Prefixes, ", "))
 }
 
 // refuseOption refuses an order. err is for the client: it names the option and

@@ -14,11 +14,12 @@ import (
 // The form of every URL that mint makes. Nothing else can be in the index, so
 // nothing else is worth a request to S3.
 //
-//	/uploads/<lower-case UUIDv4>?X-Amz-Algorithm=AWS4-HMAC-SHA256
+//	/uploads/<name>?X-Amz-Algorithm=AWS4-HMAC-SHA256
 //	  &X-Amz-Credential=oncegate%2F<date>%2F<region>%2Fs3%2Faws4_request
 //	  &X-Amz-Date=<YYYYMMDD>T<hhmmss>Z&X-Amz-Expires=<seconds>
 //	  &X-Amz-SignedHeaders=host&x-id=PutObject&X-Amz-Signature=<64 hex digits>
 //
+// <name> is a lower-case UUIDv4, or <prefix>/<UUIDv4> (package layout).
 // It is a presigned URL of S3 as the AWS SDK for Go makes it, but for the signature,
 // which is 32 random bytes:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
@@ -32,13 +33,15 @@ const (
 )
 
 // UploadKey returns the object key that path names when it is exactly
-// /uploads/<lower-case UUIDv4>.
+// /uploads/<lower-case UUIDv4>, or the same with a prefix before the UUID.
 func UploadKey(path string) (key string, err error) {
 	name, ok := strings.CutPrefix(path, "/"+layout.Uploads)
 	if !ok {
 		return "", fmt.Errorf("path does not begin with /%s", layout.Uploads)
 	}
-	if !isUUIDv4(name) {
+	if _, uuid, ok := layout.SplitUpload(name); !ok && layout.IsUUIDv4(uuid) {
+		return "", errors.New("path has something before its UUID that is no prefix")
+	} else if !ok {
 		return "", errors.New("path does not end in a lower-case UUIDv4")
 	}
 	return layout.Uploads + name, nil
@@ -54,13 +57,6 @@ func newUUID(entropy Entropy) (string, error) {
 	// Version 4 and, in two bits, the variant; 122 bits stay random.
 	variant := string("89ab"[strings.IndexByte("0123456789abcdef", s[16])&3])
 	return s[:8] + "-" + s[8:12] + "-4" + s[13:16] + "-" + variant + s[17:20] + "-" + s[20:], nil
-}
-
-// isUUIDv4 accepts the one spelling that newUUID writes.
-func isUUIDv4(s string) bool {
-	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
-		s[14] == '4' && strings.IndexByte("89ab", s[19]) >= 0 &&
-		isLowerHex(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:], 32)
 }
 
 // Query is the meaning of a minted URL's query.

@@ -35,6 +35,7 @@ export interface Order {
   sha256?: string;
   name?: string;
   label?: string;
+  prefix?: string;
 }
 
 /** A one-time URL. */

@@ -60,7 +60,7 @@ var (
 // own are the packages whose own tests must notice.
 var own = []string{
 	"internal/auth/", "internal/lean/text/", "internal/lean/sigv4/", "internal/acceptance/webhook/", "internal/s3index/",
-	"internal/s3wire/", "internal/cfn/", "internal/dynamo/",
+	"internal/s3wire/", "internal/cfn/", "internal/dynamo/", "internal/layout/",
 }
 
 // suites are run one after the other until one notices.
@@ -217,7 +217,7 @@ func moduleRoot() (string, error) {
 // copySources copies the folders of the packages that the suites are built from, the pages
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
-	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
+	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/layout", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
 		"./internal/s3index", "./internal/s3wire", "./internal/dynamo/...", "./internal/invite/...", "./internal/cfn/...")
 	command.Dir = root
 	out, err := command.Output()

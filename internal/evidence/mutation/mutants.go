@@ -30,6 +30,7 @@ const (
 	owners     = "edge/owner.go"
 	limits     = "internal/onetime/limits.go"
 	order      = "internal/onetime/order.go"
+	keyNames   = "internal/layout/prefix.go"
 	removed    = "" // the new text of what is simply removed
 )
 

@@ -65,7 +65,7 @@ func TestEdits(t *testing.T) {
 
 // exports opens the compiler's export data of the packages that the sources import.
 func exports(t *testing.T) importer.Lookup {
-	command := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./edge", "./internal/onetime", "./internal/acceptance/...", "./internal/auth/...",
+	command := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", "./edge", "./internal/onetime", "./internal/layout", "./internal/acceptance/...", "./internal/auth/...",
 		"./internal/invite", "./internal/s3index", "./internal/s3wire", "./internal/cfn/...")
 	command.Dir = "../../.."
 	out, err := command.Output()

@@ -60,6 +60,10 @@ var slotMutants = []mutant{
 	{inviteLook, "a panic ends the process", "if p := recover(); p != nil {", "if p := any(nil); p != nil {", false},
 	{inviteLook, "a closed invitation shows free slots", "if h.State != StateRevoked {", "if true {", false},
 
+	{inviteRecord, "a guest chooses the prefix", "case order.Prefix != r.Prefix:", "case false:", false},
+	{inviteRecord, "the invitation's prefix is forgotten", "order.Prefix = r.Prefix", "", false},
+	{inviteRecord, "a record with any prefix", "case r.Prefix != \"\" && !layout.ValidPrefix(r.Prefix):", "case false && !layout.ValidPrefix(r.Prefix):", false},
+	{inviteKeeper, "an invitation with a prefix that the settings do not have", ".CheckPrefix(record.Prefix); err != nil {", ".CheckPrefix(record.Prefix); false {", false},
 	{inviteRecord, "a revoked invitation mints", "case !r.Revoked.IsZero():\n\t\treturn ErrRevoked", "case false:\n\t\treturn ErrRevoked", false},
 	{inviteRecord, "an invitation has no end", "case r.Expires.Sub(now) < time.Second:", "case false:", false},
 	{inviteRecord, "a URL outlives its invitation", "bounds.MaxLife, left.Truncate(time.Second))", "bounds.MaxLife)", false},

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -400,7 +401,7 @@ func ParseMinted(t testing.TB, raw string) Minted {
 	return Minted{
 		URL:  raw,
 		Key:  strings.TrimPrefix(u.Path, "/"),
-		Name: strings.TrimPrefix(u.Path, "/uploads/"),
+		Name: path.Base(u.Path),
 		ID:   onetime.Fingerprint(u.Path, u.RawQuery),
 	}
 }

@@ -47,7 +47,7 @@ var inner = map[string]struct {
 		"the form of a secret needs the standard library alone, at the edge and on the command line",
 	},
 	"internal/invite": {
-		[]string{"oncegate/internal/onetime", "oncegate/internal/auth/secret", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/onetime", "oncegate/internal/auth/secret", "oncegate/internal/lean/strictjson", "oncegate/internal/lean/text"},
 		"the rule of invitations is pure, as the one-time rule is that it stands on",
 	},
 	"internal/auth/apikey": {
@@ -79,7 +79,7 @@ var inner = map[string]struct {
 		"it looks at an account before anything is deployed, with the settings alone",
 	},
 	"internal/config": {
-		[]string{"oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
+		[]string{"oncegate/internal/layout", "oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
 		"the settings file is read by everything and so may depend on next to nothing",
 	},
 	"internal/layout": {nil, "the deployment and the rule both read where things lie"},
