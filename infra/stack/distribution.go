@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscertificatemanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfrontorigins"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"oncegate/internal/config"
@@ -19,54 +19,16 @@ import (
 // else goes to the gate, so no path reaches S3 without one of them. With detach the functions are left off, and S3 refuses
 // every minted URL by itself.
 func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunctions, detach bool) awscloudfront.Distribution {
-	origin := newOrigin(stack, conf)
-	responsePolicy := newResponseHeadersPolicy(stack, conf)
-	behavior := func(function awslambda.IVersion, includeBody bool) *awscloudfront.BehaviorOptions {
-		b := &awscloudfront.BehaviorOptions{
-			Origin:               origin,
-			ViewerProtocolPolicy: awscloudfront.ViewerProtocolPolicy_HTTPS_ONLY,
-			AllowedMethods:       awscloudfront.AllowedMethods_ALLOW_ALL(), // the only set with PUT
-			CachedMethods:        awscloudfront.CachedMethods_CACHE_GET_HEAD(),
-			CachePolicy:          awscloudfront.CachePolicy_CACHING_DISABLED(),
-			// A managed policy, the same whatever the settings: CloudFormation updates a policy
-			// of ours before the distribution, so that the gate of the old settings would run
-			// with the forwarding of the new ones, and S3 would show the client a signature that
-			// misses a header. What reaches S3 is the gate's to decide (package onetime). All
-			// but Host, which must be the origin's:
-			// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html
-			OriginRequestPolicy:   awscloudfront.OriginRequestPolicy_ALL_VIEWER_EXCEPT_HOST_HEADER(),
-			ResponseHeadersPolicy: responsePolicy,
-			Compress:              jsii.Bool(false),
-		}
-		if !detach {
-			b.EdgeLambdas = &[]*awscloudfront.EdgeLambda{{
-				EventType:       awscloudfront.LambdaEdgeEventType_VIEWER_REQUEST,
-				FunctionVersion: function,
-				// POST /url has its options in the body, and Uppy its file and its parts. The gate
-				// needs no other bodies.
-				IncludeBody: jsii.Bool(includeBody),
-			}}
-		}
-		return b
-	}
+	r := newRoutes(stack, conf, functions, detach)
 	// CloudFront takes the first pattern that fits, and CDK writes them in no order of ours: no
 	// path fits two.
-	behaviors := map[string]*awscloudfront.BehaviorOptions{
-		"/url":   behavior(functions.mint, true),
-		"/url/*": behavior(functions.mint, false),
-		// The other paths of Uppy are the gate's and have no body.
-		// What an invitation offers, and below /invitations whoever makes them.
-		"/invitation*":   behavior(functions.mint, true),
-		"/s3/multipart":  behavior(functions.mint, true),
-		"/s3/*/complete": behavior(functions.gate, true),
-	}
-	if conf.Page.On {
-		behaviors["/upload"] = behavior(functions.page, false)
-		behaviors["/upload/*"] = behavior(functions.page, false)
+	behaviors := map[string]*awscloudfront.BehaviorOptions{}
+	for _, b := range r.list {
+		behaviors[b.pattern] = r.behavior(b)
 	}
 	props := &awscloudfront.DistributionProps{
 		Comment:                  jsii.String("oncegate: s3://" + conf.Bucket),
-		DefaultBehavior:          behavior(functions.gate, false),
+		DefaultBehavior:          r.behavior(route{"", functions.gate, false}),
 		AdditionalBehaviors:      &behaviors,
 		HttpVersion:              awscloudfront.HttpVersion_HTTP2_AND_3,
 		EnableIpv6:               jsii.Bool(true),
@@ -106,8 +68,8 @@ var priceClasses = map[string]awscloudfront.PriceClass{
 // for. The host is written out, because CDK takes a bucket imported by name to be in the
 // stack's own Region. There is no origin access control: CloudFront would sign requests
 // that are signed already, and S3 refuses two signatures (400 InvalidArgument).
-func newOrigin(stack awscdk.Stack, conf config.Config) awscloudfront.IOrigin {
-	bucket := awss3.Bucket_FromBucketAttributes(stack, jsii.String("UploadBucket"), &awss3.BucketAttributes{
+func newOrigin(scope constructs.Construct, conf config.Config) awscloudfront.IOrigin {
+	bucket := awss3.Bucket_FromBucketAttributes(scope, jsii.String("UploadBucket"), &awss3.BucketAttributes{
 		BucketName:               jsii.String(conf.Bucket),
 		Region:                   jsii.String(conf.Region),
 		BucketRegionalDomainName: jsii.String(conf.Bucket + ".s3." + conf.Region + ".amazonaws.com"),
@@ -154,7 +116,7 @@ var removedHeaders = []string{"location"}
 // page asked for, stay as they are under both readings. S3's answers have none, for the
 // bucket has no CORS rule, and get these:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/understanding-response-headers-policies.html
-func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfront.ResponseHeadersPolicy {
+func newResponseHeadersPolicy(scope constructs.Construct, conf config.Config) awscloudfront.ResponseHeadersPolicy {
 	props := &awscloudfront.ResponseHeadersPolicyProps{
 		ResponseHeadersPolicyName: jsii.String(conf.Deploy.Name),
 		RemoveHeaders:             jsii.Strings(removedHeaders...),
@@ -180,7 +142,7 @@ func newResponseHeadersPolicy(stack awscdk.Stack, conf config.Config) awscloudfr
 			OriginOverride:                jsii.Bool(false),
 		}
 	}
-	return awscloudfront.NewResponseHeadersPolicy(stack, jsii.String("ResponseHeadersPolicy"), props)
+	return awscloudfront.NewResponseHeadersPolicy(scope, jsii.String("ResponseHeadersPolicy"), props)
 }
 
 // uncachedErrors keeps CloudFront from caching errors for ten seconds, its default. It

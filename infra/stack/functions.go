@@ -5,6 +5,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"oncegate/internal/config"
@@ -16,34 +17,34 @@ type edgeFunctions struct{ mint, gate, page awslambda.IVersion }
 
 // newFunctions makes the Lambda@Edge functions from one artifact, each with a role of its
 // own. The page's may do nothing but write its log.
-func newFunctions(stack awscdk.Stack, conf config.Config, artifact string) edgeFunctions {
+func newFunctions(scope constructs.Construct, conf config.Config, artifact string) edgeFunctions {
 	code := awslambda.Code_FromAsset(jsii.String(artifact), &awss3assets.AssetOptions{})
-	mint, gate := mintStatements(stack, conf), gateStatements(stack, conf)
+	mint, gate := mintStatements(scope, conf), gateStatements(scope, conf)
 	if conf.Deploy.Runtime == config.RuntimeRegional {
-		mint, gate = askStatements(stack, conf, "mint"), askStatements(stack, conf, "gate")
+		mint, gate = askStatements(scope, conf, "mint"), askStatements(scope, conf, "gate")
 	}
 	functions := edgeFunctions{
-		mint: newFunction(stack, conf, code, "Mint", "mint", "index.mint", mint),
-		gate: newFunction(stack, conf, code, "Gate", "gate", "index.gate", gate),
+		mint: newFunction(scope, conf, code, "Mint", "mint", "index.mint", mint),
+		gate: newFunction(scope, conf, code, "Gate", "gate", "index.gate", gate),
 	}
 	if conf.Page.On {
-		functions.page = newFunction(stack, conf, code, "Page", "page", "page.handler", nil)
+		functions.page = newFunction(scope, conf, code, "Page", "page", "page.handler", nil)
 	}
 	return functions
 }
 
 // askStatements lets a stub invoke the one function that decides for it, and nothing else.
-func askStatements(stack awscdk.Stack, conf config.Config, name string) []awsiam.PolicyStatement {
+func askStatements(scope constructs.Construct, conf config.Config, name string) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{allow("Ask", []string{"lambda:InvokeFunction"},
-		"arn:aws:lambda:"+conf.Region+":"+*stack.Account()+":function:"+conf.Deploy.RegionalName(name))}
+		"arn:aws:lambda:"+conf.Region+":"+account(scope)+":function:"+conf.Deploy.RegionalName(name))}
 }
 
-func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id, name, handler string, statements []awsiam.PolicyStatement) awslambda.IVersion {
+func newFunction(scope constructs.Construct, conf config.Config, code awslambda.Code, id, name, handler string, statements []awsiam.PolicyStatement) awslambda.IVersion {
 	runtime := awslambda.Runtime_NODEJS_22_X()
 	if conf.Deploy.NodeRuntime == config.Node24 {
 		runtime = awslambda.NewRuntime(jsii.String(config.Node24), awslambda.RuntimeFamily_NODEJS, nil)
 	}
-	function := awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
+	function := awslambda.NewFunction(scope, jsii.String(id), &awslambda.FunctionProps{
 		FunctionName:  jsii.String(conf.Deploy.FunctionName(name)),
 		Description:   jsii.String("oncegate " + name + ", viewer request"),
 		Code:          code,
@@ -51,7 +52,7 @@ func newFunction(stack awscdk.Stack, conf config.Config, code awslambda.Code, id
 		Runtime:       runtime,
 		MemorySize:    jsii.Number(conf.Deploy.Memory),
 		Timeout:       awscdk.Duration_Seconds(jsii.Number(conf.Deploy.Timeout)),
-		Role:          newRole(stack, conf, id+"Role", name, statements),
+		Role:          newRole(scope, conf, id+"Role", name, statements),
 		LoggingFormat: awslambda.LoggingFormat_JSON,
 		// A replicated version cannot be deleted while a distribution uses it:
 		// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-delete-replicas.html.
@@ -72,11 +73,11 @@ func logGroupName(conf config.Config, name string) string {
 
 // newRole makes an execution role that both services of Lambda@Edge may assume:
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-permissions.html
-func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements []awsiam.PolicyStatement) awsiam.Role {
+func newRole(scope constructs.Construct, conf config.Config, id, name string, statements []awsiam.PolicyStatement) awsiam.Role {
 	logs := allow("Logs", []string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"},
-		"arn:aws:logs:*:"+*stack.Account()+":log-group:"+logGroupName(conf, name)+":*")
+		"arn:aws:logs:*:"+account(scope)+":log-group:"+logGroupName(conf, name)+":*")
 	all := append(statements, logs)
-	role := awsiam.NewRole(stack, jsii.String(id), &awsiam.RoleProps{
+	role := awsiam.NewRole(scope, jsii.String(id), &awsiam.RoleProps{
 		Description: jsii.String("oncegate " + name + " at the edge"),
 		AssumedBy: awsiam.NewCompositePrincipal(
 			awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
@@ -93,9 +94,9 @@ func newRole(stack awscdk.Stack, conf config.Config, id, name string, statements
 // mintStatements lets the mint write valid entries, and give out the slots of invitations:
 // it takes URLs back whose slots it gives to others. With API keys it also reads their
 // records. With the owner API it also reports on URLs.
-func mintStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
+func mintStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
 	if conf.Index == config.IndexDynamoDB {
-		return mintTableStatements(stack, conf)
+		return mintTableStatements(scope, conf)
 	}
 	statements := []awsiam.PolicyStatement{
 		allow("WriteValidEntries", []string{"s3:PutObject"}, objects(conf, validKeys)),
@@ -125,9 +126,9 @@ func mintStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyState
 // gateStatements lets the gate read the index, write expired entries, and sign uploads.
 // Creating and completing a multipart upload is s3:PutObject, as a part is:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
-func gateStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
+func gateStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
 	if conf.Index == config.IndexDynamoDB {
-		return gateTableStatements(stack, conf)
+		return gateTableStatements(scope, conf)
 	}
 	return []awsiam.PolicyStatement{
 		allow("ReadIndex", []string{"s3:GetObject"}, objects(conf, validKeys), objects(conf, expiredKeys)),
@@ -156,6 +157,9 @@ func allow(sid string, actions []string, resources ...string) awsiam.PolicyState
 		Resources: jsii.Strings(resources...),
 	})
 }
+
+// account is that of the stack that scope is in.
+func account(scope constructs.Construct) string { return *awscdk.Stack_Of(scope).Account() }
 
 // bucketARN and objects write the bucket's name out, because it belongs to another stack.
 // Lambda@Edge exists in partition "aws" alone.

@@ -37,15 +37,30 @@ type monitor struct {
 // newMonitoring makes log groups, alarms and the dashboard.
 func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloudfront.Distribution) awscloudwatch.Dashboard {
 	m := monitor{stack, conf, distribution}
-	for _, group := range []awslogs.LogGroup{m.logGroup("MintLogs", "mint"), m.logGroup("GateLogs", "gate")} {
-		countRefusals(conf, group)
+	for _, group := range newLogGroups(stack, conf) {
 		m.first(group)
-	}
-	if conf.Page.On { // it refuses nothing that is worth counting
-		m.first(m.logGroup("PageLogs", "page"))
 	}
 	m.alarms()
 	return m.dashboard()
+}
+
+// newLogGroups makes the log groups of the functions at the edge, in us-east-1.
+func newLogGroups(scope constructs.Construct, conf config.Config) []awslogs.LogGroup {
+	group := func(id, name string) awslogs.LogGroup {
+		return awslogs.NewLogGroup(scope, jsii.String(id), &awslogs.LogGroupProps{
+			LogGroupName:  jsii.String(logGroupName(conf, name)),
+			Retention:     awslogs.RetentionDays_ONE_MONTH,
+			RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+		})
+	}
+	groups := []awslogs.LogGroup{group("MintLogs", "mint"), group("GateLogs", "gate")}
+	for _, g := range groups {
+		countRefusals(conf, g)
+	}
+	if conf.Page.On { // it refuses nothing that is worth counting
+		groups = append(groups, group("PageLogs", "page"))
+	}
+	return groups
 }
 
 // first has CloudFormation make something, with all that is in it, before the distribution.
@@ -54,26 +69,18 @@ func newMonitoring(stack awscdk.Stack, conf config.Config, distribution awscloud
 // https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-edge-delete-replicas.html
 func (m monitor) first(what constructs.IConstruct) { m.distribution.Node().AddDependency(what) }
 
-// refusals is the namespace of the metrics that countRefusals makes.
-func refusals(conf config.Config) string { return "oncegate/" + conf.Deploy.Name }
+// Refusals is the namespace of the metrics that countRefusals makes.
+func Refusals(conf config.Config) string { return "oncegate/" + conf.Deploy.Name }
 
 // countRefusals makes a metric of the refusals in a log group, by reason.
 func countRefusals(conf config.Config, group awslogs.LogGroup) {
 	awslogs.NewMetricFilter(group, jsii.String("Refused"), &awslogs.MetricFilterProps{
 		LogGroup:        group,
 		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String("refused")),
-		MetricNamespace: jsii.String(refusals(conf)),
+		MetricNamespace: jsii.String(Refusals(conf)),
 		MetricName:      jsii.String("Refused"),
 		MetricValue:     jsii.String("1"),
 		Dimensions:      &map[string]*string{"reason": jsii.String("$.reason")},
-	})
-}
-
-func (m monitor) logGroup(id, name string) awslogs.LogGroup {
-	return awslogs.NewLogGroup(m.stack, jsii.String(id), &awslogs.LogGroupProps{
-		LogGroupName:  jsii.String(logGroupName(m.conf, name)),
-		Retention:     awslogs.RetentionDays_ONE_MONTH,
-		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 }
 
@@ -82,18 +89,18 @@ func (m monitor) dashboard() awscloudwatch.Dashboard {
 		DashboardName: jsii.String(m.conf.Deploy.Name),
 	})
 	board.AddWidgets(
-		graph("Requests", edgeRegion, m.edge("Requests", "Sum", fiveMinutes())),
-		graph("Error rates, %", edgeRegion, m.rates("4xx", "403", "5xx", "502", "503", "504")...),
-		graph("Function errors", edgeRegion, m.edge("LambdaExecutionError", "Sum", fiveMinutes()), m.edge("LambdaValidationError", "Sum", fiveMinutes()), m.edge("LambdaLimitExceededErrors", "Sum", fiveMinutes())),
+		graph("Requests", EdgeRegion, m.edge("Requests", "Sum", fiveMinutes())),
+		graph("Error rates, %", EdgeRegion, m.rates("4xx", "403", "5xx", "502", "503", "504")...),
+		graph("Function errors", EdgeRegion, m.edge("LambdaExecutionError", "Sum", fiveMinutes()), m.edge("LambdaValidationError", "Sum", fiveMinutes()), m.edge("LambdaLimitExceededErrors", "Sum", fiveMinutes())),
 	)
 	board.AddWidgets(
-		graph("Mint duration by Region, ms, p99", edgeRegion, m.regional("mint", "Duration", "p99")...),
-		graph("Gate duration by Region, ms, p99", edgeRegion, m.regional("gate", "Duration", "p99")...),
-		graph("Throttles by Region", edgeRegion, append(m.regional("mint", "Throttles", "Sum"), m.regional("gate", "Throttles", "Sum")...)...),
+		graph("Mint duration by Region, ms, p99", EdgeRegion, m.regional("mint", "Duration", "p99")...),
+		graph("Gate duration by Region, ms, p99", EdgeRegion, m.regional("gate", "Duration", "p99")...),
+		graph("Throttles by Region", EdgeRegion, append(m.regional("mint", "Throttles", "Sum"), m.regional("gate", "Throttles", "Sum")...)...),
 	)
 	board.AddWidgets(
-		graph("Refusals by reason (functions run in us-east-1)", edgeRegion, awscloudwatch.NewSearchExpression(&awscloudwatch.SearchExpressionProps{
-			Expression: jsii.String(`SEARCH('{"` + refusals(m.conf) + `",reason} MetricName="Refused"', 'Sum', 300)`), Label: jsii.String(" "),
+		graph("Refusals by reason (functions run in us-east-1)", EdgeRegion, awscloudwatch.NewSearchExpression(&awscloudwatch.SearchExpressionProps{
+			Expression: jsii.String(`SEARCH('{"` + Refusals(m.conf) + `",reason} MetricName="Refused"', 'Sum', 300)`), Label: jsii.String(" "),
 		})),
 		graph("S3 errors", m.conf.Region, m.s3("4xxErrors"), m.s3("5xxErrors")),
 		awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{

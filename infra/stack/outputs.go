@@ -20,7 +20,7 @@ func newOutputs(stack awscdk.Stack, conf config.Config, distribution awscloudfro
 		{"BucketName", "Where uploads and index are", conf.Bucket},
 		{"DistributionDomain", "What a domain of your own must point to", *distribution.DistributionDomainName()},
 		{"DashboardURL", "Requests, errors, refusals",
-			"https://" + edgeRegion + ".console.aws.amazon.com/cloudwatch/home?region=" + edgeRegion + "#dashboards/dashboard/" + conf.Deploy.Name},
+			"https://" + EdgeRegion + ".console.aws.amazon.com/cloudwatch/home?region=" + EdgeRegion + "#dashboards/dashboard/" + conf.Deploy.Name},
 		{"Curl", "The first upload", `curl -i -T photo.jpg "$(curl -sf ` + credential(conf) + base + `/url)"`},
 	}
 	if conf.Index == config.IndexDynamoDB {

@@ -14,6 +14,8 @@
 // destroyed and made again while the bucket stays. They share no references: the names
 // of bucket and functions come from config.json. Package cfn/check checks what the
 // templates must promise.
+//
+// Synth is the whole app. Others put a deployment into an app of their own: package oncegate.
 package stack
 
 import (
@@ -25,14 +27,15 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
 
 	"oncegate/internal/config"
 )
 
-// edgeRegion is where Lambda@Edge functions and web ACLs of CloudFront must be made.
-const edgeRegion = "us-east-1"
+// EdgeRegion is where Lambda@Edge functions and web ACLs of CloudFront must be made.
+const EdgeRegion = "us-east-1"
 
 // Options say what to synthesize.
 type Options struct {
@@ -52,54 +55,16 @@ func Synth(o Options) error {
 	if err != nil {
 		return err
 	}
-	artifact, err := filepath.Abs(edgeZip(conf, o))
-	if err != nil {
-		return err
-	}
 	app := awscdk.NewApp(&awscdk.AppProps{
 		Outdir:             jsii.String(o.Out),
 		AnalyticsReporting: jsii.Bool(false), // the same settings give the same template with every version of the library
 	})
-	bucketStack := newStack(app, "Bucket", conf.Region, conf)
-	pin(bucketStack, "Bucket", "bucket", conf.Bucket)
-	bucket := newBucket(bucketStack, conf)
-	if conf.Acceptance.On || conf.Index == config.IndexDynamoDB {
-		alarms := newAlarms(bucketStack, conf)
-		if conf.Acceptance.On {
-			newAcceptance(bucketStack, conf, o, bucket, alarms)
-		}
-		if conf.Index == config.IndexDynamoDB {
-			newTable(bucketStack, conf, alarms)
-		}
+	if _, err := Make(app, conf, o, Into{}); err != nil {
+		return err
 	}
-
-	edgeStack := newStack(app, "Edge", edgeRegion, conf)
-	edgeStack.AddStackDependency(bucketStack, nil)
-	pin(edgeStack, "Bucket", "bucket", conf.Bucket)
-	pin(edgeStack, "Region", "region", conf.Region)
-	if conf.Deploy.Runtime == config.RuntimeRegional {
-		regionalStack := newStack(app, "Regional", conf.Region, conf)
-		regionalStack.AddStackDependency(bucketStack, nil)
-		newRegional(regionalStack, conf, o)
-		edgeStack.AddStackDependency(regionalStack, nil)
-	}
-	functions := newFunctions(edgeStack, conf, artifact)
-	distribution := newDistribution(edgeStack, conf, functions, o.Detach)
-	dashboard := newMonitoring(edgeStack, conf, distribution)
-	newOutputs(edgeStack, conf, distribution, dashboard)
-
 	awscdk.Aspects_Of(app).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{Verbose: jsii.Bool(true)}), nil)
 	app.Synth(nil)
 	return nil
-}
-
-func newStack(app awscdk.App, id, region string, conf config.Config) awscdk.Stack {
-	return awscdk.NewStack(app, jsii.String(id), &awscdk.StackProps{
-		StackName:   jsii.String(conf.Deploy.Name + "-" + strings.ToLower(id)),
-		Description: jsii.String("oncegate: one-time upload URLs for s3://" + conf.Bucket),
-		// The account is the one that the credentials belong to at deploy time.
-		Env: &awscdk.Environment{Region: jsii.String(region)},
-	})
 }
 
 // pin has CloudFormation refuse to change a setting of a live deployment: uploads into
@@ -108,12 +73,12 @@ func newStack(app awscdk.App, id, region string, conf config.Config) awscdk.Stac
 // CDK's command line leaves as the first deploy has set it, and a rule compares the two
 // before anything is changed.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
-func pin(stack awscdk.Stack, id, setting, value string) {
-	first := awscdk.NewCfnParameter(stack, jsii.String("Deployed"+id), &awscdk.CfnParameterProps{
+func pin(scope constructs.Construct, id, setting, value string) {
+	first := awscdk.NewCfnParameter(scope, jsii.String("Deployed"+id), &awscdk.CfnParameterProps{
 		Type: jsii.String("String"), Default: jsii.String(value),
 		Description: jsii.String("The " + setting + " that this deployment began with. Leave it as it is."),
 	})
-	awscdk.NewCfnRule(stack, jsii.String(id+"Stays"), &awscdk.CfnRuleProps{
+	awscdk.NewCfnRule(scope, jsii.String(id+"Stays"), &awscdk.CfnRuleProps{
 		Assertions: &[]*awscdk.CfnRuleAssertion{{
 			Assert: awscdk.Fn_ConditionEquals(first.ValueAsString(), jsii.String(value)),
 			AssertDescription: jsii.String(setting + " cannot be changed on a live deployment. Deploy a second settings file with a name and a bucket of its own " +
@@ -134,13 +99,37 @@ func load(o Options) (config.Config, error) {
 			return config.Config{}, err
 		}
 	}
+	if err := Check(conf, o); err != nil {
+		return config.Config{}, fmt.Errorf("%s: %w", o.Config, err)
+	}
+	return conf, nil
+}
+
+// ErrBuild is the error for built files that are not there, or are not for the settings.
+var ErrBuild = errors.New("run make build with the same CONFIG")
+
+// Check returns an error if these settings, or what was built, cannot be deployed.
+func Check(conf config.Config, o Options) error {
 	// https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/lambda-at-edge-function-restrictions.html:
 	// function, distribution and role are of one account, hence of partition "aws".
 	for _, prefix := range []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"} {
 		if strings.HasPrefix(conf.Region, prefix) {
-			return config.Config{}, fmt.Errorf("%s: region is %q: Lambda@Edge exists only in the commercial partition", o.Config, conf.Region)
+			return fmt.Errorf("region is %q: Lambda@Edge exists only in the commercial partition", conf.Region)
 		}
 	}
+	for dir, names := range zips(conf, o) {
+		if err := checkZip(dir, names, conf); err != nil {
+			return fmt.Errorf("%w: %w", err, ErrBuild)
+		}
+		if err := checkSize(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zips are the directories that the settings ask for, with the files that were built for each.
+func zips(conf config.Config, o Options) map[string][]string {
 	zips := map[string][]string{edgeZip(conf, o): {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json"}}
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		zips = map[string][]string{edgeZip(conf, o): {"index.mjs", "settings.json", "page.mjs", "page.json"}, o.Regional: {"bootstrap"}}
@@ -148,15 +137,7 @@ func load(o Options) (config.Config, error) {
 	if conf.Acceptance.On {
 		zips[o.Accept] = []string{"bootstrap"}
 	}
-	for dir, names := range zips {
-		if err := checkZip(dir, names, conf); err != nil {
-			return config.Config{}, fmt.Errorf("%w: run make build with the same CONFIG (%s)", err, o.Config)
-		}
-		if err := checkSize(dir); err != nil {
-			return config.Config{}, err
-		}
-	}
-	return conf, nil
+	return zips
 }
 
 func edgeZip(conf config.Config, o Options) string {

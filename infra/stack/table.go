@@ -70,8 +70,8 @@ func (a alarms) watchTable(name string) {
 // it gives to others. A claim asks whether its URL was minted. IAM counts that as a use of the
 // attribute, and cannot tell whether an attribute is read, written or removed:
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
-func mintTableStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
-	table := tableARN(stack, conf)
+func mintTableStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
+	table := tableARN(scope, conf)
 	read := slices.Clip(layout.ClaimAttributes)
 	statements := []awsiam.PolicyStatement{
 		items(allow("MintURLs", []string{"dynamodb:UpdateItem"}, table), layout.URLPartitions, layout.MintedAttributes...),
@@ -99,9 +99,9 @@ func mintTableStatements(stack awscdk.Stack, conf config.Config) []awsiam.Policy
 
 // gateTableStatements lets the gate read and spend URLs, and sign uploads. The one request
 // that spends a URL names all of its attributes, so there is no condition on them.
-func gateTableStatements(stack awscdk.Stack, conf config.Config) []awsiam.PolicyStatement {
+func gateTableStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
 	return []awsiam.PolicyStatement{
-		items(allow("SpendURLs", []string{"dynamodb:GetItem", "dynamodb:UpdateItem"}, tableARN(stack, conf)), layout.URLPartitions),
+		items(allow("SpendURLs", []string{"dynamodb:GetItem", "dynamodb:UpdateItem"}, tableARN(scope, conf)), layout.URLPartitions),
 		allow("StoreUploads", []string{"s3:PutObject"}, objects(conf, uploadKeys)),
 		// For "multipart", and there whatever the settings, as with the index in the bucket.
 		when(allow("FindUploads", []string{"s3:ListBucket"}, bucketARN(conf)), "StringLike", "s3:prefix", uploadKeys),
@@ -110,9 +110,9 @@ func gateTableStatements(stack awscdk.Stack, conf config.Config) []awsiam.Policy
 }
 
 // readUploadEntries lets a job find who minted the URL of an upload.
-func readUploadEntries(stack awscdk.Stack, conf config.Config) awsiam.PolicyStatement {
+func readUploadEntries(scope constructs.Construct, conf config.Config) awsiam.PolicyStatement {
 	if conf.Index == config.IndexDynamoDB {
-		return items(allow("ReadUploadEntries", []string{"dynamodb:GetItem"}, tableARN(stack, conf)), layout.UploadPartitions)
+		return items(allow("ReadUploadEntries", []string{"dynamodb:GetItem"}, tableARN(scope, conf)), layout.UploadPartitions)
 	}
 	return allow("ReadUploadEntries", []string{"s3:GetObject"}, objects(conf, uploadEntryKeys))
 }
@@ -131,6 +131,6 @@ func items(s awsiam.PolicyStatement, partitions string, attributes ...string) aw
 }
 
 // tableARN writes the table's name out, because it belongs to another stack.
-func tableARN(stack awscdk.Stack, conf config.Config) string {
-	return "arn:aws:dynamodb:" + conf.Region + ":" + *stack.Account() + ":table/" + conf.Table()
+func tableARN(scope constructs.Construct, conf config.Config) string {
+	return "arn:aws:dynamodb:" + conf.Region + ":" + account(scope) + ":table/" + conf.Table()
 }
