@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,5 +53,27 @@ func TestDocumentHasEveryField(t *testing.T) {
 		if what[i] == "" {
 			t.Errorf("%s: the document does not say what it is for", got[i][0])
 		}
+	}
+}
+
+var setting = regexp.MustCompile("`json:\"(\\w+),omitempty\"`")
+
+// The construct takes every setting, in order and under its own name. It is of another module,
+// whose own tests take minutes, so its text is compared here.
+func TestConstructHasEveryField(t *testing.T) {
+	const file = "infra/oncegate/settings.go"
+	text, err := os.ReadFile("../../" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, match := range setting.FindAllStringSubmatch(string(text), -1) {
+		got = append(got, match[1])
+	}
+	for _, f := range config.Fields() {
+		want = append(want, f.Name)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s has the fields\n%v, config.json\n%v", file, got, want)
 	}
 }
