@@ -190,7 +190,7 @@ func Parse(data []byte) (Config, error) {
 	if c.OwnerAPI && c.Auth.Kind == AuthNone {
 		problems = append(problems, `ownerApi is true and auth is "none": a URL minted without a credential has no owner; allowed is ownerApi false, or another auth`)
 	}
-	if err := c.Deploy.check(); err != nil && len(problems) == 0 {
+	if err := c.Deploy.check(c.Region); err != nil && len(problems) == 0 {
 		problems = append(problems, err.Error())
 	}
 	if unknown {
@@ -222,6 +222,9 @@ func (c Config) JSON() []byte {
 
 // Deployable returns an error if the settings only work on one machine.
 func (c Config) Deployable() error {
+	if c.Deploy.ExistingBucket {
+		return errors.New("existingBucket is true: this version deploys only with a bucket that it makes; oncegate doctor says what an existing one lacks")
+	}
 	if c.Auth.JWT.Local() {
 		return fmt.Errorf("auth.jwt.jwks is %s: anybody between could put keys of their own in; allowed is https", c.Auth.JWT.JWKS)
 	}

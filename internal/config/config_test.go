@@ -210,6 +210,16 @@ func TestPlaceholderIsForOneMachineOnly(t *testing.T) {
 	}
 }
 
+func TestExistingBucketIsNotDeployed(t *testing.T) {
+	c, err := config.Parse([]byte(`{"bucket": "theirs", "existingBucket": true, "kmsKey": "aws/s3"}`))
+	if err != nil || c.Deploy.KMSKey != config.AWSManagedKey {
+		t.Fatalf("%+v, %v", c.Deploy, err)
+	}
+	if err := c.Deployable(); err == nil || !strings.Contains(err.Error(), "existingBucket is true") {
+		t.Errorf("a bucket that is there would be made: %v", err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `null`, `{"bucket":"abc"}`, `{"bucket":"abc","bucket":"abd"}`,

@@ -2,14 +2,21 @@ package config
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
 // Deploy is the deployment around the functions. Of it the functions themselves use
-// KeepsEntries alone.
+// KeepsEntries and KMSKey alone.
 type Deploy struct {
 	// Name is the first part of every name in the deployment, except the bucket's.
 	Name string
+	// ExistingBucket says that the bucket is there already, with what else is in it. Then the
+	// deploy leaves it as it is, and oncegate doctor says what must change in it.
+	ExistingBucket bool
+	// KMSKey is the key that an existing bucket encrypts with: an ARN, AWSManagedKey, or "" for
+	// S3's own keys.
+	KMSKey string
 	// Runtime is where the functions decide: RuntimeEdge or RuntimeRegional.
 	Runtime string
 	// RegionalMemory is that of each regional function, in MB.
@@ -57,6 +64,10 @@ const (
 	Node24 = "nodejs24.x"
 )
 
+// AWSManagedKey is the value of Deploy.KMSKey for the key that AWS keeps for S3 in each account.
+// Everybody in the account who may use the bucket may use it.
+const AWSManagedKey = "aws/s3"
+
 // KeepValidDays is how long valid entries stay in the index: a day more than the
 // longest life of a URL. Expired entries must stay longer, or a spent URL would be
 // good again.
@@ -81,8 +92,14 @@ func (d Deploy) FunctionName(function string) string { return d.Name + "-" + fun
 // gate.
 func (d Deploy) RegionalName(function string) string { return d.Name + "-regional-" + function }
 
-// check returns an error if fields do not go together.
-func (d Deploy) check() error {
+// check returns an error if fields do not go together. region is the bucket's.
+func (d Deploy) check(region string) error {
+	switch {
+	case d.KMSKey != "" && !d.ExistingBucket:
+		return errors.New("kmsKey is set and existingBucket is false: the bucket that the deploy makes is encrypted with S3's keys; allowed is existingBucket true, or no kmsKey")
+	case d.KMSKey != "" && d.KMSKey != AWSManagedKey && strings.Split(d.KMSKey, ":")[3] != region:
+		return errors.New("kmsKey is in another Region than the bucket, and S3 takes no such key: allowed is a key in " + region)
+	}
 	if (d.Domain == "") != (d.CertificateARN == "") {
 		return errors.New("domain and certificateArn go together: set both or neither")
 	}

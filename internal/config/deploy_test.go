@@ -14,7 +14,7 @@ var defaults = config.Deploy{
 }
 
 func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
-	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "runtime": "regional", "regionalMemory": 512, "memory": 256, "timeout": 30,
+	got, err := config.Parse([]byte(`{"bucket": "abc", "writeOnce": true, "name": "prod-2", "existingBucket": true, "kmsKey": "arn:aws:kms:us-east-1:111122223333:key/0a-1b", "runtime": "regional", "regionalMemory": 512, "memory": 256, "timeout": 30,
 		"nodeRuntime": "nodejs24.x", "keepExpiredDays": 9, "keepUploadsDays": 365, "domain": "up.example.com",
 		"certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b", "priceClass": "PriceClass_100",
 		"waf": true, "wafRate": 10, "accessLogs": true, "alarmEmail": "Ops@Example.com", "alarmFailures": 5, "alarmRefusals": 7}`))
@@ -22,7 +22,7 @@ func TestParseTakesEveryFieldOfDeploy(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Deploy{
-		Name: "prod-2", Runtime: config.RuntimeRegional, RegionalMemory: 512, Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
+		Name: "prod-2", ExistingBucket: true, KMSKey: "arn:aws:kms:us-east-1:111122223333:key/0a-1b", Runtime: config.RuntimeRegional, RegionalMemory: 512, Memory: 256, Timeout: 30, NodeRuntime: config.Node24, KeepExpiredDays: 9, KeepUploadsDays: 365,
 		Domain: "up.example.com", CertificateARN: "arn:aws:acm:us-east-1:111122223333:certificate/0a-1b",
 		PriceClass: "PriceClass_100", WAF: true, WAFRate: 10, AccessLogs: true, AlarmEmail: "Ops@Example.com", AlarmFailures: 5, AlarmRefusals: 7,
 	}
@@ -37,6 +37,13 @@ func TestParseRefusesInDeploy(t *testing.T) {
 		{`"writeOnce": 1`, "writeOnce is 1: allowed is true or false"},
 		{`"name": ""`, "name is"}, {`"name": "1a"`, "name is"}, {`"name": "a-"`, "name is"}, {`"name": "a-regional"`, "or -regional"},
 		{`"name": "` + strings.Repeat("a", 41) + `"`, "1 to 40"},
+		{`"existingBucket": "yes"`, "existingBucket is \"yes\": allowed is true or false"},
+		{`"kmsKey": "aws/s3"`, "kmsKey is set and existingBucket is false"},
+		{`"existingBucket": true, "kmsKey": "arn:aws:kms:eu-west-1:111122223333:key/a"`, "allowed is a key in us-east-1"},
+		{`"existingBucket": true, "kmsKey": "arn:aws:kms:us-east-1:111122223333:alias/a"`, "kmsKey is"},
+		{`"existingBucket": true, "kmsKey": "arn:aws:kms:us-east-1:1:key/a"`, "kmsKey is"},
+		{`"existingBucket": true, "kmsKey": "arn:aws:kms:us-east-1:111122223333:key/"`, "kmsKey is"},
+		{`"existingBucket": true, "kmsKey": "alias/aws/s3"`, "allowed is aws/s3, or the ARN"},
 		{`"memory": 127`, "from 128 to 10240"}, {`"regionalMemory": 64`, "regionalMemory is 64"},
 		{`"runtime": "wasm"`, `runtime is "wasm"`}, {`"memory": 128.5`, "memory is 128.5"}, {`"memory": null`, "memory is null"},
 		{`"timeout": 0`, "from 1 to 30"}, {`"timeout": 31`, "timeout is 31"},

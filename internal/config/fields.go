@@ -55,6 +55,8 @@ var fields = []Field{
 	{"page", `true`, functions, pageKind{}},
 
 	{"name", `"oncegate"`, deployment, text{nameRule, validName, func(c *Config) *string { return &c.Deploy.Name }}},
+	{"existingBucket", `false`, deployment, boolean(func(c *Config) *bool { return &c.Deploy.ExistingBucket })},
+	{"kmsKey", ``, deployment, text{kmsKeyRule, validKMSKey, func(c *Config) *string { return &c.Deploy.KMSKey }}},
 	{"runtime", `"edge"`, deployment, oneOf{func(c *Config) *string { return &c.Deploy.Runtime }, []string{RuntimeEdge, RuntimeRegional}}},
 	{"memory", `256`, deployment, number[int]{128, 10240, 1, "MB", func(c *Config) *int { return &c.Deploy.Memory }}},
 	{"timeout", `5`, deployment, number[int]{1, 30, 1, "seconds", func(c *Config) *int { return &c.Deploy.Timeout }}},

@@ -6,6 +6,7 @@ const (
 	bucketRule = "3 to 63 of a-z, 0-9 and hyphen, a letter or digit at both ends, " +
 		"none of the prefixes and suffixes that S3 reserves"
 	nameRule        = "1 to 40 of a-z, 0-9 and hyphen, beginning with a letter and not ending with a hyphen or -regional"
+	kmsKeyRule      = "aws/s3, or the ARN of a KMS key, arn:aws:kms:<region>:<account>:key/<id>"
 	certificateRule = "the ARN of an ACM certificate in us-east-1, arn:aws:acm:us-east-1:<account>:certificate/<id>"
 )
 
@@ -112,6 +113,16 @@ func validCertificate(s string) bool {
 	rest, ok := strings.CutPrefix(s, "arn:aws:acm:us-east-1:")
 	account, id, cut := strings.Cut(rest, ":certificate/")
 	return ok && cut && len(account) == 12 && only(account, digit) && label(id)
+}
+
+// validKMSKey accepts keys by their ARN alone: an alias can come to name another key, and IAM
+// takes no alias as a resource.
+// https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html
+func validKMSKey(s string) bool {
+	rest, ok := strings.CutPrefix(s, "arn:aws:kms:")
+	region, rest, cut := strings.Cut(rest, ":")
+	account, id, named := strings.Cut(rest, ":key/")
+	return s == AWSManagedKey || ok && cut && named && validRegion(region) && len(account) == 12 && only(account, digit) && label(id)
 }
 
 func validEmail(s string) bool {
