@@ -79,7 +79,7 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 			broken("the settings do not ask for queue %s", arn)
 		}
 	}
-	checkRules(d, conf, broken)
+	checkBusRules(d, conf, broken)
 	told := d.Bucket.NotificationConfiguration.QueueConfigurations
 	if !conf.Acceptance.On {
 		if len(told) != 0 {
@@ -93,8 +93,8 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 	}
 }
 
-// checkRules: acceptances of this bucket go to the webhook, and nothing else does.
-func checkRules(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+// checkBusRules: acceptances of this bucket go to the webhook, and nothing else does.
+func checkBusRules(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := []string{}
 	if conf.Acceptance.Webhook.URL != "" {
 		want = append(want, "ENABLED map[detail:map[bucket:["+conf.Bucket+"]] detail-type:[oncegate.accepted] source:[oncegate]] [arn:aws:sqs:"+
@@ -154,9 +154,9 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 
 // checkRemoval: accepted uploads are removed after the days that the settings say, and
 // what is left of copies in parts after a day, long after a copy has ended.
-func checkRemoval(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+func checkRemoval(rules []cfn.LifecycleRule, conf config.Config, broken func(string, ...any)) {
 	removed, dropped := 0, 0
-	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+	for _, r := range rules {
 		if r.Status == "Enabled" && r.Prefix == layout.Uploads && onlyAccepted(r) {
 			removed = r.ExpirationInDays
 		}
@@ -178,12 +178,10 @@ func onlyAccepted(r cfn.LifecycleRule) bool {
 	return len(r.TagFilters) == 1 && r.TagFilters[0].Key == "oncegate" && r.TagFilters[0].Value == "accepted"
 }
 
-// onlyAcceptanceAccepts returns the line of the bucket policy that denies writing under
-// accepted/ to everybody but the function of acceptance.
-func onlyAcceptanceAccepts(d *cfn.Deployment, conf config.Config) string {
-	role := "(no role)"
+// acceptanceRole is who alone may write under accepted/.
+func acceptanceRole(d *cfn.Deployment, conf config.Config) string {
 	if f := d.Regional[conf.Deploy.Name+"-accept"]; f != nil {
-		role = "${" + f.Role.ID + ".Arn}"
+		return "${" + f.Role.ID + ".Arn}"
 	}
-	return "Deny s3:PutObject on arn:aws:s3:::" + conf.Bucket + "/" + layout.Accepted + "* if ArnNotEquals aws:PrincipalArn " + role + " for AWS *"
+	return "(no role)"
 }

@@ -14,32 +14,51 @@ func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 	if b.BucketName != conf.Bucket || b.Region != conf.Region {
 		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
 	}
+	checkVersioning(b.BucketProperties, conf, broken)
+	if e := b.BucketEncryption.ServerSideEncryptionConfiguration; len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
+		broken("objects are not encrypted with S3's keys (AES256)")
+	}
+	checkPublicAccess(b.BucketProperties, broken)
+	checkOwnership(b.BucketProperties, broken)
+	if len(b.CorsConfiguration.CorsRules) != 0 {
+		broken("S3 answers with CORS headers of its own, which keep CloudFront from adding those that pages need")
+	}
+}
+
+// What follows is asked of a bucket that the deploy makes and of one that was there, which
+// Existing judges.
+
+func checkVersioning(b cfn.BucketProperties, conf config.Config, broken func(string, ...any)) {
 	switch status := b.VersioningConfiguration.Status; {
 	case conf.Versioned && status != "Enabled":
 		broken("versioning is not enabled, and the first-version rule needs it")
 	case !conf.Versioned && status != "":
 		broken("versioning is %s, and the settings ask for none", status)
 	}
-	if e := b.BucketEncryption.ServerSideEncryptionConfiguration; len(e) != 1 || e[0].ServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
-		broken("objects are not encrypted with S3's keys (AES256)")
-	}
+}
+
+func checkPublicAccess(b cfn.BucketProperties, broken func(string, ...any)) {
 	if p := b.PublicAccessBlockConfiguration; !p.BlockPublicAcls || !p.BlockPublicPolicy || !p.IgnorePublicAcls || !p.RestrictPublicBuckets {
 		broken("public access is not blocked in all four ways")
 	}
+}
+
+func checkOwnership(b cfn.BucketProperties, broken func(string, ...any)) {
 	if o := b.OwnershipControls.Rules; len(o) != 1 || o[0].ObjectOwnership != "BucketOwnerEnforced" {
 		broken("object ownership is not enforced")
-	}
-	if len(b.CorsConfiguration.CorsRules) != 0 {
-		broken("S3 answers with CORS headers of its own, which keep CloudFront from adding those that pages need")
 	}
 }
 
 func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	checkRules(d.Bucket.LifecycleConfiguration.Rules, conf, broken)
+}
+
+func checkRules(rules []cfn.LifecycleRule, conf config.Config, broken func(string, ...any)) {
 	longest := int(config.MaxExpires.Hours() / 24)
 	// Of several rules for one object S3 goes by the one that removes it first:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
 	var valid, expired, parts, invitations, noncurrent, unfinished []int
-	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+	for _, r := range rules {
 		if r.Status != "Enabled" {
 			continue
 		}
@@ -66,8 +85,8 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 			}
 		}
 	}
-	checkRemoval(d, conf, broken)
-	for _, r := range d.Bucket.LifecycleConfiguration.Rules {
+	checkRemoval(rules, conf, broken)
+	for _, r := range rules {
 		n := r.AbortIncompleteMultipartUpload.DaysAfterInitiation
 		if r.Status != "Enabled" || n == 0 || !overlap(layout.Uploads, r.Prefix) {
 			continue
@@ -105,21 +124,48 @@ func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, .
 func overlap(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 
 func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	want := cfn.PolicyDocument{Statement: statements(conf, acceptanceRole(d, conf))}
+	compare(want.Lines(), d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
+		func(line string) { broken("must not say: %s", line) })
+}
+
+// statements are those that a bucket's policy must have. role is the one of acceptance. Those
+// about TLS are for all of a bucket that the deploy makes, and for nobody else's objects in one
+// that was there.
+func statements(conf config.Config, role string) []cfn.Statement {
 	arn := "arn:aws:s3:::" + conf.Bucket
-	want := []string{
-		"Deny s3:* on " + arn + " if Bool aws:SecureTransport false for AWS *",
-		"Deny s3:* on " + arn + "/* if Bool aws:SecureTransport false for AWS *",
-		"Deny s3:* on " + arn + " if NumericLessThan s3:TlsVersion 1.2 for AWS *",
-		"Deny s3:* on " + arn + "/* if NumericLessThan s3:TlsVersion 1.2 for AWS *",
-		"Deny s3:PutObject on " + arn + "/" + layout.ExpiredEntries + "* if Null s3:if-none-match true for AWS *",
-		"Deny s3:PutObject on " + arn + "/" + layout.PartsEntries + "* if Null s3:if-none-match true for AWS *",
-		"Deny s3:DeleteObject on " + arn + "/" + layout.Index + "* for AWS *",
-		"Deny s3:PutObject on " + arn + "/" + layout.Invitations + "* if Null s3:if-match true if Null s3:if-none-match true for AWS *",
-		"Deny s3:DeleteObject on " + arn + "/" + layout.Invitations + "* for AWS *",
+	under := func(prefix string) string { return arn + "/" + prefix + "*" }
+	all := cfn.Strings{arn, arn + "/*"}
+	if conf.Deploy.ExistingBucket {
+		all = nil
+		for _, prefix := range prefixes {
+			all = append(all, under(prefix))
+		}
+	}
+	want := []cfn.Statement{
+		deny("OncegateByTLS", "s3:*", all, "Bool", "aws:SecureTransport", "false"),
+		deny("OncegateByTLS12", "s3:*", all, "NumericLessThan", "s3:TlsVersion", "1.2"),
+		deny("ClaimsAreConditional", "s3:PutObject", cfn.Strings{under(layout.ExpiredEntries), under(layout.PartsEntries)}, "Null", "s3:if-none-match", "true"),
+		deny("InvitationsAreConditional", "s3:PutObject", cfn.Strings{under(layout.Invitations)}, "Null", "s3:if-none-match", "true", "s3:if-match", "true"),
+		deny("IndexIsNotDeleted", "s3:DeleteObject", cfn.Strings{under(layout.Index), under(layout.Invitations)}, ""),
 	}
 	if conf.Acceptance.On {
-		want = append(want, onlyAcceptanceAccepts(d, conf))
+		want = append(want, deny("OnlyAcceptanceAccepts", "s3:PutObject", cfn.Strings{under(layout.Accepted)}, "ArnNotEquals", "aws:PrincipalArn", role))
 	}
-	compare(want, d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
-		func(line string) { broken("must not say: %s", line) })
+	return want
+}
+
+// prefixes are all under which the functions keep something.
+var prefixes = []string{layout.Uploads, layout.Index, layout.Invitations, layout.APIKeys, layout.Accepted}
+
+// deny returns a statement about everybody. keys are pairs of a condition key and its value.
+func deny(sid, action string, resources cfn.Strings, operator string, keys ...string) cfn.Statement {
+	s := cfn.Statement{Sid: sid, Effect: "Deny", Principal: cfn.Principal{"AWS": {"*"}}, Action: cfn.Strings{action}, Resource: resources}
+	if operator != "" {
+		s.Condition = map[string]map[string]cfn.Strings{operator: {}}
+		for pair := range slices.Chunk(keys, 2) {
+			s.Condition[operator][pair[0]] = cfn.Strings{pair[1]}
+		}
+	}
+	return s
 }
