@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,8 @@ type Line struct {
 func (l Line) Text() string {
 	s := fmt.Sprintf("%-7s %-18s %s", l.Result, l.ID, l.Found)
 	if l.Do != "" {
-		s += "\n" + strings.Repeat(" ", 27) + l.Do
+		const margin = "\n                           "
+		s += margin + strings.ReplaceAll(l.Do, "\n", margin)
 	}
 	return s
 }
@@ -80,15 +82,16 @@ func (r Report) Count(result Result) int {
 // limit bounds each check.
 const limit = 20 * time.Second
 
-// check is one line. It fills in the rest of a Line with this id.
-type check struct {
+// step is one line. It fills in the rest of a Line with this id.
+type step struct {
 	id      string
 	account bool // needs credentials that work
 	run     func(*run, context.Context) Line
 }
 
-// checks are the lines in order. The ids do not change.
-var checks = []check{
+// steps are the lines in order. The ids do not change. After the one about the bucket come those
+// of existing, if there is one.
+var steps = []step{
 	{"go", false, (*run).goVersion},
 	{"node", false, (*run).nodeVersion},
 	{"npm", false, (*run).npmVersion},
@@ -118,6 +121,10 @@ type run struct {
 	id string // of the account, "" until it is known
 	// From the line about stacks: looked, it could read them; deployed, the edge's stack exists.
 	looked, deployed bool
+	// found: the bucket is there, and is the account's. bucketReader reads its parts, if it was
+	// there before oncegate.
+	found        bool
+	bucketReader *bucketReader
 	// The account's distributions, and why they are not known. Two lines need them.
 	distributions []distribution
 	listed        bool
@@ -131,7 +138,12 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	report := Report{OK: true}
-	for _, c := range checks {
+	all := steps
+	if o.Settings.Deploy.ExistingBucket {
+		i := 1 + slices.IndexFunc(steps, func(c step) bool { return c.id == "bucket" })
+		all = slices.Insert(slices.Clone(steps), i, existing()...)
+	}
+	for _, c := range all {
 		l := r.line(ctx, c)
 		if err := ctx.Err(); err != nil {
 			return Report{}, err
@@ -146,7 +158,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-func (r *run) line(ctx context.Context, c check) Line {
+func (r *run) line(ctx context.Context, c step) Line {
 	if c.account && r.id == "" {
 		return Line{Result: Skipped, Found: "it needs the account"}
 	}

@@ -25,6 +25,8 @@ func (r *run) bucket(ctx context.Context) Line {
 	switch {
 	case err != nil:
 		return r.unanswered(err, "s3:ListBucket", region)
+	case status == http.StatusNotFound && r.conf.Deploy.ExistingBucket:
+		return found(Fail, "there is no bucket %s", name).do("make it, correct \"bucket\" in the settings, or take \"existingBucket\" out, and the deploy makes it")
 	case status == http.StatusNotFound:
 		return found(OK, "the name %s is free; the deploy makes the bucket", name)
 	case status == http.StatusForbidden:
@@ -36,10 +38,15 @@ func (r *run) bucket(ctx context.Context) Line {
 	}
 	owner, err := r.stackOf(ctx, region, name)
 	want := r.conf.Deploy.Name + "-bucket"
+	r.found = true
 	switch {
+	case r.conf.Deploy.ExistingBucket && err == nil && owner == want:
+		return found(Fail, "%s is in the stack %s, as one that oncegate has made", name, want).do("take \"existingBucket\" out of the settings")
+	case r.conf.Deploy.ExistingBucket:
+		return found(OK, "%s is yours, and stays so", name)
 	case err == nil && owner == "":
 		return found(Fail, "%s is yours and in no stack: a deploy that was rolled back or destroyed has left it, or it is a bucket of your own; a deploy would say that it exists", name).
-			do("adopt what oncegate has left (npx cdk import Bucket, see docs/runbook.md), or choose another \"bucket\"")
+			do("adopt what oncegate has left (npx cdk import Bucket, see docs/runbook.md), choose another \"bucket\", or set \"existingBucket\" to true if it is your own: docs/existing-bucket.md")
 	case err != nil:
 		return r.unanswered(err, "cloudformation:DescribeStackResources", region)
 	case owner != want:

@@ -23,6 +23,10 @@ type Statement struct {
 	Condition               map[string]map[string]cfn.Strings // operator -> key -> values
 }
 
+// maxPolicy is the largest policy that S3 takes, in bytes.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
+const maxPolicy = 20 << 10
+
 // ParsePolicy reads a bucket's policy. It takes every element that IAM has, and no other.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func ParsePolicy(text []byte) ([]Statement, error) {
@@ -30,7 +34,11 @@ func ParsePolicy(text []byte) ([]Statement, error) {
 		Version, ID string
 		Statement   json.RawMessage
 	}
-	if err := strictly(text, &p); err != nil {
+	err := strictly(text, &p)
+	if len(text) > maxPolicy {
+		err = errors.New("it is larger than S3 takes")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the policy cannot be read: %w", err)
 	}
 	list := []json.RawMessage{p.Statement} // a single one needs no list
@@ -293,22 +301,21 @@ var variable = regexp.MustCompile(`\$\{[^}]*\}`)
 // is one, and a policy variable may be anything. at holds how far into the text the pattern may
 // have come.
 func match(pattern, text string, open bool) bool {
-	at := make([]bool, len(text)+1)
+	at, next := make([]bool, len(text)+1), make([]bool, len(text)+1)
 	at[0] = true
 	for _, p := range []byte(variable.ReplaceAllString(pattern, "*")) {
 		if open && at[len(text)] {
 			return true
 		}
-		next := make([]bool, len(text)+1)
 		for i := range at {
 			switch {
 			case p == '*':
 				next[i] = at[i] || i > 0 && next[i-1]
-			case i > 0:
-				next[i] = at[i-1] && (p == '?' || p == text[i-1])
+			default:
+				next[i] = i > 0 && at[i-1] && (p == '?' || p == text[i-1])
 			}
 		}
-		at = next
+		at, next = next, at
 	}
 	return at[len(text)]
 }

@@ -75,8 +75,8 @@ var inner = map[string]struct {
 		"adapters point at the domain and do not know each other",
 	},
 	"internal/doctor": {
-		[]string{"oncegate/internal/config", "github.com/aws/..."},
-		"it looks at an account before anything is deployed, with the settings alone",
+		[]string{"oncegate/internal/config", "oncegate/internal/cfn", "oncegate/internal/cfn/check", "github.com/aws/..."},
+		"it looks at an account before anything is deployed, with the settings and what they promise",
 	},
 	"internal/config": {
 		[]string{"oncegate/internal/layout", "oncegate/internal/lean/nearest", "oncegate/internal/lean/strictjson"},
