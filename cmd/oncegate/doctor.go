@@ -20,13 +20,18 @@ of the tools, account, CDK bootstrap, Lambda's concurrency, stacks of earlier de
 bucket name, certificate, domain. It prints a line for each: ok, FAIL, unclear or
 skipped, and what to do. It only reads.
 
+With "existingBucket" in the settings it also reads what the bucket has, part by part:
+versions, policy, public access, ownership, encryption, lifecycle, notifications, CORS,
+Object Lock, and whether anything else is where uploads and index go. What must change
+it says with the commands; it changes nothing.
+
     --config PATH  settings of the deployment (config.json)
     --json         print one JSON object
 
 To ask everything the credentials need ssm:GetParameter, lambda:GetAccountSettings,
 cloudformation:DescribeStacks, cloudformation:DescribeStackResources, s3:ListBucket,
-acm:DescribeCertificate and cloudfront:ListDistributions. A service is at
-AWS_ENDPOINT_URL_<SERVICE>, if that is set.
+acm:DescribeCertificate and cloudfront:ListDistributions, and for an existing bucket
+those that docs/cli.md lists. A service is at AWS_ENDPOINT_URL_<SERVICE>, if that is set.
 ` + credentialsHelp + `
 Exit status: 0 no line failed, 1 one did, 2 wrong usage.
 
