@@ -257,7 +257,9 @@ func (b *bucketReader) lifecycle(ctx context.Context) ([]check.Finding, error) {
 
 // lifecycleRule takes a filter by size for none: such a rule removes some of the objects.
 func lifecycleRule(in types.LifecycleRule) check.Rule {
-	r := check.Rule{LifecycleRule: cfn.LifecycleRule{Id: aws.ToString(in.ID), Status: string(in.Status), Prefix: aws.ToString(in.Prefix)}}
+	r := check.Rule{LifecycleRule: cfn.LifecycleRule{Id: aws.ToString(in.ID), Status: string(in.Status)}}
+	//lint:ignore SA1019 rules that were made long ago have it
+	r.Prefix = aws.ToString(in.Prefix)
 	var tags []types.Tag
 	if f := in.Filter; f != nil {
 		if f.Prefix != nil {

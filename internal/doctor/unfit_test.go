@@ -91,8 +91,11 @@ func TestUnfit(t *testing.T) {
 
 		{"the whole bucket goes after a day", rule(expire("", 1)), "bucket-lifecycle", fail, `rule theirs removes current objects under "" after 1 days`, "aws s3api get-bucket-lifecycle-configuration --bucket theirs --query '{Rules: Rules}' >rules.json"},
 		{"claims go before valid entries", rule(expire("signatures/expired/", 2)), "bucket-lifecycle", fail, "a spent URL could be spent again", "put-bucket-lifecycle-configuration --bucket theirs --lifecycle-configuration file://rules.json"},
+		{"claims go, as rules said long ago", func(b *theirs) {
+			b.configs["lifecycle"] = []byte(strings.Replace(string(b.configs["lifecycle"]), "<Rule>", "<Rule><ID>theirs</ID><Prefix>signatures/expired/</Prefix><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule><Rule>", 1))
+		}, "bucket-lifecycle", fail, "expired entries are removed after 1 days", ""},
 		{"keys of the API go", rule(expire("keys/", 90)), "bucket-lifecycle", fail, `under "keys/" after 90 days`, ""},
-		{"versions of entries go at once", rule(types.LifecycleRule{ID: aws.String("theirs"), Status: "Enabled", Prefix: aws.String(""), NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(1)}}),
+		{"versions of entries go at once", rule(types.LifecycleRule{ID: aws.String("theirs"), Status: "Enabled", Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")}, NoncurrentVersionExpiration: &types.NoncurrentVersionExpiration{NoncurrentDays: aws.Int32(1)}}),
 			"bucket-lifecycle", fail, "rule theirs removes versions of entries after 1 days", ""},
 		{"parts go at once", rule(types.LifecycleRule{ID: aws.String("theirs"), Status: "Enabled", Filter: &types.LifecycleRuleFilter{Prefix: aws.String("")}, AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(1)}}),
 			"bucket-lifecycle", fail, "rule theirs drops the parts of uploads after 1 days", ""},
