@@ -27,8 +27,8 @@ with a URL that you have. It prints what S3 stored, and verifies it.
 A file up to 64 MiB goes in one PUT. The gate spends the URL before the body reaches S3.
 So if the PUT breaks off, nothing is stored, and the file is uploaded again with a new
 URL. A PUT is sent once. It is repeated only after the answer that nothing was spent. The
-ETag must be the MD5 of what was sent. If the bucket's ETags are something else (KMS), it
-says "verified no" and why.
+ETag must be the MD5 of what was sent. If the bucket's ETags are something else (KMS),
+S3's CRC-64/NVME must be that of what was sent; without one it says "verified no" and why.
 
 A larger file goes in parts. A part that breaks off is sent again, up to 8 times, and the
 URL is spent only when all parts are there. S3 checks the MD5 of each part, the ETag must

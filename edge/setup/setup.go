@@ -53,7 +53,7 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 	}
 	var multipart *onetime.Multipart
 	if conf.Multipart {
-		multipart = &onetime.Multipart{Gate: gate, Parts: index, Presigner: presigner}
+		multipart = &onetime.Multipart{Gate: gate, Parts: index, Presigner: presigner, OpaqueETags: conf.Deploy.KMSKey != ""}
 	}
 	minter := &onetime.Minter{
 		Index:   index,

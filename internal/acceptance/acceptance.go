@@ -125,6 +125,7 @@ type Object struct {
 	Key, Version string
 	Size         int64
 	ETag         string // with its quotes, as S3 writes it
+	KMS          bool   // encrypted with a key of KMS: the ETag is no MD5
 	SHA256       string // of the whole content in hex, if S3 has it
 	CRC64NVME    string // of the whole content in base64, if S3 has it
 	Modified     time.Time
@@ -339,9 +340,10 @@ func (a *Acceptor) copy(ctx context.Context, source Object, tags map[string]stri
 	if copied.Metadata[VersionMetadata] != source.Version {
 		return copied, nil
 	}
-	// The ETag of a multipart upload depends on its parts. A copy in parts has no
-	// SHA-256, and its source is too large to have one.
-	sameTag := copied.ETag == source.ETag || strings.Contains(source.ETag, "-") || inParts
+	// The ETag of a multipart upload depends on its parts, and with a key of KMS on the key. A copy
+	// in parts has no SHA-256, and its source is too large to have one.
+	summed := source.SHA256 != "" || source.CRC64NVME != "" && copied.CRC64NVME != ""
+	sameTag := copied.ETag == source.ETag || strings.Contains(source.ETag, "-") || inParts || (copied.KMS || source.KMS) && summed
 	sameSum := source.SHA256 == "" || copied.SHA256 == source.SHA256 || inParts
 	sameCRC := source.CRC64NVME == "" || copied.CRC64NVME == "" || copied.CRC64NVME == source.CRC64NVME
 	if copied.Size != source.Size || !sameTag || !sameSum || !sameCRC {

@@ -251,11 +251,14 @@ func (s spoilt) HeadAccepted(_ context.Context, key string) (acceptance.Object, 
 
 func TestCopyIsLookedAt(t *testing.T) {
 	for what, s := range map[string]spoilt{
-		"size":  {spoil: func(o *acceptance.Object) { o.Size++ }},
-		"etag":  {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
-		"sum":   {spoil: func(o *acceptance.Object) { o.SHA256 = "other" }},
-		"crc":   {spoil: func(o *acceptance.Object) { o.CRC64NVME = "other" }},
-		"large": {size: acceptance.MaxBytes - int64(len("content")) + 1},
+		"size":             {spoil: func(o *acceptance.Object) { o.Size++ }},
+		"etag":             {spoil: func(o *acceptance.Object) { o.ETag = `"other"` }},
+		"sum":              {spoil: func(o *acceptance.Object) { o.SHA256 = "other" }},
+		"crc":              {spoil: func(o *acceptance.Object) { o.CRC64NVME = "other" }},
+		"kms without sums": {spoil: func(o *acceptance.Object) { o.ETag, o.KMS, o.CRC64NVME, o.SHA256 = `"other"`, true, "", "" }},
+		"kms, sum":         {spoil: func(o *acceptance.Object) { o.ETag, o.KMS, o.SHA256 = `"other"`, true, "other" }},
+		"kms, crc":         {spoil: func(o *acceptance.Object) { o.ETag, o.KMS, o.CRC64NVME = `"other"`, true, "other" }},
+		"large":            {size: acceptance.MaxBytes - int64(len("content")) + 1},
 	} {
 		w := newWorld(t, true)
 		first := w.upload("content")
@@ -265,6 +268,19 @@ func TestCopyIsLookedAt(t *testing.T) {
 		if err == nil || len(w.events) != 0 || w.find(key, first).tags != nil || errors.Is(err, acceptance.ErrTooLarge) != (s.size > 0) {
 			t.Errorf("%s: %+v, %v, %d events", what, r, err, len(w.events))
 		}
+	}
+}
+
+// TestKMS: a copy in a bucket that encrypts with a key of KMS has an ETag of its own, and the sums
+// are those of the upload.
+func TestKMS(t *testing.T) {
+	w := newWorld(t, true)
+	first := w.upload("content")
+	v := &view{world: w}
+	s := spoilt{view: v, spoil: func(o *acceptance.Object) { o.ETag, o.KMS = `"other"`, true }}
+	a := acceptance.Acceptor{Bucket: bucket, Store: s, Bus: v}
+	if r, err := a.Accept(t.Context(), acceptance.Hint{Bucket: bucket, Key: key, Version: first}); err != nil || r.Outcome != acceptance.Accepted {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

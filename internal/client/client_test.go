@@ -309,6 +309,8 @@ func TestVerified(t *testing.T) {
 		{"the MD5, encrypted by S3", etag, map[string]string{"X-Amz-Server-Side-Encryption": "AES256"}, "", ""},
 		{"another MD5", other, nil, "", "is not that of what was sent"},
 		{"KMS", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms"}, "encrypts with aws:kms", ""},
+		{"KMS, and S3's CRC-64", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Checksum-Crc64nvme": onetimetest.CRC64NVME([]byte("a photo"))}, "", ""},
+		{"KMS, and another CRC-64", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Checksum-Crc64nvme": onetimetest.CRC64NVME([]byte("another"))}, "encrypts with aws:kms", "is not that of what was sent"},
 		{"KMS twice", other, map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms:dsse"}, "encrypts with aws:kms:dsse", ""},
 		{"a customer's key", other, map[string]string{"X-Amz-Server-Side-Encryption-Customer-Algorithm": "AES256"}, "customer's key", ""},
 		{"no MD5", etag + "-1", nil, "does not look like an MD5", ""},

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/crc64nvme"
@@ -64,9 +65,10 @@ type sending struct {
 	Parts
 	conn   http.RoundTripper
 	listed map[int64]listedPart
-	bytes  int64    // of one part
-	etags  []string // "" for what is not there yet
-	crcs   []uint64 // of each part
+	bytes  int64       // of one part
+	etags  []string    // "" for what is not there yet
+	crcs   []uint64    // of each part
+	opaque atomic.Bool // S3 has taken a part whose ETag is not its MD5: the bucket encrypts with a key of KMS
 
 	mu    sync.Mutex
 	sent  []int64 // of each part
@@ -75,7 +77,8 @@ type sending struct {
 }
 
 // PutParts uploads in parts, and goes on where an earlier call with the same URL broke
-// off: a part that S3 has is not sent again if its MD5 is that of the file. S3 checks the
+// off: a part that S3 has is not sent again if its MD5 is that of the file. In a bucket that
+// encrypts with a key of KMS nobody knows the MD5s of what is there, and all is sent again. S3 checks the
 // MD5 of each part, and complete names the parts, so no other object than Body is made. What
 // S3 gives as the CRC-64/NVME of the object is compared too.
 // Every request may be repeated, for none spends twice. The error is a *Refusal, an
@@ -274,22 +277,34 @@ func (s *sending) part(ctx context.Context, i int, content io.ReaderAt, from, si
 		return err
 	}
 	etag := strings.Trim(got.Get("Etag"), `"`)
-	if !md5Hex.MatchString(etag) {
+	if !anyETag.MatchString(etag) {
 		return &UploadError{Fate: Good, Err: errors.New("the answer to a part is 200 without an ETag of S3's form")}
+	}
+	if etag != hex.EncodeToString(digest) { // which S3 has checked
+		s.opaque.Store(true)
 	}
 	s.etags[i] = etag
 	s.tell(i, size)
 	return nil
 }
 
-// complete makes the object. The ETag that S3 will give it names the parts that are meant.
-func (s *sending) complete(ctx context.Context) (Stored, error) {
+// named is what names the parts that are meant: the MD5 of their ETags, which is the object's ETag
+// if theirs are MD5s.
+func (s *sending) named() string {
 	sum := md5.New()
 	for _, etag := range s.etags {
-		b, _ := hex.DecodeString(etag) // md5Hex, or what was computed here
-		sum.Write(b)
+		if b, err := hex.DecodeString(etag); err == nil && len(b) == md5.Size {
+			sum.Write(b)
+		} else {
+			io.WriteString(sum, etag)
+		}
 	}
-	etag := fmt.Sprintf("%x-%d", sum.Sum(nil), len(s.etags))
+	return fmt.Sprintf("%x-%d", sum.Sum(nil), len(s.etags))
+}
+
+// complete makes the object of the parts that are meant.
+func (s *sending) complete(ctx context.Context) (Stored, error) {
+	named := s.named()
 	for range mostWaiting {
 		var done struct {
 			Stored    bool   `json:"stored"`
@@ -297,20 +312,31 @@ func (s *sending) complete(ctx context.Context) (Stored, error) {
 			ETag      string `json:"etag"`
 			CRC64NVME string `json:"crc64nvme"`
 		}
-		header, err := s.ask(ctx, step{method: http.MethodPost, query: "&complete&etag=" + etag, spends: true}, &done)
-		switch {
-		case err != nil:
+		header, err := s.ask(ctx, step{method: http.MethodPost, query: "&complete&etag=" + named, spends: true}, &done)
+		if err != nil {
 			return Stored{}, err
-		case done.Stored && (strings.Trim(done.ETag, `"`) != etag || done.Size != s.Size || done.CRC64NVME != "" && done.CRC64NVME != s.crc()):
-			return Stored{}, ErrAltered
-		case done.Stored:
-			return Stored{Size: s.Size, ETag: etag, Parts: len(s.etags), CRC64NVME: done.CRC64NVME}, nil
+		}
+		if done.Stored {
+			return s.stored(named, strings.Trim(done.ETag, `"`), done.Size, done.CRC64NVME)
 		}
 		if err := s.sleep(ctx, seconds(header.Get("Retry-After"))); err != nil {
 			return Stored{}, &UploadError{Unknown, s.Size, err}
 		}
 	}
 	return Stored{}, &UploadError{Unknown, s.Size, errors.New("S3 is still making the object of the parts")}
+}
+
+// stored compares the object that S3 has made with what was sent.
+func (s *sending) stored(named, etag string, size int64, crc string) (Stored, error) {
+	opaque := s.opaque.Load()
+	if size != s.Size || !opaque && etag != named || crc != "" && crc != s.crc() {
+		return Stored{}, ErrAltered
+	}
+	done := Stored{Size: s.Size, ETag: readable(etag, 100), Parts: len(s.etags), CRC64NVME: crc}
+	if opaque && crc == "" {
+		done.Unverified = "the bucket's ETags are no MD5s (KMS), and S3 gave no CRC-64/NVME; it has checked the MD5 of each part"
+	}
+	return done, nil
 }
 
 // crc is the CRC-64/NVME of all parts, as S3 writes it.

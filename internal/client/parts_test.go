@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"oncegate/internal/client"
+	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
 
@@ -33,6 +34,7 @@ type partsDeployment struct {
 	most    int    // maxBytes, if not 5 GiB
 	numbers int    // maxParts, if not 1000
 	crc     string // S3's checksum, if not the right one; "none" for none
+	opaque  string // ETags that are no MD5s: "md5", they look like some; "text", they do not
 	seen    []string
 	types   []string
 	// fault is asked before the nth request of its kind: "drop" applies nothing and gives no
@@ -99,6 +101,18 @@ func (d *partsDeployment) count(kind string) (n int) {
 	return n
 }
 
+// etag is the one that S3 gives the content of a part.
+func (d *partsDeployment) etag(content []byte) string {
+	switch d.opaque {
+	case "md5":
+		return fmt.Sprintf("%x", md5.Sum(append([]byte("encrypted "), content...)))
+	case "text":
+		sum := md5.Sum(content)
+		return "E-" + base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return fmt.Sprintf("%x", md5.Sum(content))
+}
+
 func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op string, body []byte) {
 	numbers := slices.Sorted(maps.Keys(d.parts))
 	switch {
@@ -116,7 +130,7 @@ func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op stri
 		}
 		n, _ := strconv.Atoi(r.URL.Query().Get(op))
 		d.parts[n] = body
-		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sum))
+		w.Header().Set("ETag", `"`+d.etag(body)+`"`)
 	case op == "parts":
 		after, _ := strconv.Atoi(r.URL.Query().Get("after"))
 		page := map[string]any{}
@@ -129,20 +143,24 @@ func (d *partsDeployment) handle(w http.ResponseWriter, r *http.Request, op stri
 				page["next"] = list[1]["number"]
 				break
 			}
-			list = append(list, map[string]any{"number": n, "size": len(d.parts[n]), "etag": fmt.Sprintf("%x", md5.Sum(d.parts[n]))})
+			list = append(list, map[string]any{"number": n, "size": len(d.parts[n]), "etag": d.etag(d.parts[n])})
 		}
 		page["parts"] = list
 		json.NewEncoder(w).Encode(page)
 	case op == "complete":
-		var sums, all []byte
-		for _, n := range numbers {
-			sum := md5.Sum(d.parts[n])
-			sums, all = append(sums, sum[:]...), append(all, d.parts[n]...)
+		var all []byte
+		var stored []onetime.StoredPart
+		for i, n := range numbers {
+			all = append(all, d.parts[n]...)
+			stored = append(stored, onetime.StoredPart{Number: 1 + i, ETag: d.etag(d.parts[n])})
 		}
-		etag := fmt.Sprintf("%x-%d", md5.Sum(sums), len(numbers))
-		if r.URL.Query().Get("etag") != etag {
+		etag, err := onetime.ObjectETag(stored)
+		if err != nil || r.URL.Query().Get("etag") != etag {
 			refuse(w, 409, "incomplete")
 			return
+		}
+		if d.opaque != "" {
+			etag = fmt.Sprintf("%032d-%d", 0, len(numbers))
 		}
 		d.spentBy = "complete"
 		if d.slow > 0 {
@@ -217,6 +235,12 @@ func TestPutParts(t *testing.T) {
 		{name: "a part too many", d: &partsDeployment{parts: map[int][]byte{5: other}}, reason: "incomplete", fate: client.Good, want: map[string]int{"POST complete": 3}},
 		{name: "no checksum", d: &partsDeployment{crc: "none"}},
 		{name: "another checksum", d: &partsDeployment{crc: onetimetest.CRC64NVME(large[1:])}, reason: "other bytes are stored", fate: client.Unknown},
+		{name: "KMS", d: &partsDeployment{opaque: "md5"}, want: map[string]int{"PUT 1": 1, "PUT 4": 1, "POST complete": 1}},
+		{name: "KMS, of another form", d: &partsDeployment{opaque: "text"}, want: map[string]int{"PUT 1": 1, "PUT 4": 1, "POST complete": 1}},
+		{name: "KMS, no checksum", d: &partsDeployment{opaque: "md5", crc: "none"}},
+		{name: "KMS, another checksum", d: &partsDeployment{opaque: "md5", crc: onetimetest.CRC64NVME(large[1:])}, reason: "other bytes are stored", fate: client.Unknown},
+		{name: "KMS, goes on: nobody knows what is there", d: &partsDeployment{opaque: "md5", parts: maps.Clone(three)}, want: map[string]int{"PUT 1": 1, "PUT 4": 1, "POST complete": 1}},
+		{name: "KMS, answer of complete lost", d: &partsDeployment{opaque: "md5", fault: first("POST complete", "lose")}, want: map[string]int{"POST complete": 2}},
 		{name: "too large for the URL", d: &partsDeployment{most: len(large) - 1}, reason: "at most 15728646 bytes", fate: client.Good, want: map[string]int{"PUT 1": 0, "POST complete": 0}},
 		{name: "as large as the URL takes", d: &partsDeployment{most: len(large)}},
 		{name: "no answer to a part", d: &partsDeployment{fault: func(k string, _ int) string { return map[string]string{"PUT 1": "drop"}[k] }}, reason: "no answer", fate: client.Good, want: map[string]int{"PUT 1": 8, "POST complete": 0}},
@@ -259,7 +283,8 @@ func TestPutParts(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || !bytes.Equal(d.object, large) || stored.Size != int64(len(large)) || !strings.HasSuffix(stored.ETag, "-4") || told != stored.Size || (stored.CRC64NVME == "") != (d.crc == "none") {
+			if err != nil || !bytes.Equal(d.object, large) || stored.Size != int64(len(large)) || !strings.HasSuffix(stored.ETag, "-4") || told != stored.Size || (stored.CRC64NVME == "") != (d.crc == "none") ||
+				(stored.Unverified == "") != (d.opaque == "" || d.crc == "") {
 				t.Errorf("%+v, %v; %d bytes stored, told of %d", stored, err, len(d.object), told)
 			}
 			if slices.ContainsFunc(d.types, func(s string) bool { return s != "image/png" }) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/minio/crc64nvme"
 )
 
 // Upload is one body to be sent.
@@ -36,7 +39,7 @@ type Stored struct {
 	SHA256  string // of what was sent, hex
 	Parts   int    // how many; 0 for one PUT
 	// CRC64NVME is S3's checksum of the object in base64, which is that of what was sent. It
-	// is "" for one PUT, and if S3 gave none: then the ETag of the parts has to do.
+	// is "" if S3 gave none, and for one PUT whose ETag could be compared.
 	CRC64NVME string
 	// Unverified says why the ETag could not be compared with what was sent. It is ""
 	// if it was compared.
@@ -46,7 +49,11 @@ type Stored struct {
 // ErrAltered means that S3 has stored other bytes than were sent.
 var ErrAltered = errors.New("S3's checksum is not that of what was sent: other bytes are stored")
 
-var md5Hex = regexp.MustCompile(`^[0-9a-f]{32}$`)
+var (
+	md5Hex = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	// anyETag is what S3 gives parts: an MD5, or other letters and digits with a key of KMS.
+	anyETag = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+)
 
 // Put uploads once; see the package comment. It sends Expect: 100-continue, so that a
 // refusal comes before the body is sent. The error is a *Refusal, an *UploadError or
@@ -96,8 +103,8 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 	for name, value := range u.URL.Header {
 		request.Header.Set(name, value)
 	}
-	sums := digests{md5.New(), sha256.New()}
-	b := newBody(io.TeeReader(u.Body, io.MultiWriter(sums.md5, sums.sha256)), u.Sent)
+	sums := digests{md5.New(), sha256.New(), crc64nvme.New()}
+	b := newBody(io.TeeReader(u.Body, io.MultiWriter(sums.md5, sums.sha256, sums.crc)), u.Sent)
 	request.ContentLength = u.Size
 	if u.Size > 0 { // without a body nothing waits, and nothing is closed
 		request.Body = b
@@ -125,8 +132,10 @@ func put(ctx context.Context, conn http.RoundTripper, u Upload) (Stored, error) 
 }
 
 // stored compares S3's answer with what was sent. The ETag is the MD5 of a body that came
-// in one PUT, except with KMS and with customer-provided keys:
+// in one PUT, except with KMS and with customer-provided keys. There S3's CRC-64/NVME says the
+// same, which it answers where the client has sent no checksum:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func (d digests) stored(size int64, header http.Header) (Stored, error) {
 	s := Stored{
 		Size:    size,
@@ -147,12 +156,23 @@ func (d digests) stored(size int64, header http.Header) (Stored, error) {
 	case s.ETag != hex.EncodeToString(d.md5.Sum(nil)):
 		return s, ErrAltered
 	}
+	crc := header.Get("X-Amz-Checksum-Crc64nvme")
+	switch {
+	case s.Unverified == "" || crc == "":
+	case crc != base64.StdEncoding.EncodeToString(d.crc.Sum(nil)):
+		return s, ErrAltered
+	default:
+		s.CRC64NVME, s.Unverified = crc, ""
+	}
 	s.ETag, s.Version = readable(s.ETag, 100), readable(s.Version, 200)
 	return s, nil
 }
 
 // digests are of what was sent.
-type digests struct{ md5, sha256 hash.Hash }
+type digests struct {
+	md5, sha256 hash.Hash
+	crc         hash.Hash64
+}
 
 // body counts what the transport reads.
 type body struct {

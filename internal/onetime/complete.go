@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -115,14 +117,14 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	completeParts := func() error {
 		// S3 may take minutes to complete an upload, so the request gets all the time there is.
 		return r.repeat(ctx, deadline, leastLimit, deadline.Sub(m.Clock.Now()), func(limit time.Duration) (err error) {
-			completed.CRC64NVME, err = m.Parts.CompleteUpload(ctx, limit, url.Key, u.parts.Upload, completed.Parts)
+			completed.ETag, completed.CRC64NVME, err = m.Parts.CompleteUpload(ctx, limit, url.Key, u.parts.Upload, completed.Parts)
 			return err
 		})
 	}
 	err := ErrAbsent
 	if u.used {
 		// An earlier try has claimed, and may have made the object.
-		err = m.recogniseObject(ctx, url.Key, completed, ErrAbsent, deadline.Add(-leastLimit))
+		err = m.recogniseObject(ctx, url.Key, &completed, ErrAbsent, deadline.Add(-leastLimit))
 	}
 	if err != nil {
 		err = completeParts()
@@ -135,11 +137,11 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	}
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrAbsent) || errors.Is(err, ErrConflict) {
 		// Another try has made the object, or nobody can.
-		err = m.recogniseObject(ctx, url.Key, completed, err, deadline)
+		err = m.recogniseObject(ctx, url.Key, &completed, err, deadline)
 	}
 	switch {
 	case err == nil:
-		completed.Stored, completed.ETag = true, uploadETag(completed.Parts)
+		completed.Stored = true
 		return completed, nil
 	case errors.Is(err, errNoTime), Repeatable(err):
 		return completed, nil
@@ -174,9 +176,10 @@ func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim Ex
 	return parts, nil
 }
 
-// recogniseObject looks whether the object of these parts is there. The error is nil if it is,
-// why if there is no object, ErrExists if there is another one, or what went wrong.
-func (m *Multipart) recogniseObject(ctx context.Context, key string, completed Completed, why error, until time.Time) error {
+// recogniseObject looks whether the object of these parts is there, and takes its ETag. The error
+// is nil if it is, why if there is no object, ErrExists if there is another one, or what went
+// wrong. An ETag that is not made of MD5s still ends in the number of parts.
+func (m *Multipart) recogniseObject(ctx context.Context, key string, completed *Completed, why error, until time.Time) error {
 	var size int64
 	var etag string
 	err := requests{m.Clock, m.Entropy}.repeat(ctx, until, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
@@ -188,8 +191,10 @@ func (m *Multipart) recogniseObject(ctx context.Context, key string, completed C
 		return why
 	case err != nil:
 		return err
-	case size != completed.Size || etag != uploadETag(completed.Parts):
+	case size != completed.Size || etag != uploadETag(completed.Parts) &&
+		!(m.OpaqueETags && strings.HasSuffix(etag, "-"+strconv.Itoa(len(completed.Parts)))):
 		return fmt.Errorf("another object is there: %w", ErrExists)
 	}
+	completed.ETag = etag
 	return nil
 }

@@ -39,8 +39,9 @@ type PartObjects interface {
 	// CompleteUpload makes the object from these parts, unless there is an object with this
 	// key. ErrExists: there is one. ErrAbsent: there is no such upload, or no longer.
 	// ErrParts: the upload has other parts than these. ErrConflict: S3 could not decide.
-	// crc64nvme is S3's CRC-64/NVME of the object in base64, or "" if it gives none.
-	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) (crc64nvme string, err error)
+	// etag is the object's, without quotes; crc64nvme is S3's CRC-64/NVME of it in base64, or ""
+	// if it gives none.
+	CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []StoredPart) (etag, crc64nvme string, err error)
 	// AbortUpload ends the upload and deletes its parts. It also succeeds if there is no such
 	// upload.
 	AbortUpload(ctx context.Context, limit time.Duration, key, upload string) error
@@ -68,6 +69,9 @@ type Multipart struct {
 	*Gate
 	Parts     PartStore
 	Presigner PartPresigner
+	// OpaqueETags says that S3 does not make ETags of MD5s here, because it encrypts with a key
+	// of KMS.
+	OpaqueETags bool
 }
 
 // Started is a multipart upload that is under way.

@@ -156,7 +156,7 @@ func TestEnableMultipart(t *testing.T) {
 			if _, err := operator.Enable(t.Context(), onetime.Target{ID: minted.ID}, onetime.EnableOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			_, err := (&onetimetest.Index{Store: w.store}).CompleteUpload(t.Context(), time.Second, minted.Key, upload, []onetime.StoredPart{{Number: 1, Size: 3, ETag: "x"}})
+			_, _, err := (&onetimetest.Index{Store: w.store}).CompleteUpload(t.Context(), time.Second, minted.Key, upload, []onetime.StoredPart{{Number: 1, Size: 3, ETag: "x"}})
 			if err != onetime.ErrAbsent {
 				t.Errorf("a late Complete: %v, want that the upload is gone", err)
 			}

@@ -153,36 +153,38 @@ func (l Limits) checkParts(parts []StoredPart) error {
 
 func refuseIncomplete(sentence string) error { return &Refusal{Reason: Incomplete, Detail: sentence} }
 
-// uploadETag is the ETag that S3 gives to an object of these parts: the MD5 of the parts'
-// MD5s, "-", and the number of parts. It is "" if the ETag of a part is not an MD5.
+// uploadETag names these parts by their ETags. If S3 does not encrypt with a key of KMS, where
+// ETags are no MD5s, it is also the ETag that S3 gives to an object of them: the MD5 of the parts'
+// MD5s, "-", and the number of parts.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func uploadETag(parts []StoredPart) string {
 	sums := make([]byte, 0, digest.MD5Size*len(parts))
 	for _, part := range parts {
-		sum, err := hex.DecodeString(part.ETag)
-		if err != nil || len(sum) != digest.MD5Size {
-			return ""
+		if sum, err := hex.DecodeString(part.ETag); err == nil && len(sum) == digest.MD5Size {
+			sums = append(sums, sum...)
+		} else {
+			sums = append(sums, part.ETag...)
 		}
-		sums = append(sums, sum...)
 	}
 	sum := digest.MD5(sums)
 	return hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))
 }
 
-// ObjectETag is the ETag of the object that a client asks for by naming all its parts, by
-// number and ETag without quotes. The error is a Refusal: a number is missing, or an ETag is
-// not an MD5.
+// ObjectETag is what names all the parts that a client lists, by number and ETag without quotes.
+// The error is a Refusal: a number is missing, or an ETag is none.
 func ObjectETag(parts []StoredPart) (string, error) {
 	for i, part := range parts {
 		if part.Number != 1+i {
 			return "", refuseIncomplete("parts: want all of them, from 1 on and in order")
 		}
+		if !isETag(part.ETag) {
+			return "", refuseIncomplete("parts: want each with the ETag that it was answered with")
+		}
 	}
-	etag := uploadETag(parts)
-	if len(parts) == 0 || etag == "" {
-		return "", refuseIncomplete("parts: want each with the ETag that it was answered with, and at least one")
+	if len(parts) == 0 {
+		return "", refuseIncomplete("parts: want at least one")
 	}
-	return etag, nil
+	return uploadETag(parts), nil
 }
 
 // isUploadETag accepts what uploadETag writes.

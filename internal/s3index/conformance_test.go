@@ -357,7 +357,7 @@ func TestSameFaults(t *testing.T) {
 					return err
 				},
 				"CompleteUpload": func(ctx context.Context, id onetime.ID) error {
-					_, err := parts.CompleteUpload(ctx, limit, "uploads/"+string(id), "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "x"}})
+					_, _, err := parts.CompleteUpload(ctx, limit, "uploads/"+string(id), "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "x"}})
 					return err
 				},
 				"AbortUpload": func(ctx context.Context, id onetime.ID) error {

@@ -31,6 +31,8 @@ type PartsAnswer struct {
 	Code Code
 	// Upload is the id of the upload that was created.
 	Upload string
+	// ETag is that of the object that was made, without quotes.
+	ETag string
 	// CRC64NVME is the checksum of the object that was made, in base64; "" if there is none.
 	CRC64NVME string
 	// Parts are those that were listed, and More says that there are others.
@@ -98,15 +100,15 @@ func (p *Parts) ListParts(ctx context.Context, limit time.Duration, key, upload 
 
 // CompleteUpload implements onetime.PartStore. After an upload was completed S3 gives the
 // same answer again for a while, and ErrAbsent later.
-func (p *Parts) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (string, error) {
+func (p *Parts) CompleteUpload(ctx context.Context, limit time.Duration, key, upload string, parts []onetime.StoredPart) (etag, crc64nvme string, err error) {
 	answer, err := p.bucket.CompleteUpload(ctx, limit, key, upload, parts)
 	if definite := claimAnswer(answer.Status); err == nil && definite != nil {
-		return "", definite // whatever its code is
+		return "", "", definite // whatever its code is
 	}
 	if err = partsOutcome("CompleteUpload", answer, err, completeCode); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return checksum64(answer.CRC64NVME), nil
+	return answer.ETag, checksum64(answer.CRC64NVME), nil
 }
 
 // checksum64 returns what is a checksum of 64 bits in base64, and "" for anything else.

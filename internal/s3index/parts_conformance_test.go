@@ -112,7 +112,7 @@ func TestMultipartUpload(t *testing.T) {
 		if _, _, err := parts.FindObject(ctx, limit, key); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("before Complete FindObject = %v, want ErrAbsent", err)
 		}
-		sum, err := parts.CompleteUpload(ctx, limit, key, upload, listed)
+		_, sum, err := parts.CompleteUpload(ctx, limit, key, upload, listed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestMultipartUpload(t *testing.T) {
 			t.Errorf("stored with %s, want %s", stored[t.Name()], want)
 		}
 		// S3 tells the same again for a while, and then that there is no such upload.
-		_, err = parts.CompleteUpload(ctx, limit, key, upload, listed)
+		_, _, err = parts.CompleteUpload(ctx, limit, key, upload, listed)
 		t.Logf("complete again: %v", err)
 		if err != nil && !errors.Is(err, onetime.ErrAbsent) && !errors.Is(err, onetime.ErrExists) {
 			t.Errorf("Complete again = %v", err)
@@ -176,7 +176,7 @@ func TestCompleteRefuses(t *testing.T) {
 		ctx := t.Context()
 		upload, listed := underWay(t, parts, c, server, key)
 		complete := func(upload string, named ...onetime.StoredPart) error {
-			_, err := parts.CompleteUpload(ctx, limit, key, upload, named)
+			_, _, err := parts.CompleteUpload(ctx, limit, key, upload, named)
 			return err
 		}
 		other := listed[0]
@@ -228,7 +228,7 @@ func TestCompleteOverAnObject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrExists) {
+		if _, _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrExists) {
 			t.Errorf("Complete over an object = %v, want ErrExists", err)
 		}
 		if ids := versionsOf(t, server, key); len(ids) != 1 || ids[0] != aws.ToString(put.VersionId) {
@@ -256,7 +256,7 @@ func TestAbort(t *testing.T) {
 		if _, err := parts.ListParts(ctx, limit, key, upload); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("ListParts = %v, want ErrAbsent", err)
 		}
-		if _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrAbsent) {
+		if _, _, err := parts.CompleteUpload(ctx, limit, key, upload, listed); !errors.Is(err, onetime.ErrAbsent) {
 			t.Errorf("CompleteUpload = %v, want ErrAbsent", err)
 		}
 		if status := putPart(t, c, server, key, upload, 1, []byte("x")); status != http.StatusNotFound {
@@ -282,7 +282,7 @@ func TestRaceOfCompletes(t *testing.T) {
 		errs := make([]error, n)
 		var all sync.WaitGroup
 		for i := range n {
-			all.Go(func() { _, errs[i] = parts.CompleteUpload(t.Context(), 30*time.Second, key, upload, listed) })
+			all.Go(func() { _, _, errs[i] = parts.CompleteUpload(t.Context(), 30*time.Second, key, upload, listed) })
 		}
 		all.Wait()
 		names := map[string]int{}
@@ -356,7 +356,7 @@ func TestAnswersToComplete(t *testing.T) {
 			}))
 			defer server.Close()
 			for name, c := range map[string]client{"wire": wireClient(t, server.URL, testKey), "sdk": sdkClient(server.URL, testKey)} {
-				sum, err := s3index.NewParts(c).CompleteUpload(t.Context(), limit, "uploads/x", "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "abc"}})
+				_, sum, err := s3index.NewParts(c).CompleteUpload(t.Context(), limit, "uploads/x", "upload", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "abc"}})
 				if got := strings.TrimSpace(outcomeName(err) + " " + sum); got != test.want {
 					t.Errorf("%s: %s, want %s (%v)", name, got, test.want, err)
 				}

@@ -71,7 +71,8 @@ func (a *AcceptanceStore) head(ctx context.Context, key string, version *string)
 	}
 	o := acceptance.Object{
 		Key: key, Version: aws.ToString(out.VersionId), Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
-		SHA256: sha256Hex(out.ChecksumSHA256), CRC64NVME: aws.ToString(out.ChecksumCRC64NVME), Modified: aws.ToTime(out.LastModified), Metadata: out.Metadata, Headers: map[string]string{},
+		SHA256: sha256Hex(out.ChecksumSHA256), CRC64NVME: aws.ToString(out.ChecksumCRC64NVME), Modified: aws.ToTime(out.LastModified),
+		KMS: strings.HasPrefix(string(out.ServerSideEncryption), "aws:kms"), Metadata: out.Metadata, Headers: map[string]string{},
 	}
 	for name, value := range map[string]*string{
 		"content-type": out.ContentType, "content-disposition": out.ContentDisposition, "content-encoding": out.ContentEncoding,

@@ -78,10 +78,10 @@ func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, u
 	if err != nil {
 		return partsAnswerOf(err)
 	}
-	if aws.ToString(out.ETag) == "" { // the SDK takes an answer without a body for a good one
+	if unquoted(out.ETag) == "" { // the SDK takes an answer without a body for a good one
 		return s3index.PartsAnswer{}, errors.New("the answer about an upload: no ETag")
 	}
-	return s3index.PartsAnswer{Status: http.StatusOK, CRC64NVME: aws.ToString(out.ChecksumCRC64NVME)}, nil
+	return s3index.PartsAnswer{Status: http.StatusOK, ETag: unquoted(out.ETag), CRC64NVME: aws.ToString(out.ChecksumCRC64NVME)}, nil
 }
 
 // AbortUpload implements s3index.PartBucket.

@@ -45,7 +45,7 @@ func (c *Client) CompleteUpload(ctx context.Context, limit time.Duration, key, u
 	reply, err := c.send(ctx, limit, "POST", "/"+key, query, headers, completion(parts))
 	return partsAnswer(reply, err, "CompleteMultipartUploadResult", func(result element, answer *s3index.PartsAnswer) error {
 		etag, err := result.text("ETag")
-		if etag == "" && err == nil {
+		if answer.ETag = strings.Trim(etag, `"`); answer.ETag == "" && err == nil {
 			err = errNoETag
 		}
 		if err == nil {

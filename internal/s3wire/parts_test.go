@@ -116,7 +116,7 @@ func FuzzComplete(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		_, err := parts(t, status, body).CompleteUpload(t.Context(), time.Second, "k", "u", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "e"}})
+		_, _, err := parts(t, status, body).CompleteUpload(t.Context(), time.Second, "k", "u", []onetime.StoredPart{{Number: 1, Size: 1, ETag: "e"}})
 		var document struct {
 			XMLName xml.Name
 			Code    string

@@ -25,6 +25,8 @@ var acceptanceMutants = []mutant{
 	{accepts, "a copy of any checksum", " || !sameSum", " || !sameSum && false", false},
 	{accepts, "a copy of any CRC-64", " || !sameCRC", " || !sameCRC && false", false},
 	{accepts, "a copy of any ETag", " || !sameTag", " || !sameTag && false", false},
+	{accepts, "a copy without sums", "(copied.KMS || source.KMS) && summed", "(copied.KMS || source.KMS)", false},
+	{accepts, "an ETag of KMS is an MD5", " || (copied.KMS || source.KMS) && summed", "", false},
 	{accepts, "another's copy is announced", "if won := copied.Metadata[VersionMetadata]; won != first {", "if won := copied.Metadata[VersionMetadata]; false {", false},
 	{accepts, "a failed copy passes", "if err != nil && !errors.Is(err, ErrExists) {", "if false {", false},
 	{accepts, "a failed announcement passes", "if err := a.announce(ctx, source, copied); err != nil {", "if err := a.announce(ctx, source, copied); false {", false},

@@ -18,6 +18,7 @@ var companionMutants = []mutant{
 	{companion, "a file of many types", "if r.wrong || strings.ContainsAny(o.Limits.Type, \",*\") {", "if r.wrong {", false},
 	{companion, "a file's name of any form", "if r.wrong || strings", "if strings", false},
 	{parts, "parts that are named in any order", "if part.Number != 1+i {", "if part.Number < i {", false},
-	{parts, "parts that are named without an MD5", "if len(parts) == 0 || etag == \"\" {", "if len(parts) == 0 {", false},
+	{parts, "parts that are named without an ETag", "if !isETag(part.ETag) {", "if false {", false},
+	{parts, "no parts are named", "if len(parts) == 0 {\n\t\treturn \"\", refuseIncomplete(\"parts: want at least one\")", "if false {\n\t\treturn \"\", refuseIncomplete(\"parts: want at least one\")", false},
 	{routes, "Uppy creates without a credential", "handle: (*Functions).create, credential: true", "handle: (*Functions).create", false},
 }

@@ -103,7 +103,7 @@ func (x *Index) ListParts(_ context.Context, limit time.Duration, key, id string
 			return onetime.ErrAbsent
 		}
 		for _, number := range slices.Sorted(maps.Keys(u.parts)) {
-			parts = append(parts, part(number, u.parts[number]))
+			parts = append(parts, s.part(number, u.parts[number]))
 		}
 		return nil
 	})
@@ -111,7 +111,7 @@ func (x *Index) ListParts(_ context.Context, limit time.Duration, key, id string
 }
 
 // CompleteUpload implements onetime.PartStore.
-func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id string, parts []onetime.StoredPart) (crc64nvme string, err error) {
+func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id string, parts []onetime.StoredPart) (etag, crc64nvme string, err error) {
 	err = x.do("CompleteUpload", limit, "", func() error {
 		s := x.Store
 		s.mu.Lock()
@@ -124,7 +124,7 @@ func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id s
 		var sums []byte
 		for _, named := range parts {
 			content, ok := u.parts[named.Number]
-			if there := part(named.Number, content); !ok || there != named {
+			if there := s.part(named.Number, content); !ok || there != named {
 				return onetime.ErrParts
 			}
 			body.Write(content)
@@ -134,13 +134,13 @@ func (x *Index) CompleteUpload(_ context.Context, limit time.Duration, key, id s
 		if _, exists := s.current(key); exists {
 			return onetime.ErrExists
 		}
-		sum := md5.Sum(sums)
-		s.put(key, Entry{Body: body.Bytes(), ETag: hex.EncodeToString(sum[:]) + "-" + strconv.Itoa(len(parts))})
+		etag = s.etag(sums) + "-" + strconv.Itoa(len(parts))
+		s.put(key, Entry{Body: body.Bytes(), ETag: etag})
 		delete(s.uploads, id)
 		crc64nvme = CRC64NVME(body.Bytes())
 		return nil
 	})
-	return crc64nvme, err
+	return etag, crc64nvme, err
 }
 
 // CRC64NVME is the checksum that S3 gives to objects by default, in base64.
@@ -196,7 +196,15 @@ func (x *Index) DeletePartsEntry(_ context.Context, limit time.Duration, id onet
 	})
 }
 
-func part(number int, content []byte) onetime.StoredPart {
+func (s *Store) part(number int, content []byte) onetime.StoredPart {
+	return onetime.StoredPart{Number: number, Size: int64(len(content)), ETag: s.etag(content)}
+}
+
+// etag is the one that S3 gives this content.
+func (s *Store) etag(content []byte) string {
+	if s.Opaque {
+		content = append([]byte("encrypted "), content...)
+	}
 	sum := md5.Sum(content)
-	return onetime.StoredPart{Number: number, Size: int64(len(content)), ETag: hex.EncodeToString(sum[:])}
+	return hex.EncodeToString(sum[:])
 }

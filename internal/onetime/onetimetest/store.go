@@ -37,6 +37,9 @@ type Entry struct {
 type Store struct {
 	// Unversioned: writes get no version id, as on a bucket without versioning.
 	Unversioned bool
+	// Opaque: ETags of parts, and of objects made of parts, are not made of MD5s, as on a bucket
+	// that encrypts with a key of KMS.
+	Opaque bool
 	// Clock, if set, gives every write its time.
 	Clock onetime.Clock
 	// Version, if set, gives a version its id, and is told the one that it would have.
