@@ -35,6 +35,8 @@ type Settings struct {
 	Page any `json:"page,omitempty"`
 
 	Name            *string  `json:"name,omitempty"`
+	ExistingBucket  *bool    `json:"existingBucket,omitempty"`
+	KMSKey          *string  `json:"kmsKey,omitempty"`
 	Runtime         *string  `json:"runtime,omitempty"`
 	Memory          *float64 `json:"memory,omitempty"`
 	Timeout         *float64 `json:"timeout,omitempty"`
