@@ -218,8 +218,8 @@ func TestKMS(t *testing.T) {
 		result              doctor.Result
 		found               string
 	}{
-		{"the key", with(theKey), theKey, true, doctor.OK, "fits"},
-		{"by its id", with(theKey), theKey[strings.Index(theKey, "/")+1:], true, doctor.OK, "fits"},
+		{"the key", with(theKey), theKey, true, doctor.OK, "must be allowed kms:GenerateDataKey and kms:Decrypt"},
+		{"by its id", with(theKey), theKey[strings.Index(theKey, "/")+1:], true, doctor.OK, "must be allowed kms:GenerateDataKey and kms:Decrypt"},
 		{"AWS's own", with("aws/s3"), "arn:aws:kms:eu-west-1:123456789012:alias/aws/s3", true, doctor.OK, "fits"},
 		{"each request asks KMS", with(theKey), theKey, false, doctor.OK, "without a bucket key"},
 		{"another key", with(theKey), theKey + "0", true, doctor.Fail, "the KMS key " + theKey + "0, and the settings have " + theKey},
@@ -227,7 +227,13 @@ func TestKMS(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := fitting(t, settings+"}", "")
 			b.putEncryption("aws:kms", &c.key, c.bucketKey)
-			if l := b.examine(c.settings)["bucket-encryption"]; l.Result != c.result || !strings.Contains(l.Found, c.found) {
+			l := b.examine(c.settings)["bucket-encryption"]
+			if l.Result != c.result || !strings.Contains(l.Found, c.found) {
+				t.Errorf("%s", l.Text())
+			}
+			const statement = `{"Sid":"OncegateThroughS3","Effect":"Allow","Principal":{"AWS":["*"]},"Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":["*"],` +
+				`"Condition":{"ArnLike":{"aws:PrincipalArn":["arn:aws:iam::123456789012:role/oncegate-*"]},"StringEquals":{"kms:CallerAccount":["123456789012"],"kms:ViaService":["s3.eu-west-1.amazonaws.com"]}}}`
+			if ours := l.Result == doctor.OK && c.name != "AWS's own"; strings.Contains(l.Do, statement) != ours {
 				t.Errorf("%s", l.Text())
 			}
 		})

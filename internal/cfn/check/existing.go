@@ -124,7 +124,12 @@ func (e Existing) Encryption(algorithm, key string, bucketKey bool) []Finding {
 	}
 	var all []Finding
 	switch {
+	case key == want && key == config.AWSManagedKey: // which everybody in the account may use through S3
 	case key == want:
+		all = append(all, Finding{Note, "the functions' roles must be allowed kms:GenerateDataKey and kms:Decrypt on the key: its policy can say so",
+			"aws kms get-key-policy --region " + e.Settings.Region + " --key-id " + key + " --policy-name default --query Policy --output text >key.json\n" +
+				"add to \"Statement\", and leave what is there:\n" + e.keyStatement() + "\n" +
+				"aws kms put-key-policy --region " + e.Settings.Region + " --key-id " + key + " --policy-name default --policy file://key.json"})
 	case strings.Contains(key, "alias/"):
 		all = append(all, Finding{Breaks, "objects are encrypted with the KMS key of the alias " + key + `, and the settings need the key's own ARN`,
 			"aws kms describe-key --region " + e.Settings.Region + " --key-id " + key + ` --query KeyMetadata.Arn` + "\n" +
@@ -138,6 +143,24 @@ func (e Existing) Encryption(algorithm, key string, bucketKey bool) []Finding {
 			e.api("put-bucket-encryption", fmt.Sprintf(`--server-side-encryption-configuration '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":%q%s},"BucketKeyEnabled":true}]}'`, algorithm, keyMember(key)))})
 	}
 	return all
+}
+
+// keyStatement lets the roles of the deployment use the bucket's key, through S3 alone. Roles are
+// named by their stacks, so that the statement can be there before them.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+func (e Existing) keyStatement() string {
+	s := cfn.Statement{
+		Sid: "OncegateThroughS3", Effect: "Allow", Principal: cfn.Principal{"AWS": {"*"}}, Action: cfn.Strings{"kms:GenerateDataKey", "kms:Decrypt"}, Resource: cfn.Strings{"*"},
+		Condition: map[string]map[string]cfn.Strings{
+			"StringEquals": {"kms:CallerAccount": {e.Account}, "kms:ViaService": {"s3." + e.Settings.Region + ".amazonaws.com"}},
+			"ArnLike":      {"aws:PrincipalArn": {"arn:aws:iam::" + e.Account + ":role/" + e.Settings.Deploy.Name + "-*"}},
+		},
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings
+	}
+	return string(text)
 }
 
 func keyMember(key string) string {
