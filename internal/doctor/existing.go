@@ -54,17 +54,15 @@ type bucketReader struct {
 	judge  check.Existing
 	name   *string
 	owner  *string
+	// noRole says why the role of acceptance is not known, which two lines need. nil: it is known.
+	noRole []check.Finding
 }
 
 func (r *run) part(ctx context.Context, p part) Line {
 	if !r.found {
 		return found(Skipped, "it needs the bucket")
 	}
-	b, err := r.reader(ctx)
-	if err != nil {
-		return r.unanswered(err, "lambda:GetFunctionConfiguration", r.conf.Region)
-	}
-	all, err := p.read(b, ctx)
+	all, err := p.read(r.reader(ctx), ctx)
 	if err != nil {
 		return r.unanswered(asRefusal(err), p.action, r.conf.Region)
 	}
@@ -90,15 +88,17 @@ func (r *run) part(ctx context.Context, p part) Line {
 }
 
 // reader makes what the parts have in common, once.
-func (r *run) reader(ctx context.Context) (*bucketReader, error) {
+func (r *run) reader(ctx context.Context) *bucketReader {
 	if r.bucketReader != nil {
-		return r.bucketReader, nil
+		return r.bucketReader
 	}
 	judge := check.Existing{Settings: r.conf, Account: r.id}
+	var noRole []check.Finding
 	if r.conf.Acceptance.On {
 		var err error
 		if judge.AcceptanceRole, err = r.roleOf(ctx, r.conf.Deploy.FunctionName("accept")); err != nil {
-			return nil, err
+			l := r.unanswered(err, "lambda:GetFunctionConfiguration", r.conf.Region)
+			noRole = []check.Finding{{Severity: check.Unclear, Detail: l.Found, Do: l.Do}}
 		}
 	}
 	o := s3.Options{Region: r.conf.Region, Credentials: r.o.Credentials}
@@ -107,8 +107,8 @@ func (r *run) reader(ctx context.Context) (*bucketReader, error) {
 			o.BaseEndpoint, o.UsePathStyle = &e, true
 		}
 	}
-	r.bucketReader = &bucketReader{r, s3.New(o), judge, &r.conf.Bucket, &r.id}
-	return r.bucketReader, nil
+	r.bucketReader = &bucketReader{r, s3.New(o), judge, &r.conf.Bucket, &r.id, noRole}
+	return r.bucketReader
 }
 
 // roleOf returns the ARN of a function's role, "" if there is no such function. Action:
@@ -178,7 +178,7 @@ func (b *bucketReader) versions(ctx context.Context) ([]check.Finding, error) {
 func (b *bucketReader) policy(ctx context.Context) ([]check.Finding, error) {
 	out, err := b.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b.name, ExpectedBucketOwner: b.owner})
 	if none(err, "NoSuchBucketPolicy") {
-		return b.judge.Policy(nil), nil
+		return append(b.noRole, b.judge.Policy(nil)...), nil
 	}
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (b *bucketReader) policy(ctx context.Context) ([]check.Finding, error) {
 	if err != nil {
 		return []check.Finding{{Severity: check.Unclear, Detail: err.Error(), Do: "compare it with docs/existing-bucket.md"}}, nil
 	}
-	return b.judge.Policy(statements), nil
+	return append(b.noRole, b.judge.Policy(statements)...), nil
 }
 
 func (b *bucketReader) publicAccess(ctx context.Context) ([]check.Finding, error) {
@@ -327,7 +327,7 @@ func (b *bucketReader) events(ctx context.Context) ([]check.Finding, error) {
 	for _, c := range out.LambdaFunctionConfigurations {
 		add(c.Id, c.LambdaFunctionArn, c.Events, c.Filter)
 	}
-	return b.judge.Events(all), nil
+	return append(b.noRole, b.judge.Events(all)...), nil
 }
 
 func (b *bucketReader) cors(ctx context.Context) ([]check.Finding, error) {

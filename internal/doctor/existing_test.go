@@ -81,6 +81,8 @@ func (b *theirs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case service == "sts":
 		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%[1]s:user/me</Arn><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, accountID)
+	case service == "lambda" && b.refuse["lambda"] != "":
+		fail(http.StatusForbidden, b.refuse["lambda"])
 	case service == "lambda" && path == "2015-03-31/functions/oncegate-accept/configuration" && b.role != "":
 		fmt.Fprintf(w, `{"FunctionName":"oncegate-accept","Role":%q}`, b.role)
 	case service == "lambda" && strings.HasPrefix(path, "2015-03-31"):

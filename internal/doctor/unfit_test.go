@@ -182,6 +182,18 @@ func TestBeforeTheDeploy(t *testing.T) {
 	}
 }
 
+// TestRoleMayNotBeAsked: the two lines that need it say so, and the others stand.
+func TestRoleMayNotBeAsked(t *testing.T) {
+	b := fitting(t, accepting, theRole)
+	b.refuse["lambda"] = "AccessDenied"
+	for id, l := range b.examine(accepting) {
+		needs := id == "bucket-policy" || id == "bucket-events"
+		if (l.Result == doctor.Unclear) != needs || l.Result == doctor.Fail || needs != strings.Contains(l.Found, "may not lambda:GetFunctionConfiguration") {
+			t.Errorf("%s", l.Text())
+		}
+	}
+}
+
 // TestExistingBucketItself: the bucket must be there, and nobody's stack's but yours.
 func TestExistingBucketItself(t *testing.T) {
 	for name, c := range map[string]struct {
