@@ -35,6 +35,7 @@ func (g *Gate) GrantTakeAccepted(to awsiam.IGrantable) {
 // then synth fails, for nobody would have got the right.
 func (g *Gate) grant(to awsiam.IGrantable, statements []awsiam.PolicyStatement) {
 	for _, s := range statements {
+		s.SetSid(nil) // they are for one policy each, and one role may work for two gates
 		if !*to.GrantPrincipal().AddToPrincipalPolicy(s).StatementAdded {
 			awscdk.Annotations_Of(g.node).AddError(jsii.String("oncegate: a right could not be granted, because the policy of " +
 				"its principal is not in this app. Add it there: the Permissions of docs/cli.md"))

@@ -1,6 +1,8 @@
 package oncegate
 
 import (
+	"slices"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
@@ -19,13 +21,7 @@ func (g *Gate) SettingsJSON() []byte { return g.conf.JSON() }
 
 // Stacks are those that the gate has made: of the bucket, of the edge and, with "runtime":
 // "regional", of the functions that decide in the bucket's Region.
-func (g *Gate) Stacks() []awscdk.Stack {
-	all := []awscdk.Stack{g.made.Bucket, g.made.Edge}
-	if g.made.Regional != nil {
-		all = append(all, g.made.Regional)
-	}
-	return all
-}
+func (g *Gate) Stacks() []awscdk.Stack { return slices.Clone(g.made.Stacks) }
 
 // Bucket is where uploads are.
 func (g *Gate) Bucket() awss3.IBucket { return part[awss3.IBucket](g.made.Bucket, "Bucket") }
@@ -38,10 +34,11 @@ func (g *Gate) Table() awsdynamodb.ITable {
 	return part[awsdynamodb.ITable](g.made.Bucket, "Table")
 }
 
-// Distribution is what answers. Its paths are those of docs/api.md.
+// Distribution is what answers, Props.Distribution or one of the gate's own. Its paths are those of docs/api.md.
 func (g *Gate) Distribution() awscloudfront.IDistribution { return g.made.Distribution }
 
-// URL is where one-time URLs are made.
+// URL is where one-time URLs are made, under the name that CloudFront gives a distribution of
+// yours.
 func (g *Gate) URL() *string {
 	host := *g.made.Distribution.DistributionDomainName()
 	if g.conf.Deploy.Domain != "" {

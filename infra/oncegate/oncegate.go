@@ -14,6 +14,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -29,7 +30,14 @@ type Props struct {
 	SettingsFile string
 	// Build is the directory build of a clone of oncegate, after make build regional accept.
 	Build string
+	// Distribution is one of yours, to which the gate's behaviors are added; without it the
+	// gate makes one. Its stack must be in us-east-1.
+	Distribution awscloudfront.Distribution
 }
+
+// ErrDistribution is the error for a distribution of yours that cannot take the gate's
+// behaviors. The text says why.
+var ErrDistribution = stack.ErrShared
 
 // Gate is a deployment of oncegate in an app.
 type Gate struct {
@@ -62,12 +70,15 @@ func newGate(scope constructs.Construct, id string, props *Props) (*Gate, error)
 	if err := stack.Check(conf, o); err != nil {
 		return nil, err
 	}
-	account := accountOf(scope)
-	if err := register(scope, conf, account); err != nil {
+	into := stack.Into{Account: accountOf(scope), Distribution: props.Distribution}
+	if err := stack.CheckInto(conf, into); err != nil {
+		return nil, err
+	}
+	if err := register(scope, conf, into.Account); err != nil {
 		return nil, err
 	}
 	g := &Gate{conf: conf, node: constructs.NewConstruct(scope, jsii.String(id))}
-	g.made, err = stack.Make(g.node, conf, o, stack.Into{Account: account})
+	g.made, err = stack.Make(g.node, conf, o, into)
 	return g, err
 }
 

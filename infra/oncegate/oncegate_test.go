@@ -300,11 +300,11 @@ func TestGrantToNobody(t *testing.T) {
 	}
 }
 
-// said reports whether an error is noted somewhere in the app.
+// said reports whether an error or a warning is noted somewhere in the app.
 func said(scope constructs.Construct, text string) bool {
 	for _, c := range *scope.Node().FindAll(constructs.ConstructOrder_PREORDER) {
 		for _, entry := range *c.Node().Metadata() {
-			if data, ok := entry.Data.(string); ok && *entry.Type == "aws:cdk:error" && strings.Contains(data, text) {
+			if data, ok := entry.Data.(string); ok && (*entry.Type == "aws:cdk:error" || *entry.Type == "aws:cdk:warning") && strings.Contains(data, text) {
 				return true
 			}
 		}

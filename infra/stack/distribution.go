@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -50,7 +51,7 @@ func newDistribution(stack awscdk.Stack, conf config.Config, functions edgeFunct
 		props.LogBucket = newLogBucket(stack)
 	}
 	distribution := awscloudfront.NewDistribution(stack, jsii.String("Distribution"), props)
-	waitLonger(distribution)
+	waitLonger(distribution, 0)
 	if props.LogBucket != nil { // with its policy, before the distribution: see first
 		distribution.Node().AddDependency(props.LogBucket)
 	}
@@ -83,11 +84,11 @@ func newOrigin(scope constructs.Construct, conf config.Config) awscloudfront.IOr
 // https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_S3OriginConfig.html
 const originReadSeconds = 120
 
-// waitLonger sets the time in the template: the construct of an S3 origin has no option for
-// it.
-func waitLonger(distribution awscloudfront.Distribution) {
+// waitLonger sets the time of an origin in the template: the construct of an S3 origin has no
+// option for it.
+func waitLonger(distribution awscloudfront.Distribution, origin int) {
 	distribution.Node().DefaultChild().(awscloudfront.CfnDistribution).AddPropertyOverride(
-		jsii.String("DistributionConfig.Origins.0.S3OriginConfig.OriginReadTimeout"), jsii.Number(originReadSeconds))
+		jsii.String(fmt.Sprintf("DistributionConfig.Origins.%d.S3OriginConfig.OriginReadTimeout", origin)), jsii.Number(originReadSeconds))
 }
 
 // CORS as the functions answer it themselves (package edge; a test compares the two), but

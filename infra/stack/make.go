@@ -15,6 +15,8 @@ import (
 // Into says what of somebody else's a deployment goes into. The zero value is nothing: the
 // deployment has all that it needs to itself.
 type Into struct {
+	// Distribution gets the gate's behaviors. nil: the deployment makes one.
+	Distribution awscloudfront.Distribution
 	// Account is that of the stacks. nil is the one that the credentials belong to at deploy
 	// time.
 	Account *string
@@ -22,9 +24,24 @@ type Into struct {
 
 // Made is where the parts of a deployment are.
 type Made struct {
-	Bucket, Edge awscdk.Stack
-	Regional     awscdk.Stack // nil unless "runtime" is "regional"
+	// Stacks are those that it has to itself.
+	Stacks []awscdk.Stack
+	// Bucket and Regional are the stacks of what is in the bucket's Region, or nil.
+	Bucket, Regional awscdk.Stack
+	// Edge is what the functions at the edge are in: a stack, or a part of the stack of
+	// Into.Distribution.
+	Edge         constructs.Construct
 	Distribution awscloudfront.Distribution
+}
+
+// CheckInto returns an error if a deployment with these settings does not fit into what is
+// somebody else's.
+func CheckInto(conf config.Config, into Into) error {
+	if into.Distribution == nil {
+		return nil
+	}
+	_, err := shareable(into.Distribution, conf)
+	return err
 }
 
 // Make makes the stacks of one deployment in scope, from files that Check has found good.
@@ -33,35 +50,64 @@ func Make(scope constructs.Construct, conf config.Config, o Options, into Into) 
 	if err != nil {
 		return Made{}, err
 	}
-	var made Made
-	made.Bucket = newStack(scope, "Bucket", conf.Region, conf, into)
-	pin(made.Bucket, "Bucket", "bucket", conf.Bucket)
-	bucket := newBucket(made.Bucket, conf)
-	if conf.Acceptance.On || conf.Index == config.IndexDynamoDB {
-		alarms := newAlarms(made.Bucket, conf)
-		if conf.Acceptance.On {
-			newAcceptance(made.Bucket, conf, o, bucket, alarms)
-		}
-		if conf.Index == config.IndexDynamoDB {
-			newTable(made.Bucket, conf, alarms)
+	var has existing
+	if into.Distribution != nil {
+		if has, err = shareable(into.Distribution, conf); err != nil {
+			return Made{}, err
 		}
 	}
-
-	made.Edge = newStack(scope, "Edge", EdgeRegion, conf, into)
-	made.Edge.AddStackDependency(made.Bucket, nil)
-	pin(made.Edge, "Bucket", "bucket", conf.Bucket)
-	pin(made.Edge, "Region", "region", conf.Region)
+	var made Made
+	made.makeBucket(scope, conf, o, into)
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		made.Regional = newStack(scope, "Regional", conf.Region, conf, into)
 		made.Regional.AddStackDependency(made.Bucket, nil)
 		newRegional(made.Regional, conf, o)
-		made.Edge.AddStackDependency(made.Regional, nil)
+		made.Stacks = append(made.Stacks, made.Regional)
 	}
-	functions := newFunctions(made.Edge, conf, artifact)
-	made.Distribution = newDistribution(made.Edge, conf, functions, o.Detach)
-	dashboard := newMonitoring(made.Edge, conf, made.Distribution)
-	newOutputs(made.Edge, conf, made.Distribution, dashboard)
+	if into.Distribution == nil {
+		edge := newStack(scope, "Edge", EdgeRegion, conf, into)
+		made.Edge, made.Stacks = edge, append(made.Stacks, edge)
+		made.pinEdge(edge, conf)
+		functions := newFunctions(edge, conf, artifact)
+		made.Distribution = newDistribution(edge, conf, functions, o.Detach)
+		dashboard := newMonitoring(edge, conf, made.Distribution)
+		newOutputs(edge, conf, made.Distribution, dashboard)
+		return made, nil
+	}
+	made.Distribution = into.Distribution
+	made.Edge = constructs.NewConstruct(into.Distribution, jsii.String(conf.Deploy.Name))
+	made.pinEdge(awscdk.Stack_Of(into.Distribution), conf)
+	newLogGroups(made.Edge, conf)
+	share(into.Distribution, made.Edge, conf, newFunctions(made.Edge, conf, artifact), has, o.Detach)
 	return made, nil
+}
+
+// makeBucket makes what is in the bucket's Region but for the functions that decide.
+func (m *Made) makeBucket(scope constructs.Construct, conf config.Config, o Options, into Into) {
+	m.Bucket = newStack(scope, "Bucket", conf.Region, conf, into)
+	m.Stacks = append(m.Stacks, m.Bucket)
+	pin(m.Bucket, "Bucket", "bucket", conf.Bucket)
+	bucket := newBucket(m.Bucket, conf)
+	if conf.Acceptance.On || conf.Index == config.IndexDynamoDB {
+		alarms := newAlarms(m.Bucket, conf)
+		if conf.Acceptance.On {
+			newAcceptance(m.Bucket, conf, o, bucket, alarms)
+		}
+		if conf.Index == config.IndexDynamoDB {
+			newTable(m.Bucket, conf, alarms)
+		}
+	}
+}
+
+// pinEdge has the edge deployed last, and only for the bucket that it began with.
+func (m *Made) pinEdge(stack awscdk.Stack, conf config.Config) {
+	for _, before := range []awscdk.Stack{m.Bucket, m.Regional} {
+		if before != nil {
+			stack.AddStackDependency(before, nil)
+		}
+	}
+	pin(m.Edge, "Bucket", "bucket", conf.Bucket)
+	pin(m.Edge, "Region", "region", conf.Region)
 }
 
 func newStack(scope constructs.Construct, id, region string, conf config.Config, into Into) awscdk.Stack {

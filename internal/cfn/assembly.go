@@ -10,6 +10,7 @@ package cfn
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,8 +40,8 @@ type resource struct {
 
 func (r resource) removal() Removal { return Removal{r.DeletionPolicy, r.UpdateReplacePolicy} }
 
-// readAssembly reads every stack of the assembly in dir.
-func readAssembly(dir string) ([]stack, error) {
+// readAssembly reads the stacks of these names of the assembly in dir, or every one.
+func readAssembly(dir string, names []string) ([]stack, error) {
 	var manifest struct {
 		Artifacts map[string]struct {
 			Type        string
@@ -54,11 +55,12 @@ func readAssembly(dir string) ([]stack, error) {
 	var stacks []stack
 	for _, id := range slices.Sorted(maps.Keys(manifest.Artifacts)) {
 		artifact := manifest.Artifacts[id]
-		if artifact.Type != "aws:cloudformation:stack" {
+		name := cmp.Or(artifact.Properties.StackName, id) // CDK leaves out a name that is the id
+		if artifact.Type != "aws:cloudformation:stack" || len(names) > 0 && !slices.Contains(names, name) {
 			continue
 		}
 		// "aws://<account>/<region>"
-		s := stack{name: artifact.Properties.StackName, region: artifact.Environment[strings.LastIndexByte(artifact.Environment, '/')+1:]}
+		s := stack{name: name, region: artifact.Environment[strings.LastIndexByte(artifact.Environment, '/')+1:]}
 		var template struct {
 			Resources map[string]resource
 			Outputs   map[string]struct{ Value any }

@@ -10,6 +10,9 @@ import (
 
 // Deployment is one deployment of oncegate, as its templates describe it.
 type Deployment struct {
+	// Shared says that the distribution is somebody else's, and holds behaviors and origins of
+	// theirs.
+	Shared       bool
 	Bucket       Bucket
 	Table        *Table               // of the signature index, nil if it is in the bucket
 	Functions    map[string]*Function // at the edge, by function name
@@ -42,9 +45,10 @@ var others = []string{
 }
 
 // Read reads the deployment in dir, which is a cdk.out. It fails if the templates hold
-// anything that this package does not know.
-func Read(dir string) (*Deployment, error) {
-	stacks, err := readAssembly(dir)
+// anything that this package does not know. If dir holds more than the deployment, names are
+// its stacks, and the one of the distribution that it shares.
+func Read(dir string, names ...string) (*Deployment, error) {
+	stacks, err := readAssembly(dir, names)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,7 @@ func Read(dir string) (*Deployment, error) {
 			d.Outputs[name] = fmt.Sprint(resolved)
 		}
 	}
-	return d, r.link()
+	return d, r.link(len(names) > 0)
 }
 
 // reader also collects what can be joined only after everything is read.
@@ -211,19 +215,24 @@ func (r *reader) read(s stack, id string) error {
 	return nil
 }
 
-// link joins resources that refer to each other.
-func (r *reader) link() error {
+// link joins resources that refer to each other. Only some of an app's stacks can share their
+// distribution with the rest.
+func (r *reader) link(some bool) error {
 	if r.distributions != 1 {
 		return fmt.Errorf("%d distributions, want one", r.distributions)
 	}
 	// The bucket of the uploads is the one that the output BucketName names. Another
-	// one can only be for access logs.
+	// one can only be for access logs. Who shares a distribution gives it no outputs.
+	bucket, own := r.Outputs["BucketName"]
+	if r.Shared = some && !own; r.Shared {
+		bucket = r.pinnedBucket()
+	}
 	found := false
 	for _, b := range r.buckets {
 		b.Policy = r.policies[b.BucketName]
-		if b.BucketName != "" && b.BucketName == r.Outputs["BucketName"] {
+		if b.BucketName != "" && b.BucketName == bucket {
 			r.Bucket, found = b, true
-		} else if logging := r.Distribution.Logging; logging == nil || !strings.Contains(logging.Bucket, b.ID+".") {
+		} else if logging := r.Distribution.Logging; !r.Shared && (logging == nil || !strings.Contains(logging.Bucket, b.ID+".")) {
 			return fmt.Errorf("bucket %s is neither output BucketName nor for access logs", b.ID)
 		}
 	}
@@ -252,7 +261,7 @@ func (r *reader) link() error {
 		}
 		f.Sources = append(f.Sources, e)
 	}
-	for _, b := range r.Distribution.Behaviors() {
+	for _, b := range r.Behaviors() {
 		for i := range b.LambdaFunctionAssociations {
 			a := &b.LambdaFunctionAssociations[i]
 			if a.Function = r.Functions[r.versions[a.LambdaFunctionARN]]; a.Function == nil {
@@ -261,4 +270,44 @@ func (r *reader) link() error {
 		}
 	}
 	return nil
+}
+
+// pinnedBucket is the bucket that some stack says it began with.
+func (d *Deployment) pinnedBucket() string {
+	for _, stack := range slices.Sorted(maps.Keys(d.Pins)) {
+		for name, pin := range d.Pins[stack] {
+			if strings.Contains(name, "DeployedBucket") {
+				return pin.Want
+			}
+		}
+	}
+	return ""
+}
+
+// Origins are those of the distribution, or of one that is shared those that lead to the
+// bucket.
+func (d *Deployment) Origins() []Origin {
+	if !d.Shared {
+		return d.Distribution.Origins
+	}
+	var ours []Origin
+	for _, o := range d.Distribution.Origins {
+		if strings.HasPrefix(o.DomainName, d.Bucket.BucketName+".s3.") {
+			ours = append(ours, o)
+		}
+	}
+	return ours
+}
+
+// Behaviors are those of the distribution, or of one that is shared those that lead to the
+// bucket.
+func (d *Deployment) Behaviors() []*Behavior {
+	all := d.Distribution.Behaviors()
+	if !d.Shared {
+		return all
+	}
+	origins := d.Origins()
+	return slices.DeleteFunc(all, func(b *Behavior) bool {
+		return !slices.ContainsFunc(origins, func(o Origin) bool { return o.Id == b.TargetOriginId })
+	})
 }

@@ -31,7 +31,10 @@ func wantAlarms(d *cfn.Deployment, conf config.Config) []string {
 		return fmt.Sprintf("in us-east-1 requests * rate / 100 GreaterThanOrEqualToThreshold %v in %s, missing data is notBreaching, "+
 			"where rate is Average of AWS/CloudFront %sErrorRate%s and requests is Sum of AWS/CloudFront Requests%s", float64(threshold)-0.5, periods, status, of, of)
 	}
-	want := []string{answers("5xx", conf.Deploy.AlarmFailures, "3 of 15"), answers("403", conf.Deploy.AlarmRefusals, "1 of 1")}
+	var want []string
+	if !d.Shared { // those of a shared distribution would be about their site as well
+		want = append(want, answers("5xx", conf.Deploy.AlarmFailures, "3 of 15"), answers("403", conf.Deploy.AlarmRefusals, "1 of 1"))
+	}
 	for _, name := range programs(conf) {
 		want = append(want, alarm(conf.Region, sum, "AWS/Lambda Errors FunctionName="+name, 1), alarm(conf.Region, sum, "AWS/Lambda Throttles FunctionName="+name, 1))
 	}
@@ -80,7 +83,7 @@ func checkAlarms(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 	}
 	compare(wantAlarms(d, conf), got, func(line string) { broken("there is no alarm: %s", line) },
 		func(line string) { broken("there is an alarm that nobody asks for: %s", line) })
-	if logs := "/aws/cloudfront/LambdaEdge/${" + d.Distribution.ID + "}"; !slices.ContainsFunc(d.Monitoring.Alarms, func(a cfn.Alarm) bool {
+	if logs := "/aws/cloudfront/LambdaEdge/${" + d.Distribution.ID + "}"; !d.Shared && !slices.ContainsFunc(d.Monitoring.Alarms, func(a cfn.Alarm) bool {
 		return strings.Contains(a.AlarmDescription, logs)
 	}) {
 		broken("no alarm names %s, where CloudFront logs what it did not take", logs)

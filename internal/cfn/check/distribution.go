@@ -7,6 +7,7 @@ import (
 
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
+	"oncegate/internal/layout"
 )
 
 // association is what a behavior runs, and whether that sees the body of the request. POST
@@ -26,7 +27,11 @@ func checkAssociations(d *cfn.Deployment, conf config.Config, broken func(string
 	if conf.Page.On {
 		wanted["/upload"], wanted["/upload/*"] = association{pageHandler, false}, association{pageHandler, false}
 	}
-	for _, b := range d.Distribution.Behaviors() {
+	if d.Shared { // what is for nobody else stays theirs
+		delete(wanted, "")
+		wanted["/"+layout.Uploads+"*"], wanted["/s3/*"] = association{"index.gate", false}, association{"index.gate", false}
+	}
+	for _, b := range d.Behaviors() {
 		want, known := wanted[b.PathPattern]
 		delete(wanted, b.PathPattern)
 		if !known {
@@ -58,10 +63,10 @@ func shown(b *cfn.Behavior) string {
 }
 
 func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	if len(d.Distribution.Origins) != 1 {
-		broken("there are %d, want the bucket alone", len(d.Distribution.Origins))
+	if len(d.Origins()) != 1 {
+		broken("there are %d, want the bucket alone", len(d.Origins()))
 	}
-	for _, o := range d.Distribution.Origins {
+	for _, o := range d.Origins() {
 		if want := conf.Bucket + ".s3." + conf.Region + ".amazonaws.com"; o.DomainName != want {
 			broken("is %s, uploads are signed for %s", o.DomainName, want)
 		}
@@ -83,7 +88,7 @@ func checkOrigin(d *cfn.Deployment, conf config.Config, broken func(string, ...a
 // the forwarding of the other, sign what does not arrive, and have S3 show the client the
 // signature. So there is none, whatever the settings.
 func checkForwarding(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	for _, b := range d.Distribution.Behaviors() {
+	for _, b := range d.Behaviors() {
 		if b.OriginRequestPolicyId != cfn.AllViewerExceptHostHeader {
 			broken("%s has origin request policy %q, want the managed AllViewerExceptHostHeader", shown(b), b.OriginRequestPolicyId)
 		}
@@ -91,7 +96,7 @@ func checkForwarding(d *cfn.Deployment, conf config.Config, broken func(string, 
 }
 
 func checkBehaviors(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	for _, b := range d.Distribution.Behaviors() {
+	for _, b := range d.Behaviors() {
 		if b.CachePolicyId != cfn.CachingDisabled {
 			broken("%s caches (policy %s)", shown(b), b.CachePolicyId)
 		}
@@ -108,10 +113,19 @@ func checkBehaviors(d *cfn.Deployment, conf config.Config, broken func(string, .
 	}
 	var uncached []int
 	for _, e := range d.Distribution.CustomErrorResponses {
+		if d.Shared {
+			if e.ResponsePagePath != "" {
+				broken("error %d is replaced by %s: a refusal looks like a success", e.ErrorCode, e.ResponsePagePath)
+			}
+			continue
+		}
 		if e.ErrorCachingMinTTL != 0 || e.ResponseCode != 0 || e.ResponsePagePath != "" {
 			broken("error %d is cached or replaced", e.ErrorCode)
 		}
 		uncached = append(uncached, e.ErrorCode)
+	}
+	if d.Shared { // CloudFront caches no answer to a PUT, and whatever else is asked the functions answer
+		return
 	}
 	for _, code := range []int{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504} {
 		if !slices.Contains(uncached, code) {
@@ -121,6 +135,9 @@ func checkBehaviors(d *cfn.Deployment, conf config.Config, broken func(string, .
 }
 
 func checkViewer(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if d.Shared {
+		return
+	}
 	c := d.Distribution
 	if !c.Enabled || !c.IPV6Enabled || c.HttpVersion != "http2and3" {
 		broken("enabled %v, IPv6 %v, %s; want all of it and http2and3", c.Enabled, c.IPV6Enabled, c.HttpVersion)
@@ -156,7 +173,7 @@ var exposedHeaders = []string{"etag", "retry-after", "x-amz-error-code", "x-amz-
 var removedHeaders = []string{"location"}
 
 func checkResponseHeaders(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
-	for _, b := range d.Distribution.Behaviors() {
+	for _, b := range d.Behaviors() {
 		p, ok := d.ResponseHeadersPolicies[b.ResponseHeadersPolicyId]
 		if !ok {
 			broken("%s has response headers policy %q, which is not in the templates", shown(b), b.ResponseHeadersPolicyId)

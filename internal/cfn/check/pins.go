@@ -1,6 +1,8 @@
 package check
 
 import (
+	"strings"
+
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 )
@@ -13,9 +15,25 @@ func checkPins(d *cfn.Deployment, conf config.Config, broken func(string, ...any
 		{"-edge", "DeployedBucket", conf.Bucket},
 		{"-edge", "DeployedRegion", conf.Region},
 	} {
-		if got := d.Pins[conf.Deploy.Name+p.stack][p.parameter]; got.First != p.value || got.Want != p.value {
+		if got := pin(d, conf.Deploy.Name+p.stack, p.parameter); got.First != p.value || got.Want != p.value {
 			broken("stack %s begins with %s %q and asks for %q, want %q for both: a deploy could change it",
 				conf.Deploy.Name+p.stack, p.parameter, got.First, got.Want, p.value)
 		}
 	}
+}
+
+// pin is a pin of a stack. In the stack of a shared distribution, which has any name, it has
+// the name of the distribution's part before its own.
+func pin(d *cfn.Deployment, stack, parameter string) cfn.Pin {
+	if _, there := d.Pins[stack]; there || !d.Shared {
+		return d.Pins[stack][parameter]
+	}
+	for _, pins := range d.Pins {
+		for name, p := range pins {
+			if strings.Contains(name, parameter) && name != parameter {
+				return p
+			}
+		}
+	}
+	return cfn.Pin{}
 }

@@ -42,6 +42,9 @@ func checkRollback(d *cfn.Deployment, conf config.Config, broken func(string, ..
 			held("the version of "+name, r)
 		}
 	}
+	if d.Shared { // what else is in the stack is theirs
+		return
+	}
 	for _, later := range d.AfterDistribution {
 		if slices.Contains(attached, later.Type) || later.Needs && slices.Contains(watchers, later.Type) {
 			continue

@@ -9,6 +9,9 @@ import (
 )
 
 func checkWebACL(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if d.Shared {
+		return
+	}
 	if !conf.Deploy.WAF {
 		if d.WebACL != nil || d.Distribution.WebACLId != "" {
 			broken("there is one, which the settings do not ask for")
