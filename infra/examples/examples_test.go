@@ -89,6 +89,18 @@ func TestBesideAWebsite(t *testing.T) {
 	same(t, theirs(t, dir, "Site.template.json"), site(t))
 }
 
+func TestIntoABucket(t *testing.T) {
+	dir := synth(t, IntoABucket)
+	d := holds(t, dir, "Data", "data-uploads-edge")
+	if d.Bucket.ID == "" || d.Pins["data-uploads-bucket"] != nil {
+		t.Error("the bucket is not theirs")
+	}
+	rules := d.Bucket.LifecycleConfiguration.Rules
+	if len(rules) != 6 || rules[0].Id != "reports" || rules[0].ExpirationInDays != 365 {
+		t.Errorf("their rule is not as it was: %+v", rules)
+	}
+}
+
 func TestTwoGates(t *testing.T) {
 	dir := synth(t, TwoGates)
 	people := holds(t, dir, "people-bucket", "people-edge")

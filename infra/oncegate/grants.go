@@ -12,13 +12,13 @@ import (
 // --direct. Whoever asks the deployment at /url needs no right of AWS, but what the setting
 // "auth" says.
 func (g *Gate) GrantMint(to awsiam.IGrantable) {
-	g.grant(to, stack.DirectStatements(g.made.Bucket, g.conf))
+	g.grant(to, stack.DirectStatements(g.made.Edge, g.conf))
 }
 
 // GrantOperate lets a role see what became of URLs, revoke them and enable them again: oncegate
 // status, list, revoke and enable.
 func (g *Gate) GrantOperate(to awsiam.IGrantable) {
-	g.grant(to, stack.OperatorStatements(g.made.Bucket, g.conf))
+	g.grant(to, stack.OperatorStatements(g.made.Edge, g.conf))
 }
 
 // GrantReadUploads lets a role read what was uploaded.

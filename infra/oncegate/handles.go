@@ -23,8 +23,16 @@ func (g *Gate) SettingsJSON() []byte { return g.conf.JSON() }
 // "regional", of the functions that decide in the bucket's Region.
 func (g *Gate) Stacks() []awscdk.Stack { return slices.Clone(g.made.Stacks) }
 
-// Bucket is where uploads are.
-func (g *Gate) Bucket() awss3.IBucket { return part[awss3.IBucket](g.made.Bucket, "Bucket") }
+// Bucket is where uploads are. With "existingBucket": true it is that bucket by its name.
+func (g *Gate) Bucket() awss3.IBucket {
+	if !g.conf.Deploy.ExistingBucket {
+		return part[awss3.IBucket](g.made.Bucket, "Bucket")
+	}
+	if known := part[awss3.IBucket](g.made.Edge, "Theirs"); known != nil {
+		return known
+	}
+	return awss3.Bucket_FromBucketName(g.made.Edge, jsii.String("Theirs"), jsii.String(g.conf.Bucket))
+}
 
 // Table is that of the index, or nil where the index is in the bucket.
 func (g *Gate) Table() awsdynamodb.ITable {

@@ -46,12 +46,12 @@ type jobs struct {
 }
 
 // newAcceptance makes what accepts uploads: the bucket notifies a queue of everything
-// that is stored under uploads/, and a function follows the queue.
-func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket, alarms alarms) {
+// that is stored under uploads/, and a function follows the queue. bucket is nil if it was there.
+func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket awss3.Bucket, alarms alarms) awslambda.Function {
 	j := jobs{stack, conf, o, alarms, acceptSeconds}
 	queue := j.queue("Accept", "accept", receives)
 	j.notify(bucket, queue)
-	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue,
+	statements := append(keyStatements(conf, "kms:GenerateDataKey", "kms:Decrypt"),
 		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(conf)),
 		when(allow("ListVersions", []string{"s3:ListBucketVersions"}, bucketARN(conf)),
 			"StringLike", "s3:prefix", uploadKeys, acceptedKeys),
@@ -65,7 +65,10 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 		when(when(allow("Announce", []string{"events:PutEvents"}, "arn:aws:events:"+*stack.Region()+":"+*stack.Account()+":event-bus/default"),
 			"StringEquals", "events:source", eventSource), "StringEquals", "events:detail-type", acceptedType),
 	)
-	protectAccepted(bucket, function.Role())
+	function := j.function("Accept", "accept", "follows what is stored under uploads/", queue, statements...)
+	if bucket != nil {
+		protectAccepted(bucket, function.Role())
+	}
 	awslogs.NewMetricFilter(stack, jsii.String("LateVersions"), &awslogs.MetricFilterProps{
 		LogGroup:        function.LogGroup(),
 		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(acceptance.LateMessage)),
@@ -80,6 +83,7 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 	if conf.Acceptance.Webhook.URL != "" {
 		j.webhook()
 	}
+	return function
 }
 
 // webhook makes what posts acceptances: a rule of the event bus, a queue of its own,
@@ -103,7 +107,7 @@ func (j jobs) webhook() {
 		Resources:  &[]*string{queue.QueueArn()},
 		Conditions: &map[string]interface{}{"ArnEquals": map[string]string{"aws:SourceArn": "arn:aws:events:" + region + ":" + account + ":rule/" + name}},
 	}))
-	j.function("Webhook", "webhook", "posts what was accepted", queue,
+	statements := append(keyStatements(j.conf, "kms:Decrypt"),
 		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(j.conf)),
 		when(allow("ListAccepted", []string{"s3:ListBucketVersions"}, bucketARN(j.conf)), "StringLike", "s3:prefix", acceptedKeys),
 		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(j.conf, acceptedKeys)),
@@ -111,6 +115,7 @@ func (j jobs) webhook() {
 		allow("ReadSecret", []string{"ssm:GetParameter"}, "arn:aws:ssm:"+region+":"+account+":parameter"+j.conf.Acceptance.Webhook.Secret),
 		allow("Postpone", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
 	)
+	j.function("Webhook", "webhook", "posts what was accepted", queue, statements...)
 }
 
 // What events are called, as package awssdk calls them; a test compares the two.
@@ -133,6 +138,9 @@ func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 			"StringEquals": map[string]*string{"aws:SourceAccount": j.stack.Account()},
 		},
 	}))
+	if bucket == nil { // it is somebody else's to notify
+		return
+	}
 	resource := bucket.Node().DefaultChild().(awss3.CfnBucket)
 	resource.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
 		QueueConfigurations: &[]*awss3.CfnBucket_QueueConfigurationProperty{{

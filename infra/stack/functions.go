@@ -95,6 +95,10 @@ func newRole(scope constructs.Construct, conf config.Config, id, name string, st
 // it takes URLs back whose slots it gives to others. With API keys it also reads their
 // records. With the owner API it also reports on URLs.
 func mintStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
+	return append(mintIndexStatements(scope, conf), keyStatements(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+}
+
+func mintIndexStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
 	if conf.Index == config.IndexDynamoDB {
 		return mintTableStatements(scope, conf)
 	}
@@ -127,6 +131,10 @@ func mintStatements(scope constructs.Construct, conf config.Config) []awsiam.Pol
 // Creating and completing a multipart upload is s3:PutObject, as a part is:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
 func gateStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
+	return append(gateIndexStatements(scope, conf), keyStatements(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+}
+
+func gateIndexStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
 	if conf.Index == config.IndexDynamoDB {
 		return gateTableStatements(scope, conf)
 	}

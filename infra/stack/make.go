@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awss3"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -32,6 +34,8 @@ type Made struct {
 	// Into.Distribution.
 	Edge         constructs.Construct
 	Distribution awscloudfront.Distribution
+	// AcceptanceRole is who alone may write what is accepted, or nil.
+	AcceptanceRole awsiam.IRole
 }
 
 // CheckInto returns an error if a deployment with these settings does not fit into what is
@@ -57,10 +61,14 @@ func Make(scope constructs.Construct, conf config.Config, o Options, into Into) 
 		}
 	}
 	var made Made
-	made.makeBucket(scope, conf, o, into)
+	if err := made.makeBucket(scope, conf, o, into); err != nil {
+		return Made{}, err
+	}
 	if conf.Deploy.Runtime == config.RuntimeRegional {
 		made.Regional = newStack(scope, "Regional", conf.Region, conf, into)
-		made.Regional.AddStackDependency(made.Bucket, nil)
+		if made.Bucket != nil {
+			made.Regional.AddStackDependency(made.Bucket, nil)
+		}
 		newRegional(made.Regional, conf, o)
 		made.Stacks = append(made.Stacks, made.Regional)
 	}
@@ -72,6 +80,9 @@ func Make(scope constructs.Construct, conf config.Config, o Options, into Into) 
 		made.Distribution = newDistribution(edge, conf, functions, o.Detach)
 		dashboard := newMonitoring(edge, conf, made.Distribution)
 		newOutputs(edge, conf, made.Distribution, dashboard)
+		if !makesBucket(conf, o) && made.Bucket == nil {
+			return made, outputPolicy(edge, conf, "")
+		}
 		return made, nil
 	}
 	made.Distribution = into.Distribution
@@ -82,21 +93,41 @@ func Make(scope constructs.Construct, conf config.Config, o Options, into Into) 
 	return made, nil
 }
 
-// makeBucket makes what is in the bucket's Region but for the functions that decide.
-func (m *Made) makeBucket(scope constructs.Construct, conf config.Config, o Options, into Into) {
+// makeBucket makes what is in the bucket's Region but for the functions that decide. With an
+// existing bucket that may be nothing: then there is no stack, because none can be empty.
+func (m *Made) makeBucket(scope constructs.Construct, conf config.Config, o Options, into Into) error {
+	own := makesBucket(conf, o)
+	if !own && !conf.Acceptance.On && conf.Index != config.IndexDynamoDB {
+		return nil
+	}
 	m.Bucket = newStack(scope, "Bucket", conf.Region, conf, into)
 	m.Stacks = append(m.Stacks, m.Bucket)
 	pin(m.Bucket, "Bucket", "bucket", conf.Bucket)
-	bucket := newBucket(m.Bucket, conf)
+	var bucket awss3.Bucket
+	if own {
+		bucket = newBucket(m.Bucket, conf)
+	}
 	if conf.Acceptance.On || conf.Index == config.IndexDynamoDB {
 		alarms := newAlarms(m.Bucket, conf)
 		if conf.Acceptance.On {
-			newAcceptance(m.Bucket, conf, o, bucket, alarms)
+			m.AcceptanceRole = newAcceptance(m.Bucket, conf, o, bucket, alarms).Role()
 		}
 		if conf.Index == config.IndexDynamoDB {
 			newTable(m.Bucket, conf, alarms)
 		}
 	}
+	if !own {
+		return outputPolicy(m.Bucket, conf, m.roleARN())
+	}
+	return nil
+}
+
+// roleARN is that of AcceptanceRole, or "".
+func (m *Made) roleARN() string {
+	if m.AcceptanceRole == nil {
+		return ""
+	}
+	return *m.AcceptanceRole.RoleArn()
 }
 
 // pinEdge has the edge deployed last, and only for the bucket that it began with.

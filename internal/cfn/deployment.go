@@ -236,6 +236,9 @@ func (r *reader) link(some bool) error {
 			return fmt.Errorf("bucket %s is neither output BucketName nor for access logs", b.ID)
 		}
 	}
+	if _, theirs := r.Outputs["BucketPolicy"]; !found && (theirs || r.Shared && bucket != "") {
+		r.Bucket.BucketName, found = bucket, true // it is somewhere else
+	}
 	if !found {
 		return errors.New("no bucket has the name in the output BucketName")
 	}

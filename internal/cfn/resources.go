@@ -20,7 +20,8 @@ type BucketProperties struct {
 	BucketName       string
 	BucketEncryption struct {
 		ServerSideEncryptionConfiguration []struct {
-			ServerSideEncryptionByDefault struct{ SSEAlgorithm string }
+			ServerSideEncryptionByDefault struct{ SSEAlgorithm, KMSMasterKeyID string }
+			BucketKeyEnabled              bool
 		}
 	}
 	CorsConfiguration struct {

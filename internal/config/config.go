@@ -222,9 +222,6 @@ func (c Config) JSON() []byte {
 
 // Deployable returns an error if the settings only work on one machine.
 func (c Config) Deployable() error {
-	if c.Deploy.ExistingBucket {
-		return errors.New("existingBucket is true: this version deploys only with a bucket that it makes; oncegate doctor says what an existing one lacks")
-	}
 	if c.Auth.JWT.Local() {
 		return fmt.Errorf("auth.jwt.jwks is %s: anybody between could put keys of their own in; allowed is https", c.Auth.JWT.JWKS)
 	}

@@ -210,13 +210,13 @@ func TestPlaceholderIsForOneMachineOnly(t *testing.T) {
 	}
 }
 
-func TestExistingBucketIsNotDeployed(t *testing.T) {
+func TestExistingBucket(t *testing.T) {
 	c, err := config.Parse([]byte(`{"bucket": "theirs", "existingBucket": true, "kmsKey": "aws/s3"}`))
 	if err != nil || c.Deploy.KMSKey != config.AWSManagedKey {
 		t.Fatalf("%+v, %v", c.Deploy, err)
 	}
-	if err := c.Deployable(); err == nil || !strings.Contains(err.Error(), "existingBucket is true") {
-		t.Errorf("a bucket that is there would be made: %v", err)
+	if err := c.Deployable(); err != nil {
+		t.Errorf("it is refused: %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type job struct {
 	name        string
 	permissions []string
+	key         []string // actions on the bucket's KMS key
 	senders     []string // who may send to the queue
 }
 
@@ -38,6 +39,7 @@ func jobs(conf config.Config) []job {
 			readUploadEntries(conf),
 			"Allow events:PutEvents on " + bus + " if StringEquals events:detail-type oncegate.accepted if StringEquals events:source oncegate",
 		},
+		key: []string{"kms:GenerateDataKey", "kms:Decrypt"},
 		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
 			" if StringEquals aws:SourceAccount ${AWS::AccountId} for Service s3.amazonaws.com"},
 	}}
@@ -53,6 +55,7 @@ func jobs(conf config.Config) []job {
 				"Allow ssm:GetParameter on arn:aws:ssm:" + conf.Region + ":${AWS::AccountId}:parameter" + w.Secret,
 				"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + name,
 			},
+			key: []string{"kms:Decrypt"},
 			senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn arn:aws:events:" + conf.Region + ":${AWS::AccountId}:rule/" + name +
 				" for Service events.amazonaws.com"},
 		})
@@ -80,6 +83,9 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 		}
 	}
 	checkBusRules(d, conf, broken)
+	if conf.Deploy.ExistingBucket { // doctor looks whom it notifies
+		return
+	}
 	told := d.Bucket.NotificationConfiguration.QueueConfigurations
 	if !conf.Acceptance.On {
 		if len(told) != 0 {
@@ -118,7 +124,7 @@ func checkJob(d *cfn.Deployment, conf config.Config, j job, arn string, broken f
 		broken("function %s, its queue or its dead-letter queue is missing", name)
 		return
 	}
-	checkProgram(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(j.permissions,
+	checkProgram(f, conf, map[string]string{"ONCEGATE_JOB": j.name}, append(slices.Concat(j.permissions, keyPermissions(conf, j.key...)),
 		"Allow sqs:ReceiveMessage on "+arn, "Allow sqs:DeleteMessage on "+arn, "Allow sqs:GetQueueAttributes on "+arn), broken)
 	if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn || !slices.Equal(f.Sources[0].FunctionResponseTypes, []string{"ReportBatchItemFailures"}) {
 		broken("%s follows %v, want its queue, with failures reported one by one", name, f.Sources)

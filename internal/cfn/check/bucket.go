@@ -10,6 +10,10 @@ import (
 )
 
 func checkBucket(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if conf.Deploy.ExistingBucket {
+		checkTheirBucket(d, conf, broken)
+		return
+	}
 	b := d.Bucket
 	if b.BucketName != conf.Bucket || b.Region != conf.Region {
 		broken("is %s in %s, the settings say %s in %s", b.BucketName, b.Region, conf.Bucket, conf.Region)
@@ -50,6 +54,9 @@ func checkOwnership(b cfn.BucketProperties, broken func(string, ...any)) {
 }
 
 func checkLifecycle(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if conf.Deploy.ExistingBucket {
+		return
+	}
 	checkRules(d.Bucket.LifecycleConfiguration.Rules, conf, broken)
 }
 
@@ -124,6 +131,9 @@ func checkRules(rules []cfn.LifecycleRule, conf config.Config, broken func(strin
 func overlap(a, b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) }
 
 func checkBucketPolicy(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
+	if conf.Deploy.ExistingBucket {
+		return
+	}
 	want := cfn.PolicyDocument{Statement: statements(conf, acceptanceRole(d, conf))}
 	compare(want.Lines(), d.Bucket.Policy.PolicyDocument.Lines(), func(line string) { broken("does not say: %s", line) },
 		func(line string) { broken("must not say: %s", line) })

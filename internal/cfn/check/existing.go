@@ -213,6 +213,13 @@ var ownKeys = regexp.MustCompile(`^(` +
 	`|(` + layout.ValidEntries + `|` + layout.ExpiredEntries + `|` + layout.PartsEntries + `|` + layout.APIKeys + `|` + layout.Invitations + `)[0-9a-f]{64}` +
 	`|` + layout.InvitationSlots + `[0-9a-f]{64}/[0-9]+)$`)
 
+// Statements are what the policy of the bucket must say, whatever else it says.
+func (e Existing) Statements() []cfn.Statement { return statements(e.Settings, e.AcceptanceRole) }
+
+// LifecycleRules are what removes from the bucket what the functions have written, and nothing
+// else.
+func (e Existing) LifecycleRules() []cfn.LifecycleRule { return e.wanted() }
+
 // Prefixes are those under which the deployment keeps something.
 func (e Existing) Prefixes() []string { return prefixes }
 

@@ -65,8 +65,27 @@ func permissions(f *cfn.Function, conf config.Config) []string {
 	return append(lines, decisionPermissions(function, conf)...)
 }
 
+// keyPermissions are what somebody needs who reads or writes a bucket with a KMS key of the
+// account. S3 asks KMS in their name:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+func keyPermissions(conf config.Config, actions ...string) []string {
+	key := conf.Deploy.KMSKey
+	if key == "" || key == config.AWSManagedKey {
+		return nil
+	}
+	var lines []string
+	for _, action := range actions {
+		lines = append(lines, "Allow "+action+" on "+key+" if StringEquals kms:ViaService s3."+conf.Region+".amazonaws.com")
+	}
+	return lines
+}
+
 // decisionPermissions are what the decisions of mint or gate need.
 func decisionPermissions(function string, conf config.Config) []string {
+	return append(indexPermissions(function, conf), keyPermissions(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+}
+
+func indexPermissions(function string, conf config.Config) []string {
 	if conf.Index == config.IndexDynamoDB {
 		return tablePermissions(function, conf)
 	}

@@ -15,6 +15,9 @@ func checkPins(d *cfn.Deployment, conf config.Config, broken func(string, ...any
 		{"-edge", "DeployedBucket", conf.Bucket},
 		{"-edge", "DeployedRegion", conf.Region},
 	} {
+		if _, made := d.Pins[conf.Deploy.Name+p.stack]; !made && p.stack == "-bucket" && conf.Deploy.ExistingBucket {
+			continue // there is nothing to make there
+		}
 		if got := pin(d, conf.Deploy.Name+p.stack, p.parameter); got.First != p.value || got.Want != p.value {
 			broken("stack %s begins with %s %q and asks for %q, want %q for both: a deploy could change it",
 				conf.Deploy.Name+p.stack, p.parameter, got.First, got.Want, p.value)

@@ -22,8 +22,10 @@ func checkRollback(d *cfn.Deployment, conf config.Config, broken func(string, ..
 	}
 	// Retained, an empty bucket would keep its name from every later deploy. Deleted, it
 	// would take uploads and index with it; without its policy the index could be deleted.
-	held("the bucket", d.Bucket.Removal)
-	held("the bucket's policy", d.Bucket.Policy.Removal)
+	if !conf.Deploy.ExistingBucket {
+		held("the bucket", d.Bucket.Removal)
+		held("the bucket's policy", d.Bucket.Policy.Removal)
+	}
 	// DynamoDB does not delete a protected table, so no rollback may have to.
 	if d.Table != nil && conf.Index == config.IndexDynamoDB {
 		held("the table", d.Table.Removal)
