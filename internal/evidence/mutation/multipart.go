@@ -23,7 +23,7 @@ var multipartMutants = []mutant{
 	{parts, "any number of parts", "number < 1 || number > int64(p.Count)", "number < 1", false},
 	{parts, "parts of any size", "case length > p.Bytes:", "case false:", false},
 	{parts, "empty parts", "case length == 0:", "case false:", false},
-	{parts, "no parts", "if len(parts) == 0 {", "if false {", false},
+	{parts, "no parts", "if len(parts) == 0 {\n\t\treturn refuseIncomplete", "if false {\n\t\treturn refuseIncomplete", false},
 	{parts, "gaps", "if part.Number != i+1 {", "if false {", false},
 	{parts, "small parts anywhere", "if part.Size < MinPartBytes && i < len(parts)-1 {", "if false {", false},
 	{parts, "the last part must be large", "if part.Size < MinPartBytes && i < len(parts)-1 {", "if part.Size < MinPartBytes {", false},
