@@ -1,8 +1,9 @@
 // Command accept is the bootstrap of the regional Lambda functions of acceptance.
 // Which job it has says ONCEGATE_JOB:
 //
-//	accept   follows the notifications of the bucket that come by SQS: copies the first
-//	         version of an upload to accepted/ and announces it (package acceptance)
+//	accept   follows the notifications of the bucket, and results of scans, that come by
+//	         SQS: copies the first version of an upload to accepted/ and announces it
+//	         (package acceptance)
 //	webhook  follows the announcements that come by SQS from the event bus: posts
 //	         each to the URL of the settings (package webhook), if the bucket says the same
 //
@@ -98,7 +99,7 @@ func newHandler(log *slog.Logger) (handler, error) {
 
 // newJob is what the function is there for.
 func newJob(name string, conf config.Config, provider aws.CredentialsProvider, options func(service string) awssdk.Options) (follow, error) {
-	acceptor := &acceptance.Acceptor{Bucket: conf.Bucket, Store: newStore(conf, provider)}
+	acceptor := &acceptance.Acceptor{Bucket: conf.Bucket, Store: newStore(conf, provider), Scan: conf.Acceptance.Scan != ""}
 	switch name {
 	case "accept":
 		acceptor.Bus = awssdk.NewBus(options("EVENTBRIDGE"))

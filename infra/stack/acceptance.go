@@ -69,21 +69,59 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 	if bucket != nil {
 		protectAccepted(bucket, function.Role())
 	}
-	awslogs.NewMetricFilter(stack, jsii.String("LateVersions"), &awslogs.MetricFilterProps{
-		LogGroup:        function.LogGroup(),
-		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(acceptance.LateMessage)),
-		MetricNamespace: jsii.String("oncegate/" + conf.Deploy.Name),
-		MetricName:      jsii.String("LateVersions"),
-		MetricValue:     jsii.String("1"),
-	})
-	j.alarms.add("LateVersionsAlarm", alarm{
-		name: "LateVersions", what: "Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late",
-		metric: metric("oncegate/"+conf.Deploy.Name, "LateVersions", "Sum", nil), threshold: 1,
-	})
+	j.count("LateVersions", acceptance.LateMessage, function,
+		"Something was stored over an upload: somebody writes past the gate, or an enabled URL was used late")
+	if conf.Acceptance.Scan != "" {
+		j.scan(queue, function)
+	}
 	if conf.Acceptance.Webhook.URL != "" {
 		j.webhook()
 	}
 	return function
+}
+
+// scan makes what tells acceptance how the scans of uploads end: a rule of the event bus, to
+// the same queue, and an alarm on what they have not cleared. GuardDuty scans what its
+// protection plan says; of other objects, one of its own among them, the queue is not told.
+// https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-eventbridge-s3-malware-protection.html
+func (j jobs) scan(queue awssqs.Queue, function awslambda.Function) {
+	j.rule("ScanRule", "scan", "oncegate: how the scans of uploads end", queue, map[string]interface{}{
+		"source": []string{"aws.guardduty"}, "detail-type": []string{"GuardDuty Malware Protection Object Scan Result"},
+		"detail": map[string]interface{}{"s3ObjectDetails": map[string]interface{}{
+			"bucketName": []string{j.conf.Bucket}, "objectKey": []map[string]string{{"prefix": layout.Uploads}},
+		}},
+	})
+	j.count("Rejected", acceptance.RejectedMessage, function,
+		"A scan has not cleared an upload: it has found a threat, or could not look. The upload stays where it is. The function's log names it")
+}
+
+// count makes a metric of the log lines with this message, and an alarm on it.
+func (j jobs) count(name, message string, function awslambda.Function, what string) {
+	namespace := "oncegate/" + j.conf.Deploy.Name
+	awslogs.NewMetricFilter(j.stack, jsii.String(name), &awslogs.MetricFilterProps{
+		LogGroup:        function.LogGroup(),
+		FilterPattern:   awslogs.FilterPattern_StringValue(jsii.String("$.message"), jsii.String("="), jsii.String(message)),
+		MetricNamespace: jsii.String(namespace),
+		MetricName:      jsii.String(name),
+		MetricValue:     jsii.String("1"),
+	})
+	j.alarms.add(name+"Alarm", alarm{name: name, what: what, metric: metric(namespace, name, "Sum", nil), threshold: 1})
+}
+
+// rule makes a rule of the event bus that puts the events of this pattern on a queue.
+func (j jobs) rule(id, job, description string, queue awssqs.Queue, pattern map[string]interface{}) {
+	name := j.conf.Deploy.FunctionName(job)
+	awsevents.NewCfnRule(j.stack, jsii.String(id), &awsevents.CfnRuleProps{
+		Name: jsii.String(name), Description: jsii.String(description), State: jsii.String("ENABLED"), EventPattern: pattern,
+		Targets: &[]*awsevents.CfnRule_TargetProperty{{Id: jsii.String("queue"), Arn: queue.QueueArn()}},
+	})
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Sid:        jsii.String("RuleSends"),
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]interface{}{"ArnEquals": map[string]string{"aws:SourceArn": "arn:aws:events:" + *j.stack.Region() + ":" + *j.stack.Account() + ":rule/" + name}},
+	}))
 }
 
 // webhook makes what posts acceptances: a rule of the event bus, a queue of its own,
@@ -91,22 +129,10 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 func (j jobs) webhook() {
 	j.seconds = webhookSeconds
 	queue := j.queue("Webhook", "webhook", posts)
-	name := j.conf.Deploy.FunctionName("webhook")
-	awsevents.NewCfnRule(j.stack, jsii.String("WebhookRule"), &awsevents.CfnRuleProps{
-		Name: jsii.String(name), Description: jsii.String("oncegate: what the webhook is told of"), State: jsii.String("ENABLED"),
-		EventPattern: map[string]interface{}{
-			"source": []string{eventSource}, "detail-type": []string{acceptedType}, "detail": map[string]interface{}{"bucket": []string{j.conf.Bucket}},
-		},
-		Targets: &[]*awsevents.CfnRule_TargetProperty{{Id: jsii.String("queue"), Arn: queue.QueueArn()}},
+	j.rule("WebhookRule", "webhook", "oncegate: what the webhook is told of", queue, map[string]interface{}{
+		"source": []string{eventSource}, "detail-type": []string{acceptedType}, "detail": map[string]interface{}{"bucket": []string{j.conf.Bucket}},
 	})
 	region, account := *j.stack.Region(), *j.stack.Account()
-	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Sid:        jsii.String("RuleSends"),
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sqs:SendMessage"),
-		Resources:  &[]*string{queue.QueueArn()},
-		Conditions: &map[string]interface{}{"ArnEquals": map[string]string{"aws:SourceArn": "arn:aws:events:" + region + ":" + account + ":rule/" + name}},
-	}))
 	statements := append(keyStatements(j.conf, "kms:Decrypt"),
 		allow("TellAbsentObjects", []string{"s3:ListBucket"}, bucketARN(j.conf)),
 		when(allow("ListAccepted", []string{"s3:ListBucketVersions"}, bucketARN(j.conf)), "StringLike", "s3:prefix", acceptedKeys),
@@ -142,7 +168,15 @@ func (j jobs) notify(bucket awss3.Bucket, queue awssqs.Queue) {
 		return
 	}
 	resource := bucket.Node().DefaultChild().(awss3.CfnBucket)
+	// GuardDuty listens by EventBridge and switches that on itself, if it must. A deploy that
+	// does not say so would switch it off again.
+	// https://docs.aws.amazon.com/guardduty/latest/ug/malware-protection-s3-iam-policy-prerequisite.html
+	var toBus *awss3.CfnBucket_EventBridgeConfigurationProperty
+	if j.conf.Acceptance.Scan != "" {
+		toBus = &awss3.CfnBucket_EventBridgeConfigurationProperty{EventBridgeEnabled: jsii.Bool(true)}
+	}
 	resource.SetNotificationConfiguration(&awss3.CfnBucket_NotificationConfigurationProperty{
+		EventBridgeConfiguration: toBus,
 		QueueConfigurations: &[]*awss3.CfnBucket_QueueConfigurationProperty{{
 			Event: jsii.String("s3:ObjectCreated:*"),
 			Queue: queue.QueueArn(),

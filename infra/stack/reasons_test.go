@@ -83,6 +83,7 @@ var reasons = map[string]string{
 
 	"queue Deny sqs:* on arn:aws:sqs:REGION:${AWS::AccountId}:FUNCTION if Bool aws:SecureTransport false for AWS *":                                                                                                "HTTPS only",
 	"queue Allow sqs:SendMessage on arn:aws:sqs:REGION:${AWS::AccountId}:FUNCTION if ArnEquals aws:SourceArn arn:aws:s3:::BUCKET if StringEquals aws:SourceAccount ${AWS::AccountId} for Service s3.amazonaws.com": "acceptance: the bucket tells what was stored",
+	"queue Allow sqs:SendMessage on arn:aws:sqs:REGION:${AWS::AccountId}:FUNCTION if ArnEquals aws:SourceArn arn:aws:events:REGION:${AWS::AccountId}:rule/NAME-scan for Service events.amazonaws.com":              "acceptance: the bus tells how scans end",
 	"queue Allow sqs:SendMessage on arn:aws:sqs:REGION:${AWS::AccountId}:FUNCTION if ArnEquals aws:SourceArn arn:aws:events:REGION:${AWS::AccountId}:rule/NAME-webhook for Service events.amazonaws.com":           "webhook: the bus tells what was accepted",
 }
 

@@ -21,6 +21,11 @@
 // the same version. The event may come twice.
 //
 // Any other version under the key is late: it stays where it is and is reported.
+//
+// With Acceptor.Scan a version is copied only after a scan of that very version has found
+// no threat. That comes as a hint, from GuardDuty by the event bus. A version of which a scan
+// says anything else stays where it is, gets the tag oncegate=rejected:<verdict>, and is
+// reported.
 package acceptance
 
 import (
@@ -167,9 +172,11 @@ type Event struct {
 	At         time.Time  `json:"at"` // when it was accepted
 }
 
-// Hint is a notice that a version may have been stored under a key.
+// Hint is a notice that a version may have been stored under a key, or was scanned.
 type Hint struct {
 	Bucket, Key, Version string
+	// Verdict is what a scan says of that version; "" if the hint is of no scan.
+	Verdict Verdict
 }
 
 // Outcome is the result of following a hint.
@@ -181,6 +188,8 @@ const (
 	Finished Outcome = "finished" // was copied before; announced and tagged by this call
 	Done     Outcome = "done"     // everything was done before
 	Stale    Outcome = "stale"    // there is no version of the upload any more, and none was accepted
+	Rejected Outcome = "rejected" // a scan has not cleared it: it stays where it is
+	Skipped  Outcome = "skipped"  // the hint is of another version than the one that counts, and that one waits for its scan
 )
 
 // Result is the outcome for the key, and whether the hint's own version is late.
@@ -204,6 +213,8 @@ type Acceptor struct {
 	Bucket string
 	Store  Store
 	Bus    Bus
+	// Scan is whether an upload is copied only when a scan has cleared it.
+	Scan bool
 	// OneCopy is the size in bytes above which a copy is made in parts, PartBytes that of
 	// a part, and AtOnce how many are copied at the same time. 0 stands for the constant
 	// of this name.
@@ -221,13 +232,13 @@ func (a *Acceptor) Accept(ctx context.Context, hint Hint) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%w: %w", ErrForeign, err)
 	}
-	result, err := a.accept(ctx, key)
+	result, err := a.accept(ctx, key, hint)
 	// Known as soon as the first version is, even if accept failed later.
 	result.Late = result.First != "" && hint.Version != "" && hint.Version != result.First
 	return result, err
 }
 
-func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
+func (a *Acceptor) accept(ctx context.Context, key string, hint Hint) (Result, error) {
 	to := layout.AcceptedCopy(key)
 	copied, err := a.accepted(ctx, to)
 	decided := err == nil
@@ -264,6 +275,11 @@ func (a *Acceptor) accept(ctx context.Context, key string) (Result, error) {
 		// Also if there is no accepted object: it was consumed so long ago that lifecycle
 		// has removed its delete marker.
 		return result, nil
+	}
+	if !decided {
+		if outcome, err := a.heed(ctx, key, hint, first, tags); err != nil || outcome != "" {
+			return Result{Outcome: outcome, First: first}, err
+		}
 	}
 	source, err := a.Store.HeadVersion(ctx, key, first)
 	if err != nil {

@@ -31,7 +31,7 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 // another is a new world of the same kind.
 func (w *world) another() *world {
 	n := newWorld(w.t, w.conditional)
-	n.parts = w.parts
+	n.parts, n.scan = w.parts, w.scan
 	return n
 }
 

@@ -10,6 +10,10 @@ import (
 // metric filter counts it.
 const LateMessage = "late version"
 
+// RejectedMessage is the message of the log line for a scan that has not cleared an upload.
+// The deployment's metric filter counts it.
+const RejectedMessage = "rejected by the scan"
+
 // Follow accepts the uploads that the body of a queue's message is about. It returns nil
 // if all of it is done. If not, the message must be handed out again, and soon if the
 // error is ErrUnfinished. That goes for a message that can never succeed as well: the
@@ -27,9 +31,16 @@ func (a *Acceptor) Follow(ctx context.Context, log *slog.Logger, body string) er
 		if result.Late {
 			log.Warn(LateMessage, "first", result.First)
 		}
-		if errors.Is(err, ErrUnfinished) {
+		if hint.Verdict.rejects() && !errors.Is(err, ErrForeign) {
+			// Also of a version that was accepted before, or is not the first.
+			log.Warn(RejectedMessage, "verdict", hint.Verdict, "outcome", result.Outcome)
+		}
+		switch {
+		case errors.Is(err, ErrUnfinished):
 			log.Warn("not finished", "err", err)
-		} else if err != nil {
+		case errors.Is(err, ErrUnscanned):
+			log.Info("not scanned yet")
+		case err != nil:
 			log.Error("not accepted", "err", err)
 		}
 		if err != nil {

@@ -8,16 +8,18 @@ import (
 	"strings"
 )
 
-// ErrGarbage is the error for a message that is not a notification of S3.
-var ErrGarbage = errors.New("not an event notification of S3")
+// ErrGarbage is the error for a message that is neither a notification of S3 nor the result
+// of a scan.
+var ErrGarbage = errors.New("not an event notification of S3, nor a scan result")
 
-// ParseMessage reads a message that S3 put on a queue: a notification with a record for
-// each stored version, or the test event that S3 sends when notifications are set up,
-// which has no hints.
+// ParseMessage reads a message of the queue: a notification of S3 with a record for each
+// stored version, the test event that S3 sends when notifications are set up, which has no
+// hints, or the result of a scan.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 func ParseMessage(body string) ([]Hint, error) {
 	var m struct {
 		Event, Service string // of a test event
+		Source         string // of an event of the bus
 		Records        []struct {
 			EventVersion string `json:"eventVersion"`
 			EventSource  string `json:"eventSource"`
@@ -39,6 +41,13 @@ func ParseMessage(body string) ([]Hint, error) {
 	if m.Event == "s3:TestEvent" && m.Service == "Amazon S3" {
 		return nil, nil
 	}
+	if m.Source != "" {
+		hint, err := parseScanResult(body)
+		if err != nil {
+			return nil, err
+		}
+		return []Hint{hint}, nil
+	}
 	if len(m.Records) == 0 {
 		return nil, fmt.Errorf("%w: it has no records", ErrGarbage)
 	}
@@ -52,7 +61,7 @@ func ParseMessage(body string) ([]Hint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrGarbage, err)
 		}
-		hints = append(hints, Hint{r.S3.Bucket.Name, key, r.S3.Object.VersionID})
+		hints = append(hints, Hint{Bucket: r.S3.Bucket.Name, Key: key, Version: r.S3.Object.VersionID})
 	}
 	return hints, nil
 }

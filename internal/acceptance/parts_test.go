@@ -22,7 +22,7 @@ type multipart struct {
 // acceptor accepts with one operation at a time. Where everything is copied in parts,
 // "content" has three.
 func (v *view) acceptor() *acceptance.Acceptor {
-	a := &acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v, AtOnce: 1}
+	a := &acceptance.Acceptor{Bucket: bucket, Store: v, Bus: v, Scan: v.scan, AtOnce: 1}
 	if v.parts {
 		a.OneCopy, a.PartBytes = 5, 3
 	}

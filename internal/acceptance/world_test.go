@@ -44,6 +44,8 @@ type world struct {
 	consumed    bool
 	// coarse: calls do not stop before they read what never changes.
 	coarse bool
+	// scan: nothing is copied that a scan has not cleared.
+	scan bool
 	// parts: everything is copied in parts. uploads are the multipart uploads under way.
 	parts   bool
 	uploads map[string]*multipart
@@ -264,7 +266,11 @@ var (
 )
 
 func (v *view) accept(version string) (acceptance.Result, error) {
-	return v.acceptor().Accept(context.Background(), acceptance.Hint{Bucket: bucket, Key: key, Version: version})
+	return v.follow(acceptance.Hint{Bucket: bucket, Key: key, Version: version})
+}
+
+func (v *view) follow(hint acceptance.Hint) (acceptance.Result, error) {
+	return v.acceptor().Accept(context.Background(), hint)
 }
 
 // call is a delivery under way, one operation at a time.
@@ -277,9 +283,14 @@ type call struct {
 	err    error
 }
 
-// start begins to follow a hint and stops before the first operation. faults, if set,
-// is what happens to each operation.
+// start begins to follow the notification of a version and stops before the first operation.
+// faults, if set, is what happens to each operation.
 func (w *world) start(version string, faults func(op string) fault) *call {
+	return w.startHint(acceptance.Hint{Bucket: bucket, Key: key, Version: version}, faults)
+}
+
+// startHint is start with any hint.
+func (w *world) startHint(hint acceptance.Hint, faults func(op string) fault) *call {
 	c := &call{view: &view{world: w}}
 	var seq iter.Seq[string] = func(yield func(string) bool) {
 		defer func() {
@@ -299,7 +310,7 @@ func (w *world) start(version string, faults func(op string) fault) *call {
 			}
 			return faults(op)
 		}
-		c.result, c.err = c.view.accept(version)
+		c.result, c.err = c.view.follow(hint)
 	}
 	c.next, c.stop = iter.Pull(seq)
 	return c

@@ -30,9 +30,11 @@ type BucketProperties struct {
 	AccessControl          string
 	LifecycleConfiguration struct{ Rules []LifecycleRule }
 	MetricsConfigurations  []struct{ Id string }
-	// NotificationConfiguration says which events go to which queues.
+	// NotificationConfiguration says which events go to which queues, and whether all go to
+	// the event bus.
 	NotificationConfiguration struct {
-		QueueConfigurations []Notification
+		EventBridgeConfiguration struct{ EventBridgeEnabled bool }
+		QueueConfigurations      []Notification
 	}
 	OwnershipControls struct {
 		Rules []struct{ ObjectOwnership string }

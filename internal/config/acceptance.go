@@ -14,12 +14,18 @@ type Acceptance struct {
 	// RemoveAfterDays is how long the accepted version stays under uploads/. It is
 	// longer than a URL can live, so that enable still finds the upload.
 	RemoveAfterDays int
+	// Scan is who must find nothing in an upload before it is accepted: ScanGuardDuty, or
+	// nobody.
+	Scan string
 	// Webhook gets every acceptance. Without a URL there is none.
 	Webhook Webhook
 }
 
+// ScanGuardDuty is Amazon GuardDuty's Malware Protection for S3.
+const ScanGuardDuty = "guardduty"
+
 // Webhook is where acceptances are posted. Secret is the name of the SSM parameter
-// with the key of the signatures. The key itself is never in the settings, which are
+// with the secret of the signatures. The secret itself is never in the settings, which are
 // packed beside the edge code.
 type Webhook struct {
 	URL    string
@@ -53,6 +59,12 @@ func (acceptanceKind) read(c *Config, value strictjson.Value) (string, bool) {
 				return "removeAfterDays is " + shown(f.Value) + ": ", false
 			}
 			c.Acceptance.RemoveAfterDays = int(n)
+		case "scan":
+			scan, ok := f.Text()
+			if !ok || scan != ScanGuardDuty {
+				return "scan is " + shown(f.Value) + ": ", false
+			}
+			c.Acceptance.Scan = scan
 		case "webhook":
 			why, ok := readMembers(f.Value,
 				member{"url", validURL, &c.Acceptance.Webhook.URL},
@@ -74,6 +86,9 @@ func (acceptanceKind) print(c Config) []byte {
 	}
 	return strictjson.Marshal(func(w *strictjson.Writer) {
 		w.Int("removeAfterDays", int64(a.RemoveAfterDays))
+		if a.Scan != "" {
+			w.String("scan", a.Scan)
+		}
 		if a.Webhook.URL != "" {
 			w.Object("webhook", func(w *strictjson.Writer) {
 				w.String("url", a.Webhook.URL)
@@ -84,6 +99,6 @@ func (acceptanceKind) print(c Config) []byte {
 }
 
 func (acceptanceKind) allowed() string {
-	return fmt.Sprintf(`false, true or {"removeAfterDays": %d to %d, "webhook": {"url": "https://…", "secret": "/parameter/name"}}, each field optional`,
-		KeepValidDays, maxRemoveAfterDays)
+	return fmt.Sprintf(`false, true or {"removeAfterDays": %d to %d, "scan": "%s", "webhook": {"url": "https://…", "secret": "/parameter/name"}}, each field optional`,
+		KeepValidDays, maxRemoveAfterDays, ScanGuardDuty)
 }

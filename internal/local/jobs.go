@@ -39,6 +39,16 @@ type Jobs struct {
 	// Deliver, if set, gives the delays of a notification about a key. It is sent once for
 	// each.
 	Deliver func(key string) []time.Duration
+	// Scan, if set, gives what GuardDuty finds in a version that was stored: each is told once,
+	// after its time. Without it every version is told to be clean. It is asked only if the
+	// templates have a rule for scans.
+	Scan func(key, version string) []ScanResult
+}
+
+// ScanResult is the result of a scan in GuardDuty's words, such as NO_THREATS_FOUND.
+type ScanResult struct {
+	Status string
+	After  time.Duration
 }
 
 // pollers is how many batches of one queue may be under way. Lambda begins with as many.
@@ -172,6 +182,58 @@ func (j *jobs) stored(s s3server.Stored) {
 			time.AfterFunc(d, func() { j.queues[n.Queue].Send(body) })
 		}
 	}
+	j.scanned(s)
+}
+
+// scanned tells the bus what GuardDuty finds in a version. It scans what S3 notifies the bus
+// of.
+func (j *jobs) scanned(s s3server.Stored) {
+	if !j.d.Bucket.NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled {
+		return
+	}
+	results := []ScanResult{{Status: "NO_THREATS_FOUND"}}
+	if j.o.Scan != nil {
+		results = j.o.Scan(s.Key, s.Version)
+	}
+	for _, r := range results {
+		event := j.scanResult(s, r.Status)
+		if r.After == 0 {
+			j.event(event)
+			continue
+		}
+		time.AfterFunc(r.After, func() { j.event(event) })
+	}
+}
+
+// scanResult is the event of GuardDuty about a version:
+// https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-eventbridge-s3-malware-protection.html
+func (j *jobs) scanResult(s s3server.Stored, status string) []byte {
+	scan := "SKIPPED"
+	var threats any
+	switch status {
+	case "NO_THREATS_FOUND":
+		scan = "COMPLETED"
+	case "THREATS_FOUND":
+		scan, threats = "COMPLETED", []any{map[string]string{"name": "EICAR-Test-File (not a virus)"}}
+	case "FAILED":
+		scan = "FAILED"
+	}
+	plan := "arn:aws:guardduty:" + j.d.Bucket.Region + ":" + cloudfront.Account + ":malware-protection-plan/local"
+	event, err := json.Marshal(map[string]any{
+		"version": "0", "id": rand.Text(), "detail-type": "GuardDuty Malware Protection Object Scan Result", "source": "aws.guardduty",
+		"account": cloudfront.Account, "time": time.Now().UTC().Format(time.RFC3339), "region": j.d.Bucket.Region, "resources": []string{plan},
+		"detail": map[string]any{
+			"schemaVersion": "1.0", "scanStatus": scan, "resourceType": "S3_OBJECT",
+			"s3ObjectDetails": map[string]any{
+				"bucketName": j.d.Bucket.BucketName, "objectKey": s.Key, "eTag": s.ETag, "versionId": s.Version, "s3Throttled": false,
+			},
+			"scanResultDetails": map[string]any{"scanResultStatus": status, "threats": threats, "statusReasons": nil},
+		},
+	})
+	if err != nil {
+		panic(err) // texts always encode
+	}
+	return event
 }
 
 // notification is the message that S3 sends:
@@ -221,7 +283,7 @@ func (j *jobs) event(event []byte) {
 }
 
 // matches reports whether an event matches a pattern: each field must equal one of the
-// pattern's texts.
+// pattern's texts, or begin with one of its prefixes.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 func matches(pattern, event map[string]any) (all bool, err error) {
 	all = true
@@ -236,10 +298,17 @@ func matches(pattern, event map[string]any) (all bool, err error) {
 		case []any:
 			for _, w := range want {
 				text, isText := w.(string)
-				if !isText {
-					return false, fmt.Errorf("its pattern has %v for %s: only texts are played", w, name)
+				filter, _ := w.(map[string]any)
+				prefix, isPrefix := filter["prefix"].(string)
+				is, _ := event[name].(string)
+				switch {
+				case isText:
+					ok = ok || event[name] == text
+				case isPrefix && len(filter) == 1:
+					ok = ok || event[name] != nil && strings.HasPrefix(is, prefix)
+				default:
+					return false, fmt.Errorf("its pattern has %v for %s: only texts and prefixes are played", w, name)
 				}
-				ok = ok || event[name] == text
 			}
 		default:
 			return false, fmt.Errorf("its pattern has %v for %s", want, name)

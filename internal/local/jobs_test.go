@@ -24,8 +24,11 @@ func TestJobsRefuse(t *testing.T) {
 			d.Bucket.NotificationConfiguration.QueueConfigurations = []cfn.Notification{{Event: "s3:ObjectCreated:*", Queue: "other"}}
 		},
 		"rule r is DISABLED": func(d *cfn.Deployment) { d.Rules = []cfn.Rule{{Name: "r", State: "DISABLED"}} },
-		"its pattern has map[prefix:x] for source": func(d *cfn.Deployment) {
-			d.Rules = []cfn.Rule{{Name: "r", State: "ENABLED", EventPattern: map[string]any{"source": []any{map[string]any{"prefix": "x"}}}}}
+		"its pattern has map[suffix:x] for source": func(d *cfn.Deployment) {
+			d.Rules = []cfn.Rule{{Name: "r", State: "ENABLED", EventPattern: map[string]any{"source": []any{map[string]any{"suffix": "x"}}}}}
+		},
+		"its pattern has map[prefix:x suffix:x] for source": func(d *cfn.Deployment) {
+			d.Rules = []cfn.Rule{{Name: "r", State: "ENABLED", EventPattern: map[string]any{"source": []any{map[string]any{"prefix": "x", "suffix": "x"}}}}}
 		},
 		"hands events to other": func(d *cfn.Deployment) {
 			d.Rules = []cfn.Rule{{Name: "r", State: "ENABLED", Targets: []struct{ Id, Arn string }{{"t", "other"}}}}
@@ -63,12 +66,15 @@ func TestAtOnce(t *testing.T) {
 }
 
 func TestMatches(t *testing.T) {
-	const pattern = `{"source": ["oncegate", "other"], "detail": {"bucket": ["b"]}}`
+	const pattern = `{"source": ["oncegate", "other"], "detail": {"bucket": ["b", {"prefix": "x-"}]}}`
 	for event, want := range map[string]bool{
 		`{"source": "oncegate", "detail": {"bucket": "b", "more": 1}}`: true,
 		`{"source": "other", "detail": {"bucket": "b"}}`:               true,
 		`{"source": "oncegate", "detail": {"bucket": "c"}}`:            false,
 		`{"source": "x", "detail": {"bucket": "b"}}`:                   false,
+		`{"source": "other", "detail": {"bucket": "x-b"}}`:             true,
+		`{"source": "other", "detail": {"bucket": "x"}}`:               false,
+		`{"source": "other", "detail": {"bucket": 1}}`:                 false,
 		`{"source": "oncegate"}`:                                       false,
 		`{}`:                                                           false,
 	} {

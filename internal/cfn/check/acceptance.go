@@ -43,6 +43,9 @@ func jobs(conf config.Config) []job {
 		senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn " + arn +
 			" if StringEquals aws:SourceAccount ${AWS::AccountId} for Service s3.amazonaws.com"},
 	}}
+	if conf.Acceptance.Scan != "" {
+		all[0].senders = append(all[0].senders, ruleSends(conf, "scan"))
+	}
 	if w := conf.Acceptance.Webhook; w.URL != "" {
 		name := conf.Deploy.Name + "-webhook"
 		all = append(all, job{
@@ -55,12 +58,17 @@ func jobs(conf config.Config) []job {
 				"Allow ssm:GetParameter on arn:aws:ssm:" + conf.Region + ":${AWS::AccountId}:parameter" + w.Secret,
 				"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + name,
 			},
-			key: []string{"kms:Decrypt"},
-			senders: []string{"Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn arn:aws:events:" + conf.Region + ":${AWS::AccountId}:rule/" + name +
-				" for Service events.amazonaws.com"},
+			key:     []string{"kms:Decrypt"},
+			senders: []string{ruleSends(conf, "webhook")},
 		})
 	}
 	return all
+}
+
+// ruleSends is the line of a queue's policy that lets a rule of the event bus send to it.
+func ruleSends(conf config.Config, name string) string {
+	return "Allow sqs:SendMessage on %s if ArnEquals aws:SourceArn arn:aws:events:" + conf.Region + ":${AWS::AccountId}:rule/" + conf.Deploy.Name + "-" + name +
+		" for Service events.amazonaws.com"
 }
 
 // jobNamed reports whether the function of this name is one of the jobs.
@@ -86,6 +94,9 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 	if conf.Deploy.ExistingBucket { // doctor looks whom it notifies
 		return
 	}
+	if on, wanted := d.Bucket.NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled, conf.Acceptance.Scan != ""; on != wanted {
+		broken("the bucket notifies the event bus: %t, want %t: GuardDuty listens there for uploads to scan", on, wanted)
+	}
 	told := d.Bucket.NotificationConfiguration.QueueConfigurations
 	if !conf.Acceptance.On {
 		if len(told) != 0 {
@@ -99,9 +110,15 @@ func checkAcceptance(d *cfn.Deployment, conf config.Config, broken func(string, 
 	}
 }
 
-// checkBusRules: acceptances of this bucket go to the webhook, and nothing else does.
+// checkBusRules: results of scans of this bucket's uploads go to acceptance, acceptances go to
+// the webhook, and nothing else does.
 func checkBusRules(d *cfn.Deployment, conf config.Config, broken func(string, ...any)) {
 	want := []string{}
+	if conf.Acceptance.Scan != "" {
+		want = append(want, "ENABLED map[detail:map[s3ObjectDetails:map[bucketName:["+conf.Bucket+"] objectKey:[map[prefix:"+layout.Uploads+"]]]]"+
+			" detail-type:[GuardDuty Malware Protection Object Scan Result] source:[aws.guardduty]] [arn:aws:sqs:"+
+			conf.Region+":${AWS::AccountId}:"+conf.Deploy.Name+"-accept]")
+	}
 	if conf.Acceptance.Webhook.URL != "" {
 		want = append(want, "ENABLED map[detail:map[bucket:["+conf.Bucket+"]] detail-type:[oncegate.accepted] source:[oncegate]] [arn:aws:sqs:"+
 			conf.Region+":${AWS::AccountId}:"+conf.Deploy.Name+"-webhook]")

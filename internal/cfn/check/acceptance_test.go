@@ -21,6 +21,9 @@ func TestCheckAcceptance(t *testing.T) {
 		return bucket(t)["NotificationConfiguration"].(object)["QueueConfigurations"].([]any)[0].(object)
 	}
 	source := func(t *templates) object { return t.Bucket.Properties("AWS::Lambda::EventSourceMapping", "") }
+	scanned := func(t *templates) object {
+		return t.Bucket.Properties("AWS::Events::Rule", "ScanRule")["EventPattern"].(object)["detail"].(object)["s3ObjectDetails"].(object)
+	}
 	const on = "accepting"
 	for _, tt := range []damaged{
 		{"it cannot copy", on, func(t *templates) { cfntest.Without(role(t), "WriteAccepted") },
@@ -71,8 +74,27 @@ func TestCheckAcceptance(t *testing.T) {
 			cfntest.Without(t.Bucket.Role("WebhookRole"), "ReadAccepted")
 		}, "acceptance: full-webhook lacks: Allow s3:GetObject on arn:aws:s3:::full-uploads/accepted/*"},
 		{"other buckets reach the webhook", "full", func(t *templates) {
-			delete(t.Bucket.Properties("AWS::Events::Rule", "")["EventPattern"].(object), "detail")
+			delete(t.Bucket.Properties("AWS::Events::Rule", "WebhookRule")["EventPattern"].(object), "detail")
 		}, "acceptance: there is"},
+		{"nobody tells of scans", "table", func(t *templates) { delete(t.Bucket["Resources"].(object), "ScanRule") },
+			"acceptance: there is no rule ENABLED map[detail:map[s3ObjectDetails:map[bucketName:[table-uploads] objectKey:[map[prefix:uploads/]]]]"},
+		{"the scan of another bucket counts", "table", func(t *templates) { delete(scanned(t), "bucketName") }, "acceptance: there is a rule ENABLED"},
+		{"GuardDuty's own object comes to the queue", "table", func(t *templates) { delete(scanned(t), "objectKey") }, "acceptance: there is a rule ENABLED"},
+		{"anybody tells of scans", "table", func(t *templates) {
+			delete(t.Bucket.Properties("AWS::Events::Rule", "ScanRule")["EventPattern"].(object), "source")
+		}, "acceptance: there is a rule ENABLED"},
+		{"scans are told to the webhook", "table", func(t *templates) {
+			t.Bucket.Properties("AWS::Events::Rule", "ScanRule")["Targets"] = t.Bucket.Properties("AWS::Events::Rule", "WebhookRule")["Targets"]
+		}, "acceptance: there is a rule ENABLED"},
+		{"the rule of scans may not send", "table", func(t *templates) {
+			cfntest.Without(t.Bucket.Properties("AWS::SQS::QueuePolicy", "AcceptQueue")["PolicyDocument"].(object), "RuleSends")
+		}, "acceptance: policy of queue oncegate-accept lacks: Allow sqs:SendMessage"},
+		{"GuardDuty does not hear of uploads", "table", func(t *templates) {
+			delete(bucket(t)["NotificationConfiguration"].(object), "EventBridgeConfiguration")
+		}, "acceptance: the bucket notifies the event bus: false, want true"},
+		{"the bus hears of uploads that nobody scans", on, func(t *templates) {
+			bucket(t)["NotificationConfiguration"].(object)["EventBridgeConfiguration"] = object{"EventBridgeEnabled": true}
+		}, "acceptance: the bucket notifies the event bus: true, want false"},
 		{"the rule may not send", "full", func(t *templates) {
 			cfntest.Without(t.Bucket.Properties("AWS::SQS::QueuePolicy", "WebhookQueue")["PolicyDocument"].(object), "RuleSends")
 		}, "acceptance: policy of queue full-webhook lacks: Allow sqs:SendMessage"},

@@ -52,6 +52,9 @@ func wantAlarms(d *cfn.Deployment, conf config.Config) []string {
 	if conf.Acceptance.On {
 		want = append(want, alarm(conf.Region, sum, "oncegate/"+conf.Deploy.Name+" LateVersions", 1))
 	}
+	if conf.Acceptance.Scan != "" {
+		want = append(want, alarm(conf.Region, sum, "oncegate/"+conf.Deploy.Name+" Rejected", 1))
+	}
 	return want
 }
 

@@ -79,6 +79,8 @@ func TestCheckAlarms(t *testing.T) {
 		{"dead letters of the wrong queue", "accepting", func(t *templates) {
 			t.Bucket.Properties(kind, "AcceptDead")["Dimensions"] = t.Bucket.Properties(kind, "AcceptBehind")["Dimensions"]
 		}, "alarms: there is no alarm: in us-east-1 metric GreaterThanOrEqualToThreshold 1 in 1 of 1, missing data is notBreaching, where metric is Maximum of AWS/SQS ApproximateNumberOfMessagesVisible QueueName=oncegate-accept-dead"},
+		{"what scans reject is not watched", "table", func(t *templates) { remove(t.Bucket, "Rejected") },
+			"alarms: there is no alarm: in eu-central-1 metric GreaterThanOrEqualToThreshold 1 in 1 of 1, missing data is notBreaching, where metric is Sum of oncegate/oncegate Rejected"},
 		{"late versions are not watched", "accepting", func(t *templates) { remove(t.Bucket, "LateVersions") },
 			"alarms: there is no alarm: in us-east-1 metric GreaterThanOrEqualToThreshold 1 in 1 of 1, missing data is notBreaching, where metric is Sum of oncegate/oncegate LateVersions"},
 

@@ -18,6 +18,7 @@ import (
 	"oncegate/internal/cfn"
 	"oncegate/internal/config"
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local"
 	"oncegate/internal/local/dynamoserver"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
@@ -216,6 +217,14 @@ func outages() []outage {
 				t.Fatal(err)
 			}
 		}, []string{"LateVersions"}},
+		{"a scan finds a threat", []testbed.Option{scanning, func(s *testbed.Setup) {
+			s.Jobs.Scan = func(string, string) []local.ScanResult { return []local.ScanResult{{Status: "THREATS_FOUND"}} }
+		}}, fails(200), []string{"Rejected"}},
+		{"nobody scans", []testbed.Option{scanning, hasty, func(s *testbed.Setup) {
+			s.Template = func(t *testbed.Templates) {
+				delete(t.Bucket.Properties("AWS::S3::Bucket", "")["NotificationConfiguration"].(testbed.Object), "EventBridgeConfiguration")
+			}
+		}}, fails(200), []string{"AcceptDead"}},
 		{"the webhook dies", []testbed.Option{hooked, hasty, dying("oncegate-webhook")}, fails(200), []string{"WebhookErrors", "WebhookDead"}},
 		{"the webhook is throttled", []testbed.Option{hooked, hasty}, throttle("oncegate-webhook", fails(200)), []string{"WebhookThrottles", "WebhookDead"}},
 	}

@@ -3,6 +3,7 @@ package main
 const (
 	accepts = "internal/acceptance/acceptance.go"
 	copies  = "internal/acceptance/parts.go"
+	scans   = "internal/acceptance/scan.go"
 	hook    = "internal/acceptance/webhook/webhook.go"
 	signs   = "internal/acceptance/webhook/signature.go"
 )
@@ -55,6 +56,20 @@ var acceptanceMutants = []mutant{
 	{copies, "an upload that is gone is not begun again", "if !errors.Is(err, ErrAbsent) {\n\t\t\treturn id, have, err", "if true {\n\t\t\treturn id, have, err", false},
 	{copies, "every tag names an upload", "if id == tags[Tag] {", "if false {", false},
 	{copies, "others' tags are lost", "all[name] = value", "_ = value", false},
+
+	{accepts, "nothing waits for its scan", "err != nil || outcome != \"\" {", "false && (err != nil || outcome != \"\") {", false},
+	{scans, "the scan of another version counts", "other := hint.Version != first", "other := false", false},
+	{scans, "a notification clears", "before == \"\" && !a.Scan:", "before == \"\":", false},
+	{scans, "a threat is scanned away", "hint.Verdict == Clean && before != Threat,", "hint.Verdict == Clean,", false},
+	{scans, "nothing is scanned again", "hint.Verdict == Clean && before != Threat,", "hint.Verdict == Clean && before == \"\",", false},
+	{scans, "what was rejected waits for its scan", "before == \"\":\n\t\treturn \"\", fmt", "true:\n\t\treturn \"\", fmt", false},
+	{scans, "a threat is forgotten", "before != Threat && before != hint.Verdict:", "before != hint.Verdict:", false},
+	{scans, "a failed rejection passes", "if err := a.Store.SetTags(ctx, key, first, withTag(tags, rejecting+string(hint.Verdict))); err != nil {", "if err := a.Store.SetTags(ctx, key, first, withTag(tags, rejecting+string(hint.Verdict))); false {", false},
+	{scans, "any event is a scan", "case e.Source != scanSource || e.DetailType != scanResult:", "case false:", false},
+	{scans, "a scan of anything", "|| d.ResourceType != \"S3_OBJECT\":", "&& false:", false},
+	{scans, "a scan of no version", "case d.S3ObjectDetails.VersionID == \"\":", "case false:", false},
+	{scans, "a scan that was skipped is clean", "if d.ScanStatus != \"COMPLETED\" {", "if false {", false},
+	{scans, "a word that nobody knows", "\tdefault:\n\t\treturn Hint{}", "\tcase \"?\":\n\t\treturn Hint{}", false},
 
 	{hook, "the bucket is not asked", "if err != nil {\n\t\treturn \"\", 0, err\n\t}\n\tif event", "if false {\n\t\treturn \"\", 0, err\n\t}\n\tif event", false},
 	{hook, "any version", "if event.Detail.Version != version {", "if false {", false},

@@ -68,7 +68,7 @@ func (m mutant) suites() []suite {
 	switch {
 	case strings.HasPrefix(m.file, "edge/"):
 		return []suite{edges}
-	case m.file == accepts, m.file == copies:
+	case m.file == accepts, m.file == copies, m.file == scans:
 		return []suite{accept}
 	case strings.HasPrefix(m.file, "internal/invite/"):
 		return []suite{invites, inviteWorld}

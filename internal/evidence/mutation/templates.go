@@ -180,6 +180,8 @@ var templateMutants = []mutant{
 	{checkAccept, "notices to any queue", "told[0].Queue != want || ", removed, false},
 	{checkAccept, "notices of any object", " || fmt.Sprint(told[0].Filter.S3Key.Rules) != \"[{prefix \"+layout.Uploads+\"}]\"", removed, false},
 	{checkAccept, "two notices", "if len(told) != 1 || told[0].Event", "if len(told) == 0 || told[0].Event", false},
+	{checkAccept, "GuardDuty does not hear of uploads", "; on != wanted {", "; on && !wanted {", false},
+	{checkAccept, "the bus hears of uploads that nobody scans", "; on != wanted {", "; !on && wanted {", false},
 	{checkAccept, "a rule that is missing", "broken(\"there is no rule %s\", line)", "_ = line", false},
 	{checkAccept, "a rule that nobody asks for", "broken(\"there is a rule %s\", line)", "_ = line", false},
 	{checkAccept, "a queue that nothing follows", "if len(f.Sources) != 1 || f.Sources[0].EventSourceArn != arn ||", "if len(f.Sources) == 1 && f.Sources[0].EventSourceArn != arn || len(f.Sources) == 1 &&", false},

@@ -185,22 +185,17 @@ func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 			cfntest.With(t.RolePolicy("Mint"), s)
 		}
 	}
+	if conf.Acceptance.Scan != "" {
+		scan(test, t, conf, cfntest.Load(test, filepath.Join(root(test), "internal", "cfn", "testdata", "table")))
+	}
 	if w := conf.Acceptance.Webhook; w.URL != "" {
 		code := t.Bucket.Properties("AWS::Lambda::Function", "Accept")["Code"]
 		for id, r := range full.Bucket["Resources"].(Object) {
 			if !strings.HasPrefix(id, "Webhook") {
 				continue
 			}
-			text, err := json.Marshal(r)
-			if err != nil {
-				test.Fatal(err)
-			}
-			var resource Object
-			text = []byte(strings.NewReplacer("full-uploads", conf.Bucket, "full-", conf.Deploy.Name+"-", "eu-west-1", conf.Region,
-				"parameter/oncegate/webhook", "parameter"+w.Secret).Replace(string(text)))
-			if err := json.Unmarshal(text, &resource); err != nil {
-				test.Fatal(err)
-			}
+			resource := renamed(test, r, "full-uploads", conf.Bucket, "full-", conf.Deploy.Name+"-", "eu-west-1", conf.Region,
+				"parameter/oncegate/webhook", "parameter"+w.Secret)
 			if resource["Type"] == "AWS::Lambda::Function" {
 				resource["Properties"].(Object)["Code"] = code // the same program
 			}
@@ -237,6 +232,36 @@ func adapt(test testing.TB, t *Templates, conf config.Config, full Templates) {
 			p["MemorySize"], p["Timeout"] = conf.Deploy.RegionalMemory, conf.Deploy.Timeout
 		}
 	}
+}
+
+// scan adds to acceptance what a kept deployment with scans has.
+func scan(test testing.TB, t *Templates, conf config.Config, from Templates) {
+	test.Helper()
+	ours := func(part any) Object {
+		return renamed(test, part, "table-uploads", conf.Bucket, "eu-central-1", conf.Region, "oncegate-", conf.Deploy.Name+"-", "oncegate/oncegate", "oncegate/"+conf.Deploy.Name)
+	}
+	for id, r := range from.Bucket["Resources"].(Object) {
+		if strings.HasPrefix(id, "Scan") || strings.HasPrefix(id, "Rejected") {
+			t.Bucket["Resources"].(Object)[id] = ours(r)
+		}
+	}
+	const policy = "AWS::SQS::QueuePolicy"
+	sends := cfntest.Statement(from.Bucket.Properties(policy, "AcceptQueue")["PolicyDocument"].(Object), "RuleSends")
+	cfntest.With(t.Bucket.Properties(policy, "AcceptQueue")["PolicyDocument"].(Object), ours(sends))
+	t.Bucket.Properties("AWS::S3::Bucket", "")["NotificationConfiguration"].(Object)["EventBridgeConfiguration"] = Object{"EventBridgeEnabled": true}
+}
+
+// renamed is a part of a template with other names in it, given in pairs.
+func renamed(test testing.TB, part any, names ...string) (made Object) {
+	test.Helper()
+	text, err := json.Marshal(part)
+	if err == nil {
+		err = json.Unmarshal([]byte(strings.NewReplacer(names...).Replace(string(text))), &made)
+	}
+	if err != nil {
+		test.Fatal(err)
+	}
+	return made
 }
 
 // ofBucket is the Resource of a statement of full, of another bucket.
