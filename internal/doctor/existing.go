@@ -327,7 +327,7 @@ func (b *bucketReader) events(ctx context.Context) ([]check.Finding, error) {
 	for _, c := range out.LambdaFunctionConfigurations {
 		add(c.Id, c.LambdaFunctionArn, c.Events, c.Filter)
 	}
-	return append(b.noRole, b.judge.Events(all)...), nil
+	return append(b.noRole, b.judge.Events(all, out.EventBridgeConfiguration != nil)...), nil
 }
 
 func (b *bucketReader) cors(ctx context.Context) ([]check.Finding, error) {

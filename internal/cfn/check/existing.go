@@ -247,8 +247,9 @@ type Event struct {
 	Target         string   // ARN
 }
 
-// Events judges whom the bucket notifies.
-func (e Existing) Events(events []Event) []Finding {
+// Events judges whom the bucket notifies. bus is whether it notifies the event bus too, of
+// everything.
+func (e Existing) Events(events []Event, bus bool) []Finding {
 	queue := "arn:aws:sqs:" + e.Settings.Region + ":" + e.Account + ":" + e.Settings.Deploy.FunctionName("accept")
 	told := false
 	var all []Finding
@@ -266,6 +267,11 @@ func (e Existing) Events(events []Event) []Finding {
 			all = append(all, Finding{Note, fmt.Sprintf("the notification %s, to %s, is also of entries of the index: two or more for each upload", n.ID, n.Target), ""})
 		}
 	}
+	if e.Settings.Acceptance.Scan != "" && !bus {
+		all = append(all, Finding{Breaks, "the bucket does not notify the event bus: GuardDuty hears of no upload there, and none is accepted",
+			e.api("get-bucket-notification-configuration", ">notifications.json") + "\nadd, and leave the rest:\n\"EventBridgeConfiguration\":{}\n" +
+				e.api("put-bucket-notification-configuration", "--notification-configuration file://notifications.json")})
+	}
 	switch {
 	case told || !e.Settings.Acceptance.On:
 	case e.AcceptanceRole == "":
@@ -273,7 +279,7 @@ func (e Existing) Events(events []Event) []Finding {
 	default:
 		notice := fmt.Sprintf(`{"Id":"oncegate-accept","QueueArn":%q,"Events":["s3:ObjectCreated:*"],"Filter":{"Key":{"FilterRules":[{"Name":"prefix","Value":%q}]}}}`, queue, layout.Uploads)
 		do := e.api("put-bucket-notification-configuration", `--notification-configuration '{"QueueConfigurations":[`+notice+`]}'`)
-		if len(events) > 0 {
+		if len(events) > 0 || bus { // a put replaces all of it
 			do = e.api("get-bucket-notification-configuration", ">notifications.json") + "\nadd to \"QueueConfigurations\", and leave the rest:\n" + notice + "\n" +
 				e.api("put-bucket-notification-configuration", "--notification-configuration file://notifications.json")
 		}

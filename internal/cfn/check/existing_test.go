@@ -136,3 +136,37 @@ func TestAGoodPolicyHasNoFindings(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// TestEventsOfScans: where scans are asked for, GuardDuty must hear of uploads, and what makes it
+// hear of them stays when the queue is added.
+func TestEventsOfScans(t *testing.T) {
+	queue := Event{Events: []string{"s3:ObjectCreated:*"}, Prefix: layout.Uploads, Target: "arn:aws:sqs:us-east-1:111122223333:oncegate-accept"}
+	for _, c := range []struct {
+		acceptance string
+		events     []Event
+		bus        bool
+		found, do  []string
+	}{
+		{`true`, []Event{queue}, false, nil, nil},
+		{`true`, []Event{queue}, true, nil, nil},
+		{`{"scan":"guardduty"}`, []Event{queue}, true, nil, nil},
+		{`{"scan":"guardduty"}`, []Event{queue}, false, []string{"does not notify the event bus"}, []string{`"EventBridgeConfiguration":{}`}},
+		{`{"scan":"guardduty"}`, nil, true, []string{"does not notify arn:aws:sqs:"}, []string{"get-bucket-notification-configuration"}},
+		{`{"scan":"guardduty"}`, nil, false, []string{"does not notify the event bus", "does not notify arn:aws:sqs:"}, []string{"leave the rest", "put-bucket"}},
+	} {
+		conf, err := config.Parse([]byte(`{"bucket":"theirs","acceptance":` + c.acceptance + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := Existing{Settings: conf, Account: "111122223333", AcceptanceRole: "role"}.Events(c.events, c.bus)
+		if len(all) != len(c.found) {
+			t.Errorf("%s, %v, %t: %+v, want %q", c.acceptance, c.events, c.bus, all, c.found)
+			continue
+		}
+		for i, f := range all {
+			if f.Severity != Breaks || !strings.Contains(f.Detail, c.found[i]) || !strings.Contains(f.Do, c.do[i]) {
+				t.Errorf("%s, %v, %t: %+v, want %q, do %q", c.acceptance, c.events, c.bus, f, c.found[i], c.do[i])
+			}
+		}
+	}
+}
