@@ -75,6 +75,45 @@ func TestAuthLabel(t *testing.T) {
 	}
 }
 
+// TestAuthBounds: a credential gets no URL that it may not ask for, and what it leaves open is
+// filled in.
+func TestAuthBounds(t *testing.T) {
+	by := named("kiosk")
+	by.Allows = onetime.Allowance{Life: time.Minute, MaxBytes: 100, Type: "image/*"}
+	for query, says := range map[string]string{
+		"":                     "",
+		"expires=60":           "",
+		"count=2&maxBytes=100": "",
+		"type=image/png":       "",
+		"expires=61":           "expires: want whole seconds from 1 to 60",
+		"maxBytes=101":         "maxBytes: want 1 to 100",
+		"count=2&type=text/*":  "type: this API key takes image/*",
+	} {
+		w := newWorld(t)
+		w.Auth = &authorizer{by: by}
+		event := asking(t)
+		event.Records[0].CF.Request.Querystring = query
+		response := w.run(t, edge.MintFunction, event).Response
+		keys := w.store.Keys()
+		if says != "" {
+			if value(t, response, "x-oncegate-reason") != string(onetime.Options) || !strings.Contains(response.Body, says) || len(keys) > 0 {
+				t.Errorf("%q: %+v, entries %v", query, response, keys)
+			}
+			continue
+		}
+		if response.Status != "200" || len(keys) == 0 {
+			t.Errorf("%q: %+v, entries %v", query, response, keys)
+		}
+		for _, key := range keys {
+			stored, _, _ := w.store.Current(key)
+			entry, err := onetime.ParseValidEntry(stored.Body)
+			if err != nil || entry.Limits.MaxBytes != 100 || !strings.HasPrefix(entry.Limits.Type, "image/") || entry.Expires.Sub(entry.Created) != time.Minute {
+				t.Errorf("%q: %+v, %v", query, entry, err)
+			}
+		}
+	}
+}
+
 // TestAuthRefuses: without a credential that holds nothing is written, and the
 // client learns no more than the reason.
 func TestAuthRefuses(t *testing.T) {

@@ -312,6 +312,35 @@ func TestHostInvites(t *testing.T) {
 	}
 }
 
+// TestHostWithBounds: an invitation gives no URL that its maker may not ask for.
+func TestHostWithBounds(t *testing.T) {
+	g := newGuests(t)
+	by := named("kiosk")
+	by.Allows = onetime.Allowance{Life: time.Hour, MaxBytes: 100, Type: "image/*"}
+	g.Auth = &authorizer{by: by}
+	credential := func(r *edge.Request) { r.Headers["x-credential"] = []edge.Header{{Value: "CREDENTIAL"}} }
+	for text, says := range map[string]string{
+		`{"label":"x","uploads":1,"life":3601}`:        "expires: want whole seconds from 1 to 3600",
+		`{"label":"x","uploads":1,"maxBytes":101}`:     "maxBytes: want 1 to 100",
+		`{"label":"x","uploads":1,"type":"text/html"}`: "type: this API key takes image/*",
+	} {
+		response := g.asks(t, "POST", "/invitations", "", credential, body(text))
+		wantReason(t, text, response, onetime.Options)
+		if !strings.HasPrefix(response.Body, "Bad Request: "+says) {
+			t.Errorf("%s: %s, want %s", text, response.Body, says)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"label":"x","uploads":1}`: `"life":3600,"maxBytes":100,"type":"image/*"`,
+		`{"label":"x","uploads":1,"life":60,"maxBytes":9,"type":"image/png"}`: `"life":60,"maxBytes":9,"type":"image/png"`,
+	} {
+		response := g.asks(t, "POST", "/invitations", "", credential, asJSON, body(text))
+		if response.Status != "201" || !strings.Contains(response.Body, want) {
+			t.Errorf("%s: %+v, want %s", text, response, want)
+		}
+	}
+}
+
 // TestHostIsTold: whoever makes an invitation is told what is wrong with it, and what to do
 // after a revoke that was not finished.
 func TestHostIsTold(t *testing.T) {

@@ -68,6 +68,9 @@ func (f *Functions) invite(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if record, err = f.inviteWithin(record, c.by.Allows); err != nil {
+		return Result{}, err
+	}
 	record.By = c.by.By()
 	token, id, record, err := f.Keeper.Create(ctx, record, c.deadline)
 	if err != nil {
@@ -85,6 +88,29 @@ func (f *Functions) invite(ctx context.Context, c *call) (Result, error) {
 		w.String("link", link)
 		record.WriteTerms(w)
 	})}, nil
+}
+
+// inviteWithin returns the invitation that a credential with this allowance may make: no URL
+// of it is more than one that the credential may ask for itself.
+func (f *Functions) inviteWithin(record invite.Record, allows onetime.Allowance) (invite.Record, error) {
+	if allows == (onetime.Allowance{}) {
+		return record, nil
+	}
+	minter := *f.Minter
+	order := onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true}
+	order, bounds, err := allows.Narrow(order, minter.Bounds, thisCredential)
+	if err != nil {
+		return record, err
+	}
+	if order.Life == 0 {
+		order.Life = min(invite.DefaultURLLife, bounds.MaxLife)
+	}
+	minter.Bounds = bounds
+	if order, err = minter.Grant(order); err != nil {
+		return record, err
+	}
+	record.Life, record.Limits, record.Prefix = order.Life, order.Limits, order.Prefix
+	return record, nil
 }
 
 // ownInvitation finds the invitation that the path names, if the credential's owner made it.

@@ -44,6 +44,9 @@ func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
 	return Result{Response: r}, nil
 }
 
+// thisCredential names in a refusal who may not ask for something.
+const thisCredential = "this API key"
+
 // mintAndLog fills the orders for the client of the call.
 func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]onetime.Minted, error) {
 	orders.By = c.by.By()
@@ -66,7 +69,11 @@ func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]o
 
 // mintAll fills all the orders or none: of those that were registered before one
 // failed, nobody ever learns.
-func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.Minted, error) {
+func (f *Functions) mintAll(ctx context.Context, o orders, c *call) (_ []onetime.Minted, err error) {
+	minter := *f.Minter
+	if o.Order, minter.Bounds, err = c.by.Allows.Narrow(o.Order, minter.Bounds, thisCredential); err != nil {
+		return nil, err
+	}
 	urls := make([]onetime.Minted, max(1, o.count))
 	errs := make([]error, len(urls))
 	mint := func(i int) {
@@ -80,7 +87,7 @@ func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.M
 			errs[i] = refuseInvitation(errs[i])
 			return
 		}
-		urls[i], errs[i] = f.Minter.Mint(ctx, o.Order, c.deadline)
+		urls[i], errs[i] = minter.Mint(ctx, o.Order, c.deadline)
 	}
 	var done sync.WaitGroup
 	for i := 1; i < len(urls); i++ {

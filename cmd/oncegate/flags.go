@@ -72,3 +72,14 @@ func plainFlagError(fs *flag.FlagSet, err error) error {
 	}
 	return err
 }
+
+// flagged returns the first of these flags, in their order in the set, that was given, or "".
+func flagged(fs *flag.FlagSet, names ...string) string {
+	given := ""
+	fs.Visit(func(f *flag.Flag) {
+		if given == "" && slices.Contains(names, f.Name) {
+			given = f.Name
+		}
+	})
+	return given
+}

@@ -17,7 +17,7 @@ import (
 	"oncegate/internal/onetime"
 )
 
-const keyHelp = `oncegate key create --label LABEL [--owner-of KEY] [flags]
+const keyHelp = `oncegate key create --label LABEL [--owner-of KEY] [bounds] [flags]
 oncegate key list [--json] [flags]
 oncegate key revoke LABEL|ID|- [flags]
 
@@ -29,6 +29,10 @@ SHA-256. The label is for people. With the key's id it is in the entry of each U
 the key mints, and in the log. Only that key may ask about its URLs and revoke them,
 and any key that was made with --owner-of to take over from it.
 
+--max-bytes, --type, --max-expires and --prefix bound what the URLs of the key may be. Whoever asks
+for more is refused, and what is left open is filled in. An invitation that the key makes
+is held to the same.
+
 list shows all keys, never the keys themselves. What cannot be read is named on standard
 error, and the rest is listed.
 
@@ -38,7 +42,12 @@ within 30 seconds. Invitations that it has made stay open; revoke says how many 
 
     --label LABEL    for create: 1 to 64 bytes of text
     --owner-of KEY   for create: take over from this key, by its id or label: the new
-                     key owns the same URLs. Without --label it gets the same label
+                     key owns the same URLs. Without --label it gets the same label,
+                     and without bounds of its own the same bounds
+    --max-bytes SIZE    for create: no upload is larger: 200KB, 2GB, 8MiB
+    --type TYPES        for create: what uploads may be: image/*,application/pdf
+    --max-expires TIME  for create: no URL is good for longer: 90m, 36h, 7d
+    --prefix PREFIX     for create: before the name of each object, or what is below it
     --key-file PATH  for revoke: the file with the key, in place of a label or an id
     --config PATH    settings of the deployment (config.json)
     --json           for list: print one JSON object per key
@@ -58,6 +67,11 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	asJSON := fs.Bool("json", false, "")
 	ownerOf := fs.String("owner-of", "", "")
 	keyFile := fs.String("key-file", "", "")
+	var most sizeFlag
+	var life spanFlag
+	fs.Var(&most, "max-bytes", "")
+	fs.Var(&life, "max-expires", "")
+	kind, prefix := fs.String("type", "", ""), fs.String("prefix", "", "")
 	// The words are the verb, and the key to revoke.
 	words, err := parseWords(fs, args)
 	if err != nil {
@@ -67,9 +81,13 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if len(words) > 0 {
 		verb, words = words[0], words[1:]
 	}
+	allows := onetime.Allowance{Life: time.Duration(life), MaxBytes: int64(most), Type: strings.ToLower(*kind), Prefix: *prefix}
+	bounded := flagged(fs, "max-bytes", "max-expires", "type", "prefix")
 	switch {
 	case verb != "create" && verb != "list" && verb != "revoke":
 		return usagef(fs, "want key create, key list or key revoke")
+	case bounded != "" && verb != "create":
+		return usagef(fs, "--%s is for key create", bounded)
 	case (*label != "" || *ownerOf != "") && verb != "create" || *asJSON && verb != "list" || *keyFile != "" && verb != "revoke":
 		return usagef(fs, "--label and --owner-of are for key create, --json for key list, --key-file for key revoke")
 	case verb == "revoke" && *keyFile != "" && len(words) == 0:
@@ -90,6 +108,9 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 				return usagef(fs, "--%w", err)
 			}
 		}
+		if err := checkAllowance(fs, allows); err != nil {
+			return err
+		}
 		*ownerOf, err = namedKey(fs, *ownerOf)
 	}
 	if err != nil {
@@ -102,7 +123,12 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	store := keyStore{opened.index, newInvitationBook(s, opened, stderr), stderr}
 	switch verb {
 	case "create":
-		err = store.create(ctx, *label, *ownerOf, stdout)
+		if s.conf != nil {
+			if err := (onetime.Bounds{Prefixes: s.conf.Prefixes}).CheckPrefix(*prefix); err != nil {
+				return err // every mint would be refused
+			}
+		}
+		err = store.create(ctx, *label, *ownerOf, allows, stdout)
 		if err == nil && s.conf != nil && s.conf.Auth.Kind != config.AuthAPIKey {
 			fmt.Fprintf(stderr, "oncegate: note: the settings say \"auth\": %q; clients need no key before it says \"api-key\"\n", s.conf.Auth.Kind)
 		}
@@ -112,6 +138,23 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		err = store.revoke(ctx, which, stdout)
 	}
 	return err
+}
+
+// checkAllowance refuses bounds that are none: a flag that is 0 or empty, and what no URL
+// may have anyway.
+func checkAllowance(fs *flag.FlagSet, a onetime.Allowance) error {
+	for name, empty := range map[string]bool{"max-bytes": a.MaxBytes <= 0, "max-expires": a.Life <= 0, "type": a.Type == "", "prefix": a.Prefix == ""} {
+		if empty && flagged(fs, name) != "" {
+			return usagef(fs, "--%s: leave it out where there is no bound", name)
+		}
+	}
+	if a.Life%time.Second != 0 || a.Life > onetime.MaxLife {
+		return usagef(fs, "--max-expires: want whole seconds, at most %s", shownSpan(onetime.MaxLife))
+	}
+	if err := a.Check(); err != nil {
+		return usagef(fs, "%w", err)
+	}
+	return nil
 }
 
 // namedKey returns the word that names a key to revoke or to take over from. A key itself is
@@ -138,8 +181,8 @@ func secretKey(path string) (string, error) {
 	return string(id), err
 }
 
-// create makes a key. ownerOf, if set, names the key that it takes over from.
-func (s keyStore) create(ctx context.Context, label, ownerOf string, stdout io.Writer) error {
+// create makes a key with these bounds. ownerOf, if set, names the key that it takes over from.
+func (s keyStore) create(ctx context.Context, label, ownerOf string, allows onetime.Allowance, stdout io.Writer) error {
 	var owner apikey.ID
 	if ownerOf != "" {
 		old, err := s.find(ctx, ownerOf)
@@ -148,12 +191,13 @@ func (s keyStore) create(ctx context.Context, label, ownerOf string, stdout io.W
 		}
 		owner = cmp.Or(old.Owner, old.ID)
 		label = cmp.Or(label, old.Label)
+		allows = cmp.Or(allows, old.Allows)
 	}
 	record, err := apikey.NewRecord(label, time.Now())
 	if err != nil {
 		return err
 	}
-	record.Owner = owner
+	record.Owner, record.Allows = owner, allows
 	key, err := apikey.New(rand.Reader)
 	if err != nil {
 		return err
@@ -193,15 +237,27 @@ func (s keyStore) list(ctx context.Context, asJSON bool, stdout io.Writer) error
 		return incomplete
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tCREATED\tREVOKED\tOWNER\tLABEL")
+	fmt.Fprintln(w, "ID\tCREATED\tREVOKED\tOWNER\tBOUNDS\tLABEL")
 	for _, k := range keys {
 		owner := "-"
 		if k.Owner != "" {
 			owner = k.Owner.Short()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID.Short(), shownTime(k.Created), shownTime(k.Revoked), owner, shown(k.Label))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID.Short(), shownTime(k.Created), shownTime(k.Revoked), owner, boundsText(k.Allows), shown(k.Label))
 	}
 	return errors.Join(w.Flush(), incomplete)
+}
+
+// boundsText returns an allowance by the names of its options at /url, or "-" for none.
+func boundsText(a onetime.Allowance) string {
+	text := limitsText(onetime.Limits{MinBytes: a.MinBytes, MaxBytes: a.MaxBytes, Type: a.Type})
+	if a.Life > 0 {
+		text = strings.TrimPrefix(text+", expires "+shownSpan(a.Life), ", ")
+	}
+	if a.Prefix != "" {
+		text = strings.TrimPrefix(text+", prefix "+a.Prefix, ", ")
+	}
+	return cmp.Or(text, "-")
 }
 
 func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) error {

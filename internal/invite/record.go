@@ -153,28 +153,14 @@ func (r Record) open(now time.Time) error {
 func (r Record) within(order onetime.Order, bounds onetime.Bounds, left time.Duration) (onetime.Order, onetime.Bounds, error) {
 	most := min(r.Life, bounds.MaxLife, left.Truncate(time.Second))
 	bounds.Life, bounds.MaxLife = most, most
-	if r.Limits.MaxBytes > 0 {
-		bounds.MaxBytes = min(bounds.MaxBytes, r.Limits.MaxBytes)
-	}
-	switch {
-	case order.Limits.MinBytes == 0 && r.Limits.MinBytes > 0:
-		order.Limits.MinBytes = r.Limits.MinBytes
-	case order.Limits.MinBytes < r.Limits.MinBytes:
-		return order, bounds, refuse(fmt.Errorf("minBytes: this invitation takes at least %d", r.Limits.MinBytes))
-	}
-	switch {
-	case order.Limits.Type == "":
-		order.Limits.Type = r.Limits.Type
-	case r.Limits.Type != "" && !onetime.TypesWithin(order.Limits.Type, r.Limits.Type):
-		return order, bounds, refuse(errors.New("type: this invitation takes " + r.Limits.Type))
-	}
 	switch {
 	case order.Prefix == "":
 		order.Prefix = r.Prefix
 	case order.Prefix != r.Prefix:
 		return order, bounds, refuse(errors.New("prefix: this invitation has its own, or none; omit the option"))
 	}
-	return order, bounds, nil
+	allowed := onetime.Allowance{MinBytes: r.Limits.MinBytes, MaxBytes: r.Limits.MaxBytes, Type: r.Limits.Type}
+	return allowed.Narrow(order, bounds, "this invitation")
 }
 
 func refuse(err error) error { return &onetime.Refusal{Reason: onetime.Options, Detail: err.Error()} }

@@ -20,6 +20,8 @@ type Credential struct {
 	Owner string // id of the key whose owner this is too; "" for ID itself
 	Label string // of the key, or the subject
 	Since time.Time
+	// Allows is what it may ask for: all that the deployment has, or less.
+	Allows Allowance
 }
 
 // The kinds of credentials.

@@ -77,11 +77,14 @@ type Record struct {
 	// Owner is the key that this one was made to take over from, or the one that that one
 	// was: the first of all keys of one owner. "" for a key with an owner of its own.
 	Owner ID `json:"owner,omitempty"`
+	// Allows is what the URLs of this key may be, if it may not ask for all that the
+	// deployment has.
+	Allows onetime.Allowance `json:"allows,omitzero"`
 }
 
 // credential is the key with this ID, as its entries name it.
 func (r Record) credential(id ID) onetime.Credential {
-	c := onetime.Credential{Kind: onetime.CredentialKey, ID: id.digits(), Label: r.Label, Since: r.Created}
+	c := onetime.Credential{Kind: onetime.CredentialKey, ID: id.digits(), Label: r.Label, Since: r.Created, Allows: r.Allows}
 	if r.Owner != "" {
 		c.Owner = r.Owner.digits()
 	}
@@ -108,6 +111,9 @@ func (r Record) Marshal() []byte {
 		w.Time("revoked", r.Revoked)
 	}
 	w.StringIf("owner", string(r.Owner))
+	if r.Allows != (onetime.Allowance{}) {
+		w.Object("allows", r.Allows.Write)
+	}
 	return w.Bytes()
 }
 
@@ -121,14 +127,16 @@ func ParseRecord(body []byte) (Record, error) {
 		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
 	}
 	fields := strictjson.Of(document)
+	allows := fields.Object("allows")
 	r := Record{
 		Version: int(fields.Int("version")),
 		Label:   fields.Text("label"),
 		Created: fields.Time("created"),
 		Revoked: fields.Time("revoked"),
 		Owner:   ID(fields.Text("owner")),
+		Allows:  onetime.ReadAllowance(allows),
 	}
-	if err := fields.Done(); err != nil {
+	if err := errors.Join(fields.Done(), allows.Done()); err != nil {
 		return Record{}, fmt.Errorf("record of a key: not its JSON: %w", err)
 	}
 	if r.Version != recordVersion {
@@ -141,6 +149,9 @@ func ParseRecord(body []byte) (Record, error) {
 		if _, err := ParseID(string(r.Owner)); err != nil {
 			return Record{}, fmt.Errorf("record of a key: owner: %w", err)
 		}
+	}
+	if err := r.Allows.Check(); err != nil {
+		return Record{}, fmt.Errorf("record of a key: %w", err)
 	}
 	if !storedLabel(r.Label) {
 		return Record{}, errors.New("record of a key: its label is not printable text")

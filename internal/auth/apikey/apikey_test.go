@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"oncegate/internal/auth/apikey"
+	"oncegate/internal/onetime"
 	"oncegate/internal/onetime/onetimetest"
 )
 
@@ -107,7 +108,15 @@ func TestRecords(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(again, r) || !strings.HasSuffix(string(r.Marshal()), `,"owner":"`+string(r.Owner)+`"}`) {
 		t.Errorf("got %+v, %v", again, err)
 	}
+	r.Allows = onetime.Allowance{Life: time.Hour, MaxBytes: 100, Type: "image/*"}
+	again, err = apikey.ParseRecord(r.Marshal())
+	if err != nil || !reflect.DeepEqual(again, r) || !strings.HasSuffix(string(r.Marshal()), `,"allows":{"expires":3600,"maxBytes":100,"type":"image/*"}}`) {
+		t.Errorf("%s becomes %+v, %v", r.Marshal(), again, err)
+	}
 	for name, body := range map[string]string{
+		"a bound of no kind": `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","allows":{"perMonth":1}}`,
+		"a bound out of all": `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","allows":{"expires":604801}}`,
+		"bounds as text":     `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","allows":"none"}`,
 		"an owner cut short": `{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","owner":"` + string(r.Owner[1:]) + `"}`,
 		"empty":              ``,
 		"no JSON":            `{`,
@@ -157,6 +166,7 @@ func FuzzParse(f *testing.F) {
 func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"version":1,"label":"a","created":"2026-03-04T05:06:07Z"}`))
 	f.Add([]byte(`{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","revoked":"2026-03-04T05:06:08+01:00"}`))
+	f.Add([]byte(`{"version":1,"label":"a","created":"2026-03-04T05:06:07Z","allows":{"expires":60,"minBytes":1,"maxBytes":2,"type":"image/*"}}`))
 	f.Add([]byte(`{"VERSION":1}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, err := apikey.ParseRecord(body)
@@ -164,7 +174,7 @@ func FuzzParseRecord(f *testing.F) {
 			return
 		}
 		again, err := apikey.ParseRecord(r.Marshal())
-		if err != nil || again.Label != r.Label || !again.Created.Equal(r.Created) || !again.Revoked.Equal(r.Revoked) {
+		if err != nil || again.Label != r.Label || !again.Created.Equal(r.Created) || !again.Revoked.Equal(r.Revoked) || again.Allows != r.Allows {
 			t.Errorf("%q: %+v becomes %+v, %v", body, r, again, err)
 		}
 	})

@@ -169,6 +169,23 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// TestBoundsOfAKey: what a key may ask for comes with it, out of the cache too.
+func TestBoundsOfAKey(t *testing.T) {
+	w := newWorld()
+	key, id := newKey(t, 1)
+	r, err := apikey.NewRecord("app", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Allows = onetime.Allowance{Life: time.Hour, MaxBytes: 100, Type: "image/*"}
+	w.records.bodies[string(id)] = r.Marshal()
+	for range 2 {
+		if by, reason, err := w.ask(headers{"x-api-key": {key}}); by.Allows != r.Allows {
+			t.Errorf("allowed is %+v (%q, %v)", by.Allows, reason, err)
+		}
+	}
+}
+
 // TestLifeOfAnAnswer: an answer is gone by for its life from before the question,
 // and not a moment longer.
 func TestLifeOfAnAnswer(t *testing.T) {

@@ -125,6 +125,36 @@ func TestAPIKey(t *testing.T) {
 	}
 }
 
+// TestBoundedKey: a key gets no URL that it may not ask for, and what it leaves open is as the
+// key has it, on the way through the whole chain.
+func TestBoundedKey(t *testing.T) {
+	st := testbed.New(t, apiKeys, func(s *testbed.Setup) { s.Settings["prefixes"] = []string{"kiosk"} })
+	key, id := newKey(t, st)
+	record, err := apikey.NewRecord("kiosk", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Allows = onetime.Allowance{Life: time.Minute, MaxBytes: 5, Type: "text/plain", Prefix: "kiosk"}
+	if err := st.Records().CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"?maxBytes=6", "?type=image/png", "?expires=61", "?prefix=other"} {
+		wantRefused(t, st.Do(t, http.MethodGet, st.Edge.URL()+"/url"+query, withKey(key), nil), 400, onetime.Options)
+	}
+	m := wantBy(t, st, mintWith(t, st, withKey(key)), "kiosk")
+	if !strings.HasPrefix(m.Key, "uploads/kiosk/") {
+		t.Errorf("the object is %s", m.Key)
+	}
+	put := func(contentType, body string) testbed.Answer {
+		return st.Do(t, http.MethodPut, m.URL, http.Header{"Content-Type": {contentType}}, strings.NewReader(body))
+	}
+	wantRefused(t, put("text/plain", "123456"), 413, onetime.TooLarge)
+	wantRefused(t, put("image/png", "12345"), 415, onetime.Type)
+	if a := put("text/plain", "12345"); a.Status != http.StatusOK {
+		t.Errorf("an upload within the bounds: %v", a)
+	}
+}
+
 // TestAPIKeyFaults: without a clear answer of S3 no URL is minted.
 func TestAPIKeyFaults(t *testing.T) {
 	testbed.IndexInBucketOnly(t, "its faults are those of requests to the bucket's index")

@@ -1,12 +1,13 @@
 package main
 
 const (
-	bearer = "internal/auth/bearer/bearer.go"
-	exact  = "internal/auth/bearer/exact.go"
-	sets   = "internal/auth/bearer/jwks.go"
-	keys   = "internal/auth/apikey/apikey.go"
-	holder = "internal/auth/apikey/authorizer.go"
-	seen   = "internal/lean/text/text.go"
+	bearer    = "internal/auth/bearer/bearer.go"
+	exact     = "internal/auth/bearer/exact.go"
+	sets      = "internal/auth/bearer/jwks.go"
+	keys      = "internal/auth/apikey/apikey.go"
+	holder    = "internal/auth/apikey/authorizer.go"
+	allowance = "internal/onetime/allowance.go"
+	seen      = "internal/lean/text/text.go"
 )
 
 // authMutants are what credentials are held to, and what names they may have.
@@ -27,8 +28,22 @@ var authMutants = []mutant{
 	{keys, "an owner that is no id", "if _, err := ParseID(string(r.Owner)); err != nil {", "if false {\n\t\t\tvar err error", false},
 	{keys, "an owner is not written", "w.StringIf(\"owner\", string(r.Owner))\n", removed, false},
 	{keys, "a new key takes over nothing", "c.Owner = r.Owner.digits()", "_ = r", false},
-	{keys, "a key is as old as time", ", Since: r.Created}", "}", false},
+	{keys, "a key is as old as time", ", Since: r.Created, ", ", ", false},
 	{keys, "a label of any text", "!text.Name(label) {", "!text.Visible(label) {", false},
+	{keys, "bounds are not handed on", ", Allows: r.Allows}", "}", false},
+	{keys, "bounds out of all", "if err := r.Allows.Check(); err != nil {", "if false {\n\t\tvar err error", false},
+	{allowance, "any life", "b.MaxLife = min(b.MaxLife, a.Life)", "_ = b", false},
+	{allowance, "the usual life is not shortened", "b.Life = min(b.Life, b.MaxLife)", "_ = b", false},
+	{allowance, "uploads of any size", "b.MaxBytes = min(b.MaxBytes, a.MaxBytes)", "_ = b", false},
+	{allowance, "smaller uploads", "case a.MinBytes > 0 && o.Limits.MinBytes < a.MinBytes:", "case false:", false},
+	{allowance, "the least is not filled in", "o.Limits.MinBytes = a.MinBytes", "_ = a", false},
+	{allowance, "the type is not filled in", "o.Limits.Type = a.Type", "_ = a", false},
+	{allowance, "any prefix", "case a.Prefix != \"\" && ", "case false && ", false},
+	{allowance, "a prefix that only begins so", "a.Prefix+\"/\")", "a.Prefix)", false},
+	{allowance, "the prefix is not filled in", "o.Prefix = a.Prefix", "_ = a", false},
+	{allowance, "any type", "case a.Type != \"\" && ", "case false && ", false},
+	{edgeMint, "a key is held to nothing", "c.by.Allows.Narrow(o.Order, minter.Bounds, thisCredential)", "(onetime.Allowance{}).Narrow(o.Order, minter.Bounds, thisCredential)", false},
+	{hosts, "a key invites to anything", "if allows == (onetime.Allowance{}) {", "if true {", false},
 	{holder, "a revoked key mints", "if !record.Revoked.IsZero() {", "if false {", false},
 	{holder, "a key that is gone stays known", "delete(a.known.entries, id)", "_ = id", false},
 	{seen, "fillers are seen", "!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && ", removed, false},
