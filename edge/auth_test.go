@@ -114,6 +114,55 @@ func TestAuthBounds(t *testing.T) {
 	}
 }
 
+// days counts what is minted, of everybody together.
+type days struct{ counted int64 }
+
+func (d *days) AddMinted(_ context.Context, _ time.Duration, _ string, n, most int64, _ time.Time) (bool, error) {
+	if d.counted+n > most {
+		return false, nil
+	}
+	d.counted += n
+	return true, nil
+}
+
+// TestAuthPerDay: a key gets as many URLs as its day has, all of one request or none. What is
+// refused for another reason does not count, and without a count nothing is minted.
+func TestAuthPerDay(t *testing.T) {
+	w := newWorld(t)
+	by := named("kiosk")
+	by.Allows = onetime.Allowance{PerDay: 3}
+	w.Auth = &authorizer{by: by}
+	counted := &days{}
+	w.Quota = &onetime.Quota{Tally: counted, Clock: w.clock, Entropy: onetimetest.NewEntropy(3)}
+	for _, step := range []struct {
+		query  string
+		want   onetime.Reason
+		status string
+		made   int64
+	}{
+		{"expires=0", onetime.Options, "400", 0},
+		{"count=2", "", "200", 2},
+		{"count=2", onetime.DayFull, "409", 2},
+		{"", "", "200", 3},
+		{"", onetime.DayFull, "409", 3},
+	} {
+		event := asking(t)
+		event.Records[0].CF.Request.Querystring = step.query
+		response := w.run(t, edge.MintFunction, event).Response
+		reason := ""
+		if step.want != "" {
+			reason = value(t, response, "x-oncegate-reason")
+		}
+		if response.Status != step.status || reason != string(step.want) || counted.counted != step.made || int64(len(w.store.Keys())) != step.made {
+			t.Errorf("%q: %s %s, %d counted, %d made; want %+v", step.query, response.Status, reason, counted.counted, len(w.store.Keys()), step)
+		}
+	}
+	w.Quota = nil
+	if response := w.run(t, edge.MintFunction, asking(t)).Response; response.Status != "503" || len(w.store.Keys()) != 3 {
+		t.Errorf("without a count: %+v", response)
+	}
+}
+
 // TestAuthRefuses: without a credential that holds nothing is written, and the
 // client learns no more than the reason.
 func TestAuthRefuses(t *testing.T) {

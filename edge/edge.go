@@ -21,6 +21,7 @@ type Functions struct {
 	Auth           Authorizer         // who may mint; nil: anybody
 	Owner          *onetime.Owner     // answers for /url/<id>; nil: nothing is there
 	Invitations    *invite.Minter     // URLs for whoever has the token of one; nil: no token is known
+	Quota          *onetime.Quota     // holds API keys to a number of URLs a day
 	Keeper         *invite.Keeper     // answers for /invitations; nil: nothing is there
 	MaxCount       int                // URLs in one answer of mint
 	AllowedOrigins []string           // origins of CORS, or the single "*"

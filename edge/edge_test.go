@@ -378,7 +378,7 @@ func TestNothingLeaks(t *testing.T) {
 	gate(func(*edge.Request) {})
 	w.clock.Set(start.Add(2 * time.Hour))
 	gate(func(*edge.Request) {})
-	for _, reason := range []onetime.Reason{onetime.CredentialMissing, onetime.CredentialInvalid, onetime.KeysUnavailable} {
+	for _, reason := range []onetime.Reason{onetime.CredentialMissing, onetime.CredentialInvalid, onetime.DayFull, onetime.KeysUnavailable} {
 		w.Auth = &authorizer{err: &onetime.Refusal{Reason: reason}}
 		mint(func(r *edge.Request) { r.Headers["authorization"] = []edge.Header{{Value: query}} })
 	}

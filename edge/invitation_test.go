@@ -330,6 +330,11 @@ func TestHostWithBounds(t *testing.T) {
 			t.Errorf("%s: %s, want %s", text, response.Body, says)
 		}
 	}
+	daily := by
+	daily.Allows.PerDay = 100
+	g.Auth = &authorizer{by: daily}
+	wantReason(t, "a daily number", g.asks(t, "POST", "/invitations", "", credential, body(`{"label":"x","uploads":1}`)), onetime.Options)
+	g.Auth = &authorizer{by: by}
 	for text, want := range map[string]string{
 		`{"label":"x","uploads":1}`: `"life":3600,"maxBytes":100,"type":"image/*"`,
 		`{"label":"x","uploads":1,"life":60,"maxBytes":9,"type":"image/png"}`: `"life":60,"maxBytes":9,"type":"image/png"`,

@@ -96,6 +96,9 @@ func (f *Functions) inviteWithin(record invite.Record, allows onetime.Allowance)
 	if allows == (onetime.Allowance{}) {
 		return record, nil
 	}
+	if allows.PerDay > 0 {
+		return record, refuseOption(errors.New("an API key with a daily number makes no invitations: their URLs would not count"))
+	}
 	minter := *f.Minter
 	order := onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true}
 	order, bounds, err := allows.Narrow(order, minter.Bounds, thisCredential)

@@ -76,6 +76,15 @@ func (f *Functions) mintAll(ctx context.Context, o orders, c *call) (_ []onetime
 	}
 	urls := make([]onetime.Minted, max(1, o.count))
 	errs := make([]error, len(urls))
+	if c.by.Allows.PerDay > 0 {
+		// What would be refused anyway is not counted.
+		if err := minter.Check(o.Order); err != nil {
+			return nil, err
+		}
+		if err := f.Quota.Take(ctx, c.by, max(1, o.count), c.deadline); err != nil {
+			return nil, err
+		}
+	}
 	mint := func(i int) {
 		defer func() {
 			if p := recover(); p != nil {

@@ -51,6 +51,7 @@ var refusals = table{
 
 	{onetime.CredentialMissing, statusUnauthorized, "a credential is needed here."},
 	{onetime.CredentialInvalid, statusUnauthorized, "this credential is not valid here."},
+	{onetime.DayFull, statusConflict, "this API key has had all its URLs of today; the next day begins at 00:00 UTC."},
 	{onetime.KeysUnavailable, statusServiceUnavailable, "credentials cannot be checked right now; try the same request again."},
 
 	{onetime.InvitationUnknown, statusUnauthorized, "there is no such invitation; open the link again, whole and exactly as it was sent."},

@@ -29,7 +29,7 @@ SHA-256. The label is for people. With the key's id it is in the entry of each U
 the key mints, and in the log. Only that key may ask about its URLs and revoke them,
 and any key that was made with --owner-of to take over from it.
 
---max-bytes, --type, --max-expires and --prefix bound what the URLs of the key may be. Whoever asks
+--max-bytes, --type, --max-expires, --prefix and --per-day bound what the URLs of the key may be. Whoever asks
 for more is refused, and what is left open is filled in. An invitation that the key makes
 is held to the same.
 
@@ -47,6 +47,8 @@ within 30 seconds. Invitations that it has made stay open; revoke says how many 
     --max-bytes SIZE    for create: no upload is larger: 200KB, 2GB, 8MiB
     --type TYPES        for create: what uploads may be: image/*,application/pdf
     --max-expires TIME  for create: no URL is good for longer: 90m, 36h, 7d
+    --per-day N         for create: as many URLs on a day of UTC, for this key and those
+                        that take over from it. Only with "index": "dynamodb"
     --prefix PREFIX     for create: before the name of each object, or what is below it
     --key-file PATH  for revoke: the file with the key, in place of a label or an id
     --config PATH    settings of the deployment (config.json)
@@ -71,7 +73,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	var life spanFlag
 	fs.Var(&most, "max-bytes", "")
 	fs.Var(&life, "max-expires", "")
-	kind, prefix := fs.String("type", "", ""), fs.String("prefix", "", "")
+	kind, prefix, perDay := fs.String("type", "", ""), fs.String("prefix", "", ""), fs.Int64("per-day", 0, "")
 	// The words are the verb, and the key to revoke.
 	words, err := parseWords(fs, args)
 	if err != nil {
@@ -81,8 +83,8 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if len(words) > 0 {
 		verb, words = words[0], words[1:]
 	}
-	allows := onetime.Allowance{Life: time.Duration(life), MaxBytes: int64(most), Type: strings.ToLower(*kind), Prefix: *prefix}
-	bounded := flagged(fs, "max-bytes", "max-expires", "type", "prefix")
+	allows := onetime.Allowance{Life: time.Duration(life), MaxBytes: int64(most), Type: strings.ToLower(*kind), Prefix: *prefix, PerDay: *perDay}
+	bounded := flagged(fs, "max-bytes", "max-expires", "type", "prefix", "per-day")
 	switch {
 	case verb != "create" && verb != "list" && verb != "revoke":
 		return usagef(fs, "want key create, key list or key revoke")
@@ -123,6 +125,9 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	store := keyStore{opened.index, newInvitationBook(s, opened, stderr), stderr}
 	switch verb {
 	case "create":
+		if _, counts := opened.index.(onetime.Tally); *perDay != 0 && !counts {
+			return errors.New(`--per-day: the index in the bucket cannot count, for S3 has no write that adds; it needs "index": "dynamodb"`)
+		}
 		if s.conf != nil {
 			if err := (onetime.Bounds{Prefixes: s.conf.Prefixes}).CheckPrefix(*prefix); err != nil {
 				return err // every mint would be refused
@@ -143,7 +148,7 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 // checkAllowance refuses bounds that are none: a flag that is 0 or empty, and what no URL
 // may have anyway.
 func checkAllowance(fs *flag.FlagSet, a onetime.Allowance) error {
-	for name, empty := range map[string]bool{"max-bytes": a.MaxBytes <= 0, "max-expires": a.Life <= 0, "type": a.Type == "", "prefix": a.Prefix == ""} {
+	for name, empty := range map[string]bool{"max-bytes": a.MaxBytes <= 0, "max-expires": a.Life <= 0, "type": a.Type == "", "prefix": a.Prefix == "", "per-day": a.PerDay == 0} {
 		if empty && flagged(fs, name) != "" {
 			return usagef(fs, "--%s: leave it out where there is no bound", name)
 		}
@@ -253,6 +258,9 @@ func boundsText(a onetime.Allowance) string {
 	text := limitsText(onetime.Limits{MinBytes: a.MinBytes, MaxBytes: a.MaxBytes, Type: a.Type})
 	if a.Life > 0 {
 		text = strings.TrimPrefix(text+", expires "+shownSpan(a.Life), ", ")
+	}
+	if a.PerDay > 0 {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, perDay %d", text, a.PerDay), ", ")
 	}
 	if a.Prefix != "" {
 		text = strings.TrimPrefix(text+", prefix "+a.Prefix, ", ")

@@ -60,6 +60,9 @@ func TestMigrate(t *testing.T) {
 
 		// Who moves before the deploy would take the URLs from gates that are at work.
 		var out, notes strings.Builder
+		if err := run(t.Context(), []string{"key", "create", "--label", "x", "--per-day", "5"}, &out, &notes); err == nil || !strings.Contains(err.Error(), "--per-day: the index in the bucket cannot count") {
+			t.Errorf("a number that S3 cannot count: %v", err)
+		}
 		if err := run(t.Context(), []string{"migrate", "--config", conf, "--to", "dynamodb"}, &out, &notes); err == nil || !strings.Contains(err.Error(), "the settings name the index s3") {
 			t.Errorf("migrate before the deploy: %v", err)
 		}

@@ -103,8 +103,8 @@ func useTable(t *testing.T, base, conf string) (spent, revoked string) {
 	says(t, "ogk_", "key", "create", "--label", "app")
 	says(t, "app", "key", "list")
 	says(t, "is revoked", "key", "revoke", "app")
-	says(t, "ogk_", "key", "create", "--label", "kiosk", "--max-bytes", "20MB", "--type", "Image/*", "--max-expires", "15m")
-	says(t, "maxBytes 20000000, type image/*, expires 15m", "key", "list")
+	says(t, "ogk_", "key", "create", "--label", "kiosk", "--max-bytes", "20MB", "--type", "Image/*", "--max-expires", "15m", "--per-day", "500")
+	says(t, "maxBytes 20000000, type image/*, expires 15m, perDay 500", "key", "list")
 	says(t, "ogk_", "key", "create", "--owner-of", "kiosk", "--label", "heir")
 	if line := says(t, "heir", "key", "list"); strings.Count(line, "expires 15m") != 2 {
 		t.Errorf("a key that takes over has other bounds:\n%s", line)

@@ -23,7 +23,7 @@ type Index interface {
 }
 
 // New makes the functions that the settings ask for, in real time. An index that is an
-// onetime.Spender spends at once. viewerScheme is
+// onetime.Spender spends at once, and one that is an onetime.Tally counts what a key mints. viewerScheme is
 // "http" on the local edge; anything else means https. Anybody may mint until Auth is
 // filled in, by NewAuthorizer.
 func New(conf config.Config, index Index, invitations invite.Ledger, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
@@ -39,6 +39,7 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 		uploads = index
 	}
 	spender, _ := index.(onetime.Spender)
+	tally, _ := index.(onetime.Tally)
 	gate := &onetime.Gate{
 		Index:        index,
 		Spender:      spender,
@@ -80,6 +81,7 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 		Minter:         minter,
 		Invitations:    &invite.Minter{Store: invitations, URLs: minter, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep},
 		Keeper:         keeper,
+		Quota:          &onetime.Quota{Tally: tally, Clock: Clock{}, Entropy: entropy},
 		Gate:           gate,
 		Multipart:      multipart,
 		MaxCount:       conf.MaxCount,

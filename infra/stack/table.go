@@ -84,7 +84,8 @@ func mintTableStatements(scope constructs.Construct, conf config.Config) []awsia
 		statements = append(statements, items(allow("WriteUploadEntries", []string{"dynamodb:UpdateItem"}, table), layout.UploadPartitions))
 	}
 	if conf.Auth.Kind == config.AuthAPIKey {
-		statements = append(statements, items(allow("ReadKeys", []string{"dynamodb:GetItem"}, table), layout.APIKeyPartitions))
+		statements = append(statements, items(allow("ReadKeys", []string{"dynamodb:GetItem"}, table), layout.APIKeyPartitions),
+			items(allow("CountURLs", []string{"dynamodb:UpdateItem"}, table), layout.DayPartitions))
 	}
 	if conf.OwnerAPI {
 		read = append(read, layout.ValidAttribute)

@@ -11,6 +11,7 @@
 //	key#<x>         <id>     the record of an API key
 //	invitation#<x>  <id>     the record of an invitation
 //	slots#<id>      <n>      a slot of it
+//	day#<x>         <id>/<d> what an API key has minted on a day
 //
 // There are sixteen partitions of each kind, so that a list is in the order of the names, as
 // it is on S3, and no partition gets all writes.
@@ -26,7 +27,8 @@
 //	parts              body of the parts entry
 //	forget             when DynamoDB may delete the item, in seconds
 //
-// All other items have body, and forget if they are ever to be deleted.
+// A day has minted, a number, and forget. All other items have body, and forget if they are
+// ever to be deleted.
 //
 // # Claims
 //
@@ -73,6 +75,7 @@
 //	ReadSlot                           GetItem     slots#*       body
 //	CreateSlot, ReplaceSlot            UpdateItem  slots#*       body forget
 //	ListSlots                          Query       slots#*       body
+//	AddMinted                          UpdateItem  day#*         minted forget
 //
 // What is behind a semicolon stands in conditions only. ReturnValues is NONE for all but
 // Spend. Every UpdateItem with a condition asks for the old item if the condition fails
@@ -84,7 +87,7 @@
 //
 //	mint          WriteValid
 //	              with acceptance: WriteUpload
-//	              with API keys: ReadKey
+//	              with API keys: ReadKey, AddMinted
 //	              with invitations: ReadInvitation, ReadSlot, CreateSlot, ReplaceSlot, ListSlots,
 //	              HeadExpired, ReadExpired, Claim; to make and revoke them also CreateInvitation,
 //	              ReplaceInvitation, ListInvitations
@@ -93,7 +96,7 @@
 //	              multipart: ReadParts, WriteParts
 //	page          none
 //	acceptance    ReadUpload
-//	operator      all but WriteValid, Spend and WriteParts; WriteAtOnce and WriteUpload to move URLs
+//	operator      all but WriteValid, Spend, WriteParts and AddMinted; WriteAtOnce and WriteUpload to move URLs
 package dynamo
 
 import (
@@ -119,6 +122,7 @@ var (
 	_ onetime.Spender     = (*Index)(nil)
 	_ onetime.UploadIndex = (*Index)(nil)
 	_ onetime.AtOnce      = (*Index)(nil)
+	_ onetime.Tally       = (*Index)(nil)
 )
 
 // New returns the index in this table. keep is how long the item of a URL stays after the
@@ -132,6 +136,7 @@ const (
 	keys        = layout.APIKeyPartitions
 	invitations = layout.InvitationPartitions
 	slots       = layout.SlotPartitions
+	days        = layout.DayPartitions
 )
 
 // key is the key of the item of this kind with this name.

@@ -167,3 +167,14 @@ func (x *Index) ListKeys(ctx context.Context, limit time.Duration) ([]string, er
 
 // maxKeys bounds a list of keys.
 const maxKeys = 100_000
+
+// AddMinted implements onetime.Tally.
+func (x *Index) AddMinted(ctx context.Context, limit time.Duration, name string, n, most int64, forget time.Time) (bool, error) {
+	_, held, err := x.update(ctx, "AddMinted", limit, Update{
+		Key:        key(days, name),
+		Expression: "SET minted = if_not_exists(minted, :none) + :n, forget = :forget",
+		Condition:  "attribute_not_exists(minted) OR minted <= :room",
+		Values:     Item{":none": number(0), ":n": number(n), ":room": number(most - n), ":forget": seconds(forget)},
+	})
+	return err == nil && held, err
+}

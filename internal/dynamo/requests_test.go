@@ -148,6 +148,10 @@ var operations = []operation{
 		_, err := x.ListKeys(ctx, limit)
 		return err
 	}, 16},
+	{"AddMinted", nothing, func(x *dynamo.Index, ctx context.Context, limit time.Duration, id onetime.ID) error {
+		_, err := x.AddMinted(ctx, limit, string(id), 1, 2, time.Now().Add(time.Hour))
+		return err
+	}, 1},
 	{"ReadInvitation", invited, func(x *dynamo.Index, ctx context.Context, limit time.Duration, id onetime.ID) error {
 		_, _, err := x.ReadInvitation(ctx, limit, invite.ID(id))
 		return err

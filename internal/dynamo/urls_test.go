@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -385,5 +387,38 @@ func TestKeepInvitations(t *testing.T) {
 	w.must(w.CreateKey(t.Context(), limit, string(id), []byte("key")))
 	if forget, ok := w.item("key#"+string(id[:1]), string(id))["forget"]; ok {
 		t.Errorf("the record of a key is forgotten at %v", forget)
+	}
+}
+
+// TestAddMinted: a name has as much as it may have, however many add at once, and what was
+// refused has added nothing.
+func TestAddMinted(t *testing.T) {
+	w := newWorld(t)
+	forget := time.Now().Add(time.Hour)
+	var added atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			ok, err := w.AddMinted(t.Context(), 10*time.Second, "f/2026-03-04", 2, 15, forget)
+			if err != nil {
+				t.Error(describe(err))
+			}
+			if ok {
+				added.Add(2)
+			}
+		})
+	}
+	all.Wait()
+	item := w.item("day#f", "f/2026-03-04")
+	if added.Load() != 14 || item["minted"].Text != "14" || item["forget"].Text != strconv.FormatInt(forget.Unix(), 10) {
+		t.Errorf("%d were let through, the item is %v, want 14", added.Load(), item)
+	}
+	for _, step := range []struct {
+		n    int64
+		want bool
+	}{{2, false}, {1, true}, {1, false}} {
+		if ok, err := w.AddMinted(t.Context(), limit, "f/2026-03-04", step.n, 15, forget); err != nil || ok != step.want {
+			t.Errorf("%d more: %t, %v, want %t", step.n, ok, err, step.want)
+		}
 	}
 }

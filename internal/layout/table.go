@@ -14,6 +14,7 @@ const (
 	APIKeyPartitions     = "key#"
 	InvitationPartitions = "invitation#"
 	SlotPartitions       = "slots#"
+	DayPartitions        = "day#"
 )
 
 // ValidAttribute is the one with the body of the valid entry.

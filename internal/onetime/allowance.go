@@ -18,7 +18,11 @@ type Allowance struct {
 	MaxBytes int64         // the most that an upload has
 	Type     string        // what an upload may be, as in Limits
 	Prefix   string        // of the object's name: this one, or one below it
+	PerDay   int64         // the most URLs on a day of UTC: Quota
 }
+
+// MaxPerDay bounds Allowance.PerDay. Whoever needs more needs no number.
+const MaxPerDay = 1_000_000_000
 
 // Check says what is wrong with an allowance that was stored or asked for.
 func (a Allowance) Check() error {
@@ -27,6 +31,9 @@ func (a Allowance) Check() error {
 	}
 	if a.Prefix != "" && !layout.ValidPrefix(a.Prefix) {
 		return errors.New("prefix: want " + layout.PrefixRule)
+	}
+	if a.PerDay < 0 || a.PerDay > MaxPerDay {
+		return fmt.Errorf("perDay: want 1 to %d", int64(MaxPerDay))
 	}
 	return Limits{MinBytes: a.MinBytes, MaxBytes: a.MaxBytes, Type: a.Type}.Check()
 }
@@ -38,6 +45,7 @@ func (a Allowance) Write(w *strictjson.Writer) {
 	w.IntIf("maxBytes", a.MaxBytes)
 	w.StringIf("type", a.Type)
 	w.StringIf("prefix", a.Prefix)
+	w.IntIf("perDay", a.PerDay)
 }
 
 // MarshalJSON is that object.
@@ -56,6 +64,7 @@ func ReadAllowance(fields *strictjson.Fields) Allowance {
 		MaxBytes: fields.Int("maxBytes"),
 		Type:     fields.Text("type"),
 		Prefix:   fields.Text("prefix"),
+		PerDay:   fields.Int("perDay"),
 	}
 }
 

@@ -83,6 +83,7 @@ const (
 const (
 	CredentialMissing Reason = "credential-missing" // there was no credential
 	CredentialInvalid Reason = "credential-invalid" // the credential is not valid
+	DayFull           Reason = "day-full"           // the credential has had its URLs of today
 	KeysUnavailable   Reason = "keys-unavailable"   // the keys that check tokens could not be fetched
 )
 

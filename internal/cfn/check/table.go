@@ -86,7 +86,7 @@ func tablePermissions(function string, conf config.Config) []string {
 		lines = append(lines, tableRight(conf, "UpdateItem", "", layout.UploadPartitions))
 	}
 	if conf.Auth.Kind == config.AuthAPIKey {
-		lines = append(lines, tableRight(conf, "GetItem", "", layout.APIKeyPartitions))
+		lines = append(lines, tableRight(conf, "GetItem", "", layout.APIKeyPartitions), tableRight(conf, "UpdateItem", "", layout.DayPartitions))
 	}
 	if conf.OwnerAPI {
 		read += "|" + layout.ValidAttribute

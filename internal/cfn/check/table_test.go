@@ -30,6 +30,8 @@ func TestCheckTable(t *testing.T) {
 		{"a number as key", "unversioned", func(t *templates) {
 			table(t)["AttributeDefinitions"].([]any)[1].(object)["AttributeType"] = "N"
 		}, "table: has the key [{p HASH} {k RANGE}] of types [{p S} {k N}]"},
+		{"the mint cannot count", "unversioned", func(t *templates) { cfntest.Without(t.RolePolicy("Mint"), "CountURLs") },
+			"permissions: oncegate-mint lacks: Allow dynamodb:UpdateItem on arn:aws:dynamodb:us-east-1:${AWS::AccountId}:table/unversioned-uploads-index if ForAllValues:StringLike dynamodb:LeadingKeys day#*"},
 		{"a provisioned rate", "unversioned", func(t *templates) { table(t)["BillingMode"] = "PROVISIONED" }, `table: is billed by "PROVISIONED"`},
 		{"items stay for ever", "unversioned", func(t *templates) { table(t)["TimeToLiveSpecification"].(object)["Enabled"] = false },
 			`table: forgets items by "forget", switched on: false`},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -153,6 +154,46 @@ func TestBoundedKey(t *testing.T) {
 	if a := put("text/plain", "12345"); a.Status != http.StatusOK {
 		t.Errorf("an upload within the bounds: %v", a)
 	}
+}
+
+// TestKeyPerDay: the index in a table counts what a key mints, under the role of the template;
+// the one in the bucket cannot, and gives nothing.
+func TestKeyPerDay(t *testing.T) {
+	testbed.EachIndex(t, func(t *testing.T, index string) {
+		st := testbed.New(t, apiKeys, testbed.In(index))
+		key, id := newKey(t, st)
+		record, err := apikey.NewRecord("kiosk", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		record.Allows.PerDay = 5
+		if err := st.Records().CreateKey(t.Context(), 10*time.Second, string(id), record.Marshal()); err != nil {
+			t.Fatal(err)
+		}
+		if index != config.IndexDynamoDB {
+			wantRefused(t, mintWith(t, st, withKey(key)), 503, onetime.IndexUnavailable)
+			return
+		}
+		var given, refused atomic.Int64
+		var all sync.WaitGroup
+		for range 12 {
+			all.Go(func() {
+				switch a := mintWith(t, st, withKey(key)); {
+				case a.Status == http.StatusOK:
+					given.Add(1)
+				case a.Status == http.StatusConflict && a.Reason() == string(onetime.DayFull):
+					refused.Add(1)
+				default:
+					t.Errorf("got %v", a)
+				}
+			})
+		}
+		all.Wait()
+		// A request that starts before midnight and one after it are of two days.
+		if given.Load() != 5 && time.Now().UTC().Hour() != 0 || given.Load()+refused.Load() != 12 {
+			t.Errorf("%d URLs given, %d refused; want 5 and 7", given.Load(), refused.Load())
+		}
+	})
 }
 
 // TestAPIKeyFaults: without a clear answer of S3 no URL is minted.

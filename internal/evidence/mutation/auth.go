@@ -6,6 +6,7 @@ const (
 	sets      = "internal/auth/bearer/jwks.go"
 	keys      = "internal/auth/apikey/apikey.go"
 	holder    = "internal/auth/apikey/authorizer.go"
+	quota     = "internal/onetime/quota.go"
 	allowance = "internal/onetime/allowance.go"
 	seen      = "internal/lean/text/text.go"
 )
@@ -32,6 +33,15 @@ var authMutants = []mutant{
 	{keys, "a label of any text", "!text.Name(label) {", "!text.Visible(label) {", false},
 	{keys, "bounds are not handed on", ", Allows: r.Allows}", "}", false},
 	{keys, "bounds out of all", "if err := r.Allows.Check(); err != nil {", "if false {\n\t\tvar err error", false},
+	{quota, "any number at once", "if n > most {", "if false {", false},
+	{quota, "a day of its own for who takes over", "if by.Owner != \"\" {", "if false {", false},
+	{quota, "one day for ever", "day.Format(\"2006-01-02\")", "\"\"", false},
+	{quota, "no answer is room", "case err != nil:", "case false:", false},
+	{quota, "a full day has room", "case !room:", "case !room && false:", false},
+	{quota, "what cannot be counted is free", "if q == nil || q.Tally == nil {\n\t\treturn refuse(", "if q == nil || q.Tally == nil {\n\t\treturn nil\n\t\trefuse(", false},
+	{tableRecords, "a day has no bound", "Condition:  \"attribute_not_exists(minted) OR minted <= :room\",", "Condition:  \"attribute_not_exists(minted) OR minted <= :room OR minted > :room\",", false},
+	{edgeMint, "orders that are refused count", "if err := minter.Check(o.Order); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\tif err := f.Quota", "if err := f.Quota", false},
+	{hosts, "invitations beside a daily number", "if allows.PerDay > 0 {", "if false {", false},
 	{allowance, "any life", "b.MaxLife = min(b.MaxLife, a.Life)", "_ = b", false},
 	{allowance, "the usual life is not shortened", "b.Life = min(b.Life, b.MaxLife)", "_ = b", false},
 	{allowance, "uploads of any size", "b.MaxBytes = min(b.MaxBytes, a.MaxBytes)", "_ = b", false},
