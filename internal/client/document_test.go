@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -40,30 +41,35 @@ func TestFateOfEveryRefusal(t *testing.T) {
 	}
 }
 
-// TestFatesInJavaScript: the client for pages says of every reason what this one does.
-func TestFatesInJavaScript(t *testing.T) {
-	source, err := os.ReadFile("../../clients/js/src/errors.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listed := func(name string) (reasons []string) {
-		list := regexp.MustCompile(`(?s)\nconst ` + name + ` = \[(.*?)\];\n`).FindStringSubmatch(string(source))
-		if list == nil {
-			t.Fatalf("errors.js has no list %s", name)
+// TestFatesInOtherClients: the clients in other languages say of every reason what this one does.
+func TestFatesInOtherClients(t *testing.T) {
+	for _, tt := range []struct{ file, list, useless, good string }{
+		{"js/src/errors.js", `(?s)\nconst %s = \[(.*?)\];\n`, "useless", "good"},
+		{"python/oncegate.py", `(?s)\n%s = \((.*?)\)`, "_USELESS", "_GOOD"},
+	} {
+		source, err := os.ReadFile("../../clients/" + tt.file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`'([a-z-]+)'`).FindAllStringSubmatch(list[1], -1) {
-			reasons = append(reasons, m[1])
+		listed := func(name string) (reasons []string) {
+			list := regexp.MustCompile(fmt.Sprintf(tt.list, name)).FindStringSubmatch(string(source))
+			if list == nil {
+				t.Fatalf("%s has no list %s", tt.file, name)
+			}
+			for _, m := range regexp.MustCompile(`['"]([a-z-]+)['"]`).FindAllStringSubmatch(list[1], -1) {
+				reasons = append(reasons, m[1])
+			}
+			return reasons
 		}
-		return reasons
-	}
-	want := map[client.Fate][]string{}
-	for _, row := range refusals(t) {
-		fate := (&client.Refusal{Reason: onetime.Reason(row[1])}).Fate()
-		want[fate] = append(want[fate], row[1])
-	}
-	for name, fate := range map[string]client.Fate{"useless": client.Useless, "good": client.Good} {
-		if got, want := slices.Sorted(slices.Values(listed(name))), slices.Sorted(slices.Values(want[fate])); !slices.Equal(got, want) {
-			t.Errorf("%s in errors.js are %v, in refusal.go %v", name, got, want)
+		want := map[client.Fate][]string{}
+		for _, row := range refusals(t) {
+			fate := (&client.Refusal{Reason: onetime.Reason(row[1])}).Fate()
+			want[fate] = append(want[fate], row[1])
+		}
+		for name, fate := range map[string]client.Fate{tt.useless: client.Useless, tt.good: client.Good} {
+			if got, want := slices.Sorted(slices.Values(listed(name))), slices.Sorted(slices.Values(want[fate])); !slices.Equal(got, want) {
+				t.Errorf("%s in %s are %v, in refusal.go %v", name, tt.file, got, want)
+			}
 		}
 	}
 }

@@ -48,8 +48,13 @@ async function uploadParts(url, blob, options) {
   const { headers, onProgress, onRetry } = options;
   const failed = new AbortController(); // stops what else is under way
   const signal = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]);
-  // Every request about parts may be sent again: none of them spends twice.
-  const once = (request) => repeat({ signal, onRetry }, () => ask({ ...request, signal, headers: { ...accept, ...request.headers } }));
+  // Every request about parts may be sent again: none of them spends twice. Only complete spends, so what says nothing
+  // of the URL says that it is good, but after complete.
+  const once = (request, bare = 'good') => repeat({ signal, onRetry }, () =>
+    ask({ ...request, signal, headers: { ...accept, ...request.headers } }).catch((error) => {
+      if (error instanceof OncegateError && (!error.reason || error.reason === 'connection')) error.fate = bare;
+      throw error;
+    }));
   const [plan, listed] = await start(url, headers, once);
   if (blob.size > Math.min(plan.partBytes * plan.maxParts, plan.maxBytes ?? Infinity)) {
     throw new OncegateError('The file is larger than this URL takes.', { reason: 'too-large', fate: 'good' });
@@ -138,7 +143,7 @@ async function list(url, once) {
 
 async function complete(url, etag, once, signal, size, parts) {
   for (;;) {
-    const answer = await once({ method: 'POST', url: `${url}&complete&etag=${etag}` });
+    const answer = await once({ method: 'POST', url: `${url}&complete&etag=${etag}` }, 'unknown');
     const done = JSON.parse(answer.text);
     if (done.stored) return { size, etag: done.etag, parts, id: done.id };
     await sleep(1000 * (Number(answer.header('retry-after')) || 1), signal);

@@ -10,10 +10,10 @@ const md5 = (bytes) => createHash('md5').update(bytes).digest();
 /**
  * fault(request, n) is asked before the nth request of its kind ("PUT 2", "POST complete"):
  * 'drop' breaks it off with nothing applied, 'lose' applies it and gives no answer, an object
- * {status, reason, headers} answers so with nothing applied; anything else lets it be.
+ * {status, reason, headers, body, applied} answers so; anything else lets it be.
  */
-export async function deployment(t, { fault = () => {}, partBytes = 8 * MiB, maxParts = 1000, slow = 0 } = {}) {
-  const state = { parts: new Map(), object: undefined, spentBy: '', seen: [], headers: {}, slow, types: [] };
+export async function deployment(t, { fault = () => {}, partBytes = 8 * MiB, maxParts = 1000 } = {}) {
+  const state = { parts: new Map(), object: undefined, spentBy: '', seen: [], types: [] };
   const server = createServer(async (request, response) => {
     const query = new URL(request.url, 'http://x').searchParams;
     const op = ['uploads', 'parts', 'complete', 'partNumber'].find((name) => query.has(name)) ?? '';
@@ -27,7 +27,10 @@ export async function deployment(t, { fault = () => {}, partBytes = 8 * MiB, max
     } catch {
       return; // the client stopped
     }
-    const answer = what?.status ? refuse(what.status, what.reason, what.headers) : handle(state, request, query, op, Buffer.concat(body));
+    let answer;
+    if (!what?.status || what.applied) answer = handle(state, request, query, op, Buffer.concat(body));
+    if (what?.status) answer = refuse(what.status, what.reason, what.headers);
+    if (what?.body) answer.body = what.body;
     if (what === 'lose') return request.socket.destroy();
     response.writeHead(answer.status, answer.headers);
     response.end(answer.body);
@@ -69,7 +72,6 @@ function handle(state, request, query, op, body) {
       const etag = `${md5(Buffer.concat(parts.map(([, bytes]) => md5(bytes)))).toString('hex')}-${parts.length}`;
       if (query.get('etag') !== etag) return refuse(409, 'incomplete');
       state.spentBy = 'complete';
-      if (state.slow-- > 0) return { status: 202, headers: { 'retry-after': '0' }, body: '{"stored":false}' };
       state.object = Buffer.concat(parts.map(([, bytes]) => bytes));
       return json({ id: state.plan.id, stored: true, size: state.object.length, etag, parts: parts.length });
     }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { OncegateError, giveUp, mint, upload as send } from '../src/index.js';
 import { MD5, hex } from '../src/md5.js';
 import { MiB, deployment } from './deployment.mjs';
 
+const table = JSON.parse(readFileSync(new URL('../../cases.json', import.meta.url), 'utf8'));
 const content = randomBytes(11 * MiB); // parts of 5, 5 and 1 MiB
 const upload = (target, blob, options) => send(target, blob, { partBytes: 5 * MiB, ...options });
 const file = new Blob([content], { type: 'text/plain' });
@@ -22,6 +24,39 @@ test('MD5 is that of RFC 1321, at every length around a block and in any pieces'
   }
 });
 
+/** A case of clients/cases.json, which the other clients keep to as well. */
+async function play(t, { size, multipart, faults: met = {}, runs, requests, times = {} }) {
+  const d = await deployment(t, { fault: faults(met) });
+  for (const run of runs) {
+    const n = run.size ?? size ?? table.size;
+    const bytes = run.other ? Buffer.alloc(n, 'o') : Buffer.alloc(n, content);
+    const retries = [];
+    const ended = await upload(d.url, new Blob([bytes]), { partBytes: table.partBytes, multipart, parallel: 1, onRetry: (e) => retries.push(e) })
+      .catch((error) => error);
+    if (run.fate) {
+      assert.ok(ended instanceof OncegateError, `${ended}`);
+      assert.equal(ended.reason, run.reason);
+      assert.ok(run.fate.includes(ended.fate), ended.fate);
+    } else {
+      assert.equal(ended.parts, run.parts, `${ended}`);
+      assert.ok(bytes.equals(d.object));
+    }
+    if (run.retries) assert.equal(retries.length, run.retries);
+  }
+  if (requests) assert.deepEqual(d.seen, requests);
+  for (const [kind, n] of Object.entries(times)) assert.equal(d.seen.filter((k) => k === kind).length, n, `${kind}: ${d.seen}`);
+}
+
+for (const example of table.cases) test(example.name, (t) => play(t, example));
+
+// Each step both ways: nothing was done and no answer came, all was done and no answer came.
+for (const kind of table.repeated.requests) {
+  for (const fault of table.repeated.faults) {
+    test(`${kind}: ${JSON.stringify(fault)}, and again`, (t) =>
+      play(t, { faults: { [kind]: [fault] }, runs: [{ parts: 3, retries: 1 }], times: { [kind]: 2 } }));
+  }
+}
+
 test('a small file is one PUT, with the type that the URL names, or else its own', async (t) => {
   for (const [target, want] of [[{ headers: { 'content-type': 'image/png' } }, 'image/png'], [{}, 'text/plain']]) {
     const d = await deployment(t);
@@ -33,12 +68,6 @@ test('a small file is one PUT, with the type that the URL names, or else its own
   }
 });
 
-test('an empty file is one PUT, also where parts are asked for', async (t) => {
-  const d = await deployment(t);
-  await upload(d.url, new Blob([]), { multipart: true });
-  assert.deepEqual(d.seen, ['PUT']);
-});
-
 test('a large file goes in parts, and complete names the object', async (t) => {
   const d = await deployment(t);
   const progress = [];
@@ -48,40 +77,6 @@ test('a large file goes in parts, and complete names the object', async (t) => {
   assert.equal(stored.parts, 3);
   assert.match(stored.etag, /^[0-9a-f]{32}-3$/);
   assert.equal(progress.at(-1), content.length);
-});
-
-// Each step both ways: nothing was done and no answer came, all was done and no answer came.
-for (const kind of ['POST uploads', 'GET parts', 'PUT 2', 'POST complete']) {
-  for (const fault of ['drop', 'lose', { status: 503, reason: 'index-unavailable' }, { status: 500 }, { status: 429 }]) {
-    test(`${kind}: ${JSON.stringify(fault)}, and again`, async (t) => {
-      const d = await deployment(t, { fault: faults({ [kind]: [fault] }) });
-      const retries = [];
-      await upload(d.url, file, { parallel: 1, onRetry: (error) => retries.push(error.reason) });
-      assert.ok(content.equals(d.object));
-      assert.ok(d.seen.filter((k) => k === kind).length >= 2);
-      assert.equal(retries.length, 1);
-    });
-  }
-}
-
-test('a PUT that spent its URL, or may have, is not sent again', async (t) => {
-  for (const [fault, fate, reason] of [
-    ['drop', 'unknown', 'connection'], ['lose', 'unknown', 'connection'], [{ status: 503, reason: 'claim-unknown' }, 'unknown', 'claim-unknown'],
-    [{ status: 500 }, 'unknown', ''], [{ status: 403, reason: 'used' }, 'useless', 'used'], [{ status: 413, reason: 'too-large' }, 'good', 'too-large'],
-    [{ status: 403 }, 'broken', ''],
-  ]) {
-    const d = await deployment(t, { fault: faults({ PUT: [fault] }) });
-    const error = await upload(d.url, new Blob(['x'])).catch((error) => error);
-    assert.ok(error instanceof OncegateError);
-    assert.deepEqual([error.fate, error.reason], [fate, reason]);
-    assert.deepEqual(d.seen, ['PUT']);
-  }
-});
-
-test('a PUT that spent nothing is sent again', async (t) => {
-  const d = await deployment(t, { fault: faults({ PUT: [{ status: 503, reason: 'index-unavailable' }] }) });
-  await upload(d.url, new Blob(['x']));
-  assert.deepEqual(d.seen, ['PUT', 'PUT']);
 });
 
 test('it goes on with the parts that are there, and replaces those that are not its own', async (t) => {
@@ -116,19 +111,6 @@ test('a page that is loaded again after complete, whose answer got lost, gets th
   await assert.rejects(upload(d.url, new Blob([randomBytes(11 * MiB)])), { reason: 'used', fate: 'useless' });
 });
 
-test('a URL that a PUT has spent is refused, and no part is sent', async (t) => {
-  const d = await deployment(t);
-  await upload(d.url, new Blob(['x']));
-  await assert.rejects(upload(d.url, file), { reason: 'used' });
-  assert.deepEqual(d.seen, ['PUT', 'POST uploads', 'GET parts']);
-});
-
-test('202 is asked again until the object is there', async (t) => {
-  const d = await deployment(t, { slow: 2 });
-  await upload(d.url, file);
-  assert.equal(d.seen.filter((kind) => kind === 'POST complete').length, 3);
-});
-
 test('the signal stops it and leaves the parts, and giveUp drops them', async (t) => {
   const stop = new AbortController();
   const d = await deployment(t, { fault: (kind) => void (kind === 'PUT 2' && stop.abort(new Error('enough'))) });
@@ -136,12 +118,6 @@ test('the signal stops it and leaves the parts, and giveUp drops them', async (t
   assert.deepEqual([...d.parts.keys()][0], 1);
   await giveUp(d.url);
   assert.deepEqual([d.spentBy, d.parts.size], ['revoked', 0]);
-});
-
-test('one part that fails for good stops the others', async (t) => {
-  const d = await deployment(t, { fault: faults({ 'PUT 1': [{ status: 403, reason: 'revoked' }] }) });
-  await assert.rejects(upload(d.url, file, { parallel: 1 }), { reason: 'revoked', fate: 'useless' });
-  assert.ok(!d.seen.includes('PUT 2'));
 });
 
 test('parts get larger where there would be too many, and a file that cannot fit is refused first', async (t) => {
