@@ -122,6 +122,14 @@ func PutParts(ctx context.Context, p Parts) (Stored, error) {
 	}
 }
 
+// GiveUp drops the parts of an upload and revokes its URL. The error is a *Refusal or an
+// *UploadError.
+func GiveUp(ctx context.Context, u URL) error {
+	s := &sending{Parts: Parts{URL: u}, conn: transport()}
+	_, err := s.ask(ctx, step{method: http.MethodDelete, spends: true}, nil)
+	return err
+}
+
 // tooLarge refuses what complete would refuse, before it is sent.
 func tooLarge(plan partsPlan) error {
 	most := plan.MaxBytes
