@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	own "oncegate/internal/client"
+	public "oncegate/client"
 	"oncegate/internal/evidence/testbed"
 )
 
@@ -95,35 +94,20 @@ func script(interpreter func(*testing.T) string, name string) uploader {
 
 func goUpload(t *testing.T, rawURL, file, multipart string, partBytes int) (o outcome) {
 	t.Helper()
-	u, err := own.ParseURL(rawURL)
+	u, err := public.ParseURL(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := os.Open(file)
+	way := map[string]public.Way{"null": public.BySize, "true": public.InParts, "false": public.Whole}[multipart]
+	stored, err := public.UploadFile(t.Context(), u, file, public.Upload{
+		Way: way, PartBytes: int64(partBytes), Parallel: 1, Waits: func(time.Duration) { o.Retries++ },
+	})
+	o.Parts = stored.Parts
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	info, err := body.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stored own.Stored
-	if size := info.Size(); size > 0 && (multipart == "true" || multipart == "null" && size > 8<<20) {
-		stored, err = own.PutParts(t.Context(), own.Parts{
-			URL: u, Body: body, Size: size, PartBytes: int64(partBytes), Parallel: 1,
-			Sleep: func(context.Context, time.Duration) error { o.Retries++; return nil },
-		})
-	} else {
-		stored, err = own.Put(t.Context(), own.Upload{URL: u, Body: body, Size: size})
-	}
-	if err == nil {
-		o.Parts = stored.Parts
-		return o
-	}
-	o.Failed, o.Fate, o.Message, o.Reason = true, string(own.FateOf(err)), err.Error(), "connection"
-	if refusal, ok := errors.AsType[*own.Refusal](err); ok {
-		o.Reason = string(refusal.Reason)
+		o.Failed, o.Message = true, err.Error()
+		if e, ok := errors.AsType[*public.Error](err); ok {
+			o.Reason, o.Fate = e.Reason, string(e.Fate)
+		}
 	}
 	return o
 }
