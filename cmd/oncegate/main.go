@@ -164,6 +164,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func runHelp(args []string, stdout io.Writer) error {
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		return helpAs(args[0], args[1:], stdout)
+	}
 	if len(args) > 0 {
 		v, err := find(args[0])
 		if err != nil {
@@ -172,6 +175,12 @@ func runHelp(args []string, stdout io.Writer) error {
 		_, err = io.WriteString(stdout, v.help)
 		return err
 	}
+	_, err := io.WriteString(stdout, overview())
+	return err
+}
+
+// overview lists the verbs.
+func overview() string {
 	var b strings.Builder
 	b.WriteString("oncegate hands out upload URLs that work once.\n")
 	for _, g := range groups {
@@ -186,11 +195,13 @@ func runHelp(args []string, stdout io.Writer) error {
 oncegate help VERB says more, with an example. First steps: oncegate dev, then in a
 second terminal: . build/dev/env; oncegate put photo.jpg
 
+oncegate help --man prints all of it as a man page, and oncegate help --completion SHELL
+what bash, fish or zsh completes words by.
+
 Exit status: 0 done; 1 failed; 2 wrong usage; 3 the URL is not in a state for what
 was asked, and nothing was changed; 4 verify could not tell.
 `)
-	_, err := io.WriteString(stdout, b.String())
-	return err
+	return b.String()
 }
 
 func find(name string) (verb, error) {
