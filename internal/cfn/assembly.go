@@ -23,8 +23,10 @@ import (
 // stack is one CloudFormation stack of an assembly.
 type stack struct {
 	name, region string
+	dir          string // of its template
 	resources    map[string]resource
 	outputs      map[string]any
+	parameters   map[string]string // those that have a value
 	pins         map[string]Pin
 	assets       map[string]string // object key -> path of the file or directory
 }
@@ -46,7 +48,10 @@ func readAssembly(dir string, names []string) ([]stack, error) {
 		Artifacts map[string]struct {
 			Type        string
 			Environment string
-			Properties  struct{ TemplateFile, File, StackName string }
+			Properties  struct {
+				TemplateFile, File, StackName string
+				Parameters                    map[string]string
+			}
 		}
 	}
 	if err := readJSON(filepath.Join(dir, "manifest.json"), &manifest); err != nil {
@@ -60,7 +65,7 @@ func readAssembly(dir string, names []string) ([]stack, error) {
 			continue
 		}
 		// "aws://<account>/<region>"
-		s := stack{name: name, region: artifact.Environment[strings.LastIndexByte(artifact.Environment, '/')+1:]}
+		s := stack{name: name, region: artifact.Environment[strings.LastIndexByte(artifact.Environment, '/')+1:], dir: dir}
 		var template struct {
 			Resources map[string]resource
 			Outputs   map[string]struct{ Value any }
@@ -70,7 +75,8 @@ func readAssembly(dir string, names []string) ([]stack, error) {
 			return nil, fmt.Errorf("read stack %s: %w", id, err)
 		}
 		s.resources = template.Resources
-		s.pins = template.pins()
+		s.parameters = template.values(artifact.Properties.Parameters)
+		s.pins = template.pins(s.parameters)
 		s.outputs = map[string]any{}
 		for name, output := range template.Outputs {
 			s.outputs[name] = output.Value
@@ -106,6 +112,18 @@ func readAssets(dir, file string) (map[string]string, error) {
 		}
 	}
 	return assets, nil
+}
+
+// directory returns where the code is that a template names, or "" if that is not below the
+// assembly.
+func (s stack) directory(c Code) string {
+	switch {
+	case c.Directory == "":
+		return s.assets[c.S3Key]
+	case filepath.IsLocal(c.Directory):
+		return filepath.Join(s.dir, c.Directory)
+	}
+	return ""
 }
 
 func readJSON(path string, v any) error {
@@ -184,6 +202,9 @@ func (s stack) intrinsic(name string, argument any) (string, error) {
 			for _, pseudo := range []string{"AWS::Partition", "AWS::Region", "AWS::URLSuffix", "AWS::StackName"} {
 				text = strings.ReplaceAll(text, "${"+pseudo+"}", s.ref(pseudo))
 			}
+			for name, value := range s.parameters {
+				text = strings.ReplaceAll(text, "${"+name+"}", value)
+			}
 			return text, nil
 		}
 	}
@@ -201,13 +222,21 @@ func (s stack) ref(id string) string {
 	case "AWS::StackName":
 		return s.name
 	}
+	if value, ok := s.parameters[id]; ok {
+		return value
+	}
 	named := map[string]string{"AWS::S3::Bucket": "BucketName", "AWS::Lambda::Function": "FunctionName", "AWS::Logs::LogGroup": "LogGroupName"}
 	r := s.resources[id]
 	if name, ok := r.Properties["QueueName"].(string); ok && r.Type == "AWS::SQS::Queue" {
 		return "https://sqs." + s.region + ".amazonaws.com/${AWS::AccountId}/" + name
 	}
-	if name, ok := r.Properties[named[r.Type]].(string); ok {
+	switch name := r.Properties[named[r.Type]].(type) {
+	case string:
 		return name
+	case map[string]any: // a parameter
+		if parameter, ok := name["Ref"].(string); ok && s.parameters[parameter] != "" {
+			return s.parameters[parameter]
+		}
 	}
 	return "${" + id + "}"
 }

@@ -1,6 +1,7 @@
 package cfn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -130,7 +131,7 @@ func (r *reader) read(s stack, id string) error {
 		if err := s.decode(id, &f.FunctionProperties); err != nil {
 			return err
 		}
-		f.Directory = s.assets[f.Code.S3Key]
+		f.Directory = s.directory(f.Code)
 		if f.Runtime == RegionalRuntime {
 			r.Regional[f.FunctionName] = f
 		} else {
@@ -167,7 +168,7 @@ func (r *reader) read(s stack, id string) error {
 			r.queuePolicies[url] = p.PolicyDocument
 		}
 	case "AWS::Lambda::Version":
-		var v struct{ FunctionName string }
+		var v struct{ FunctionName, Description string }
 		if err := s.decode(id, &v); err != nil {
 			return err
 		}
@@ -248,7 +249,7 @@ func (r *reader) link(some bool) error {
 			return fmt.Errorf("function %s has role %q, which is not a role of the templates", f.FunctionName, f.FunctionProperties.Role)
 		}
 		if f.Directory == "" {
-			return fmt.Errorf("function %s has code %q, which is not an asset of its stack", f.FunctionName, f.Code.S3Key)
+			return fmt.Errorf("function %s has code %q, which is not an asset of its stack", f.FunctionName, cmp.Or(f.Code.S3Key, f.Code.Directory))
 		}
 	}
 	for name, f := range r.Functions {

@@ -17,13 +17,24 @@ type pinned struct {
 	}
 }
 
-// pins reads the rules that hold a parameter to one value, always.
-func (p pinned) pins() map[string]Pin {
-	pins := map[string]Pin{}
+// values are those of the parameters, which a deploy gives or which are their defaults.
+func (p pinned) values(given map[string]string) map[string]string {
+	values := map[string]string{}
 	for name, parameter := range p.Parameters {
-		if first, ok := parameter.Default.(string); ok {
-			pins[name] = Pin{First: first}
+		if value, ok := given[name]; ok {
+			values[name] = value
+		} else if value, ok := parameter.Default.(string); ok {
+			values[name] = value
 		}
+	}
+	return values
+}
+
+// pins reads the rules that hold a parameter to one value, always.
+func (p pinned) pins(values map[string]string) map[string]Pin {
+	pins := map[string]Pin{}
+	for name, first := range values {
+		pins[name] = Pin{First: first}
 	}
 	for _, rule := range p.Rules {
 		for _, a := range rule.Assertions {
@@ -33,7 +44,11 @@ func (p pinned) pins() map[string]Pin {
 			}
 			ref, _ := sides[0].(map[string]any)
 			name, _ := ref["Ref"].(string)
-			want, _ := sides[1].(string)
+			want, isText := sides[1].(string)
+			if other, ok := sides[1].(map[string]any); !isText && ok && len(other) == 1 {
+				id, _ := other["Ref"].(string)
+				want = values[id]
+			}
 			if pin, ok := pins[name]; ok && len(ref) == 1 {
 				pin.Want = want
 				pins[name] = pin

@@ -1,5 +1,10 @@
 package cfn
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // Bucket is the bucket of uploads and index.
 type Bucket struct {
 	ID     string
@@ -173,10 +178,28 @@ type Function struct {
 // RegionalRuntime is the Lambda runtime of the regional functions, which are Go programs.
 const RegionalRuntime = "provided.al2023"
 
+// Code is where the code of a function is: in S3, or, in a template for aws cloudformation
+// package, in a directory beside the template.
+// https://docs.aws.amazon.com/cli/latest/reference/cloudformation/package.html
+type Code struct{ S3Bucket, S3Key, Directory string }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Code) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		return json.Unmarshal(data, &c.Directory)
+	}
+	var in struct{ S3Bucket, S3Key string }
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	err := d.Decode(&in)
+	c.S3Bucket, c.S3Key = in.S3Bucket, in.S3Key
+	return err
+}
+
 // FunctionProperties are those of AWS::Lambda::Function.
 type FunctionProperties struct {
 	Architectures               []string
-	Code                        struct{ S3Bucket, S3Key string }
+	Code                        Code
 	Description                 string
 	Environment                 struct{ Variables map[string]string }
 	FunctionName, Handler, Role string

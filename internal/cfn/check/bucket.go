@@ -64,7 +64,7 @@ func checkRules(rules []cfn.LifecycleRule, conf config.Config, broken func(strin
 	longest := int(config.MaxExpires.Hours() / 24)
 	// Of several rules for one object S3 goes by the one that removes it first:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
-	var valid, expired, parts, invitations, noncurrent, unfinished []int
+	var valid, expired, parts, invitations, uploads, noncurrent, unfinished []int
 	for _, r := range rules {
 		if r.Status != "Enabled" {
 			continue
@@ -82,6 +82,7 @@ func checkRules(rules []cfn.LifecycleRule, conf config.Config, broken func(strin
 		case conf.Acceptance.On && r.Prefix == layout.UploadEntries && r.ExpirationInDays > longest:
 		case conf.Acceptance.On && r.Prefix == layout.Uploads && onlyAccepted(r):
 		case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:
+			uploads = append(uploads, r.ExpirationInDays)
 		default:
 			broken("rule %s removes current objects under %q after %d days, which the settings do not ask for", r.Id, r.Prefix, r.ExpirationInDays)
 		}
@@ -124,6 +125,11 @@ func checkRules(rules []cfn.LifecycleRule, conf config.Config, broken func(strin
 		broken("valid entries are removed after %d days, a URL can live for %d", slices.Min(valid), longest)
 	case slices.Min(expired) <= slices.Min(valid):
 		broken("expired entries are removed after %d days, not later than valid ones (%d): a spent URL could be spent again", slices.Min(expired), slices.Min(valid))
+	case slices.Min(expired) < conf.Deploy.KeepExpiredDays:
+		broken("expired entries are removed after %d days, the settings say %d, and the functions go by them", slices.Min(expired), conf.Deploy.KeepExpiredDays)
+	}
+	if days := conf.Deploy.KeepUploadsDays; days > 0 && len(uploads) == 0 {
+		broken("uploads are never removed, the settings say after %d days", days)
 	}
 }
 

@@ -36,6 +36,9 @@ func TestCheckLifecycle(t *testing.T) {
 	for _, tt := range []damaged{
 		{"valid entries stay", "plain", func(t *templates) { rule(t, "valid-entries")["Status"] = "Disabled" }, never},
 		{"expired entries stay", "plain", func(t *templates) { rule(t, "expired-entries")["Status"] = "Disabled" }, never},
+		{"expired entries go before their time", "plain", func(t *templates) { rule(t, "expired-entries")["ExpirationInDays"] = 20 },
+			"lifecycle: expired entries are removed after 20 days, the settings say 30"},
+		{"uploads stay", "full", func(t *templates) { rule(t, "uploads")["Status"] = "Disabled" }, "lifecycle: uploads are never removed, the settings say after "},
 		{"old versions stay", "plain", func(t *templates) { delete(rule(t, "leftovers"), "NoncurrentVersionExpiration") }, never},
 		{"parts entries go by an earlier rule", "plain", func(t *templates) {
 			addRule(t, object{"Id": "x", "Status": "Enabled", "Prefix": "signatures/parts/", "ExpirationInDays": 1})
