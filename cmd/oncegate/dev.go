@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -31,8 +32,9 @@ import (
 const devHelp = `oncegate dev [flags]
 
 Plays the synthesized templates on this machine: a small CloudFront and Lambda in
-front of a real S3 server, all on 127.0.0.1. Run it at the root of the repository;
-make dev synthesizes first. Ctrl-C stops everything.
+front of a real S3 server, all on 127.0.0.1. Run it at the root of the repository, where
+make dev synthesizes first, or anywhere with --template and the templates of a release.
+Ctrl-C stops everything.
 
     --template DIR    what was synthesized: templates, edge code, settings (build/cdk.out)
     --config PATH     refuse templates that were synthesized with other settings
@@ -52,15 +54,17 @@ make dev synthesizes first. Ctrl-C stops everything.
                       one more is throttled, 503 without x-oncegate-reason (no bound)
     --data DIR        the bucket and what belongs to it; survives restarts (build/dev)
     --max-workers N   Node processes per function (twice the cores, at least 4)
+    --node PATH       Node, of the version that the templates ask for (the one that npm ci
+                      has put here, else node on the PATH)
+    --s3-server PATH  the S3 server versitygw (the one that make tools has put here, else
+                      versitygw on the PATH)
 
 Example: oncegate dev --port 8081 --s3-port 9001
 `
 
-// versitygw is where make tools puts the S3 server, from the repository's root.
-const versitygw = "build/tools/versitygw"
-
 type devOptions struct {
 	template, config, data string
+	node, s3Server         string
 	port, s3Port           int
 	edge                   cloudfront.Options // what the flags say of it
 }
@@ -71,6 +75,8 @@ func parseDev(args []string) (devOptions, error) {
 	fs.StringVar(&o.template, "template", "build/cdk.out", "")
 	fs.StringVar(&o.config, "config", "", "")
 	fs.StringVar(&o.data, "data", "build/dev", "")
+	fs.StringVar(&o.node, "node", "", "")
+	fs.StringVar(&o.s3Server, "s3-server", "", "")
 	port := fs.String("port", envOr("PORT", "8080"), "")
 	s3Port := fs.String("s3-port", envOr("S3_PORT", "9000"), "")
 	var policy, limits, answer mode
@@ -193,11 +199,11 @@ func play(ctx context.Context, o devOptions, deployment *cfn.Deployment, conf co
 	var host string
 	var at local.Addresses
 	edge := o.edge
-	edge.Node = func(runtime string) (string, error) { return cloudfront.FindNode(".", runtime) }
+	edge.Node = o.findNode
 	edge.Addr, edge.Log = address(o.port), log
 	aws, err := local.Start(starting, deployment, local.Options{
 		S3: s3server.Options{
-			Binary: versitygw, Dir: filepath.Join(o.data, "s3"),
+			Binary: o.findS3Server(), Dir: filepath.Join(o.data, "s3"),
 			Operator: keys, Addr: address(o.s3Port), Log: log,
 		},
 		Table: dynamoserver.Options{Dir: filepath.Join(o.data, "dynamodb"), Addr: address(0)},
@@ -245,6 +251,37 @@ Ctrl-C stops everything.
 	aws.Close()
 	fmt.Fprintf(stdout, "stopped; resident memory %s\n", residentMemory())
 	return nil
+}
+
+// versitygw is where make tools puts the S3 server, from the repository's root.
+const versitygw = "build/tools/versitygw"
+
+// findS3Server returns the S3 server's program. One that is nowhere is where make tools would
+// put it.
+func (o devOptions) findS3Server() string {
+	if o.s3Server != "" {
+		return o.s3Server
+	}
+	if _, err := os.Stat(versitygw); err != nil {
+		if path, err := exec.LookPath("versitygw"); err == nil {
+			return path
+		}
+	}
+	return versitygw
+}
+
+// findNode returns the Node program for a runtime of Lambda.
+func (o devOptions) findNode(runtime string) (string, error) {
+	if o.node != "" {
+		return o.node, nil
+	}
+	path, err := cloudfront.FindNode(".", runtime)
+	if err != nil {
+		if other, notFound := exec.LookPath("node"); notFound == nil {
+			return other, nil
+		}
+	}
+	return path, err
 }
 
 // address is a port of this machine alone.

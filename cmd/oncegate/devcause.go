@@ -23,6 +23,10 @@ func (o devOptions) explain(err error) error {
 		return fmt.Errorf("port %d is taken by %s: choose another one with PORT=%d", o.port, occupant(o.port), o.port+1)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("port %d is taken by %s: choose another one for S3 with S3_PORT=%d", o.s3Port, occupant(o.s3Port), o.s3Port+1)
+	case errors.Is(err, s3server.ErrNoBinary):
+		return fmt.Errorf("%w, or name one with --s3-server PATH", err)
+	case errors.Is(err, cloudfront.ErrNoNode):
+		return fmt.Errorf("%w, or name one with --node PATH", err)
 	case errors.Is(err, s3server.ErrNoAttributes):
 		return fmt.Errorf("%w: %s", err, elsewhere)
 	case errors.Is(err, syscall.ENOSPC):

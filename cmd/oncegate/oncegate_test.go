@@ -161,6 +161,7 @@ func TestErrorsNameTheFix(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
+	t.Setenv("PATH", "")
 	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `make tools`") {
 		t.Errorf("without versitygw: got %v", err)
 	}
@@ -169,6 +170,11 @@ func TestErrorsNameTheFix(t *testing.T) {
 	}
 	if _, err := runVerb(t, dev()...); err == nil || !strings.Contains(err.Error(), "run `npm ci`") {
 		t.Errorf("without Node: got %v", err)
+	}
+	for _, flag := range []string{"--s3-server", "--node"} {
+		if _, err := runVerb(t, dev(flag, "nowhere/program")...); err == nil || !strings.Contains(err.Error(), "nowhere/program") || !strings.Contains(err.Error(), "or name one with "+flag+" PATH") {
+			t.Errorf("%s: got %v", flag, err)
+		}
 	}
 }
 
