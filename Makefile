@@ -196,6 +196,17 @@ destroy: build ## take the edge down in two steps; the bucket, its policy and th
 destroy-edge: build ## step 2 of destroy, to go on after an interruption
 	@tools/destroy.sh $(EDGE_STACKS) $(CDK)
 
+##@ Releases
+
+# With the settings of the repository, whatever CONFIG says.
+.PHONY: release release-check
+release: ## the files of a release in dist: programs, edge zip, templates, checksums (VERSION=1.2.3)
+	@$(MAKE) --no-print-directory CONFIG=config.json build $(TEMPLATES)
+	@rm -rf dist
+	@$(GO) run ./tools/release -version '$(VERSION)'
+release-check: $(VERSITYGW) ## make the release of this commit in two clones, compare them, and run it without a clone (slow)
+	@tools/release/check.sh '$(VERSION)'
+
 # From here on: files, and what builds them.
 
 .PHONY: tools examples clients
