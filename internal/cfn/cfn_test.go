@@ -3,6 +3,8 @@ package cfn_test
 import (
 	"cmp"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +47,12 @@ func TestReadRefuses(t *testing.T) {
 		{"code that is no asset", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"].(object)["S3Key"] = "gone.zip"
 		}, `function oncegate-gate has code "gone.zip"`, ""},
+		{"code outside of the templates", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"] = "../edge"
+		}, `function oncegate-gate has code "../edge"`, ""},
+		{"code in a container", func(t *cfntest.Templates) {
+			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Code"] = object{"ImageUri": "x"}
+		}, `unknown field "ImageUri"`, ""},
 		{"a foreign role", func(t *cfntest.Templates) {
 			t.Edge.Properties("AWS::Lambda::Function", "Gate")["Role"] = "arn:aws:iam::111122223333:role/admin"
 		}, "which is not a role of the templates", ""},
@@ -100,6 +108,40 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := cfn.Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "manifest.json") {
 		t.Errorf("an empty directory: %v", err)
+	}
+}
+
+// TestReadParameters: a parameter has the value that the manifest gives it, else its default,
+// wherever it is used. A rule that compares with it is a pin as any other.
+func TestReadParameters(t *testing.T) {
+	name := func(t *cfntest.Templates) {
+		t.Bucket["Parameters"].(object)["Name"] = object{"Type": "String", "Default": "plain-uploads"}
+		t.Bucket.Properties("AWS::S3::Bucket", "")["BucketName"] = object{"Ref": "Name"}
+		t.Bucket["Rules"].(object)["BucketStays"].(object)["Assertions"].([]any)[0].(object)["Assert"].(object)["Fn::Equals"].([]any)[1] = object{"Ref": "Name"}
+		t.Bucket.Properties("AWS::S3::BucketPolicy", "")["PolicyDocument"].(object)["Statement"].([]any)[0].(object)["Resource"] = object{"Fn::Sub": "arn:aws:s3:::${Name}/*"}
+	}
+	dir := cfntest.Changed(t, "testdata/plain", name)
+	d, err := cfn.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Bucket.Policy.PolicyDocument.Statement[0].Resource; d.Bucket.BucketName != "plain-uploads" || !slices.Equal(got, []string{"arn:aws:s3:::plain-uploads/*"}) {
+		t.Errorf("bucket %q, policy on %q", d.Bucket.BucketName, got)
+	}
+	if got, want := d.Pins["oncegate-bucket"]["DeployedBucket"], (cfn.Pin{First: "plain-uploads", Want: "plain-uploads"}); got != want {
+		t.Errorf("pin %+v, want %+v", got, want)
+	}
+	manifest := filepath.Join(dir, "manifest.json")
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := strings.Replace(string(text), `"stackName": "oncegate-bucket",`, `"stackName": "oncegate-bucket", "parameters": {"Name": "another-bucket"},`, 1)
+	if err := os.WriteFile(manifest, []byte(given), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cfn.Read(dir); err == nil || !strings.Contains(err.Error(), "is neither output BucketName nor for access logs") {
+		t.Errorf("with another value: %v", err)
 	}
 }
 

@@ -193,15 +193,23 @@ func TestPlainTemplatesRefuse(t *testing.T) {
 // other has another value than the default for each setting that one can change alone.
 var other = map[string]string{
 	"expires": `60`, "maxExpires": `3600`, "maxBytes": `1000`, "minBytes": `0`, "maxCount": `1`, "firstVersion": `"listed"`,
-	"region": `"eu-west-1"`, "allowedOrigins": `["https://a.example"]`, "multipart": `false`, "auth": `"api-key"`,
+	"region": `"eu-west-1"`, "prefixes": `["invoices"]`, "allowedOrigins": `["https://a.example"]`, "multipart": `false`, "auth": `"api-key"`,
 	"sha256": `true`, "writeOnce": `true`, "index": `"dynamodb"`, "acceptance": `true`, "page": `false`,
 	"name": `"other"`, "runtime": `"regional"`, "memory": `512`, "timeout": `6`, "nodeRuntime": `"nodejs24.x"`,
 	"keepExpiredDays": `40`, "keepUploadsDays": `1`, "priceClass": `"PriceClass_100"`, "waf": `true`, "accessLogs": `true`,
 	"alarmEmail": `"ops@example.com"`, "alarmFailures": `2`, "alarmRefusals": `2`,
 }
 
+// besides are the settings that mean nothing alone.
+var besides = []string{"bucket", "ownerApi", "versioned", "regionalMemory", "domain", "certificateArn", "wafRate"}
+
 // TestSettingsThatFit holds docs/releases.md to what the templates fit.
 func TestSettingsThatFit(t *testing.T) {
+	for _, f := range config.Fields() {
+		if _, ok := other[f.Name]; !ok && !slices.Contains(besides, f.Name) {
+			t.Errorf("no other value of %s is tried", f.Name)
+		}
+	}
 	var fit []string
 	for name, value := range other {
 		settings := `{"bucket": "bucket-of-the-test", "` + name + `": ` + value + `}`

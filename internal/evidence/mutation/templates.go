@@ -48,6 +48,8 @@ var templateMutants = []mutant{
 	{checkBucket, "uploads go before they are accepted", "r.Prefix == layout.Uploads && onlyAccepted(r):", "r.Prefix == layout.Uploads:", false},
 	{checkBucket, "accepted uploads go without acceptance", "case conf.Acceptance.On && r.Prefix == layout.Uploads", "case r.Prefix == layout.Uploads", false},
 	{checkBucket, "uploads go after any time", "case r.Prefix == layout.Uploads && conf.Deploy.KeepUploadsDays == r.ExpirationInDays:", "case r.Prefix == layout.Uploads && !onlyAccepted(r):", false},
+	{checkBucket, "uploads stay", "days > 0 && len(uploads) == 0 {", "false {", false},
+	{checkBucket, "expired entries go before their time", "case slices.Min(expired) < conf.Deploy.KeepExpiredDays:", "case false:", false},
 	{checkBucket, "any rule", "\t\tdefault:\n\t\t\tbroken(\"rule %s removes current", "\t\tcase false:\n\t\t\tbroken(\"rule %s removes current", false},
 	{checkBucket, "versions of entries go at any time", "if n <= longest && overlap(layout.Index, r.Prefix) {", "if false {", false},
 	{checkBucket, "versions of entries go on the last day", "if n <= longest && overlap(layout.Index, r.Prefix) {", "if n < longest && overlap(layout.Index, r.Prefix) {", false},
