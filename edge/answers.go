@@ -25,6 +25,7 @@ type mintedJSON struct {
 	Name      string
 	Label     string
 	Prefix    string
+	Meta      onetime.Meta
 }
 
 // refusalJSON is a refusal.
@@ -83,6 +84,7 @@ func (c *call) minted(base string, urls []onetime.Minted, single bool) *Response
 			Name:      m.Order.Name,
 			Label:     m.Order.Label,
 			Prefix:    m.Order.Prefix,
+			Meta:      m.Order.Meta,
 		}
 		if t := m.Order.Limits.OnlyType(); t != "" {
 			all[i].Headers["content-type"] = t

@@ -82,7 +82,7 @@ func TestJSONAnswer(t *testing.T) {
 	}
 
 	// What S3 must not see altered is signed, and nothing that was phrased freely.
-	signed, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), map[string]string{"x-amz-checksum-sha256": sumBase64}, w.clock.Now(), time.Minute)
+	signed, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), map[string]string{"x-amz-checksum-sha256": sumBase64}, nil, w.clock.Now(), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,6 +143,7 @@ func TestOptionsAreDocumented(t *testing.T) {
 		"name":     fmt.Sprintf("1 to %d bytes", onetime.MaxNameBytes),
 		"label":    fmt.Sprintf("1 to %d bytes", onetime.MaxLabelBytes),
 		"prefix":   fmt.Sprintf("1 to %d of a-z", layout.MaxPrefixBytes),
+		"meta":     fmt.Sprintf("up to %d pairs", onetime.MaxMetaPairs),
 		"count":    "1 to the setting maxCount",
 	}
 	want := edge.OptionNames()

@@ -126,7 +126,7 @@ func TestGate(t *testing.T) {
 	event := upload(t, path, query)
 
 	got := w.run(t, edge.GateFunction, event).Forward
-	upload, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), nil, start, time.Minute)
+	upload, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), nil, nil, start, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestBadEvents(t *testing.T) {
 func TestNothingLeaks(t *testing.T) {
 	w := newWorld(t)
 	path, query := w.mint(t)
-	uploadQuery, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), nil, start, time.Minute)
+	uploadQuery, err := w.presigner.PresignUpload(t.Context(), strings.TrimPrefix(path, "/"), nil, nil, start, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ var invitationOptions = []invitationOption{
 	{"minBytes", func(r *invite.Record, v string, _ time.Time) { r.Limits.MinBytes = size(v) }},
 	{"maxBytes", func(r *invite.Record, v string, _ time.Time) { r.Limits.MaxBytes = positive(size(v)) }},
 	{"prefix", func(r *invite.Record, v string, _ time.Time) { r.Prefix = v }},
+	{"meta", func(r *invite.Record, v string, _ time.Time) { r.Meta = onetime.AnyMeta(v) }},
 	{"type", func(r *invite.Record, v string, _ time.Time) { r.Limits.Type = ascii.Lower(v) }},
 }
 

@@ -162,4 +162,5 @@ func (m mintedJSON) write(w *strictjson.Writer) {
 	w.StringIf("name", m.Name)
 	w.StringIf("label", m.Label)
 	w.StringIf("prefix", m.Prefix)
+	m.Meta.WriteIf(w, "meta")
 }

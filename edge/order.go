@@ -31,6 +31,7 @@ var options = []option{
 	{"name", func(o *orders, v string) error { o.Name = v; return present("name", v) }},
 	{"label", func(o *orders, v string) error { o.Label = v; return present("label", v) }},
 	{"prefix", func(o *orders, v string) error { o.Prefix = v; return present("prefix", v) }},
+	{"meta", func(o *orders, v string) error { o.Meta = onetime.AnyMeta(v); return present("meta", v) }},
 	{"count", func(o *orders, v string) error { o.count = number(v); return nil }},
 }
 

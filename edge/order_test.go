@@ -88,6 +88,7 @@ func TestOptions(t *testing.T) {
 	}
 	name := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Name = s }) }
 	prefixed := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Key = s }) }
+	meta := func(s onetime.Meta) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Meta = s }) }
 	label := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Label = s }) }
 	const (
 		expiresRule  = "expires: want whole seconds from 1 to 3600"
@@ -96,6 +97,7 @@ func TestOptions(t *testing.T) {
 		typeRule     = "type: want "
 		nameRule     = "name: want "
 		labelRule    = "label: want "
+		metaRule     = "meta: want "
 		prefixRule   = "prefix: want "
 		sha256Rule   = "sha256: want "
 		countRule    = "count: want 1 to 4"
@@ -129,6 +131,8 @@ func TestOptions(t *testing.T) {
 		{"label", strings.Repeat("x", 128), label(strings.Repeat("x", 128)), ""},
 		{"prefix", "invoices", prefixed("invoices"), ""},
 		{"prefix", "teams/red/5", prefixed("teams/red/5"), ""},
+		{"meta", "order=17&customer=acme", meta("customer=acme&order=17"), ""},
+		{"meta", "order=a+b%26", meta("order=a%20b%26"), ""},
 		{"count", "1", entry(func(*onetime.ValidEntry) {}), ""},
 
 		{"expires", "3601", nil, expiresRule},
@@ -144,13 +148,14 @@ func TestOptions(t *testing.T) {
 		{"name", strings.Repeat("é", 128), nil, nameRule}, {"name", "../secret", nil, nameRule}, {"name", `c:\secret`, nil, nameRule},
 		{"name", "secret\x00", nil, nameRule}, {"name", "secret\u202egpj.exe", nil, nameRule}, {"name", "..", nil, nameRule}, {"name", long, nil, nameRule},
 		{"prefix", "secret", nil, "prefix: allowed are invoices, teams/*"}, {"prefix", "teams/../secret", nil, prefixRule}, {"prefix", "invoices/", nil, prefixRule}, {"prefix", long, nil, prefixRule},
+		{"meta", "secret", nil, metaRule}, {"meta", "secret=a\r\nx-amz-acl: public-read", nil, metaRule}, {"meta", "oncegate-version=secret", nil, metaRule}, {"meta", "a=" + long, nil, metaRule},
 		{"label", strings.Repeat("x", 129), nil, labelRule}, {"label", "secret\nsecret", nil, labelRule}, {"label", long, nil, labelRule},
 		{"colour", "red", nil, "there is an unknown option"}, {"Expires", "5", nil, "there is an unknown option"},
 		{"maxbytes", "5", nil, "there is an unknown option"}, {"", "5", nil, "there is an unknown option"}, {"<script>", "5", nil, "there is an unknown option"},
 	}
 	for option, rule := range map[string]string{
 		"expires": expiresRule, "maxBytes": maxBytesRule, "minBytes": minBytesRule, "count": countRule,
-		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule, "prefix": prefixRule,
+		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule, "prefix": prefixRule, "meta": metaRule,
 	} {
 		rows = append(rows, row{option, "", nil, rule})
 		if option == "name" || option == "label" || option == "prefix" {

@@ -45,6 +45,7 @@ or by its link or token on standard input (-).
     --type TYPES     a MIME type, image/jpeg, or all of a kind, image/*, or several:
                      application/pdf,image/*
     --prefix PREFIX  before the name of each object, one that the settings allow
+    --meta PAIRS     metadata that S3 keeps with each object: order=17&customer=acme
     --qr             also draw the link as a QR code, on standard error
     --config PATH    settings of the deployment (config.json)
     --json           print JSON; for list one object per line
@@ -103,7 +104,7 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 }
 
 // createFlags are those that are for a new invitation alone.
-var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "prefix", "qr"}
+var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "prefix", "meta", "qr"}
 
 func parseInvite(args []string) (in inviting, err error) {
 	fs := newFlags("invite")
@@ -117,6 +118,7 @@ func parseInvite(args []string) (in inviting, err error) {
 	fs.Var(&least, "min-bytes", "")
 	kind := fs.String("type", "", "")
 	fs.StringVar(&in.record.Prefix, "prefix", "", "")
+	meta := fs.String("meta", "", "")
 	fs.BoolVar(&in.qr, "qr", false, "")
 	fs.BoolVar(&in.json, "json", false, "")
 	fs.StringVar(&in.config, "config", "", "")
@@ -175,6 +177,9 @@ func parseInvite(args []string) (in inviting, err error) {
 	in.record.Life = time.Duration(life)
 	if len(set("expires")) > 0 {
 		in.record.Expires = time.Now().Add(time.Duration(expires))
+	}
+	if in.record.Meta, err = onetime.ParseMeta(*meta); err != nil {
+		return in, usagef(fs, "--%w", err)
 	}
 	in.record.Limits = onetime.Limits{MaxBytes: int64(most), MinBytes: int64(least), Type: strings.ToLower(*kind)}
 	return in, nil

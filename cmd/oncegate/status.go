@@ -65,6 +65,7 @@ func statusText(s onetime.Status, next string) string {
 		line("expires", shownTime(e.Expires))
 		line("name", e.Name)
 		line("label", e.Label)
+		line("meta", string(e.Meta))
 		line("by", shortBy(e.By))
 		line("limits", limitsText(e.Limits))
 	}

@@ -166,9 +166,10 @@ type Event struct {
 	Parts      int        `json:"parts,omitempty"`      // of the upload; 0 for one PUT
 	SHA256     string     `json:"sha256,omitempty"`     // of the content in hex, if the upload had one
 	CRC64NVME  string     `json:"crc64nvme,omitempty"`  // of the content in base64, if S3 has it
-	Label      string     `json:"label,omitempty"`      // as minted, like the next two
+	Label      string     `json:"label,omitempty"`      // as minted, like the next three
 	Name       string     `json:"name,omitempty"`
 	By         string     `json:"by,omitempty"`
+	Meta       Pairs      `json:"meta,omitempty"`
 	At         time.Time  `json:"at"` // when it was accepted
 }
 
@@ -400,7 +401,7 @@ func (a *Acceptor) event(ctx context.Context, key, version string, copied Object
 		if err != nil {
 			return Event{}, err
 		}
-		e.ID, e.Label, e.Name, e.By = entry.ID, entry.Label, entry.Name, entry.By
+		e.ID, e.Label, e.Name, e.By, e.Meta = entry.ID, entry.Label, entry.Name, entry.By, Pairs(entry.Meta)
 	}
 	return e, nil
 }

@@ -181,7 +181,7 @@ func TestWhenItMintsNoMore(t *testing.T) {
 
 func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 	record := invitation(100)
-	record.Limits, record.Prefix = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}, "teams/red"
+	record.Limits, record.Prefix, record.Meta = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}, "teams/red", "order=17"
 	for name, test := range map[string]struct {
 		order   onetime.Order
 		refused string // what the detail begins with
@@ -199,6 +199,8 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 		"one of two kinds": {onetime.Order{Limits: onetime.Limits{Type: "image/png,text/plain"}}, "type", onetime.Limits{}, 0},
 		"any kind":         {onetime.Order{Limits: onetime.Limits{Type: "image/*,text/*"}}, "type", onetime.Limits{}, 0},
 		"its own prefix":   {onetime.Order{Prefix: "teams/red"}, "", record.Limits, time.Hour},
+		"its own metadata": {onetime.Order{Meta: "order=17"}, "", record.Limits, time.Hour},
+		"other metadata":   {onetime.Order{Meta: "order=18"}, "meta", onetime.Limits{}, 0},
 		"another prefix":   {onetime.Order{Prefix: "teams/blue"}, "prefix", onetime.Limits{}, 0},
 		"a name that lies": {onetime.Order{Name: "a\u202egnp.exe"}, "name", onetime.Limits{}, 0},
 	} {
@@ -215,7 +217,7 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life || !strings.HasPrefix(url.Key, "uploads/teams/red/") {
+			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life || url.Order.Meta != "order=17" || !strings.HasPrefix(url.Key, "uploads/teams/red/") {
 				t.Errorf("%+v, %v, want %+v for %s", url.Order, err, test.want, test.life)
 			}
 		})
@@ -229,6 +231,9 @@ func TestGuestsChooseNoPrefix(t *testing.T) {
 	c.minter.URLs.Bounds.Prefixes = []string{"*"}
 	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Prefix: "teams"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
 		t.Errorf("a guest with a prefix: %+v, %v", url, err)
+	}
+	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Meta: "order=17"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("a guest with metadata: %+v, %v", url, err)
 	}
 	record := invitation(1)
 	record.Prefix = "teams"
@@ -356,6 +361,7 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		"beyond entries":  func(r *invite.Record) { r.Expires = start.Add(keep + time.Second) },
 		"sha256":          func(r *invite.Record) { r.Limits.SHA256 = strings.Repeat("A", 43) + "=" },
 		"prefix":          func(r *invite.Record) { r.Prefix = "a//b" },
+		"metadata":        func(r *invite.Record) { r.Meta = "A=1" },
 		"another prefix":  func(r *invite.Record) { r.Prefix = "blue" },
 		"limits":          func(r *invite.Record) { r.Limits.MaxBytes = -1 },
 	} {
@@ -386,7 +392,7 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 func TestRecordIsReadAsWritten(t *testing.T) {
 	record := invite.Record{
 		Version: 1, Label: "Ä & <b>", Uploads: 1000, Life: onetime.MaxLife, Created: start, Expires: start.Add(invite.MaxLife),
-		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start, Prefix: "teams/red",
+		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start, Prefix: "teams/red", Meta: "a=1",
 	}
 	if got, err := invite.ParseRecord(record.Marshal()); err != nil || got != record {
 		t.Errorf("%+v, %v, want %+v", got, err, record)
@@ -394,7 +400,7 @@ func TestRecordIsReadAsWritten(t *testing.T) {
 	for _, body := range []string{"", "{}", `{"version":2}`, strings.Replace(string(record.Marshal()), `"version":1`, `"version":2`, 1),
 		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), string(record.Marshal()) + strings.Repeat(" ", 4096),
 		strings.Replace(string(record.Marshal()), `"life":604800`, `"life":36028797018967568`, 1), // 3,600 of 2^55 seconds more
-		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1), strings.Replace(string(record.Marshal()), "teams/red", "../red", 1)} {
+		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1), strings.Replace(string(record.Marshal()), "teams/red", "../red", 1), strings.Replace(string(record.Marshal()), "a=1", "A=1", 1)} {
 		if _, err := invite.ParseRecord([]byte(body)); err == nil {
 			t.Errorf("%q is taken for a record", body)
 		}

@@ -57,6 +57,7 @@ func (r Record) WriteTerms(w *strictjson.Writer) {
 	w.Time("expires", r.Expires)
 	w.Int("life", int64(r.Life/time.Second))
 	w.StringIf("prefix", r.Prefix)
+	r.Meta.WriteIf(w, "meta")
 	r.Limits.Write(w)
 }
 

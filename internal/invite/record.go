@@ -41,6 +41,7 @@ type Record struct {
 	Limits  onetime.Limits
 	Life    time.Duration
 	Prefix  string // of the names of all its objects
+	Meta    onetime.Meta
 	Created time.Time
 	Expires time.Time // first moment at which it mints no more, and none of its URLs is good
 	By      string    // who made it: Credential.By, or "" for an operator
@@ -63,6 +64,9 @@ func (r Record) check() error {
 	case r.Limits.SHA256 != "":
 		return errors.New("sha256: an invitation is for more than one content")
 	}
+	if err := r.Meta.Check(); err != nil {
+		return err
+	}
 	return r.Limits.Check()
 }
 
@@ -75,6 +79,7 @@ func (r Record) Marshal() []byte {
 	w.Object("limits", r.Limits.Write)
 	w.Int("life", int64(r.Life/time.Second))
 	w.StringIf("prefix", r.Prefix)
+	w.StringIf("meta", string(r.Meta))
 	w.Time("created", r.Created)
 	w.Time("expires", r.Expires)
 	w.StringIf("by", r.By)
@@ -96,6 +101,7 @@ func ParseRecord(body []byte) (Record, error) {
 		Label:   fields.Text("label"),
 		Limits:  onetime.Limits{MinBytes: limits.Int("minBytes"), MaxBytes: limits.Int("maxBytes"), Type: limits.Text("type")},
 		Prefix:  fields.Text("prefix"),
+		Meta:    onetime.Meta(fields.Text("meta")),
 		Created: fields.Time("created"),
 		Expires: fields.Time("expires"),
 		By:      fields.Text("by"),
@@ -158,6 +164,12 @@ func (r Record) within(order onetime.Order, bounds onetime.Bounds, left time.Dur
 		order.Prefix = r.Prefix
 	case order.Prefix != r.Prefix:
 		return order, bounds, refuse(errors.New("prefix: this invitation has its own, or none; omit the option"))
+	}
+	switch {
+	case order.Meta == "":
+		order.Meta = r.Meta
+	case order.Meta != r.Meta:
+		return order, bounds, refuse(errors.New("meta: this invitation has its own, or none; omit the option"))
 	}
 	allowed := onetime.Allowance{MinBytes: r.Limits.MinBytes, MaxBytes: r.Limits.MaxBytes, Type: r.Limits.Type}
 	return allowed.Narrow(order, bounds, "this invitation")

@@ -32,6 +32,8 @@ type ValidEntry struct {
 	Label string `json:"label,omitempty"`
 	// By is the credential that minted (Credential.By). Empty where anybody may mint.
 	By string `json:"by,omitempty"`
+	// Meta is what S3 keeps with the object.
+	Meta Meta `json:"meta,omitempty"`
 }
 
 // UploadEntry is the content of signatures/uploads/<name>: the way back from an
@@ -42,6 +44,7 @@ type UploadEntry struct {
 	Label   string `json:"label,omitempty"`
 	Name    string `json:"name,omitempty"`
 	By      string `json:"by,omitempty"`
+	Meta    Meta   `json:"meta,omitempty"`
 }
 
 // ExpiredEntry is the content of signatures/expired/<hash>.
@@ -73,6 +76,7 @@ func (e ValidEntry) Marshal() []byte {
 	w.StringIf("name", e.Name)
 	w.StringIf("label", e.Label)
 	w.StringIf("by", e.By)
+	w.StringIf("meta", string(e.Meta))
 	return w.Bytes()
 }
 
@@ -84,6 +88,7 @@ func (e UploadEntry) Marshal() []byte {
 	w.StringIf("label", e.Label)
 	w.StringIf("name", e.Name)
 	w.StringIf("by", e.By)
+	w.StringIf("meta", string(e.Meta))
 	return w.Bytes()
 }
 
@@ -129,6 +134,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 		Name:  fields.Text("name"),
 		Label: fields.Text("label"),
 		By:    fields.Text("by"),
+		Meta:  Meta(fields.Text("meta")),
 	}
 	if err := errors.Join(fields.Done(), limits.Done()); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: not the JSON of an entry: %w", err)
@@ -139,7 +145,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	if life := e.Expires.Sub(e.Created); life < time.Second || life > MaxLife {
 		return ValidEntry{}, errors.New("valid entry: expires is not within seven days of created")
 	}
-	if err := errors.Join(e.Limits.Check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText)); err != nil {
+	if err := errors.Join(e.Limits.Check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText), e.Meta.Check()); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
 	return e, nil
@@ -157,6 +163,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 		Label:   fields.Text("label"),
 		Name:    fields.Text("name"),
 		By:      fields.Text("by"),
+		Meta:    Meta(fields.Text("meta")),
 	}
 	if err := fields.Done(); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: not the JSON of an entry: %w", err)
@@ -164,7 +171,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 	if _, err := ParseID(string(e.ID)); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
-	if err := errors.Join(checkLabel(e.Label, storedText), checkName(e.Name, storedText)); err != nil {
+	if err := errors.Join(checkLabel(e.Label, storedText), checkName(e.Name, storedText), e.Meta.Check()); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
 	return e, nil

@@ -17,6 +17,6 @@ func (g *Gate) Terms(length int64, put Put) (Terms, bool) { return g.terms(lengt
 
 // Allow is the gate's rule.
 func (g *Gate) Allow(entry ValidEntry, length int64, put Put) error {
-	_, _, err := g.allow(entry, length, put)
+	_, err := g.allow(entry, length, put)
 	return err
 }

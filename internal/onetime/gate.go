@@ -90,7 +90,7 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err != nil {
 		return Pass{}, err
 	}
-	signed, plain, err := g.allow(url.entry, length, put)
+	add, err := g.allow(url.entry, length, put)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -101,31 +101,34 @@ func (g *Gate) spend(ctx context.Context, id ID, key string, length int64, put P
 	if err != nil {
 		return Pass{}, err
 	}
-	return g.pass(ctx, id, key, signed, plain, url.at)
+	return g.pass(ctx, id, key, add, url.at)
 }
 
-// allow holds an upload to what its URL was minted with, and returns the headers that the
-// gate adds, as headers does.
-func (g *Gate) allow(entry ValidEntry, length int64, put Put) (signed, plain map[string]string, err error) {
+// additions are what the gate adds to an upload: headers, by lower-case name, and metadata.
+// plain are the headers that it does not sign.
+type additions struct{ signed, plain, metadata map[string]string }
+
+// allow holds an upload to what its URL was minted with, and returns what the gate adds.
+func (g *Gate) allow(entry ValidEntry, length int64, put Put) (add additions, err error) {
 	if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {
-		return nil, nil, err
+		return additions{}, err
 	}
 	if entry.Limits.SHA256 != "" && !g.SHA256 {
-		return nil, nil, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
+		return additions{}, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
 	}
-	signed, plain = g.headers(entry, put.Headers)
-	return signed, plain, put.checkSizes(plain)
+	add = g.additions(entry, put.Headers)
+	return add, put.checkSizes(add.plain)
 }
 
 // pass lets through an upload whose URL was claimed for it. at is the time by S3's clock,
 // for S3 judges the signature: the clock here may be clockTolerance off, or jump.
-func (g *Gate) pass(ctx context.Context, id ID, key string, signed, plain map[string]string, at time.Time) (Pass, error) {
-	query, err := g.Presigner.PresignUpload(ctx, key, signed, at, uploadLife)
+func (g *Gate) pass(ctx context.Context, id ID, key string, add additions, at time.Time) (Pass, error) {
+	query, err := g.Presigner.PresignUpload(ctx, key, add.signed, add.metadata, at, uploadLife)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("sign the upload: %w", err))
 	}
-	maps.Copy(plain, signed)
-	return Pass{ID: id, Key: key, Query: query, Headers: plain}, nil
+	maps.Copy(add.plain, add.signed)
+	return Pass{ID: id, Key: key, Query: query, Headers: add.plain}, nil
 }
 
 func (g *Gate) claimant() claimant {
@@ -157,11 +160,12 @@ func (g *Gate) checkClaim(ctx context.Context, id ID, version string, deadline t
 	return g.checkFirst(ctx, id, version, deadline)
 }
 
-// headers are what the gate adds to an upload. Those that S3 must not see altered
+// additions are what the gate adds to an upload. Headers that S3 must not see altered
 // are signed. Nothing that the viewer or the owner phrased is among them, for S3 shows
-// signed headers to the client when a signature does not match.
-func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[string]string) {
-	signed, plain = map[string]string{}, map[string]string{}
+// signed headers to the client when a signature does not match. Metadata is signed as part of
+// the query, which reaches S3 as the gate wrote it.
+func (g *Gate) additions(entry ValidEntry, viewer Headers) additions {
+	signed, plain := map[string]string{}, map[string]string{}
 	if g.WriteOnce {
 		signed["if-none-match"] = "*"
 	}
@@ -174,7 +178,7 @@ func (g *Gate) headers(entry ValidEntry, viewer Headers) (signed, plain map[stri
 	if entry.Name != "" {
 		plain["content-disposition"] = disposition(entry.Name)
 	}
-	return signed, plain
+	return additions{signed, plain, entry.Meta.Values()}
 }
 
 // found is what the index says of a URL.

@@ -105,8 +105,9 @@ func Repeatable(err error) bool {
 type Presigner interface {
 	// PresignUpload signs with the credentials of the running role. The upload must
 	// then carry exactly these headers (lower-case name to value). It may carry others,
-	// which are not signed. It returns the whole query, without "?".
-	PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (query string, err error)
+	// which are not signed. What metadata S3 is to keep (name to value, without
+	// x-amz-meta-) is in the query. It returns the whole query, without "?".
+	PresignUpload(ctx context.Context, key string, headers, metadata map[string]string, at time.Time, life time.Duration) (query string, err error)
 }
 
 // Clock is time as the domain sees it.

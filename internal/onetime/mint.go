@@ -85,6 +85,7 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 		Name:    order.Name,
 		Label:   order.Label,
 		By:      order.By,
+		Meta:    order.Meta,
 	}.Marshal()
 	if err := m.register(ctx, minted, entry, deadline); err != nil {
 		return Minted{}, refuse(IndexUnavailable, err)
@@ -106,7 +107,7 @@ func (m *Minter) register(ctx context.Context, minted Minted, valid []byte, dead
 		writeValid()
 	} else {
 		together(writeValid, func() {
-			body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By}.Marshal()
+			body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By, minted.Order.Meta}.Marshal()
 			uploadErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
 				return m.Uploads.WriteUpload(ctx, limit, minted.Key, body)
 			})

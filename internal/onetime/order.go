@@ -18,6 +18,7 @@ type Order struct {
 	Name   string // original file name
 	Label  string // note to the operator
 	Prefix string // of the object's name
+	Meta   Meta   // that S3 keeps with the object
 	By     string // the credential that mints (Credential.By)
 }
 
@@ -54,7 +55,7 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
 	}
-	for _, err := range []error{o.Limits.Check(), b.CheckPrefix(o.Prefix), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible)} {
+	for _, err := range []error{o.Limits.Check(), b.CheckPrefix(o.Prefix), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible), o.Meta.Check()} {
 		if err != nil {
 			return o, refuseOption(err)
 		}

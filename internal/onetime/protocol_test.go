@@ -328,7 +328,7 @@ func (r row) run(t *testing.T, mode onetime.FirstVersion) {
 		t.Errorf("refusal names id %q, want %q", refusal.ID, id)
 	}
 	if err == nil {
-		want, _ := gate.Presigner.PresignUpload(context.Background(), s.minted.Key, nil, w.clock.Now(), onetime.UploadLife)
+		want, _ := gate.Presigner.PresignUpload(context.Background(), s.minted.Key, nil, nil, w.clock.Now(), onetime.UploadLife)
 		if !reflect.DeepEqual(pass, onetime.Pass{ID: id, Key: s.minted.Key, Query: want, Headers: map[string]string{}}) {
 			t.Errorf("pass %+v, want key %s and query %s", pass, s.minted.Key, want)
 		}

@@ -153,11 +153,11 @@ func (g *Gate) spendAtOnce(ctx context.Context, id ID, key string, terms Terms, 
 	case !spent.At.Before(entry.Expires):
 		return Pass{}, refuse(Expired, errors.New("the clock here is behind the index's"))
 	}
-	signed, plain, err := g.allow(entry, terms.Length, put)
+	add, err := g.allow(entry, terms.Length, put)
 	if err != nil {
 		return Pass{}, refuse(ClaimUnknown, fmt.Errorf("the index spent the URL on an upload that breaks its limits: %w", err))
 	}
-	return g.pass(ctx, id, key, signed, plain, spent.At)
+	return g.pass(ctx, id, key, add, spent.At)
 }
 
 // wroteNothing reports whether an error of a Spender says that its request has changed nothing.
@@ -185,7 +185,7 @@ func (g *Gate) whyNotSpent(there Spending, key string, terms Terms, put Put) err
 	case !terms.Now.Before(entry.Expires), !there.At.Before(entry.Expires):
 		return refuse(Expired, nil)
 	}
-	if _, _, err := g.allow(entry, terms.Length, put); err != nil {
+	if _, err := g.allow(entry, terms.Length, put); err != nil {
 		return err
 	}
 	return errNotJudged

@@ -45,6 +45,7 @@ func (s Status) Write(w *strictjson.Writer) {
 		w.Object("limits", e.Limits.Write)
 		w.StringIf("name", e.Name)
 		w.StringIf("label", e.Label)
+		e.Meta.WriteIf(w, "meta")
 	}
 	if o := s.Object; o != nil {
 		w.Object("object", o.write)

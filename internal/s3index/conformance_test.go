@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -216,9 +217,9 @@ func TestUploadSignature(t *testing.T) {
 	}
 	for name, key := range signers {
 		t.Run(name, func(t *testing.T) {
-			var headers map[string]string
+			var headers, metadata map[string]string
 			upload := func(c client) string {
-				q, err := c.PresignUpload(t.Context(), "uploads/x", headers, at, time.Minute)
+				q, err := c.PresignUpload(t.Context(), "uploads/x", headers, metadata, at, time.Minute)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -233,6 +234,11 @@ func TestUploadSignature(t *testing.T) {
 				t.Errorf("with signed headers\nwire %s\nsdk  %s", a, b)
 			}
 			headers = nil
+			metadata = map[string]string{"order": "17", "a-note": "a b+c&d=/é%"}
+			if a, b := upload(wire), upload(sdk); a != b || !strings.Contains(a, "&x-amz-meta-a-note=a%20b%2Bc%26d%3D%2F%C3%A9%25&x-amz-meta-order=17&x-id=PutObject&X-Amz-Signature=") || !strings.Contains(a, "X-Amz-SignedHeaders=host&") {
+				t.Errorf("with metadata\nwire %s\nsdk  %s", a, b)
+			}
+			metadata = nil
 			if q := upload(wire); strings.Contains(q, "X-Amz-Security-Token=") != (key.SessionToken != "") {
 				t.Errorf("upload query %s: session token", q)
 			}
@@ -246,7 +252,7 @@ func TestMintedForm(t *testing.T) {
 		Region: s3servertest.Region, Date: time.Date(2026, 3, 1, 23, 59, 59, 0, time.UTC), Life: time.Minute, Signature: strings.Repeat("0", 64),
 	}
 	key := aws.Credentials{AccessKeyID: onetime.MintedAccessKey, SecretAccessKey: "any"}
-	presigned, err := sdkClient("http://127.0.0.1:9", key).PresignUpload(t.Context(), "uploads/x", nil, minted.Date, minted.Life)
+	presigned, err := sdkClient("http://127.0.0.1:9", key).PresignUpload(t.Context(), "uploads/x", nil, nil, minted.Date, minted.Life)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,12 +272,31 @@ func TestSignedUploadsAtTheRealServer(t *testing.T) {
 			}
 			return reply.Status
 		}
-		upload, err := c.PresignUpload(t.Context(), "uploads/x", nil, time.Now(), time.Minute)
+		upload, err := c.PresignUpload(t.Context(), "uploads/x", nil, nil, time.Now(), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if status := put(upload); status != http.StatusOK {
 			t.Errorf("upload signature on the production host: %d, want 200", status)
+		}
+		metadata := map[string]string{"order": "17", "note": "a b+c&d=/%"}
+		if upload, err = c.PresignUpload(t.Context(), "uploads/x", nil, metadata, time.Now(), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		for how, changed := range map[string]string{
+			"changed": strings.Replace(upload, "x-amz-meta-order=17", "x-amz-meta-order=18", 1), "taken away": strings.Replace(upload, "&x-amz-meta-order=17", "", 1),
+			"added": upload + "&x-amz-meta-mine=1",
+		} {
+			if status := put(changed); status != http.StatusForbidden {
+				t.Errorf("metadata %s: %d, want 403", how, status)
+			}
+		}
+		if status := put(upload); status != http.StatusOK {
+			t.Errorf("with metadata: %d, want 200", status)
+		}
+		out, err := s3servertest.Client(server).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: aws.String("uploads/x")})
+		if err != nil || !maps.Equal(out.Metadata, metadata) {
+			t.Errorf("metadata %v, %v, want %v", out.Metadata, err, metadata)
 		}
 		minted := onetime.Query{Region: s3servertest.Region, Date: time.Now(), Life: time.Minute, Signature: strings.Repeat("0", 64)}
 		if status := put(minted.String()); status != http.StatusForbidden {
@@ -347,7 +372,7 @@ func TestSameFaults(t *testing.T) {
 				"ReadExpired": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadExpired(ctx, limit, id); return err },
 				"ListExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.ListExpired(ctx, limit, id); return err },
 				"CreateUpload": func(ctx context.Context, id onetime.ID) error {
-					_, err := parts.CreateUpload(ctx, limit, "uploads/"+string(id), nil)
+					_, err := parts.CreateUpload(ctx, limit, "uploads/"+string(id), nil, nil)
 					return err
 				},
 				"WriteParts": func(ctx context.Context, id onetime.ID) error { return parts.WriteParts(ctx, limit, id, []byte("{}")) },

@@ -14,8 +14,9 @@ import (
 type PartBucket interface {
 	Lister
 	// CreateUpload starts a multipart upload of key. The headers go with the request and
-	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one.
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (PartsAnswer, error)
+	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one. The metadata
+	// is, as S3 demands of every header x-amz-*.
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (PartsAnswer, error)
 	// ListParts asks for the first onetime.MaxParts parts.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) (PartsAnswer, error)
 	// CompleteUpload makes the object of these parts with If-None-Match: *.
@@ -57,9 +58,9 @@ var _ onetime.PartStore = (*Parts)(nil)
 func NewParts(bucket PartBucket) *Parts { return &Parts{bucket} }
 
 // CreateUpload implements onetime.PartStore.
-func (p *Parts) CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (string, error) {
+func (p *Parts) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (string, error) {
 	const op = "CreateUpload"
-	answer, err := p.bucket.CreateUpload(ctx, limit, key, headers)
+	answer, err := p.bucket.CreateUpload(ctx, limit, key, headers, metadata)
 	if err = partsOutcome(op, answer, err, nil); err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func bothParts(t *testing.T, run func(t *testing.T, parts *s3index.Parts, c clie
 // create starts an upload.
 func create(t *testing.T, parts *s3index.Parts, key string, headers map[string]string) string {
 	t.Helper()
-	upload, err := parts.CreateUpload(t.Context(), limit, key, headers)
+	upload, err := parts.CreateUpload(t.Context(), limit, key, headers, map[string]string{"order": "17", "note": "a, b"})
 	if err != nil || upload == "" {
 		t.Fatalf("CreateUpload = %q, %v", upload, err)
 	}
@@ -131,6 +131,9 @@ func TestMultipartUpload(t *testing.T) {
 		body, err := io.ReadAll(out.Body)
 		if err != nil || !bytes.Equal(body, slices.Concat(partBodies...)) {
 			t.Errorf("the object is not its parts: %d bytes, %v", len(body), err)
+		}
+		if out.Metadata["order"] != "17" || out.Metadata["note"] != "a, b" || len(out.Metadata) != 2 {
+			t.Errorf("metadata %v", out.Metadata)
 		}
 		stored[t.Name()] = fmt.Appendf(nil, "%s|%s|%s", aws.ToString(out.ContentType), aws.ToString(out.ContentDisposition), aws.ToString(out.CacheControl))
 		if want := `text/plain;  charset=utf-8|attachment; filename="Grüße €.txt"|no-store`; string(stored[t.Name()]) != want {
@@ -381,7 +384,7 @@ func TestAnswersAboutParts(t *testing.T) {
 	call := func(p *s3index.Parts, op string) (string, error) {
 		switch op {
 		case "create":
-			return p.CreateUpload(t.Context(), limit, "uploads/x", nil)
+			return p.CreateUpload(t.Context(), limit, "uploads/x", nil, nil)
 		case "list":
 			parts, err := p.ListParts(t.Context(), limit, "uploads/x", "u")
 			return fmt.Sprint(parts), err

@@ -267,7 +267,7 @@ func TestPresignConcurrently(t *testing.T) {
 	for i := range queries {
 		done.Go(func() {
 			var err error
-			queries[i], err = client.PresignUpload(t.Context(), fmt.Sprint("uploads/", i), nil, time.Unix(0, 0), time.Minute)
+			queries[i], err = client.PresignUpload(t.Context(), fmt.Sprint("uploads/", i), nil, nil, time.Unix(0, 0), time.Minute)
 			if err != nil {
 				t.Error(err)
 			}

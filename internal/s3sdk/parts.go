@@ -19,10 +19,10 @@ import (
 )
 
 // CreateUpload implements s3index.PartBucket.
-func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers map[string]string) (s3index.PartsAnswer, error) {
+func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (s3index.PartsAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key}, unsigned(headers))
+	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key, Metadata: metadata}, unsigned(headers))
 	if err != nil {
 		return partsAnswerOf(err)
 	}

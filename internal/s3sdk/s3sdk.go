@@ -229,21 +229,21 @@ func answerOf(err error) (s3index.Answer, error) {
 
 // PresignUpload implements onetime.Presigner. It signs for AWS, whatever endpoint the
 // client itself talks to.
-func (c *Client) PresignUpload(ctx context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
-	return queryOf(c.presigner(headers, at, life).PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key}))
+func (c *Client) PresignUpload(ctx context.Context, key string, headers, metadata map[string]string, at time.Time, life time.Duration) (string, error) {
+	return queryOf(c.presigner(headers, metadata, at, life).PresignPutObject(ctx, &s3.PutObjectInput{Bucket: &c.bucket, Key: &key}))
 }
 
 // PresignPart implements onetime.PartPresigner.
 func (c *Client) PresignPart(ctx context.Context, key, upload string, number int, at time.Time, life time.Duration) (string, error) {
-	return queryOf(c.presigner(nil, at, life).PresignUploadPart(ctx, &s3.UploadPartInput{
+	return queryOf(c.presigner(nil, nil, at, life).PresignUploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &c.bucket, Key: &key, UploadId: &upload, PartNumber: aws.Int32(int32(number)),
 	}))
 }
 
-func (c *Client) presigner(headers map[string]string, at time.Time, life time.Duration) *s3.PresignClient {
+func (c *Client) presigner(headers, metadata map[string]string, at time.Time, life time.Duration) *s3.PresignClient {
 	return s3.NewPresignClient(c.s3, func(o *s3.PresignOptions) {
 		o.Expires = life
-		o.Presigner = presignAt{v4.NewSigner(), headers, at}
+		o.Presigner = presignAt{v4.NewSigner(), headers, metadata, at}
 		o.ClientOptions = append(o.ClientOptions, func(o *s3.Options) {
 			o.BaseEndpoint = nil
 			o.UsePathStyle = false
@@ -265,11 +265,12 @@ func queryOf(signed *v4.PresignedHTTPRequest, err error) (string, error) {
 	return u.RawQuery, nil
 }
 
-// presignAt signs with given headers, and a given time instead of the wall clock's.
+// presignAt signs with given headers, with given metadata in the query, and with a given time
+// instead of the wall clock's.
 type presignAt struct {
-	signer  *v4.Signer
-	headers map[string]string
-	at      time.Time
+	signer            *v4.Signer
+	headers, metadata map[string]string
+	at                time.Time
 }
 
 func (p presignAt) PresignHTTP(
@@ -278,6 +279,13 @@ func (p presignAt) PresignHTTP(
 ) (string, http.Header, error) {
 	for name, value := range p.headers {
 		r.Header.Set(name, value)
+	}
+	if len(p.metadata) > 0 {
+		query := r.URL.Query()
+		for name, value := range p.metadata {
+			query.Set("x-amz-meta-"+name, value)
+		}
+		r.URL.RawQuery = query.Encode()
 	}
 	return p.signer.PresignHTTP(ctx, credentials, r, payloadHash, service, region, p.at, options...)
 }

@@ -163,11 +163,17 @@ func (c *Client) sendWith(ctx context.Context, limit time.Duration, method, path
 }
 
 // PresignUpload implements onetime.Presigner.
-func (c *Client) PresignUpload(_ context.Context, key string, headers map[string]string, at time.Time, life time.Duration) (string, error) {
+func (c *Client) PresignUpload(_ context.Context, key string, headers, metadata map[string]string, at time.Time, life time.Duration) (string, error) {
 	signed := []wire.Header{{Name: "host", Value: ProductionHost(c.bucket, c.region)}}
 	for name, value := range headers {
 		signed = append(signed, wire.Header{Name: name, Value: value})
 	}
 	// x-id is what the SDK's own presigner adds; with it both make the same URL.
-	return c.role.Presign("PUT", "/"+key, signed, []sigv4.Pair{{Name: "x-id", Value: "PutObject"}}, at, life), nil
+	more := append(make([]sigv4.Pair, 0, len(metadata)+1), sigv4.Pair{Name: "x-id", Value: "PutObject"})
+	// S3 takes metadata from the query of a presigned request as from headers:
+	// https://github.com/aws/aws-sdk-js-v3/issues/4694
+	for name, value := range metadata {
+		more = append(more, sigv4.Pair{Name: metadataPrefix + name, Value: value})
+	}
+	return c.role.Presign("PUT", "/"+key, signed, more, at, life), nil
 }

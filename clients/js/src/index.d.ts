@@ -36,6 +36,8 @@ export interface Order {
   name?: string;
   label?: string;
   prefix?: string;
+  /** Pairs as in a query: new URLSearchParams({ order: '17' }).toString() */
+  meta?: string;
 }
 
 /** A one-time URL. */

@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"oncegate/internal/evidence/testbed"
+	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // TestPrefixes: a URL that was minted for a prefix is good for that one key. Without its prefix,
@@ -49,6 +53,61 @@ func TestPrefixes(t *testing.T) {
 		query := "/url?prefix=" + strings.NewReplacer("%", "%25", " ", "%20", "\x00", "%00", "\n", "%0a", "*", "%2a", `\`, "%5c", "\u0440", "%d1%80").Replace(prefix)
 		if t.Run("minted: "+prefix, func(t *testing.T) {
 			f.refused(t, attempt{"", "only what the settings allow is a prefix", edge, head("GET", query), "400 options"}, m)
+		}) {
+			total.add(1)
+		}
+	}
+	f.untouched(t)
+}
+
+// TestMetadata: an uploader can neither alter nor omit the metadata of a URL, nor add to it.
+func TestMetadata(t *testing.T) {
+	f := newField(t)
+	mint := func(t *testing.T) target {
+		a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url?meta=order%3D17", nil, nil)
+		if a.Status != http.StatusOK {
+			t.Fatalf("mint: %v", a)
+		}
+		return aim(testbed.ParseMinted(t, a.Body))
+	}
+	var all []attempt
+	const queryWhy = "the query of a URL is the minted one, and what the gate signs is made of the entry"
+	for _, more := range []string{"x-amz-meta-order=18", "X-Amz-Meta-Order=18", "x-amz-meta-order=17", "x-amz-meta-mine=1", "meta=order%3D18", "x-amz-meta-=1", "x-amz-tagging=a%3Db", "x-amz-meta-order"} {
+		all = append(all,
+			attempt{"query: " + more, queryWhy, edge, put(good + "&" + more), "403 unknown"},
+			attempt{"query, in front: " + more, queryWhy, edge, put("@path?" + more + "&@query"), "403 unknown"},
+			attempt{"start: " + more, queryWhy, edge, head("POST", good+"&uploads&"+more, "Content-Length: 0"), anyhow},
+			attempt{"S3's own host: " + more, "S3 knows no such access key", bucket, put(good + "&" + more), "403 InvalidAccessKeyId"},
+		)
+	}
+	f.allWith(t, mint(t), all)
+	for _, header := range []string{
+		"x-amz-meta-order: 18", "X-Amz-Meta-Order: 18", "X-AMZ-META-ORDER: 18", "x-amz-meta-order:", "x-amz-meta-order: 17", "x-amz-meta-mine: 1", "x-amz-meta-: 1", "x-amz-meta-oncegate-version: 1",
+		"x-amz-metadata-directive: REPLACE", "x-amz-tagging: a=b", "x-amz-missing-meta: 1", "x-amz-meta-order: 17\r\nx-amz-meta-order: 18", "Connection: x-amz-meta-order",
+		"x-amz-website-redirect-location: /x", "x-amz-storage-class: GLACIER", "x_amz_meta_order: 18", "meta: order=18",
+	} {
+		t.Run("header: "+header, func(t *testing.T) {
+			m := mint(t)
+			answer := f.speak(t, edge, f.fill(attempt{wire: head("PUT", good, header, "Content-Length: 11") + "the owner's"}, m))
+			f.CheckLeak(t, string(answer))
+			if got := verdict("PUT", answer); got != "200" {
+				t.Errorf("answered %q, want 200", got)
+			}
+			out, err := s3servertest.Client(f.S3).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &m.Key})
+			if err != nil || len(out.Metadata) != 1 || out.Metadata["order"] != "17" || aws.ToInt32(out.TagCount) != 0 || out.WebsiteRedirectLocation != nil {
+				t.Errorf("stored with %+v, %v", out, err)
+			}
+			if !t.Failed() {
+				total.add(1)
+			}
+		})
+	}
+	for _, meta := range []string{
+		"order", "=1", "order%3D", "Order%3D1", "order%3D1%26order%3D2", "order%3D1%26%2561rder%3D2%26order%3D3", "a%3D%250d%250ax-amz-acl:public-read", "a%3D%0d%0ax-amz-acl:%20public-read", "a%3D%00",
+		"oncegate-version%3D1", "a%20b%3D1", "a%3D%2520", "a%253D1", "%C3%A4%3D1", "a%3D%C3%A4", "a%3D" + strings.Repeat("x", 1024), strings.Repeat("a", 33) + "%3D1",
+	} {
+		if t.Run("minted: "+meta[:min(len(meta), 40)], func(t *testing.T) {
+			f.refused(t, attempt{"", "what is minted cannot become another header", edge, head("GET", "/url?meta="+meta), "400 options"}, target{})
 		}) {
 			total.add(1)
 		}

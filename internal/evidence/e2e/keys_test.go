@@ -1,13 +1,18 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"path"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/layout"
+	"oncegate/internal/local/s3server/s3servertest"
 )
 
 // TestPrefix: an object with a prefix is stored under it by one PUT and in parts, its copy by
@@ -63,4 +68,59 @@ func TestPrefix(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMeta: S3 keeps with the object what was minted, however the upload comes, and nothing of
+// what the uploader sends. The copy by acceptance and its event have it too.
+func TestMeta(t *testing.T) {
+	testbed.EachIndex(t, func(t *testing.T, index string) {
+		a := newAccepting(t, testbed.In(index))
+		const order = "meta=" + "order%3D17%2520b%26customer%3Dacme%252FM%25C3%25BCller"
+		if answer := a.Do(t, http.MethodGet, a.Edge.URL()+"/url?"+order, nil, nil); answer.Reason() != "options" || !strings.Contains(answer.Body, "printable ASCII") {
+			t.Errorf("what is not ASCII: %v", answer)
+		}
+		const good = "meta=order%3D17%2520b%26customer%3Dacme%252F%2526%253D%252B%2525"
+		want := map[string]string{"order": "17 b", "customer": "acme/&=+%"}
+		whole, parts := ask(t, a.Stack, good), ask(t, a.Stack, good)
+		own := http.Header{"X-Amz-Meta-Order": {"18"}, "x-amz-meta-mine": {"1"}, "X-Amz-Tagging": {"a=b"}, "X-Amz-Meta-Customer": {""}}
+		if answer := a.Do(t, http.MethodPut, whole.URL, own, strings.NewReader("content")); answer.Status != http.StatusOK {
+			t.Fatalf("upload: %v", answer)
+		}
+		for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", "content"}, {http.MethodPost, "&complete", ""}} {
+			if answer := a.Do(t, request.method, parts.URL+request.more, own.Clone(), strings.NewReader(request.body)); answer.Status != http.StatusOK {
+				t.Fatalf("%s: %v", request.more, answer)
+			}
+		}
+		a.settle(t)
+		for _, m := range []testbed.Minted{whole, parts} {
+			if got := a.metadata(t, m.Key); !maps.Equal(got, want) {
+				t.Errorf("%s has the metadata %v, want %v", m.Key, got, want)
+			}
+			copied := a.metadata(t, layout.AcceptedCopy(m.Key))
+			for name, value := range want {
+				if copied[name] != value {
+					t.Errorf("the copy of %s has the metadata %v, want %v besides", m.Key, copied, want)
+				}
+			}
+			events := a.events(t, m.Key)
+			if len(events) == 0 || string(events[0].Meta) != "customer=acme%2F%26%3D%2B%25&order=17%20b" {
+				t.Errorf("announced %+v", events)
+			}
+		}
+		for _, raw := range a.Services.Events() {
+			if !strings.Contains(string(raw), `"meta":{"customer":"acme/\u0026=+%","order":"17 b"}`) {
+				t.Errorf("event %s", raw)
+			}
+		}
+	})
+}
+
+// metadata is the object's, as S3's HEAD gives it.
+func (a *acceptingStack) metadata(t *testing.T, key string) map[string]string {
+	t.Helper()
+	out, err := a.s3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(s3servertest.Bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Metadata
 }

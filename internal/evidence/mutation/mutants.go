@@ -30,6 +30,7 @@ const (
 	owners     = "edge/owner.go"
 	limits     = "internal/onetime/limits.go"
 	order      = "internal/onetime/order.go"
+	metaPairs  = "internal/onetime/meta.go"
 	keyNames   = "internal/layout/prefix.go"
 	removed    = "" // the new text of what is simply removed
 )
@@ -46,7 +47,7 @@ var gateMutants = []mutant{
 	{gate, "the limits are not asked", "if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); err != nil {", "if err := entry.Limits.within(g.MaxBytes).checkUpload(length, put.Headers); false {", false},
 	{gate, "a sha256 that CloudFront does not forward", "if entry.Limits.SHA256 != \"\" && !g.SHA256 {", "if false {", false},
 	{gate, "a sha256 is not signed", "if entry.Limits.SHA256 != \"\" {", "if false {", false},
-	{gate, "what the gate adds is not measured", "return signed, plain, put.checkSizes(plain)", "return signed, plain, nil", false},
+	{gate, "what the gate adds is not measured", "return add, put.checkSizes(add.plain)", "return add, nil", false},
 	{gate, "the type is not set", "if t := entry.Limits.OnlyType(); t != \"\" && viewer.Values(\"content-type\") == nil {", "if t := \"\"; false {", false},
 	{gate, "the name is not set", "if entry.Name != \"\" {", "if false {", false},
 	{gate, "a name is a signed header", "plain[\"content-disposition\"] = disposition(entry.Name)", "signed[\"content-disposition\"] = disposition(entry.Name)", false},
@@ -90,7 +91,7 @@ var gateMutants = []mutant{
 	{clocks, "a slow answer is a clock ahead", "asked := clock.Now()\n\tat, err := request()", "at, err := request()\n\tasked := clock.Now()", false},
 	{clocks, "an answer needs no date", "if at.IsZero() {\n\t\treturn errNoDate", "if at.IsZero() {\n\t\treturn nil", false},
 	{mint, "a mint's clock is not compared", "return dated(m.Clock, func() (time.Time, error) { return m.Index.WriteValid(ctx, limit, minted.ID, valid) })", "_, err := m.Index.WriteValid(ctx, limit, minted.ID, valid)\n\t\t\treturn err", false},
-	{gate, "the upload is signed by the clock here", "PresignUpload(ctx, key, signed, at, uploadLife)", "PresignUpload(ctx, key, signed, g.Clock.Now(), uploadLife)", false},
+	{gate, "the upload is signed by the clock here", "PresignUpload(ctx, key, add.signed, add.metadata, at, uploadLife)", "PresignUpload(ctx, key, add.signed, add.metadata, g.Clock.Now(), uploadLife)", false},
 
 	{budget, "a panic of the look-up ends the process", "defer func() { panicked = recover() }()", removed, false},
 	{budget, "a panic of the look-up is forgotten", "if panicked != nil {", "if false {", false},

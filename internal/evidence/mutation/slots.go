@@ -62,6 +62,8 @@ var slotMutants = []mutant{
 
 	{inviteRecord, "a guest chooses the prefix", "case order.Prefix != r.Prefix:", "case false:", false},
 	{inviteRecord, "the invitation's prefix is forgotten", "order.Prefix = r.Prefix", "", false},
+	{inviteRecord, "a guest chooses the metadata", "case order.Meta != r.Meta:", "case false:", false},
+	{inviteRecord, "a record with any metadata", "if err := r.Meta.Check(); err != nil {", "if err := r.Meta.Check(); false {", false},
 	{inviteRecord, "a record with any prefix", "case r.Prefix != \"\" && !layout.ValidPrefix(r.Prefix):", "case false && !layout.ValidPrefix(r.Prefix):", false},
 	{inviteKeeper, "an invitation with a prefix that the settings do not have", ".CheckPrefix(record.Prefix); err != nil {", ".CheckPrefix(record.Prefix); false {", false},
 	{inviteRecord, "a revoked invitation mints", "case !r.Revoked.IsZero():\n\t\treturn ErrRevoked", "case false:\n\t\treturn ErrRevoked", false},

@@ -39,7 +39,7 @@ var spendMutants = []mutant{
 	{spend, "a spending begins without time for it", "deadline, writeLimit, writeLimit,", "deadline, leastLimit, writeLimit,", false},
 	{spend, "a spending not begun is unknown", "case errors.Is(err, errNoTime):\n\t\treturn Pass{}, refuse(IndexUnavailable,", "case errors.Is(err, errNoTime):\n\t\treturn Pass{}, refuse(ClaimUnknown,", false},
 	{spend, "an unclear spending may be tried again", "case err != nil && unanswered:", "case err != nil && unanswered && false:", true},
-	{spend, "an unclear spending passes", "return Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"spend: %w\", err))", "return g.pass(ctx, id, key, nil, map[string]string{}, g.Clock.Now())", true},
+	{spend, "an unclear spending passes", "return Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"spend: %w\", err))", "return g.pass(ctx, id, key, additions{plain: map[string]string{}}, g.Clock.Now())", true},
 	{spend, "throttling costs the URL", "return Pass{}, refuse(IndexUnavailable, fmt.Errorf(\"spend: %w\", err))", "return Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"spend: %w\", err))", true},
 	{spend, "what is not spent passes", "case !spent.Claimed:", "case false:", true},
 	{spend, "any claim is ours", "there.Nonce != claim.Nonce || ", removed, false},
@@ -50,7 +50,7 @@ var spendMutants = []mutant{
 	{spend, "the index's time does not count", "case !spent.At.Before(entry.Expires):\n\t\treturn Pass{}, refuse(Expired, errors.New(\"the clock here is behind the index's\"))\n", removed, true},
 	{spend, "the index's time counts a second too long", "case !spent.At.Before(entry.Expires):", "case spent.At.After(entry.Expires):", false},
 	{spend, "limits are the index's business alone", "if err != nil {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"the index spent", "if false {\n\t\treturn Pass{}, refuse(ClaimUnknown, fmt.Errorf(\"the index spent", false},
-	{spend, "the upload is signed by the clock here", "signed, plain, spent.At)", "signed, plain, g.Clock.Now())", false},
+	{spend, "the upload is signed by the clock here", "key, add, spent.At)", "key, add, g.Clock.Now())", false},
 
 	{spend, "whose claim it is does not matter", "return refuse(claim.Reason, nil)", "return refuse(max(claim.Reason, Used), nil)", true},
 	{spend, "a claim that cannot be read may go away", "return refuse(Used, err)", "return refuse(IndexUnavailable, err)", false},
@@ -59,5 +59,5 @@ var spendMutants = []mutant{
 	{spend, "an entry that cannot be read is not judged", "switch {\n\tcase err != nil:\n\t\treturn refuse(IndexUnavailable, err)\n", "switch {\n\tcase err != nil:\n\t\treturn errNotJudged\n", false},
 	{spend, "a URL's time here is for the long way to say", "case !terms.Now.Before(entry.Expires), !there.At.Before(entry.Expires):", "case !there.At.Before(entry.Expires):", false},
 	{spend, "a URL's time there is for the long way to say", "case !terms.Now.Before(entry.Expires), !there.At.Before(entry.Expires):", "case !terms.Now.Before(entry.Expires):", false},
-	{spend, "limits are for the long way to say", "if _, _, err := g.allow(entry, terms.Length, put); err != nil {", "if false {\n\t\tvar err error", false},
+	{spend, "limits are for the long way to say", "if _, err := g.allow(entry, terms.Length, put); err != nil {", "if false {\n\t\tvar err error", false},
 }

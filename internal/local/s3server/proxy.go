@@ -42,7 +42,10 @@ func newProxy(o Options, a *access, dial dialFunc, marker func(context.Context, 
 		log: o.Log, fault: o.Fault, stored: o.Stored, access: a, bucket: o.Bucket, marker: marker, closing: make(chan struct{}),
 	}
 	p.pass = &httputil.ReverseProxy{
-		Rewrite: rewrite,
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			rewrite(pr)
+			p.access.moveMetadata(pr)
+		},
 		// One connection for each request: http.Transport sends a request again only when a reused connection
 		// turns out dead, and nothing may be sent twice here.
 		Transport: &http.Transport{

@@ -53,14 +53,18 @@ func (s *Store) UploadHeaders(id string) map[string]string {
 }
 
 // CreateUpload implements onetime.PartStore.
-func (x *Index) CreateUpload(_ context.Context, limit time.Duration, key string, headers map[string]string) (id string, err error) {
+func (x *Index) CreateUpload(_ context.Context, limit time.Duration, key string, headers, metadata map[string]string) (id string, err error) {
 	err = x.do("CreateUpload", limit, "", func() error {
 		s := x.Store
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.lastID++
 		id = "upload" + strconv.Itoa(s.lastID)
-		s.uploads[id] = &upload{key, maps.Clone(headers), map[int][]byte{}}
+		all := maps.Clone(headers)
+		for name, value := range metadata {
+			all["x-amz-meta-"+name] = value
+		}
+		s.uploads[id] = &upload{key, all, map[int][]byte{}}
 		return nil
 	})
 	if err != nil {

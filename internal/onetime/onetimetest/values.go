@@ -6,7 +6,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io"
+	"maps"
 	"math/rand/v2"
+	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -75,12 +78,16 @@ type Presigner struct {
 var _ onetime.Presigner = Presigner{}
 
 // PresignUpload implements onetime.Presigner.
-func (p Presigner) PresignUpload(_ context.Context, key string, _ map[string]string, at time.Time, life time.Duration) (string, error) {
+func (p Presigner) PresignUpload(_ context.Context, key string, _, metadata map[string]string, at time.Time, life time.Duration) (string, error) {
 	if p.Err != nil {
 		return "", p.Err
 	}
 	sum := sha256.Sum256([]byte(key))
-	return "role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339) + "&signature=" + hex.EncodeToString(sum[:]), nil
+	query := "role=gate&life=" + life.String() + "&at=" + at.UTC().Format(time.RFC3339)
+	for _, name := range slices.Sorted(maps.Keys(metadata)) {
+		query += "&x-amz-meta-" + name + "=" + url.QueryEscape(metadata[name])
+	}
+	return query + "&signature=" + hex.EncodeToString(sum[:]), nil
 }
 
 var _ onetime.PartPresigner = Presigner{}
