@@ -441,16 +441,17 @@ class _Parts:
             headers = {"content-md5": base64.b64encode(md5.digest()).decode()}  # S3 checks it
             answer = self.ask("PUT", f"&partNumber={i + 1}", headers, part, sent)
             etag = _unquoted(answer.header("etag"))
-            if not re.fullmatch("[0-9a-f]{32}", etag):
+            if not re.fullmatch("[0-9A-Za-z_-]{1,64}", etag):
                 raise OncegateError("The answer to a part is 200 without an ETag of S3's form.", status=200, fate="good")
         sent(part.size)
         return etag
 
     def complete(self, etags: List[str]) -> Stored:
-        """Makes the object. The ETag that S3 will give it names the parts that are meant."""
+        """Makes the object of the parts that are meant. They are named by the ETag that S3 will give it. In a bucket
+        that encrypts with a key of KMS their ETags are no MD5s, and the object has another one."""
         md5 = _md5()
         for etag in etags:
-            md5.update(bytes.fromhex(etag))
+            md5.update(bytes.fromhex(etag) if re.fullmatch("[0-9a-fA-F]{32}", etag) else etag.encode())
         etag = f"{md5.hexdigest()}-{len(etags)}"
         for _ in range(_MOST_WAITING):
             answer = self.ask("POST", "&complete&etag=" + etag, bare="unknown")

@@ -150,10 +150,14 @@ async function complete(url, etag, once, signal, size, parts) {
   }
 }
 
-/** The ETag that S3 gives an object of parts, without the number of them. */
+/** What names these parts: the ETag that S3 gives an object of them, without the number of them. In a bucket that
+ *  encrypts with a key of KMS the ETags are no MD5s, and the object has another one. */
 const etagOf = (etags) => {
   const digest = new MD5();
-  for (const etag of etags) digest.update(Uint8Array.from(etag.match(/../g), (byte) => parseInt(byte, 16)));
+  for (const etag of etags) {
+    const isMD5 = /^[0-9a-f]{32}$/i.test(etag);
+    digest.update(isMD5 ? Uint8Array.from(etag.match(/../g), (byte) => parseInt(byte, 16)) : new TextEncoder().encode(etag));
+  }
   return hex(digest.digest());
 };
 

@@ -12,8 +12,8 @@ const md5 = (bytes) => createHash('md5').update(bytes).digest();
  * 'drop' breaks it off with nothing applied, 'lose' applies it and gives no answer, an object
  * {status, reason, headers, body, applied} answers so; anything else lets it be.
  */
-export async function deployment(t, { fault = () => {}, partBytes = 8 * MiB, maxParts = 1000 } = {}) {
-  const state = { parts: new Map(), object: undefined, spentBy: '', seen: [], types: [] };
+export async function deployment(t, { fault = () => {}, partBytes = 8 * MiB, maxParts = 1000, etag = (bytes) => md5(bytes).toString('hex') } = {}) {
+  const state = { etag, parts: new Map(), object: undefined, spentBy: '', seen: [], types: [] };
   const server = createServer(async (request, response) => {
     const query = new URL(request.url, 'http://x').searchParams;
     const op = ['uploads', 'parts', 'complete', 'partNumber'].find((name) => query.has(name)) ?? '';
@@ -60,16 +60,17 @@ function handle(state, request, query, op, body) {
       if (spent) return spent;
       if (request.headers['content-md5'] !== md5(body).toString('base64')) return { status: 400, body: '<Code>BadDigest</Code>' };
       state.parts.set(Number(query.get('partNumber')), body);
-      return { status: 200, headers: { etag: `"${md5(body).toString('hex')}"` } };
+      return { status: 200, headers: { etag: `"${state.etag(body)}"` } };
     case 'GET parts': {
       if (state.spentBy === 'put') return spent;
       const rest = parts.filter(([number]) => number > Number(query.get('after') ?? 0));
-      const page = rest.slice(0, 2).map(([number, bytes]) => ({ number, size: bytes.length, etag: md5(bytes).toString('hex') }));
+      const page = rest.slice(0, 2).map(([number, bytes]) => ({ number, size: bytes.length, etag: state.etag(bytes) }));
       return json({ id: state.plan.id, parts: page, ...(rest.length > 2 && { next: page[1].number }) });
     }
     case 'POST complete': {
       if (state.spentBy === 'put') return spent;
-      const etag = `${md5(Buffer.concat(parts.map(([, bytes]) => md5(bytes)))).toString('hex')}-${parts.length}`;
+      const named = parts.map(([, bytes]) => state.etag(bytes)).map((tag) => Buffer.from(tag, /^[0-9a-f]{32}$/.test(tag) ? 'hex' : 'utf8'));
+      const etag = `${md5(Buffer.concat(named)).toString('hex')}-${parts.length}`;
       if (query.get('etag') !== etag) return refuse(409, 'incomplete');
       state.spentBy = 'complete';
       state.object = Buffer.concat(parts.map(([, bytes]) => bytes));

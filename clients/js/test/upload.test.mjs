@@ -68,6 +68,16 @@ test('a small file is one PUT, with the type that the URL names, or else its own
   }
 });
 
+for (const [form, etag] of [['hex', (bytes) => createHash('md5').update('encrypted').update(bytes).digest('hex')],
+  ['text', (bytes) => `E-${createHash('md5').update(bytes).digest('base64url')}`]]) {
+  test(`a bucket with a key of KMS, whose ETags are no MD5s: ${form}`, async (t) => {
+    const d = await deployment(t, { etag, fault: faults({ 'POST complete': ['lose'] }) });
+    const stored = await upload(d.url, file);
+    assert.ok(content.equals(d.object));
+    assert.equal(stored.parts, 3);
+  });
+}
+
 test('a large file goes in parts, and complete names the object', async (t) => {
   const d = await deployment(t);
   const progress = [];
