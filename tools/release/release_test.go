@@ -200,8 +200,9 @@ var other = map[string]string{
 	"alarmEmail": `"ops@example.com"`, "alarmFailures": `2`, "alarmRefusals": `2`,
 }
 
-// besides are the settings that mean nothing alone.
-var besides = []string{"bucket", "ownerApi", "versioned", "regionalMemory", "domain", "certificateArn", "wafRate"}
+// besides are the settings that mean nothing alone, and existingBucket: the local edge makes
+// that bucket as well, and CloudFormation says that it is there already.
+var besides = []string{"bucket", "ownerApi", "versioned", "regionalMemory", "domain", "certificateArn", "wafRate", "existingBucket", "kmsKey"}
 
 // TestSettingsThatFit holds docs/releases.md to what the templates fit.
 func TestSettingsThatFit(t *testing.T) {
