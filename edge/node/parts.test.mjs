@@ -75,6 +75,7 @@ describe('multipart uploads', () => {
 
   test('a Complete that takes S3 as long as there is time', async () => {
     let drip;
+    const etag = 'd41d8cd98f00b204e9800998ecf8427e-2'; // S3's own is told, which with KMS no MD5 gives
     about({
       'POST uploads': created,
       'GET max-parts': list(2),
@@ -83,14 +84,14 @@ describe('multipart uploads', () => {
         drip = setInterval(() => response.write(' '), 100);
         setTimeout(() => {
           clearInterval(drip);
-          response.end('<CompleteMultipartUploadResult><ETag>"x-2"</ETag></CompleteMultipartUploadResult>');
+          response.end(`<CompleteMultipartUploadResult><ETag>"${etag}"</ETag></CompleteMultipartUploadResult>`);
         }, 3500);
       },
     });
     assert.equal((await ask('POST', 'uploads')).status, '200');
     const response = await ask('POST', 'complete');
     assert.equal(response.status, '200', response.body);
-    assert.match(response.body, /^10485760\n[0-9a-f]{32}-2$/);
+    assert.equal(response.body, `10485760\n${etag}`);
     assert.match(asked[2].body, /^<CompleteMultipartUpload .*<Part><ETag>7778aef83f66abc1fa1e8477f296d394<\/ETag><PartNumber>2<\/PartNumber><\/Part>/);
   });
 

@@ -37,16 +37,16 @@ func newMove(t *testing.T, toTable bool) *move {
 	m := &move{}
 	server := dynamoservertest.New(t, func(o *dynamoserver.Options) {
 		o.Fault = func(dynamoserver.Request) dynamoserver.Fault {
-			if m.request() {
-				return dynamoserver.Fault{Kind: dynamoserver.Drop, Apply: m.applied}
+			if crash, applied := m.request(); crash {
+				return dynamoserver.Fault{Kind: dynamoserver.Drop, Apply: applied}
 			}
 			return dynamoserver.Fault{}
 		}
 	})
 	m.table = dynamo.New(sdkTable(server), keep)
 	m.bucket = &onetimetest.Index{Store: onetimetest.NewStore(t), Clock: setup.Clock{}, Intercept: func(onetimetest.Call) *onetimetest.Fault {
-		if m.request() {
-			return &onetimetest.Fault{Applied: m.applied}
+		if crash, applied := m.request(); crash {
+			return &onetimetest.Fault{Applied: applied}
 		}
 		return nil
 	}}
@@ -57,16 +57,17 @@ func newMove(t *testing.T, toTable bool) *move {
 	return m
 }
 
-// request counts a request, and reports whether it is the one to crash with.
-func (m *move) request() bool {
+// request counts a request, and reports whether it is the one to crash with, and whether that
+// one has an effect.
+func (m *move) request() (crash, applied bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.requests++
 	if m.cancel == nil || m.requests != m.crash {
-		return false
+		return false, false
 	}
 	m.cancel()
-	return true
+	return true, m.applied
 }
 
 func (m *move) mover() *onetime.Mover {
