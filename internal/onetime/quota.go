@@ -11,7 +11,7 @@ import (
 // (package dynamo): S3 has no such write.
 type Tally interface {
 	// AddMinted adds n to what stands under this name, unless that would make it more than
-	// most: then it adds nothing and returns false. It is one request; the error is a *Fault.
+	// most: then it adds nothing and returns false. n is at most most. It is one request; the error is a *Fault.
 	AddMinted(ctx context.Context, limit time.Duration, name string, n, most int64, forget time.Time) (bool, error)
 }
 

@@ -27,7 +27,8 @@ func (t *tally) AddMinted(_ context.Context, _ time.Duration, name string, n, mo
 	if len(t.faults) > 0 {
 		fault, t.faults = &t.faults[0], t.faults[1:]
 	}
-	room := t.counts[name]+n <= most
+	had, there := t.counts[name]
+	room := !there || had+n <= most // the first one is the caller's to hold to most
 	if room && (fault == nil || fault.Applied) {
 		t.counts[name] += n
 	}
