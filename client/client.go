@@ -129,11 +129,11 @@ type Fate string
 
 // Every fate.
 const (
-	Good    Fate = "good"    // nothing was spent, the URL can be used
-	Spent   Fate = "spent"   // it is spent, and nothing is stored
-	Broken  Fate = "broken"  // it may be spent; nothing is stored
-	Unknown Fate = "unknown" // it may be spent, and the file stored
-	Useless Fate = "useless" // it was no good before: used, revoked, expired or never minted
+	Good    = Fate(client.Good)    // nothing was spent, the URL can be used
+	Spent   = Fate(client.Spent)   // it is spent, and nothing is stored
+	Broken  = Fate(client.Broken)  // it may be spent; nothing is stored
+	Unknown = Fate(client.Unknown) // it may be spent, and the file stored
+	Useless = Fate(client.Useless) // it was no good before: used, revoked, expired or never minted
 )
 
 // Error is a request that failed.

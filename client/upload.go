@@ -119,14 +119,7 @@ func (u Upload) sleep(ctx context.Context, d time.Duration) error {
 	if u.Waits != nil {
 		u.Waits(d)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return client.Sleep(ctx, d)
 }
 
 func unreadable(err error) error { return &Error{Reason: "file", Fate: Good, err: err} }

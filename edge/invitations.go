@@ -100,16 +100,13 @@ func (f *Functions) inviteWithin(record invite.Record, allows onetime.Allowance)
 	if allows.PerDay > 0 {
 		return record, refuseOption(errors.New("an API key with a daily number makes no invitations: their URLs would not count"))
 	}
-	minter := *f.Minter
-	order := onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true}
-	order, bounds, err := allows.Narrow(order, minter.Bounds, thisCredential)
+	minter, order, err := f.narrowed(allows, onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true})
 	if err != nil {
 		return record, err
 	}
 	if order.Life == 0 {
-		order.Life = min(invite.DefaultURLLife, bounds.MaxLife)
+		order.Life = min(invite.DefaultURLLife, minter.Bounds.MaxLife)
 	}
-	minter.Bounds = bounds
 	if order, err = minter.Grant(order); err != nil {
 		return record, err
 	}

@@ -44,8 +44,17 @@ func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
 	return Result{Response: r}, nil
 }
 
-// thisCredential names in a refusal who may not ask for something.
-const thisCredential = "this API key"
+// narrowed returns who mints for a credential with this allowance, and the order with what it
+// leaves open filled in.
+func (f *Functions) narrowed(allows onetime.Allowance, order onetime.Order) (*onetime.Minter, onetime.Order, error) {
+	if allows == (onetime.Allowance{}) {
+		return f.Minter, order, nil
+	}
+	minter := *f.Minter
+	var err error
+	order, minter.Bounds, err = allows.Narrow(order, minter.Bounds, "this API key")
+	return &minter, order, err
+}
 
 // mintAndLog fills the orders for the client of the call.
 func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]onetime.Minted, error) {
@@ -69,16 +78,16 @@ func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]o
 
 // mintAll fills all the orders or none: of those that were registered before one
 // failed, nobody ever learns.
-func (f *Functions) mintAll(ctx context.Context, o orders, c *call) (_ []onetime.Minted, err error) {
-	minter := *f.Minter
-	if o.Order, minter.Bounds, err = c.by.Allows.Narrow(o.Order, minter.Bounds, thisCredential); err != nil {
+func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.Minted, error) {
+	minter, order, err := f.narrowed(c.by.Allows, o.Order)
+	if err != nil {
 		return nil, err
 	}
 	urls := make([]onetime.Minted, max(1, o.count))
 	errs := make([]error, len(urls))
 	if c.by.Allows.PerDay > 0 {
 		// What would be refused anyway is not counted.
-		if err := minter.Check(o.Order); err != nil {
+		if err := minter.Check(order); err != nil {
 			return nil, err
 		}
 		if err := f.Quota.Take(ctx, c.by, max(1, o.count), c.deadline); err != nil {
@@ -92,11 +101,11 @@ func (f *Functions) mintAll(ctx context.Context, o orders, c *call) (_ []onetime
 			}
 		}()
 		if c.invitation != "" {
-			urls[i], errs[i] = f.Invitations.Mint(ctx, c.invitation, o.Order, c.deadline)
+			urls[i], errs[i] = f.Invitations.Mint(ctx, c.invitation, order, c.deadline)
 			errs[i] = refuseInvitation(errs[i])
 			return
 		}
-		urls[i], errs[i] = minter.Mint(ctx, o.Order, c.deadline)
+		urls[i], errs[i] = minter.Mint(ctx, order, c.deadline)
 	}
 	var done sync.WaitGroup
 	for i := 1; i < len(urls); i++ {

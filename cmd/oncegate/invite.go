@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -129,19 +128,11 @@ func parseInvite(args []string) (in inviting, err error) {
 	if len(words) > 0 && slices.Contains([]string{"list", "show", "revoke", "create"}, words[0]) {
 		in.verb, words = words[0], words[1:]
 	}
-	set := func(names ...string) (set []string) {
-		fs.Visit(func(f *flag.Flag) {
-			if slices.Contains(names, f.Name) {
-				set = append(set, f.Name)
-			}
-		})
-		return set
-	}
 	switch {
 	case in.verb == "create":
 		return in, usagef(fs, "to make an invitation leave %q out", in.verb)
-	case in.verb != "" && len(set(createFlags...)) > 0:
-		return in, usagef(fs, "--%s is for a new invitation, not for invite %s", set(createFlags...)[0], in.verb)
+	case in.verb != "" && flagged(fs, createFlags...) != "":
+		return in, usagef(fs, "--%s is for a new invitation, not for invite %s", flagged(fs, createFlags...), in.verb)
 	case in.verb == "revoke" && in.json:
 		return in, usagef(fs, "--json is not for invite revoke")
 	case in.verb == "list" && len(words) > 0:
@@ -166,16 +157,16 @@ func parseInvite(args []string) (in inviting, err error) {
 			return in, usagef(fs, "%w", err)
 		}
 	}
-	if len(set("label")) == 0 || len(set("uploads")) == 0 {
+	if flagged(fs, "label") == "" || flagged(fs, "uploads") == "" {
 		return in, usagef(fs, "want --label and --uploads, or list, show or revoke")
 	}
 	for name, value := range map[string]int64{"max-bytes": int64(most), "life": int64(life)} {
-		if len(set(name)) > 0 && value == 0 {
+		if flagged(fs, name) != "" && value == 0 {
 			return in, usagef(fs, "--%s is 0: no upload would fit", name)
 		}
 	}
 	in.record.Life = time.Duration(life)
-	if len(set("expires")) > 0 {
+	if flagged(fs, "expires") != "" {
 		in.record.Expires = time.Now().Add(time.Duration(expires))
 	}
 	if in.record.Meta, err = onetime.ParseMeta(*meta); err != nil {

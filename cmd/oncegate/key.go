@@ -29,9 +29,9 @@ SHA-256. The label is for people. With the key's id it is in the entry of each U
 the key mints, and in the log. Only that key may ask about its URLs and revoke them,
 and any key that was made with --owner-of to take over from it.
 
---max-bytes, --type, --max-expires, --prefix and --per-day bound what the URLs of the key may be. Whoever asks
-for more is refused, and what is left open is filled in. An invitation that the key makes
-is held to the same.
+--max-bytes, --type, --max-expires, --prefix and --per-day bound what the URLs of the key
+may be. Whoever asks for more is refused, and what is left open is filled in. An
+invitation that the key makes is held to the same.
 
 list shows all keys, never the keys themselves. What cannot be read is named on standard
 error, and the rest is listed.
@@ -44,12 +44,13 @@ within 30 seconds. Invitations that it has made stay open; revoke says how many 
     --owner-of KEY   for create: take over from this key, by its id or label: the new
                      key owns the same URLs. Without --label it gets the same label,
                      and without bounds of its own the same bounds
-    --max-bytes SIZE    for create: no upload is larger: 200KB, 2GB, 8MiB
-    --type TYPES        for create: what uploads may be: image/*,application/pdf
-    --max-expires TIME  for create: no URL is good for longer: 90m, 36h, 7d
-    --per-day N         for create: as many URLs on a day of UTC, for this key and those
-                        that take over from it. Only with "index": "dynamodb"
-    --prefix PREFIX     for create: before the name of each object, or what is below it
+    --max-bytes SIZE for create: no upload is larger: 200KB, 2GB, 8MiB
+    --type TYPES     for create: what uploads may be: image/*,application/pdf
+    --max-expires TIME
+                     for create: no URL is good for longer: 90m, 36h, 7d
+    --per-day N      for create: as many URLs on a day of UTC, for this key and those
+                     that take over from it. Only with "index": "dynamodb"
+    --prefix PREFIX  for create: before the name of each object, or what is below it
     --key-file PATH  for revoke: the file with the key, in place of a label or an id
     --config PATH    settings of the deployment (config.json)
     --json           for list: print one JSON object per key
@@ -148,9 +149,14 @@ func runKey(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 // checkAllowance refuses bounds that are none: a flag that is 0 or empty, and what no URL
 // may have anyway.
 func checkAllowance(fs *flag.FlagSet, a onetime.Allowance) error {
-	for name, empty := range map[string]bool{"max-bytes": a.MaxBytes <= 0, "max-expires": a.Life <= 0, "type": a.Type == "", "prefix": a.Prefix == "", "per-day": a.PerDay == 0} {
-		if empty && flagged(fs, name) != "" {
-			return usagef(fs, "--%s: leave it out where there is no bound", name)
+	for _, bound := range []struct {
+		name  string
+		empty bool
+	}{
+		{"max-bytes", a.MaxBytes <= 0}, {"max-expires", a.Life <= 0}, {"type", a.Type == ""}, {"prefix", a.Prefix == ""}, {"per-day", a.PerDay == 0},
+	} {
+		if bound.empty && flagged(fs, bound.name) != "" {
+			return usagef(fs, "--%s: leave it out where there is no bound", bound.name)
 		}
 	}
 	if a.Life%time.Second != 0 || a.Life > onetime.MaxLife {
@@ -255,17 +261,13 @@ func (s keyStore) list(ctx context.Context, asJSON bool, stdout io.Writer) error
 
 // boundsText returns an allowance by the names of its options at /url, or "-" for none.
 func boundsText(a onetime.Allowance) string {
-	text := limitsText(onetime.Limits{MinBytes: a.MinBytes, MaxBytes: a.MaxBytes, Type: a.Type})
+	life := ""
 	if a.Life > 0 {
-		text = strings.TrimPrefix(text+", expires "+shownSpan(a.Life), ", ")
+		life = shownSpan(a.Life)
 	}
-	if a.PerDay > 0 {
-		text = strings.TrimPrefix(fmt.Sprintf("%s, perDay %d", text, a.PerDay), ", ")
-	}
-	if a.Prefix != "" {
-		text = strings.TrimPrefix(text+", prefix "+a.Prefix, ", ")
-	}
-	return cmp.Or(text, "-")
+	return cmp.Or(optionsText([]shownOption{
+		{"minBytes", a.MinBytes}, {"maxBytes", a.MaxBytes}, {"type", a.Type}, {"expires", life}, {"perDay", a.PerDay}, {"prefix", a.Prefix},
+	}), "-")
 }
 
 func (s keyStore) revoke(ctx context.Context, which string, stdout io.Writer) error {

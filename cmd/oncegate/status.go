@@ -93,16 +93,24 @@ func statusText(s onetime.Status, next string) string {
 
 // limitsText returns the limits by their names in /url.
 func limitsText(l onetime.Limits) string {
-	var all []string
-	for _, limit := range []struct {
-		name  string
-		value any
-	}{{"minBytes", l.MinBytes}, {"maxBytes", l.MaxBytes}, {"type", l.Type}, {"sha256", l.SHA256}} {
-		if limit.value != int64(0) && limit.value != "" {
-			all = append(all, fmt.Sprintf("%s %v", limit.name, limit.value))
+	return optionsText([]shownOption{{"minBytes", l.MinBytes}, {"maxBytes", l.MaxBytes}, {"type", l.Type}, {"sha256", l.SHA256}})
+}
+
+// shownOption is an option of /url and its value: a text, or an int64.
+type shownOption struct {
+	name  string
+	value any
+}
+
+// optionsText lists those that have a value.
+func optionsText(all []shownOption) string {
+	var texts []string
+	for _, o := range all {
+		if o.value != int64(0) && o.value != "" {
+			texts = append(texts, fmt.Sprintf("%s %v", o.name, o.value))
 		}
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(texts, ", ")
 }
 
 // nextStep returns a command to use if no upload arrived, and says when it helps. It is

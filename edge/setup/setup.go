@@ -23,9 +23,9 @@ type Index interface {
 }
 
 // New makes the functions that the settings ask for, in real time. An index that is an
-// onetime.Spender spends at once, and one that is an onetime.Tally counts what a key mints. viewerScheme is
-// "http" on the local edge; anything else means https. Anybody may mint until Auth is
-// filled in, by NewAuthorizer.
+// onetime.Spender spends at once, and one that is an onetime.Tally counts what a key mints.
+// viewerScheme is "http" on the local edge; anything else means https. Anybody may mint until
+// Auth is filled in, by NewAuthorizer.
 func New(conf config.Config, index Index, invitations invite.Ledger, presigner onetime.PartPresigner, entropy onetime.Entropy, viewerScheme string, log edge.Log) *edge.Functions {
 	if viewerScheme != "http" {
 		viewerScheme = "https"

@@ -10,50 +10,19 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"oncegate/infra/infratest"
 	"oncegate/internal/cfn"
 	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if found, _ := filepath.Glob("../../node_modules/node22-*/bin/node"); len(found) > 0 && os.Getenv("JSII_NODE") == "" {
-			path, err := filepath.Abs(found[0])
-			must(err)
-			os.Setenv("JSII_NODE", path)
-		}
-		defer jsii.Close()
-		return m.Run()
-	}())
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// built is a stand-in for the directory build: only hashes of it are in the templates.
-func built(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, files := range map[string][]string{
-		"edge":   {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json"},
-		"accept": {"bootstrap"},
-	} {
-		must(os.Mkdir(filepath.Join(dir, name), 0o755))
-		for _, file := range files {
-			must(os.WriteFile(filepath.Join(dir, name, file), []byte("stand-in\n"), 0o644))
-		}
-	}
-	return dir
-}
+func TestMain(m *testing.M) { os.Exit(infratest.Run(m)) }
 
 // synth returns the directory of the templates of an example.
 func synth(t *testing.T, example func(awscdk.App, string) error) string {
 	t.Helper()
-	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(t.TempDir(), "out")), AnalyticsReporting: jsii.Bool(false)})
-	if err := example(app, built(t)); err != nil {
+	app := infratest.NewApp(t)
+	if err := example(app, infratest.Build(t)); err != nil {
 		t.Fatal(err)
 	}
 	return *app.Synth(nil).Directory()
@@ -154,9 +123,9 @@ func site(t *testing.T) map[string]any {
 func theirs(t *testing.T, dir, file string) map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, file))
-	must(err)
+	infratest.Must(err)
 	var template struct{ Resources map[string]any }
-	must(json.Unmarshal(data, &template))
+	infratest.Must(json.Unmarshal(data, &template))
 	if len(template.Resources) < 3 {
 		t.Fatalf("%s has %d resources", file, len(template.Resources))
 	}
@@ -179,7 +148,7 @@ func properties(distribution any) map[string]any {
 
 func line(value any) string {
 	data, err := json.Marshal(value)
-	must(err)
+	infratest.Must(err)
 	return string(data)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"oncegate/infra/infratest"
 	"oncegate/infra/oncegate"
 	"oncegate/internal/cfn"
 	"oncegate/internal/cfn/check"
@@ -25,7 +26,7 @@ func newBucket(t *testing.T, app awscdk.App, settings oncegate.Settings, change 
 		change(props)
 	}
 	settings.Bucket = jsii.String("theirs")
-	gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: settings, Build: build(t)})
+	gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: settings, Build: infratest.Build(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestBucketsThatCannotTakeAGate(t *testing.T) {
 		}, "CORS rule 1 answers pages"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			app := newApp(t)
+			app := infratest.NewApp(t)
 			gate, bucket, _ := newBucket(t, app, tt.settings, tt.change)
 			before := len(*app.Node().FindAll(constructs.ConstructOrder_PREORDER))
 			if err := gate.AddTo(bucket); !errors.Is(err, oncegate.ErrBucket) || !strings.Contains(err.Error(), tt.want) {
@@ -73,7 +74,7 @@ func TestBucketsThatCannotTakeAGate(t *testing.T) {
 
 // TestNothingIsAddedByItself: a bucket of theirs is as it was until AddTo is called.
 func TestNothingIsAddedByItself(t *testing.T) {
-	app := newApp(t)
+	app := infratest.NewApp(t)
 	gate, bucket, data := newBucket(t, app, oncegate.Settings{ExistingBucket: jsii.Bool(true)}, nil)
 	if bucket.Policy() != nil {
 		t.Error("the bucket has a policy")
@@ -82,7 +83,7 @@ func TestNothingIsAddedByItself(t *testing.T) {
 		t.Errorf("the gate's bucket is %s", name)
 	}
 	template, err := json.Marshal(app.Synth(nil).GetStackByName(data.StackName()).Template())
-	must(err)
+	infratest.Must(err)
 	if text := string(template); strings.Contains(text, "oncegate") || strings.Contains(text, "signatures/") {
 		t.Errorf("their stack says %s", text)
 	}
@@ -98,15 +99,15 @@ func TestBucketOfAnotherApp(t *testing.T) {
 		{KMSKey: jsii.String(key), Index: jsii.String("dynamodb"), Runtime: jsii.String("regional"), OwnerAPI: jsii.Bool(true), Auth: "api-key"},
 	} {
 		settings.Bucket, settings.ExistingBucket, settings.Region = jsii.String("theirs"), jsii.Bool(true), jsii.String("eu-west-1")
-		app := newApp(t)
-		gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: settings, Build: build(t)})
-		must(err)
+		app := infratest.NewApp(t)
+		gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: settings, Build: infratest.Build(t)})
+		infratest.Must(err)
 		d, err := cfn.Read(*app.Synth(nil).Directory())
 		if err != nil {
 			t.Fatal(err)
 		}
 		conf, err := config.Parse(gate.SettingsJSON())
-		must(err)
+		infratest.Must(err)
 		for _, p := range check.Deployment(d, conf) {
 			t.Error(p)
 		}
@@ -123,13 +124,13 @@ func TestBucketOfAnotherApp(t *testing.T) {
 // TestAddToWithAcceptance: the queue is made before the bucket that notifies it, and neither
 // stack waits for the other.
 func TestAddToWithAcceptance(t *testing.T) {
-	app := newApp(t)
+	app := infratest.NewApp(t)
 	gate, bucket, data := newBucket(t, app, oncegate.Settings{ExistingBucket: jsii.Bool(true), Acceptance: true}, nil)
 	if err := gate.AddTo(bucket); err != nil {
 		t.Fatal(err)
 	}
 	template, err := json.Marshal(app.Synth(nil).GetStackByName(data.StackName()).Template())
-	must(err)
+	infratest.Must(err)
 	says := string(template)
 	for _, want := range []string{`"Custom::S3BucketNotifications"`, `:oncegate-accept"`, `"Value":"uploads/"`, `"OnlyAcceptanceAccepts"`, `"Fn::ImportValue":"oncegate-bucket:`, `"oncegate-upload-entries"`} {
 		if !strings.Contains(says, want) {

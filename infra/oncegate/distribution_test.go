@@ -11,6 +11,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"oncegate/infra/infratest"
 	"oncegate/infra/oncegate"
 )
 
@@ -39,7 +40,7 @@ func TestDistributionsThatCannotTakeAGate(t *testing.T) {
 	errorPage := func(p *awscloudfront.DistributionProps) {
 		p.ErrorResponses = &[]*awscloudfront.ErrorResponse{{HttpStatus: jsii.Number(403), ResponseHttpStatus: jsii.Number(200), ResponsePagePath: jsii.String("/index.html")}}
 	}
-	built := build(t)
+	built := infratest.Build(t)
 	for _, tt := range []struct {
 		name, region string
 		change       func(*awscloudfront.DistributionProps)
@@ -60,7 +61,7 @@ func TestDistributionsThatCannotTakeAGate(t *testing.T) {
 		{"and an alarm", "us-east-1", nil, oncegate.Settings{AlarmFailures: jsii.Number(2)}, "the setting alarmFailures is about"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			app := newApp(t)
+			app := infratest.NewApp(t)
 			site := newSite(app, tt.region, tt.change)
 			tt.settings.Bucket = jsii.String("my-uploads")
 			before := len(*app.Node().FindAll(constructs.ConstructOrder_PREORDER))
@@ -77,14 +78,14 @@ func TestDistributionsThatCannotTakeAGate(t *testing.T) {
 
 // TestDistributionThatTakesAGate: what is not in the way stays, and what may be is said.
 func TestDistributionThatTakesAGate(t *testing.T) {
-	app := newApp(t)
+	app := infratest.NewApp(t)
 	site := newSite(app, "us-east-1", func(p *awscloudfront.DistributionProps) {
 		p.WebAclId = jsii.String("arn:aws:wafv2:us-east-1:111122223333:global/webacl/site/1")
 		p.AdditionalBehaviors = &map[string]*awscloudfront.BehaviorOptions{"/static/*": p.DefaultBehavior, "*.jpg": p.DefaultBehavior}
 		p.ErrorResponses = &[]*awscloudfront.ErrorResponse{{HttpStatus: jsii.Number(404), Ttl: awscdk.Duration_Seconds(jsii.Number(60))}}
 	})
 	gate, err := oncegate.New(app, "Uploads", &oncegate.Props{
-		Settings: oncegate.Settings{Bucket: jsii.String("my-uploads"), Runtime: jsii.String("regional")}, Build: build(t), Distribution: site,
+		Settings: oncegate.Settings{Bucket: jsii.String("my-uploads"), Runtime: jsii.String("regional")}, Build: infratest.Build(t), Distribution: site,
 	})
 	if err != nil {
 		t.Fatal(err)

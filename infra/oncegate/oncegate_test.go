@@ -16,50 +16,14 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"oncegate/infra/infratest"
 	"oncegate/infra/oncegate"
 	"oncegate/internal/cfn"
 	"oncegate/internal/cfn/check"
 	"oncegate/internal/config"
 )
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		if found, _ := filepath.Glob("../../node_modules/node22-*/bin/node"); len(found) > 0 && os.Getenv("JSII_NODE") == "" {
-			path, err := filepath.Abs(found[0])
-			must(err)
-			os.Setenv("JSII_NODE", path)
-		}
-		defer jsii.Close()
-		return m.Run()
-	}())
-}
-
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
-// build returns a stand-in for the directory build: only hashes of it are in the templates.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, files := range map[string][]string{
-		"edge": {"index.mjs", "oncegate.wasm", "oncegate-jwt.wasm", "wasm_exec.js", "page.mjs", "page.json"},
-		"stub": {"index.mjs", "page.mjs", "page.json"}, "regional": {"bootstrap"}, "accept": {"bootstrap"},
-	} {
-		must(os.Mkdir(filepath.Join(dir, name), 0o755))
-		for _, file := range append(files, "config.json") {
-			// What was built has settings of its own, which the gate's replace.
-			must(os.WriteFile(filepath.Join(dir, name, file), []byte(`{"bucket": "of-the-clone"}`), 0o644))
-		}
-	}
-	return dir
-}
-
-func newApp(t *testing.T) awscdk.App {
-	return awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(t.TempDir(), "out")), AnalyticsReporting: jsii.Bool(false)})
-}
+func TestMain(m *testing.M) { os.Exit(infratest.Run(m)) }
 
 // TestGateKeepsItsPromises: what New makes of settings is what the app makes of them.
 func TestGateKeepsItsPromises(t *testing.T) {
@@ -71,10 +35,10 @@ func TestGateKeepsItsPromises(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			var s oncegate.Settings
 			data, err := os.ReadFile(file)
-			must(err)
-			must(json.Unmarshal(data, &s))
-			app := newApp(t)
-			gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: s, Build: build(t)})
+			infratest.Must(err)
+			infratest.Must(json.Unmarshal(data, &s))
+			app := infratest.NewApp(t)
+			gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: s, Build: infratest.Build(t)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +47,7 @@ func TestGateKeepsItsPromises(t *testing.T) {
 				t.Fatal(err)
 			}
 			conf, err := config.Load(file)
-			must(err)
+			infratest.Must(err)
 			for _, p := range check.Deployment(d, conf) {
 				t.Error(p)
 			}
@@ -91,7 +55,7 @@ func TestGateKeepsItsPromises(t *testing.T) {
 				t.Errorf("the gate's settings are %+v, %v, want %+v", again, err, conf)
 			}
 			golden, err := cfn.Read("../../internal/cfn/testdata/" + strings.TrimSuffix(filepath.Base(file), ".json"))
-			must(err)
+			infratest.Must(err)
 			for what, pair := range map[string][2]any{
 				"outputs": {d.Outputs, golden.Outputs}, "roles": {slices.Sorted(maps.Keys(d.Roles)), slices.Sorted(maps.Keys(golden.Roles))},
 				"policy": {d.Bucket.Policy, golden.Bucket.Policy}, "pins": {d.Pins, golden.Pins},
@@ -105,8 +69,8 @@ func TestGateKeepsItsPromises(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	built := build(t)
-	app := newApp(t)
+	built := infratest.Build(t)
+	app := infratest.NewApp(t)
 	if _, err := oncegate.New(app, "First", &oncegate.Props{Settings: oncegate.Settings{Bucket: jsii.String("first-uploads")}, Build: built}); err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +115,14 @@ func TestNewRefuses(t *testing.T) {
 
 // TestHandles: each part is there exactly when the settings ask for it.
 func TestHandles(t *testing.T) {
-	app, built := newApp(t), build(t)
+	app, built := infratest.NewApp(t), infratest.Build(t)
 	plain, err := oncegate.New(app, "Plain", &oncegate.Props{Settings: oncegate.Settings{Bucket: jsii.String("plain-uploads"), Page: false}, Build: built})
-	must(err)
+	infratest.Must(err)
 	full, err := oncegate.New(app, "Full", &oncegate.Props{Settings: oncegate.Settings{
 		Bucket: jsii.String("full-uploads"), Name: jsii.String("full"), Index: jsii.String("dynamodb"), Runtime: jsii.String("regional"),
 		Acceptance: map[string]any{"webhook": map[string]string{"url": "https://hook.example.com", "secret": "/full/webhook"}},
 	}, Build: built})
-	must(err)
+	infratest.Must(err)
 	for _, name := range []string{oncegate.Mint, oncegate.Decide, oncegate.Page, oncegate.RegionalMint, oncegate.RegionalGate, oncegate.Accept, oncegate.Webhook} {
 		if f := full.Function(name); f == nil {
 			t.Errorf("there is no function %s", name)
@@ -230,11 +194,11 @@ func TestGrants(t *testing.T) {
 			"Allow s3:GetObject on arn:aws:s3:::my-uploads/uploads/*", "Allow s3:ListBucket on arn:aws:s3:::my-uploads"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			app := newApp(t)
+			app := infratest.NewApp(t)
 			gate, err := oncegate.New(app, "Uploads", &oncegate.Props{
-				Settings: oncegate.Settings{Bucket: jsii.String("my-uploads"), Acceptance: true, Index: jsii.String(tt.index)}, Build: build(t),
+				Settings: oncegate.Settings{Bucket: jsii.String("my-uploads"), Acceptance: true, Index: jsii.String(tt.index)}, Build: infratest.Build(t),
 			})
-			must(err)
+			infratest.Must(err)
 			theirs := awscdk.NewStack(app, jsii.String("Theirs"), nil)
 			role := awsiam.NewRole(theirs, jsii.String("Role"), &awsiam.RoleProps{
 				AssumedBy: awsiam.NewServicePrincipal(jsii.String("ec2.amazonaws.com"), nil),
@@ -252,7 +216,7 @@ func TestGrants(t *testing.T) {
 func granted(t *testing.T, app awscdk.App, in awscdk.Stack) []string {
 	t.Helper()
 	data, err := json.Marshal(app.Synth(nil).GetStackByName(in.StackName()).Template())
-	must(err)
+	infratest.Must(err)
 	text := strings.NewReplacer(`{"Ref":"AWS::AccountId"}`, `"${AWS::AccountId}"`).Replace(string(data))
 	var template struct {
 		Resources map[string]struct {
@@ -260,11 +224,11 @@ func granted(t *testing.T, app awscdk.App, in awscdk.Stack) []string {
 			Properties struct{ PolicyDocument json.RawMessage }
 		}
 	}
-	must(json.Unmarshal([]byte(text), &template))
+	infratest.Must(json.Unmarshal([]byte(text), &template))
 	for _, r := range template.Resources {
 		if r.Type == "AWS::IAM::Policy" {
 			var document map[string][]map[string]any
-			must(json.Unmarshal([]byte(strings.ReplaceAll(string(r.Properties.PolicyDocument), `"Version":"2012-10-17"`, `"Version":[]`)), &document))
+			infratest.Must(json.Unmarshal([]byte(strings.ReplaceAll(string(r.Properties.PolicyDocument), `"Version":"2012-10-17"`, `"Version":[]`)), &document))
 			for _, s := range document["Statement"] { // {"Fn::Join": ["", [...]]}
 				if join, ok := s["Resource"].(map[string]any); ok {
 					parts := join["Fn::Join"].([]any)[1].([]any)
@@ -276,9 +240,9 @@ func granted(t *testing.T, app awscdk.App, in awscdk.Stack) []string {
 				}
 			}
 			data, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": document["Statement"]})
-			must(err)
+			infratest.Must(err)
 			var p cfn.PolicyDocument
-			must(json.Unmarshal(data, &p))
+			infratest.Must(json.Unmarshal(data, &p))
 			lines := p.Lines()
 			slices.Sort(lines)
 			return lines
@@ -291,9 +255,9 @@ func granted(t *testing.T, app awscdk.App, in awscdk.Stack) []string {
 // A principal without a policy in the app cannot be given a right, and nobody should believe
 // that it has it.
 func TestGrantToNobody(t *testing.T) {
-	app := newApp(t)
-	gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: oncegate.Settings{Bucket: jsii.String("my-uploads")}, Build: build(t)})
-	must(err)
+	app := infratest.NewApp(t)
+	gate, err := oncegate.New(app, "Uploads", &oncegate.Props{Settings: oncegate.Settings{Bucket: jsii.String("my-uploads")}, Build: infratest.Build(t)})
+	infratest.Must(err)
 	gate.GrantOperate(awsiam.NewAccountPrincipal("111122223333"))
 	if !said(app, "a right could not be granted") {
 		t.Error("synth says nothing")

@@ -22,9 +22,6 @@ const (
 	invitationKeys = layout.Invitations + "*"
 )
 
-// noncurrentDays is how long a replaced or deleted version is kept.
-const noncurrentDays = 30
-
 // keep retains what a stack made, but for what a deploy made that is then rolled back: left
 // behind, a bucket or a published version would be in the way of every later try.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
@@ -71,7 +68,7 @@ func lifecycle(conf config.Config) *[]*awss3.LifecycleRule {
 		{
 			// Also where versioning is off, for it may have been on.
 			Id:                          jsii.String("leftovers"),
-			NoncurrentVersionExpiration: days(noncurrentDays),
+			NoncurrentVersionExpiration: days(config.KeepNoncurrentDays),
 			// The parts of an upload are good for as long as its URL.
 			AbortIncompleteMultipartUploadAfter: days(config.KeepValidDays),
 			ExpiredObjectDeleteMarker:           jsii.Bool(true),

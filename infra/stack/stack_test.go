@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/jsii-runtime-go"
 
+	"oncegate/infra/infratest"
 	"oncegate/infra/stack"
 	"oncegate/internal/cfn"
 	"oncegate/internal/cfn/check"
@@ -49,7 +50,7 @@ func all() []variant { return []variant{plain, full, regional, accepting, unvers
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(func() int {
-		useNode22()
+		infratest.UseNode22(root)
 		dir, err := os.MkdirTemp("", "oncegate-stack")
 		if err != nil {
 			panic(err)
@@ -63,17 +64,6 @@ func TestMain(m *testing.M) {
 		}
 		return m.Run()
 	}())
-}
-
-// useNode22 lets CDK run in the Node that package-lock.json pins, if it is there.
-func useNode22() {
-	if found, _ := filepath.Glob(root + "/node_modules/node22-*/bin/node"); len(found) > 0 && os.Getenv("JSII_NODE") == "" {
-		path, err := filepath.Abs(found[0])
-		if err != nil {
-			panic(err)
-		}
-		os.Setenv("JSII_NODE", path)
-	}
 }
 
 // synth makes the templates for testdata/<name>.json, with a stand-in for the artifact.

@@ -202,14 +202,14 @@ func again(ctx context.Context, do func() error) error {
 		if !ok || !refusal.again() || try == tries {
 			return err
 		}
-		if sleep(ctx, refusal.after) != nil {
+		if Sleep(ctx, refusal.after) != nil {
 			return err
 		}
 	}
 }
 
-// sleep waits, or returns early with the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or returns early with the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -93,5 +93,5 @@ func (s *sending) sleep(ctx context.Context, d time.Duration) error {
 	if s.Sleep != nil {
 		return s.Sleep(ctx, d)
 	}
-	return sleep(ctx, d)
+	return Sleep(ctx, d)
 }

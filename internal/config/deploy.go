@@ -73,6 +73,9 @@ const AWSManagedKey = "aws/s3"
 // good again.
 const KeepValidDays = int(MaxExpires/(24*3600e9)) + 1
 
+// KeepNoncurrentDays is how many days S3 keeps a version that was replaced or deleted.
+const KeepNoncurrentDays = 30
+
 // KeepInvitationsDays is how long a record or a slot of an invitation stays after it was
 // last written: a day more than the longest life of an invitation. A slot that went before
 // the record would be free again.

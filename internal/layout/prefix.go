@@ -42,7 +42,7 @@ func PrefixMatches(prefix, pattern string) bool {
 	return prefix == pattern || all && strings.HasPrefix(prefix, below)
 }
 
-// IsUUIDv4 accepts one spelling of a UUIDv4 (RFC 9562, 5.4), the one in lower case.
+// IsUUIDv4 reports whether s is a UUIDv4 in lower case (RFC 9562, 5.4).
 func IsUUIDv4(s string) bool {
 	return len(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
 		s[14] == '4' && strings.IndexByte("89ab", s[19]) >= 0 &&

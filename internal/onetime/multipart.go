@@ -28,7 +28,7 @@ type PartRecords interface {
 	ReadParts(ctx context.Context, limit time.Duration, id ID) ([]byte, error)
 }
 
-// PartObjects are the multipart uploads of the bucket, which are there with either index.
+// PartObjects are the multipart uploads. They are in the bucket, wherever the index is.
 type PartObjects interface {
 	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
 	// this key, these headers and this metadata. A second call starts a second upload.

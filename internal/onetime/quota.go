@@ -10,8 +10,9 @@ import (
 // Tally counts what minters have had. Only an index that adds and compares in one step can
 // (package dynamo): S3 has no such write.
 type Tally interface {
-	// AddMinted adds n to what stands under this name, unless that would make it more than
-	// most: then it adds nothing and returns false. n is at most most. It is one request; the error is a *Fault.
+	// AddMinted adds n, which is at most most, to what stands under this name. If that would
+	// make it more than most, it adds nothing and returns false. It is one request; the error
+	// is a *Fault.
 	AddMinted(ctx context.Context, limit time.Duration, name string, n, most int64, forget time.Time) (bool, error)
 }
 

@@ -32,6 +32,10 @@ import (
 	"oncegate/internal/onetime"
 )
 
+// MetadataPrefix begins the headers, or the parameters of a signed query, by which S3 is told the
+// metadata of an object.
+const MetadataPrefix = "x-amz-meta-"
+
 // reasonMetadata is the user metadata of an expired entry by which a HEAD tells
 // used from revoked (on the wire: x-amz-meta-oncegate-reason).
 const reasonMetadata = "oncegate-reason"

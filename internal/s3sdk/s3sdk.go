@@ -283,7 +283,7 @@ func (p presignAt) PresignHTTP(
 	if len(p.metadata) > 0 {
 		query := r.URL.Query()
 		for name, value := range p.metadata {
-			query.Set("x-amz-meta-"+name, value)
+			query.Set(s3index.MetadataPrefix+name, value)
 		}
 		r.URL.RawQuery = query.Encode()
 	}

@@ -23,7 +23,7 @@ func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key stri
 	}
 	signed := make([]wire.Header, 0, len(metadata)+2)
 	for name, value := range metadata {
-		signed = append(signed, wire.Header{Name: metadataPrefix + name, Value: value})
+		signed = append(signed, wire.Header{Name: s3index.MetadataPrefix + name, Value: value})
 	}
 	// A body of no bytes has a length; without one Node would send it in chunks.
 	reply, err := c.sendWith(ctx, limit, "POST", "/"+key, "uploads=", signed, unsigned, []byte{})

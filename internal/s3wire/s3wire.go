@@ -86,7 +86,7 @@ func (c *Client) Head(ctx context.Context, limit time.Duration, key string) (s3i
 func (c *Client) Put(ctx context.Context, limit time.Duration, object s3index.Object) (s3index.Answer, error) {
 	headers := []wire.Header{{Name: "content-type", Value: object.ContentType}}
 	for name, value := range object.Metadata {
-		headers = append(headers, wire.Header{Name: metadataPrefix + name, Value: value})
+		headers = append(headers, wire.Header{Name: s3index.MetadataPrefix + name, Value: value})
 	}
 	if object.IfAbsent {
 		headers = append(headers, wire.Header{Name: "if-none-match", Value: "*"})
@@ -110,8 +110,6 @@ func (c *Client) ListVersions(ctx context.Context, limit time.Duration, prefix s
 	return parseVersions(string(reply.Body))
 }
 
-const metadataPrefix = "x-amz-meta-"
-
 func (c *Client) object(ctx context.Context, limit time.Duration, method, key string, headers []wire.Header, body []byte) (s3index.Answer, error) {
 	reply, err := c.send(ctx, limit, method, "/"+key, "", headers, body)
 	if err != nil {
@@ -127,7 +125,7 @@ func (c *Client) object(ctx context.Context, limit time.Duration, method, key st
 		Body:         reply.Body,
 	}
 	for _, h := range reply.Headers {
-		if name, ok := strings.CutPrefix(h.Name, metadataPrefix); ok {
+		if name, ok := strings.CutPrefix(h.Name, s3index.MetadataPrefix); ok {
 			answer.Metadata[name] = h.Value
 		}
 	}
@@ -173,7 +171,7 @@ func (c *Client) PresignUpload(_ context.Context, key string, headers, metadata 
 	// S3 takes metadata from the query of a presigned request as from headers:
 	// https://github.com/aws/aws-sdk-js-v3/issues/4694
 	for name, value := range metadata {
-		more = append(more, sigv4.Pair{Name: metadataPrefix + name, Value: value})
+		more = append(more, sigv4.Pair{Name: s3index.MetadataPrefix + name, Value: value})
 	}
 	return c.role.Presign("PUT", "/"+key, signed, more, at, life), nil
 }

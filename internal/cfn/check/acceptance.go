@@ -195,10 +195,14 @@ func checkRemoval(rules []cfn.LifecycleRule, conf config.Config, broken func(str
 	}
 }
 
+// acceptedTag is the tag of such an upload, written out: what is checked does not say what it
+// should be.
+var acceptedTag = struct{ Key, Value string }{"oncegate", "accepted"}
+
 // onlyAccepted reports whether a lifecycle rule touches only uploads that are accepted
 // and announced.
 func onlyAccepted(r cfn.LifecycleRule) bool {
-	return len(r.TagFilters) == 1 && r.TagFilters[0].Key == "oncegate" && r.TagFilters[0].Value == "accepted"
+	return len(r.TagFilters) == 1 && r.TagFilters[0] == acceptedTag
 }
 
 // acceptanceRole is who alone may write under accepted/.

@@ -21,9 +21,6 @@ type Rule struct {
 	Archive string
 }
 
-// keepNoncurrentDays is how long a version of an entry that was replaced stays.
-const keepNoncurrentDays = 30
-
 // Rules judges the lifecycle. It looks at rules that touch what the functions write. One for
 // objects with certain tags does not, unless the tag is the one of acceptance: no entry has any.
 func (e Existing) Rules(rules []Rule) []Finding {
@@ -67,7 +64,7 @@ func (e Existing) putRules() string {
 func (e Existing) wanted() []cfn.LifecycleRule {
 	rule := func(id, prefix string, days int) cfn.LifecycleRule {
 		r := cfn.LifecycleRule{Id: "oncegate-" + id, Prefix: prefix, Status: "Enabled", ExpirationInDays: days}
-		r.NoncurrentVersionExpiration.NoncurrentDays = keepNoncurrentDays
+		r.NoncurrentVersionExpiration.NoncurrentDays = config.KeepNoncurrentDays
 		return r
 	}
 	uploads := rule("uploads", layout.Uploads, e.Settings.Deploy.KeepUploadsDays)
@@ -85,7 +82,7 @@ func (e Existing) wanted() []cfn.LifecycleRule {
 		copies.AbortIncompleteMultipartUpload.DaysAfterInitiation = 1
 		accepted := rule("accepted-uploads", layout.Uploads, e.Settings.Acceptance.RemoveAfterDays)
 		accepted.NoncurrentVersionExpiration.NoncurrentDays = 1
-		accepted.TagFilters = []struct{ Key, Value string }{{"oncegate", "accepted"}}
+		accepted.TagFilters = []struct{ Key, Value string }{acceptedTag}
 		all = append(all, copies, rule("upload-entries", layout.UploadEntries, config.KeepValidDays), accepted)
 	}
 	return all

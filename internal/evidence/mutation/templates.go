@@ -204,8 +204,8 @@ var templateMutants = []mutant{
 	{checkAccept, "parts of copies stay by a rule that is off", "if r.Status == \"Enabled\" && r.Prefix == layout.Accepted {", "if r.Prefix == layout.Accepted {", false},
 	{checkAccept, "accepted uploads go at any time", "if conf.Acceptance.On && removed != conf.Acceptance.RemoveAfterDays {", "if false {", false},
 	{checkAccept, "accepted uploads go by a rule that is off", "if r.Status == \"Enabled\" && r.Prefix == layout.Uploads && onlyAccepted(r) {", "if r.Prefix == layout.Uploads && onlyAccepted(r) {", false},
-	{checkAccept, "any tag means accepted", " && r.TagFilters[0].Key == \"oncegate\"", removed, false},
-	{checkAccept, "any value means accepted", " && r.TagFilters[0].Value == \"accepted\"", removed, false},
+	{checkAccept, "any tag means accepted", "r.TagFilters[0] == acceptedTag", "r.TagFilters[0].Value == acceptedTag.Value", false},
+	{checkAccept, "any value means accepted", "r.TagFilters[0] == acceptedTag", "r.TagFilters[0].Key == acceptedTag.Key", false},
 
 	{checkAlarms, "an alarm that is missing", "broken(\"there is no alarm: %s\", line)", "_ = line", false},
 	{checkAlarms, "an alarm that nobody asks for", "broken(\"there is an alarm that nobody asks for: %s\", line)", "_ = line", false},
