@@ -52,7 +52,7 @@ func (m *Multipart) complete(ctx context.Context, url URL, op Operation, put Put
 	var version string
 	if !u.used {
 		claim, version, err = m.claimParts(ctx, url, op, u, put, lookBy, claimBy)
-		if partsGone(err) {
+		if partsMissing(err) {
 			u, err = m.lookAgain(ctx, url, err, lookBy)
 		}
 	}

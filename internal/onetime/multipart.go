@@ -239,7 +239,7 @@ func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]St
 			return nil, err
 		}
 		parts, err = m.listParts(ctx, url.Key, u.parts.Upload, deadline.Add(-readBackLimit))
-		if partsGone(err) {
+		if partsMissing(err) || err == nil && len(parts) == 0 {
 			u, err = m.lookAgain(ctx, url, err, deadline.Add(-readBackLimit))
 		}
 	}
@@ -251,16 +251,25 @@ func (m *Multipart) list(ctx context.Context, url URL, deadline time.Time) ([]St
 	return parts, err
 }
 
-// partsGone reports whether S3 has said that there is no such upload.
-func partsGone(err error) bool { return errors.Is(err, ErrAbsent) && ReasonOf(err) == NotStarted }
+// partsMissing reports whether the refusal is for parts that S3 does not list.
+func partsMissing(err error) bool {
+	switch ReasonOf(err) {
+	case Incomplete, TooSmall:
+		return true
+	case NotStarted:
+		return errors.Is(err, ErrAbsent)
+	}
+	return false
+}
 
-// lookAgain says what became of a URL that was good when the index was read, and whose parts
-// are gone: another request may have completed the upload since, or given it up. If not, the
-// error is gone.
-func (m *Multipart) lookAgain(ctx context.Context, url URL, gone error, until time.Time) (underURL, error) {
+// lookAgain says what became of a URL that was good when the index was read, and of whose
+// parts S3 does not list all: another request may have completed the upload since, or given
+// it up. While S3 does that, nobody promises that its list is whole. If nobody did, the error
+// is missing.
+func (m *Multipart) lookAgain(ctx context.Context, url URL, missing error, until time.Time) (underURL, error) {
 	u, err := m.find(ctx, url, until)
 	if err == nil && !u.used {
-		err = gone
+		err = missing
 	}
 	return u, err
 }

@@ -56,6 +56,9 @@ func (c *Client) ListParts(ctx context.Context, limit time.Duration, key, upload
 	}
 	answer := s3index.PartsAnswer{Status: http.StatusOK, More: aws.ToBool(out.IsTruncated)}
 	for _, part := range out.Parts {
+		if unquoted(part.ETag) == "" {
+			return s3index.PartsAnswer{}, errors.New("a list of parts: no ETag")
+		}
 		answer.Parts = append(answer.Parts, onetime.StoredPart{
 			Number: int(aws.ToInt32(part.PartNumber)), Size: aws.ToInt64(part.Size), ETag: unquoted(part.ETag),
 		})

@@ -12,7 +12,8 @@ import (
 // Requests with a URL, and a look into the bucket.
 const (
 	start    = "start"
-	part     = "part" // number 1, with a content
+	part     = "part" // number 1, with a content: what S3 does with it
+	let      = "let"  // what the gate does with it before
 	list     = "list"
 	complete = "complete"
 	put      = "put" // with a content
@@ -61,8 +62,8 @@ func (l life) step(r request, a answer) (bool, life) {
 	if r.do == put && l.spent == giveUp && a.said == "used" {
 		return true, l // overtaken at its claim, a PUT does not look who was first
 	}
-	if l.spent == giveUp && (r.do == complete && a.said == "incomplete" || r.do == list && a.said == "ok" && a.etag == "") {
-		return true, l // the index was read before it was given up, and the parts while S3 dropped them
+	if r.do == part && l.spent != "" && a.said == "ok" {
+		return true, l // let through before, it came too late
 	}
 	if refused, ok := l.refusal(r.do); ok && !unknown {
 		return a.said == refused, l
@@ -73,6 +74,8 @@ func (l life) step(r request, a answer) (bool, life) {
 	case start:
 		l.started = true
 		return unknown || a.said == "ok", l
+	case let:
+		return l.started, l
 	case part:
 		if !l.started {
 			return unknown || a.said == "not-started", l
@@ -142,10 +145,17 @@ func objectETag(content string) string {
 	return hex.EncodeToString(sum[:]) + "-1"
 }
 
-// operation is a request with its answer, sent and answered at these moments.
-func operation(client int, r request, sent int64, a answer, answered int64) porcupine.Operation {
+// operations are what a request does with its answer, sent and answered at these moments. A
+// part is let through, and S3 stores it: two moments, between which the URL may be spent.
+func operations(client int, r request, sent int64, a answer, answered int64) []porcupine.Operation {
 	if a.said == "unknown" {
 		answered = math.MaxInt64
 	}
-	return porcupine.Operation{ClientId: client, Input: r, Call: sent, Output: a, Return: answered}
+	one := porcupine.Operation{ClientId: client, Input: r, Call: sent, Output: a, Return: answered}
+	if r.do != part || a.said != "ok" {
+		return []porcupine.Operation{one}
+	}
+	before := one
+	before.Input = request{let, r.content}
+	return []porcupine.Operation{before, one}
 }

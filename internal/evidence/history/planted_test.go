@@ -17,7 +17,7 @@ type told struct {
 
 func history(all []told) (ops []porcupine.Operation) {
 	for i, one := range all {
-		ops = append(ops, operation(i, one.request, 10*one.at, one.answer, 10*one.at+9))
+		ops = append(ops, operations(i, one.request, 10*one.at, one.answer, 10*one.at+9)...)
 	}
 	return ops
 }
@@ -54,6 +54,9 @@ func TestPlanted(t *testing.T) {
 		"good again":                           {{1, request{put, "a"}, used}, {2, request{put, "b"}, ok}},
 		"acknowledged, and not stored":         {{1, request{put, "a"}, ok}, {2, request{look, ""}, answer{said: "ok"}}},
 		"stored, and given up":                 {{1, request{giveUp, ""}, ok}, {2, request{look, ""}, answer{said: "ok", content: "a"}}},
+		"incomplete after it was given up":     after(told{3, request{giveUp, ""}, ok}, told{4, request{complete, ""}, answer{said: "incomplete"}}),
+		"incomplete for who was overtaken":     after(told{3, request{complete, ""}, doneA}, told{3, request{complete, ""}, answer{said: "incomplete"}}),
+		"a part of an upload never started":    {{1, request{part, "a"}, ok}, {2, request{start, ""}, ok}},
 		"another's is stored":                  {{1, request{put, "a"}, ok}, {1, request{put, "b"}, used}, {2, request{look, ""}, answer{said: "ok", content: "b"}}},
 		"stored by a PUT that was refused":     {{1, request{put, "a"}, used}, {1, request{put, "b"}, unknown}, {2, request{look, ""}, answer{said: "ok", content: "a"}}},
 		"an unknown PUT cannot spend it twice": {{1, request{put, "a"}, unknown}, {2, request{put, "b"}, used}, {3, request{giveUp, ""}, ok}},
@@ -66,6 +69,7 @@ func TestPlanted(t *testing.T) {
 		"one PUT of two":                      {{1, request{put, "a"}, used}, {1, request{put, "b"}, ok}, {2, request{look, ""}, answer{said: "ok", content: "b"}}},
 		"complete again":                      after(told{3, request{complete, ""}, doneA}, told{4, request{complete, ""}, doneA}),
 		"a part at the same time":             after(told{3, request{complete, ""}, doneB}, told{3, request{part, "b"}, ok}),
+		"a part that comes too late":          after(told{3, request{complete, ""}, doneA}, told{3, request{part, "b"}, ok}),
 		"an unknown PUT that came through":    {{1, request{put, "a"}, unknown}, {2, request{put, "b"}, used}, {3, request{look, ""}, answer{said: "ok", content: "a"}}},
 		"an unknown PUT that stored nothing":  {{1, request{put, "a"}, unknown}, {2, request{put, "b"}, used}, {3, request{look, ""}, answer{said: "ok"}}},
 		"an unknown PUT that never came":      {{1, request{put, "a"}, unknown}, {2, request{put, "b"}, ok}},

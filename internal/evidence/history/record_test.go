@@ -63,7 +63,7 @@ func (r *recorder) do(t *testing.T, ctx context.Context, client int, q request) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all = append(r.all, operation(client, q, sent, a, answered))
+	r.all = append(r.all, operations(client, q, sent, a, answered)...)
 	return a
 }
 
