@@ -12,8 +12,7 @@ import (
 // Requests with a URL, and a look into the bucket.
 const (
 	start    = "start"
-	part     = "part" // number 1, with a content: what S3 does with it
-	let      = "let"  // what the gate does with it before
+	part     = "part" // number 1, with a content
 	list     = "list"
 	complete = "complete"
 	put      = "put" // with a content
@@ -21,8 +20,12 @@ const (
 	look     = "look" // at the object
 )
 
-// request is one of them.
-type request struct{ do, content string }
+// request is one of them. late says of a part that it may have been let through before the URL
+// was spent, and have come to S3 after it.
+type request struct {
+	do, content string
+	late        bool
+}
 
 // answer is what came back: "ok", "accepted" (202), the reason of a refusal, or "unknown",
 // if the request may have been carried out, may yet be, and may never be.
@@ -62,8 +65,8 @@ func (l life) step(r request, a answer) (bool, life) {
 	if r.do == put && l.spent == giveUp && a.said == "used" {
 		return true, l // overtaken at its claim, a PUT does not look who was first
 	}
-	if r.do == part && l.spent != "" && a.said == "ok" {
-		return true, l // let through before, it came too late
+	if r.late && l.spent != "" && a.said == "ok" {
+		return true, l // S3 has taken it, and nothing is made of it
 	}
 	if refused, ok := l.refusal(r.do); ok && !unknown {
 		return a.said == refused, l
@@ -74,8 +77,6 @@ func (l life) step(r request, a answer) (bool, life) {
 	case start:
 		l.started = true
 		return unknown || a.said == "ok", l
-	case let:
-		return l.started, l
 	case part:
 		if !l.started {
 			return unknown || a.said == "not-started", l
@@ -145,17 +146,32 @@ func objectETag(content string) string {
 	return hex.EncodeToString(sum[:]) + "-1"
 }
 
-// operations are what a request does with its answer, sent and answered at these moments. A
-// part is let through, and S3 stores it: two moments, between which the URL may be spent.
-func operations(client int, r request, sent int64, a answer, answered int64) []porcupine.Operation {
+// operation is a request with its answer, sent and answered at these moments.
+func operation(client int, r request, sent int64, a answer, answered int64) porcupine.Operation {
 	if a.said == "unknown" {
 		answered = math.MaxInt64
 	}
-	one := porcupine.Operation{ClientId: client, Input: r, Call: sent, Output: a, Return: answered}
-	if r.do != part || a.said != "ok" {
-		return []porcupine.Operation{one}
+	return porcupine.Operation{ClientId: client, Input: r, Call: sent, Output: a, Return: answered}
+}
+
+// spends reports whether the answer says that the URL is spent.
+func (a answer) spends(do string) bool {
+	did := (do == complete || do == put || do == giveUp) && (a.said == "ok" || a.said == "accepted")
+	return did || a.said == "used" || a.said == "revoked"
+}
+
+// withLate marks the parts that were sent before anybody was told that the URL is spent.
+func withLate(all []porcupine.Operation) []porcupine.Operation {
+	told := int64(math.MaxInt64)
+	for _, op := range all {
+		if op.Output.(answer).spends(op.Input.(request).do) {
+			told = min(told, op.Return)
+		}
 	}
-	before := one
-	before.Input = request{let, r.content}
-	return []porcupine.Operation{before, one}
+	for i, op := range all {
+		r := op.Input.(request)
+		r.late = r.do == part && op.Call < told
+		all[i].Input = r
+	}
+	return all
 }

@@ -63,7 +63,7 @@ func (r *recorder) do(t *testing.T, ctx context.Context, client int, q request) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all = append(r.all, operations(client, q, sent, a, answered)...)
+	r.all = append(r.all, operation(client, q, sent, a, answered))
 	return a
 }
 
@@ -146,13 +146,13 @@ type race struct {
 }
 
 var (
-	sent  = []request{{start, ""}, {part, "a"}}
+	sent  = []request{{do: start}, {do: part, content: "a"}}
 	races = []race{
-		{"20 completes", sent, []request{{complete, ""}}, 20},
-		{"complete against PUT", sent, []request{{complete, ""}, {put, "bb"}}, 20},
-		{"complete against giving up", sent, []request{{complete, ""}, {complete, ""}, {complete, ""}, {giveUp, ""}}, 16},
-		{"complete against parts", sent, []request{{complete, ""}, {part, "bb"}, {list, ""}, {part, "ccc"}}, 16},
-		{"everything", nil, []request{{start, ""}, {part, "a"}, {complete, ""}, {list, ""}, {part, "bb"}, {complete, ""}, {put, "ccc"}, {start, ""}, {giveUp, ""}}, 18},
+		{"20 completes", sent, []request{{do: complete}}, 20},
+		{"complete against PUT", sent, []request{{do: complete}, {do: put, content: "bb"}}, 20},
+		{"complete against giving up", sent, []request{{do: complete}, {do: complete}, {do: complete}, {do: giveUp}}, 16},
+		{"complete against parts", sent, []request{{do: complete}, {do: part, content: "bb"}, {do: list}, {do: part, content: "ccc"}}, 16},
+		{"everything", nil, []request{{do: start}, {do: part, content: "a"}, {do: complete}, {do: list}, {do: part, content: "bb"}, {do: complete}, {do: put, content: "ccc"}, {do: start}, {do: giveUp}}, 18},
 	}
 )
 
@@ -229,7 +229,7 @@ func record(t *testing.T, st *testbed.Stack, judged *judged, race race, bad bool
 	together.Wait()
 	st.Trouble("", nil)
 	// What is asked afterwards must agree with all of it.
-	for _, q := range []request{{complete, ""}, {look, ""}, {put, "ccc"}, {complete, ""}, {giveUp, ""}, {look, ""}} {
+	for _, q := range []request{{do: complete}, {do: look}, {do: put, content: "ccc"}, {do: complete}, {do: giveUp}, {do: look}} {
 		r.do(t, t.Context(), 0, q)
 	}
 	r.judge(t, r.all)
@@ -239,6 +239,7 @@ func record(t *testing.T, st *testbed.Stack, judged *judged, race race, bad bool
 // opposite, which must not pass.
 func (j *judged) judge(t *testing.T, all []porcupine.Operation) {
 	t.Helper()
+	all = withLate(all)
 	verdict, info := porcupine.CheckOperationsVerbose(model, all, time.Minute)
 	if verdict != porcupine.Ok {
 		file, err := os.CreateTemp("", "history-*.html")

@@ -74,6 +74,8 @@ func (m mutant) suites() []suite {
 		return []suite{invites, inviteWorld}
 	case m.file == bucketSlots:
 		return []suite{inviteBucket}
+	case strings.HasPrefix(m.file, "internal/cfn/check/existing"):
+		return []suite{{"check", "./internal/cfn/check", []string{"-short", "-failfast"}}, {"doctor", "./internal/doctor", []string{"-short", "-failfast"}}}
 	case slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(m.file, dir) }):
 		var all []suite
 		dir := path.Dir(m.file)
@@ -218,7 +220,7 @@ func moduleRoot() (string, error) {
 // that tests compare the code with, and the files of the root.
 func copySources(root, dir string) error {
 	command := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "./edge", "./internal/onetime/...", "./internal/layout", "./internal/acceptance/...", "./internal/auth/...", "./internal/lean/text", "./internal/lean/sigv4",
-		"./internal/s3index", "./internal/s3wire", "./internal/dynamo/...", "./internal/invite/...", "./internal/cfn/...")
+		"./internal/s3index", "./internal/s3wire", "./internal/dynamo/...", "./internal/invite/...", "./internal/cfn/...", "./internal/doctor")
 	command.Dir = root
 	out, err := command.Output()
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 
 // mutants are all of them, in the order of the rules.
 var mutants = slices.Concat(gateMutants, spendMutants, ruleMutants, headerMutants, operatorMutants, edgeMutants, acceptanceMutants, authMutants,
-	multipartMutants, companionMutants, guestMutants, slotMutants, bucketSlotMutants, signatureMutants, templateMutants, pageMutants, handlerMutants, clientMutants, storeMutants, tableMutants, moveMutants)
+	multipartMutants, companionMutants, guestMutants, slotMutants, bucketSlotMutants, signatureMutants, templateMutants, existingMutants, pageMutants, handlerMutants, clientMutants, storeMutants, tableMutants, moveMutants)
 
 // gateMutants are the rows of the protocol's table and what connects them.
 var gateMutants = []mutant{
