@@ -78,18 +78,31 @@ func TestAuthLabel(t *testing.T) {
 // TestAuthBounds: a credential gets no URL that it may not ask for, and what it leaves open is
 // filled in.
 func TestAuthBounds(t *testing.T) {
-	by := named("kiosk")
-	by.Allows = onetime.Allowance{Life: time.Minute, MaxBytes: 100, Type: "image/*"}
+	allows := onetime.Allowance{Life: time.Minute, MinBytes: 10, MaxBytes: 100, Type: "image/*", Prefix: "kiosk"}
+	for kind, who := range map[string]string{onetime.CredentialKey: "this API key", onetime.CredentialToken: "this token"} {
+		by := named("kiosk")
+		by.Kind, by.Allows = kind, allows
+		t.Run(who, func(t *testing.T) { testAuthBounds(t, by, who) })
+	}
+}
+
+func testAuthBounds(t *testing.T, by onetime.Credential, who string) {
 	for query, says := range map[string]string{
-		"":                     "",
-		"expires=60":           "",
-		"count=2&maxBytes=100": "",
-		"type=image/png":       "",
-		"expires=61":           "expires: want whole seconds from 1 to 60",
-		"maxBytes=101":         "maxBytes: want 1 to 100",
-		"count=2&type=text/*":  "type: this API key takes image/*",
+		"":                        "",
+		"expires=60":              "",
+		"count=2&maxBytes=100":    "",
+		"type=image/png":          "",
+		"prefix=kiosk/12":         "",
+		"expires=61":              "expires: want whole seconds from 1 to 60",
+		"maxBytes=101":            "maxBytes: want 1 to 100",
+		"minBytes=9":              "minBytes: " + who + " takes at least 10",
+		"count=2&type=text/*":     "type: " + who + " takes image/*",
+		"prefix=teams/red":        "prefix: " + who + " has kiosk, and what is below it",
+		"prefix=kiosks":           "prefix: " + who + " has kiosk, and what is below it",
+		"prefix=kiosk/12/drawers": "prefix: allowed are kiosk, kiosk/12, teams/*",
 	} {
 		w := newWorld(t)
+		w.Minter.Bounds.Prefixes = []string{"kiosk", "kiosk/12", "teams/*"}
 		w.Auth = &authorizer{by: by}
 		event := asking(t)
 		event.Records[0].CF.Request.Querystring = query
@@ -107,7 +120,8 @@ func TestAuthBounds(t *testing.T) {
 		for _, key := range keys {
 			stored, _, _ := w.store.Current(key)
 			entry, err := onetime.ParseValidEntry(stored.Body)
-			if err != nil || entry.Limits.MaxBytes != 100 || !strings.HasPrefix(entry.Limits.Type, "image/") || entry.Expires.Sub(entry.Created) != time.Minute {
+			if err != nil || entry.Limits.MinBytes != 10 || entry.Limits.MaxBytes != 100 || !strings.HasPrefix(entry.Limits.Type, "image/") ||
+				!strings.HasPrefix(entry.Key, "uploads/kiosk/") || entry.Expires.Sub(entry.Created) != time.Minute {
 				t.Errorf("%q: %+v, %v", query, entry, err)
 			}
 		}
@@ -290,7 +304,7 @@ func TestCredentialsDoNotLeak(t *testing.T) {
 			w := newWorld(t)
 			for _, auth := range []edge.Authorizer{
 				apikey.NewAuthorizer(records, w.clock, onetimetest.NewEntropy(2)),
-				bearer.NewAuthorizer("https://issuer.example", "uploads", stored{err: errors.New("no answer")}, w.clock),
+				bearer.NewAuthorizer(bearer.Accepted{Issuer: "https://issuer.example", Audience: "uploads"}, stored{err: errors.New("no answer")}, w.clock),
 			} {
 				w.Auth = auth
 				for _, values := range [][]string{{key}, {key, key}, {key[:70]}, {key + "0"}, {"Bearer " + token}, {"Bearer " + token + ".x"}, {"Bearer " + token, token}} {

@@ -319,6 +319,15 @@ func TestHostWithBounds(t *testing.T) {
 	by.Allows = onetime.Allowance{Life: time.Hour, MaxBytes: 100, Type: "image/*"}
 	g.Auth = &authorizer{by: by}
 	credential := func(r *edge.Request) { r.Headers["x-credential"] = []edge.Header{{Value: "CREDENTIAL"}} }
+	token := by
+	token.Kind = onetime.CredentialToken
+	g.Auth = &authorizer{by: token}
+	response := g.asks(t, "POST", "/invitations", "", credential, body(`{"label":"x","uploads":1,"type":"text/html"}`))
+	wantReason(t, "of a token", response, onetime.Options)
+	if !strings.HasPrefix(response.Body, "Bad Request: type: this token takes image/*") {
+		t.Errorf("a token is told %s", response.Body)
+	}
+	g.Auth = &authorizer{by: by}
 	for text, says := range map[string]string{
 		`{"label":"x","uploads":1,"life":3601}`:        "expires: want whole seconds from 1 to 3600",
 		`{"label":"x","uploads":1,"maxBytes":101}`:     "maxBytes: want 1 to 100",

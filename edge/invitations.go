@@ -69,7 +69,7 @@ func (f *Functions) invite(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if record, err = f.inviteWithin(record, c.by.Allows); err != nil {
+	if record, err = f.inviteWithin(record, c.by); err != nil {
 		return Result{}, err
 	}
 	record.By = c.by.By()
@@ -91,16 +91,16 @@ func (f *Functions) invite(ctx context.Context, c *call) (Result, error) {
 	})}, nil
 }
 
-// inviteWithin returns the invitation that a credential with this allowance may make: no URL
-// of it is more than one that the credential may ask for itself.
-func (f *Functions) inviteWithin(record invite.Record, allows onetime.Allowance) (invite.Record, error) {
-	if allows == (onetime.Allowance{}) {
+// inviteWithin returns the invitation that a credential may make: no URL of it is more than
+// one that the credential may ask for itself.
+func (f *Functions) inviteWithin(record invite.Record, by onetime.Credential) (invite.Record, error) {
+	if by.Allows == (onetime.Allowance{}) {
 		return record, nil
 	}
-	if allows.PerDay > 0 {
+	if by.Allows.PerDay > 0 {
 		return record, refuseOption(errors.New("an API key with a daily number makes no invitations: their URLs would not count"))
 	}
-	minter, order, err := f.narrowed(allows, onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true})
+	minter, order, err := f.narrowed(by, onetime.Order{Life: record.Life, Limits: record.Limits, Prefix: record.Prefix, Empty: true})
 	if err != nil {
 		return record, err
 	}

@@ -44,15 +44,19 @@ func (f *Functions) checkOrder(_ context.Context, c *call) (Result, error) {
 	return Result{Response: r}, nil
 }
 
-// narrowed returns who mints for a credential with this allowance, and the order with what it
-// leaves open filled in.
-func (f *Functions) narrowed(allows onetime.Allowance, order onetime.Order) (*onetime.Minter, onetime.Order, error) {
-	if allows == (onetime.Allowance{}) {
+// narrowed returns who mints for a credential, within what it may ask for, and the order with
+// what it leaves open filled in.
+func (f *Functions) narrowed(by onetime.Credential, order onetime.Order) (*onetime.Minter, onetime.Order, error) {
+	if by.Allows == (onetime.Allowance{}) {
 		return f.Minter, order, nil
+	}
+	who := "this API key"
+	if by.Kind == onetime.CredentialToken {
+		who = "this token"
 	}
 	minter := *f.Minter
 	var err error
-	order, minter.Bounds, err = allows.Narrow(order, minter.Bounds, "this API key")
+	order, minter.Bounds, err = by.Allows.Narrow(order, minter.Bounds, who)
 	return &minter, order, err
 }
 
@@ -79,7 +83,7 @@ func (f *Functions) mintAndLog(ctx context.Context, c *call, orders orders) ([]o
 // mintAll fills all the orders or none: of those that were registered before one
 // failed, nobody ever learns.
 func (f *Functions) mintAll(ctx context.Context, o orders, c *call) ([]onetime.Minted, error) {
-	minter, order, err := f.narrowed(c.by.Allows, o.Order)
+	minter, order, err := f.narrowed(c.by, o.Order)
 	if err != nil {
 		return nil, err
 	}

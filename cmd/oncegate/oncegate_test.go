@@ -72,7 +72,7 @@ func TestVersion(t *testing.T) {
 // What config prints can be read as settings again, and means the same.
 func TestConfigPrintsAllSettings(t *testing.T) {
 	const text = `{"bucket":"a-bucket","writeOnce":true,"allowedOrigins":["https://a.example"],"memory":256,
-		"auth":{"jwt":{"issuer":"https://i.example/","audience":"up","jwks":"https://i.example/keys"}},
+		"auth":{"jwt":{"issuer":"https://i.example/","audience":"up","jwks":"https://i.example/keys","boundsClaim":"https://i.example/uploads"}},
 		"domain":"up.example.com","certificateArn":"arn:aws:acm:us-east-1:111122223333:certificate/c0ffee00-0000-4000-8000-000000000000",
 		"alarmEmail":"ops@example.com","waf":true,"existingBucket":true,"kmsKey":"aws/s3"}`
 	path := filepath.Join(t.TempDir(), "c.json")

@@ -110,7 +110,8 @@ func (h *handler) handle(ctx context.Context, p payload) (edge.Result, error) {
 
 // newBearer is the check of tokens.
 func newBearer(conf config.JWT) edge.Authorizer {
-	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{conf.JWKS}, setup.Clock{})
+	accepted := bearer.Accepted{Issuer: conf.Issuer, Audience: conf.Audience, BoundsClaim: conf.BoundsClaim}
+	return bearer.NewAuthorizer(accepted, keyFetcher{conf.JWKS}, setup.Clock{})
 }
 
 // keyFetcher is bearer.Fetcher.

@@ -19,7 +19,8 @@ func hostFetchKeys(id, limitMs uint32)
 
 // newBearer is the check of tokens.
 func newBearer(conf config.JWT) edge.Authorizer {
-	return bearer.NewAuthorizer(conf.Issuer, conf.Audience, keyFetcher{}, setup.Clock{})
+	accepted := bearer.Accepted{Issuer: conf.Issuer, Audience: conf.Audience, BoundsClaim: conf.BoundsClaim}
+	return bearer.NewAuthorizer(accepted, keyFetcher{}, setup.Clock{})
 }
 
 // keyFetcher is bearer.Fetcher by way of the Node handler, which knows the one URL.

@@ -66,9 +66,10 @@ func (acceptanceKind) read(c *Config, value strictjson.Value) (string, bool) {
 			}
 			c.Acceptance.Scan = scan
 		case "webhook":
-			why, ok := readMembers(f.Value,
-				member{"url", validURL, &c.Acceptance.Webhook.URL},
-				member{"secret", validParameter, &c.Acceptance.Webhook.Secret})
+			why, ok := readMembers(f.Value, []member{
+				{"url", validURL, &c.Acceptance.Webhook.URL},
+				{"secret", validParameter, &c.Acceptance.Webhook.Secret},
+			})
 			if !ok {
 				return "webhook: " + why, false
 			}

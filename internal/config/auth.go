@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strconv"
 	"strings"
 
 	"oncegate/internal/lean/strictjson"
@@ -24,6 +25,25 @@ type JWT struct {
 	Issuer   string // iss, byte for byte
 	Audience string // is, or is one of, aud
 	JWKS     string // URL of the issuer's keys
+	// BoundsClaim names the claim that says what a token may ask for. "" for none: then
+	// every token may ask for all that the deployment has.
+	BoundsClaim string
+}
+
+// registeredClaims mean something else in every token: RFC 7519, 4.1.
+var registeredClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
+
+const maxBoundsClaimBytes = 128
+
+// validBoundsClaim accepts names of an issuer's own claims. Auth0 wants URLs for them,
+// others plain words. A registered name in another case would refuse every token.
+func validBoundsClaim(s string) bool {
+	for _, name := range registeredClaims {
+		if strings.EqualFold(s, name) {
+			return false
+		}
+	}
+	return validClaim(s) && len(s) <= maxBoundsClaimBytes
 }
 
 // Local reports whether the keys come by plain http from this machine. The real edge
@@ -42,10 +62,11 @@ func (authKind) read(c *Config, value strictjson.Value) (string, bool) {
 		return "", false
 	}
 	c.Auth = Auth{Kind: AuthJWT}
-	return readMembers(value.Members[0].Value,
-		member{"issuer", validClaim, &c.Auth.JWT.Issuer},
-		member{"audience", validClaim, &c.Auth.JWT.Audience},
-		member{"jwks", validURL, &c.Auth.JWT.JWKS})
+	return readMembers(value.Members[0].Value, []member{
+		{"issuer", validClaim, &c.Auth.JWT.Issuer},
+		{"audience", validClaim, &c.Auth.JWT.Audience},
+		{"jwks", validURL, &c.Auth.JWT.JWKS},
+	}, member{"boundsClaim", validBoundsClaim, &c.Auth.JWT.BoundsClaim})
 }
 
 func (authKind) print(c Config) []byte {
@@ -57,10 +78,12 @@ func (authKind) print(c Config) []byte {
 			w.String("issuer", c.Auth.JWT.Issuer)
 			w.String("audience", c.Auth.JWT.Audience)
 			w.String("jwks", c.Auth.JWT.JWKS)
+			w.StringIf("boundsClaim", c.Auth.JWT.BoundsClaim)
 		})
 	})
 }
 
 func (authKind) allowed() string {
-	return `"none", "api-key" or {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…"}}`
+	return `"none", "api-key" or {"jwt": {"issuer": "…", "audience": "…", "jwks": "https://…", "boundsClaim": "…"}}, where boundsClaim is optional, ` +
+		"1 to " + strconv.Itoa(maxBoundsClaimBytes) + " visible ASCII characters and none of " + strings.Join(registeredClaims, ", ")
 }

@@ -22,6 +22,9 @@ func TestAuth(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", in, c.Auth, err)
 			continue
 		}
+		if strings.Contains(string(c.JSON()), "boundsClaim") {
+			t.Errorf("%s: printed as %s", in, c.JSON())
+		}
 		// What is printed can be read again.
 		if again, err := config.Parse(c.JSON()); err != nil || again.Auth != want {
 			t.Errorf("%s: printed as %s, read as %+v, %v", in, c.JSON(), again.Auth, err)
@@ -31,7 +34,37 @@ func TestAuth(t *testing.T) {
 		}
 	}
 	const i, a, k = `"issuer":"i"`, `"audience":"a"`, `"jwks":"https://i/k"`
+	long := strings.Repeat("x", 128)
+	for _, name := range []string{"https://example.com/uploads", "u", "custom:uploads", "subs", `\"`, long} {
+		text := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
+		c, err := config.Parse([]byte(`{"bucket": "abc", "auth": {"jwt":{` + i + `,` + a + `,` + k + `,"boundsClaim":"` + text + `"}}}`))
+		if err != nil || c.Auth.JWT.BoundsClaim != name || c.Auth.JWT.JWKS != "https://i/k" {
+			t.Errorf("%s: got %+v, %v", name, c.Auth, err)
+			continue
+		}
+		if again, err := config.Parse(c.JSON()); err != nil || again.Auth != c.Auth {
+			t.Errorf("%s: printed as %s, read as %+v, %v", name, c.JSON(), again.Auth, err)
+		}
+	}
+	bounds := func(value string) string {
+		return `{"jwt":{` + i + `,` + a + `,` + k + `,"boundsClaim":` + value + `}}`
+	}
 	for in, want := range map[string]string{
+		bounds(`""`):                    `boundsClaim is ""`,
+		bounds(`null`):                  `boundsClaim is null`,
+		bounds(`true`):                  `boundsClaim is true`,
+		bounds(`["x"]`):                 `boundsClaim is ["x"]`,
+		bounds(`{"expires":1}`):         `boundsClaim is`,
+		bounds(`"a b"`):                 `boundsClaim is "a b"`,
+		bounds(`"x\n"`):                 `boundsClaim is`,
+		bounds(`"\u0443"`):              `boundsClaim is`,
+		bounds(`"` + long + `x"`):       `boundsClaim is`,
+		bounds(`"sub"`):                 `boundsClaim is "sub"`,
+		bounds(`"Aud"`):                 `none of iss, sub, aud, exp, nbf, iat, jti`,
+		bounds(`"EXP"`):                 `1 to 128 visible`,
+		bounds(`"x","boundsClaim":"y"`): `"boundsClaim" is given twice`,
+		bounds(`"x","BoundsClaim":"y"`): `unknown field "BoundsClaim"`,
+		`{"jwt":{` + i + `,` + a + `,"boundsClaim":"x"}}`: "jwks is missing",
 		`null`: "auth is null", `true`: "allowed is", `["none"]`: "allowed is", `""`: "allowed is", `"None"`: "allowed is", `"jwt"`: "allowed is", `"apikey"`: "allowed is",
 		`{}`: "allowed is", `{"jwt":{},"x":1}`: "allowed is", `{"JWT":{` + i + `,` + a + `,` + k + `}}`: "allowed is",
 		`{"jwt":{` + i + `,` + a + `,` + k + `},"jwt":{}}`: "allowed is",

@@ -226,6 +226,7 @@ func FuzzParse(f *testing.F) {
 		`{"bucket":"abc","region":"us-gov-west-1","expires":1,"firstVersion":"listed","allowedOrigins":["*"]}`,
 		`{"bucket":"abc","allowedOrigins":["http://[::1]:8080","https://a.b"]}`,
 		`{"bucket":"abc","auth":"api-key"}`, `{"bucket":"abc","auth":{"jwt":{"issuer":"https://i","audience":"a","jwks":"https://i/k"}}}`,
+		`{"bucket":"abc","auth":{"jwt":{"issuer":"i","audience":"a","jwks":"https://i/k","boundsClaim":"https://i/bounds"}}}`,
 		`{"bucket":"\u0061bc"}`, "{\"bucket\":\"a\xffc\"}", `{"bucket":"abc"}x`, `{"expires":1e400}`,
 	} {
 		f.Add([]byte(seed))

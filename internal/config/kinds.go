@@ -188,16 +188,16 @@ func appendTexts(b []byte, texts []string) []byte {
 	return append(b, ']')
 }
 
-// member is a required string of an object.
+// member is a string of an object.
 type member struct {
 	name  string
 	valid func(string) bool
 	to    *string
 }
 
-// readMembers reads an object that must have exactly these members. Its results are
-// those of kind.read.
-func readMembers(object strictjson.Value, members ...member) (why string, ok bool) {
+// readMembers reads an object that must have the required members, may have the optional
+// ones, and has no others. Its results are those of kind.read.
+func readMembers(object strictjson.Value, required []member, optional ...member) (why string, ok bool) {
 	if object.Kind != strictjson.Object {
 		return "it is not an object: ", false
 	}
@@ -205,14 +205,16 @@ func readMembers(object strictjson.Value, members ...member) (why string, ok boo
 		return fmt.Sprintf("%q is given twice: ", name), false
 	}
 	for _, given := range object.Members {
-		if !isMember(given.Name, members) {
+		if !isMember(given.Name, required) && !isMember(given.Name, optional) {
 			return fmt.Sprintf("unknown field %q: ", given.Name), false
 		}
 	}
-	for _, m := range members {
+	for i, m := range append(required, optional...) {
 		value := object.Get(m.name)
 		s, isText := value.Text()
 		switch {
+		case value.Kind == strictjson.Absent && i >= len(required):
+			continue
 		case value.Kind == strictjson.Absent:
 			return m.name + " is missing: ", false
 		case !isText || !m.valid(s):

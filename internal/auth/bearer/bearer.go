@@ -7,6 +7,9 @@
 // when sub is there; and when its header demands no extension (crit). The key says
 // which algorithm it is for, never the token.
 //
+// Where a claim is named for it, a token says what it may ask for, as the record of an API
+// key does: see onetime.Allowance. A token without that claim does not hold.
+//
 // Names in tokens and key sets are read exactly. encoding/json, and with it the library,
 // takes "SUB" for sub, and the last of two. So a token with a registered name in another
 // case, or with any name twice, does not hold, and such a key is no key.
@@ -45,25 +48,34 @@ var algorithms = []string{
 	jwt.SigningMethodRS256.Alg(), jwt.SigningMethodES256.Alg(), jwt.SigningMethodEdDSA.Alg(),
 }
 
-// Authorizer lets clients with a token mint. It implements edge.Authorizer.
-type Authorizer struct {
-	issuer string
-	keys   *keys
-	clock  onetime.Clock
-	parser *jwt.Parser
+// Accepted says which tokens hold.
+type Accepted struct {
+	Issuer   string // iss, byte for byte
+	Audience string // is, or is one of, aud
+	// BoundsClaim names the claim that says what a token may ask for, and that each must
+	// then have. "" for none.
+	BoundsClaim string
 }
 
-// NewAuthorizer returns an Authorizer for tokens of this issuer, for this audience.
-// It fetches nothing before it is asked.
-func NewAuthorizer(issuer, audience string, fetcher Fetcher, clock onetime.Clock) *Authorizer {
+// Authorizer lets clients with a token mint. It implements edge.Authorizer.
+type Authorizer struct {
+	accepted Accepted
+	keys     *keys
+	clock    onetime.Clock
+	parser   *jwt.Parser
+}
+
+// NewAuthorizer returns an Authorizer for the accepted tokens. It fetches nothing before it
+// is asked.
+func NewAuthorizer(accepted Accepted, fetcher Fetcher, clock onetime.Clock) *Authorizer {
 	return &Authorizer{
-		issuer: issuer,
-		keys:   &keys{fetcher: fetcher, clock: clock},
-		clock:  clock,
+		accepted: accepted,
+		keys:     &keys{fetcher: fetcher, clock: clock},
+		clock:    clock,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(algorithms),
-			jwt.WithIssuer(issuer),
-			jwt.WithAudience(audience),
+			jwt.WithIssuer(accepted.Issuer),
+			jwt.WithAudience(accepted.Audience),
 			jwt.WithExpirationRequired(),
 			jwt.WithIssuedAt(),
 			jwt.WithLeeway(Leeway),
@@ -133,12 +145,18 @@ func (a *Authorizer) Authorize(ctx context.Context, headers onetime.Headers, dea
 	if len(subject) > maxSubjectBytes || !text.Name(subject) {
 		return onetime.Credential{}, invalid(errSubject)
 	}
-	return a.credential(subject), nil
+	by := a.credential(subject)
+	if a.accepted.BoundsClaim != "" {
+		if by.Allows, err = readBounds(exact.Get(a.accepted.BoundsClaim)); err != nil {
+			return onetime.Credential{}, invalid(err)
+		}
+	}
+	return by, nil
 }
 
 // credential is a subject of the issuer, as its entries name it.
 func (a *Authorizer) credential(subject string) onetime.Credential {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(a.issuer), a.issuer, subject))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(a.accepted.Issuer), a.accepted.Issuer, subject))
 	return onetime.Credential{Kind: onetime.CredentialToken, ID: hex.EncodeToString(sum[:])[:onetime.CredentialDigits], Label: subject}
 }
 

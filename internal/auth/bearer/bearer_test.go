@@ -178,7 +178,7 @@ func signed(content string) string {
 func TestSubjects(t *testing.T) {
 	by := func(issuer, subject string) onetime.Credential {
 		w := newWorld()
-		w.Authorizer = bearer.NewAuthorizer(issuer, audience, w.site, w.clock)
+		w.Authorizer = bearer.NewAuthorizer(bearer.Accepted{Issuer: issuer, Audience: audience}, w.site, w.clock)
 		c := with("sub", subject)
 		c["iss"] = issuer
 		by, reason, err := w.ask(headers{"authorization": {"Bearer " + sign(t, jwt.SigningMethodRS256, rsaKey, "r", c)}})

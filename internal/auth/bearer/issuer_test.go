@@ -29,6 +29,8 @@ const (
 	audience = "uploads"
 )
 
+var accepted = bearer.Accepted{Issuer: issuer, Audience: audience}
+
 // The issuer's key pairs, and one of a stranger.
 var (
 	rsaKey, strangerKey = mustRSA(), mustRSA()
@@ -130,7 +132,7 @@ type world struct {
 func newWorld() *world {
 	clock := onetimetest.NewClock(start)
 	s := &site{clock: clock, set: fullSet()}
-	return &world{bearer.NewAuthorizer(issuer, audience, s, clock), s, clock}
+	return &world{bearer.NewAuthorizer(accepted, s, clock), s, clock}
 }
 
 // headers are those of a request, by lower-case name.

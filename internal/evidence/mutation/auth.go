@@ -2,6 +2,7 @@ package main
 
 const (
 	bearer    = "internal/auth/bearer/bearer.go"
+	bounds    = "internal/auth/bearer/bounds.go"
 	exact     = "internal/auth/bearer/exact.go"
 	sets      = "internal/auth/bearer/jwks.go"
 	keys      = "internal/auth/apikey/apikey.go"
@@ -18,9 +19,20 @@ var authMutants = []mutant{
 	{bearer, "an extension is ignored", "_, demanded := t.Header[\"crit\"]; demanded {", "_, demanded := t.Header[\"crit\"]; demanded && false {", false},
 	{bearer, "a subject of any text", "!text.Name(subject) {", "!text.Visible(subject) {", false},
 	{bearer, "a subject of any length", "len(subject) > maxSubjectBytes || ", removed, false},
-	{bearer, "an owner is the subject alone", "a.issuer, subject))", "\"\", subject))", false},
-	{bearer, "issuer and subject run together", "\"%d:%s%s\", len(a.issuer), a.issuer", "\"%s%s\", a.issuer", false},
+	{bearer, "an owner is the subject alone", "a.accepted.Issuer, subject))", "\"\", subject))", false},
+	{bearer, "issuer and subject run together", "\"%d:%s%s\", len(a.accepted.Issuer), a.accepted.Issuer", "\"%s%s\", a.accepted.Issuer", false},
 	{bearer, "a token is a key", "Kind: onetime.CredentialToken", "Kind: onetime.CredentialKey", false},
+	{bearer, "a token without bounds may ask for all", "if a.accepted.BoundsClaim != \"\" {", "if exact.Get(a.accepted.BoundsClaim).Kind != 0 {", false},
+	{bearer, "a claim that is not named bounds", "if a.accepted.BoundsClaim != \"\" {", "if true {", false},
+	{bearer, "bounds of a token that are wrong", "err = readBounds(exact.Get(a.accepted.BoundsClaim)); err != nil {", "err = readBounds(exact.Get(a.accepted.BoundsClaim)); false {", false},
+	{bounds, "bounds of a token are not handed on", "return allows, nil", "return onetime.Allowance{}, nil", false},
+	{bounds, "what is there twice is quoted", "_, twice := claim.Twice(); twice {", "false {", false},
+	{bounds, "tokens have daily numbers", "case m.Name == \"perDay\":", "case false:", false},
+	{bounds, "nothing is no bound", "case isNumber && number == 0 || isText && text == \"\":", "case false:", false},
+	{bounds, "a number of nothing is no bound", "isNumber && number == 0 || ", removed, false},
+	{bounds, "an empty text is no bound", " || isText && text == \"\":", ":", false},
+	{bounds, "members that are not known", "if err := fields.Done(); err != nil {", "if err := fields.Done(); false {", false},
+	{bounds, "bounds of a token out of all", "return allows, allows.Check()", "return allows, nil", false},
 	{exact, "a name stands twice", "if seen[m.Name] {", "if false {", false},
 	{exact, "a registered name in another case", "strings.EqualFold(m.Name, name) {", "strings.ToLower(m.Name) == name {", false},
 	{sets, "a set of any names", "if !exact(set, setNames) {", "if false {", false},
@@ -41,7 +53,7 @@ var authMutants = []mutant{
 	{quota, "what cannot be counted is free", "if q == nil || q.Tally == nil {\n\t\treturn refuse(", "if q == nil || q.Tally == nil {\n\t\treturn nil\n\t\trefuse(", false},
 	{tableRecords, "a day has no bound", "Condition:  \"attribute_not_exists(minted) OR minted <= :room\",", "Condition:  \"attribute_not_exists(minted) OR minted <= :room OR minted > :room\",", false},
 	{edgeMint, "orders that are refused count", "if err := minter.Check(order); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\tif err := f.Quota", "if err := f.Quota", false},
-	{hosts, "invitations beside a daily number", "if allows.PerDay > 0 {", "if false {", false},
+	{hosts, "invitations beside a daily number", "if by.Allows.PerDay > 0 {", "if false {", false},
 	{allowance, "any life", "b.MaxLife = min(b.MaxLife, a.Life)", "_ = b", false},
 	{allowance, "the usual life is not shortened", "b.Life = min(b.Life, b.MaxLife)", "_ = b", false},
 	{allowance, "uploads of any size", "b.MaxBytes = min(b.MaxBytes, a.MaxBytes)", "_ = b", false},
@@ -52,8 +64,9 @@ var authMutants = []mutant{
 	{allowance, "a prefix that only begins so", "a.Prefix+\"/\")", "a.Prefix)", false},
 	{allowance, "the prefix is not filled in", "o.Prefix = a.Prefix", "_ = a", false},
 	{allowance, "any type", "case a.Type != \"\" && ", "case false && ", false},
-	{edgeMint, "a key is held to nothing", "f.narrowed(c.by.Allows, o.Order)", "f.narrowed(onetime.Allowance{}, o.Order)", false},
-	{hosts, "a key invites to anything", "if allows == (onetime.Allowance{}) {", "if true {", false},
+	{edgeMint, "a token is called a key", "if by.Kind == onetime.CredentialToken {", "if false {", false},
+	{edgeMint, "a key is held to nothing", "f.narrowed(c.by, o.Order)", "f.narrowed(onetime.Credential{}, o.Order)", false},
+	{hosts, "a key invites to anything", "if by.Allows == (onetime.Allowance{}) {", "if true {", false},
 	{holder, "a revoked key mints", "if !record.Revoked.IsZero() {", "if false {", false},
 	{holder, "a key that is gone stays known", "delete(a.known.entries, id)", "_ = id", false},
 	{seen, "fillers are seen", "!unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && ", removed, false},
