@@ -326,6 +326,67 @@ func TestJWT(t *testing.T) {
 	}
 }
 
+// TestBoundedToken: with boundsClaim a token gets no URL that its claim does not allow, what it
+// leaves open is as the claim has it, and a token without a clear claim gets none.
+func TestBoundedToken(t *testing.T) {
+	const claim = "https://example.com/uploads"
+	issuer := newIssuer(t)
+	st := testbed.New(t, func(s *testbed.Setup) {
+		jwks(issuer.URL + "/keys")(s)
+		s.Settings["auth"].(map[string]any)["jwt"].(map[string]any)["boundsClaim"] = claim
+		s.Settings["prefixes"] = []string{"kiosk", "other"}
+	})
+	issuer.secret = st.Secret
+	holding := func(bounds any) http.Header { return withToken(issuer.rs256(t, map[string]any{claim: bounds})) }
+	ask := func(query string, header http.Header) testbed.Answer {
+		return st.Do(t, http.MethodGet, st.Edge.URL()+"/url"+query, header, nil)
+	}
+
+	kiosk := holding(map[string]any{"expires": 60, "maxBytes": 5, "type": "text/plain", "prefix": "kiosk"})
+	for query, says := range map[string]string{
+		"?maxBytes=6":     "maxBytes: want 1 to 5",
+		"?type=image/png": "type: this token takes text/plain",
+		"?expires=61":     "expires: want whole seconds from 1 to 60",
+		"?prefix=other":   "prefix: this token has kiosk, and what is below it",
+	} {
+		a := ask(query, kiosk)
+		wantRefused(t, a, 400, onetime.Options)
+		if !strings.Contains(a.Body, says) {
+			t.Errorf("%s: the client is told %q, want %q", query, a.Body, says)
+		}
+	}
+	m := wantBy(t, st, mintWith(t, st, kiosk), "alice@example.com")
+	if !strings.HasPrefix(m.Key, "uploads/kiosk/") || !strings.Contains(m.URL, "X-Amz-Expires=60&") {
+		t.Errorf("the URL is %s", m.Key)
+	}
+	put := func(contentType, body string) testbed.Answer {
+		return st.Do(t, http.MethodPut, m.URL, http.Header{"Content-Type": {contentType}}, strings.NewReader(body))
+	}
+	wantRefused(t, put("text/plain", "123456"), 413, onetime.TooLarge)
+	wantRefused(t, put("image/png", "12345"), 415, onetime.Type)
+	if a := put("text/plain", "12345"); a.Status != http.StatusOK {
+		t.Errorf("an upload within the bounds: %v", a)
+	}
+
+	all := wantBy(t, st, ask("?prefix=other&maxBytes=6", holding(map[string]any{})), "alice@example.com")
+	if !strings.HasPrefix(all.Key, "uploads/other/") {
+		t.Errorf("without bounds the object is %s", all.Key)
+	}
+	for name, header := range map[string]http.Header{
+		"no claim":        withToken(issuer.rs256(t, nil)),
+		"another case":    withToken(issuer.rs256(t, map[string]any{strings.ToUpper(claim): map[string]any{}})),
+		"null":            holding(nil),
+		"a list":          holding([]any{}),
+		"an unknown name": holding(map[string]any{"MaxBytes": 5}),
+		"perDay":          holding(map[string]any{"perDay": 5}),
+		"nothing at all":  holding(map[string]any{"maxBytes": 0}),
+		"text":            holding(map[string]any{"maxBytes": "5"}),
+		"a way out":       holding(map[string]any{"prefix": "../signatures"}),
+	} {
+		t.Run(name, func(t *testing.T) { wantRefused(t, mintWith(t, st, header), 401, onetime.CredentialInvalid) })
+	}
+}
+
 // TestKeysOutOfReach: without the issuer's keys minting is refused in time, and no
 // redirect is followed.
 func TestKeysOutOfReach(t *testing.T) {
