@@ -184,7 +184,7 @@ func TestGrants(t *testing.T) {
 			"Allow s3:GetObjectVersion on arn:aws:s3:::my-uploads/accepted/*", "Allow s3:ListBucket on arn:aws:s3:::my-uploads if StringLike s3:prefix accepted/*"}},
 		{"mint in a table", "dynamodb", (*oncegate.Gate).GrantMint, []string{
 			"Allow dynamodb:UpdateItem on arn:aws:dynamodb:us-east-1:${AWS::AccountId}:table/my-uploads-index if ForAllValues:StringEquals dynamodb:Attributes " +
-				"p|k|valid|expires|least|most|types|sole|sha|added|forget if ForAllValues:StringLike dynamodb:LeadingKeys url#*",
+				"p|k|valid|expires|least|most|types|sole|sha|tagged|added|forget if ForAllValues:StringLike dynamodb:LeadingKeys url#*",
 			"Allow dynamodb:UpdateItem on arn:aws:dynamodb:us-east-1:${AWS::AccountId}:table/my-uploads-index if ForAllValues:StringLike dynamodb:LeadingKeys upload#*"}},
 		{"operate in a table", "dynamodb", (*oncegate.Gate).GrantOperate, []string{
 			"Allow dynamodb:GetItem on arn:aws:dynamodb:us-east-1:${AWS::AccountId}:table/my-uploads-index if ForAllValues:StringLike dynamodb:LeadingKeys upload#*",

@@ -22,7 +22,7 @@
 //	expires            what it demands (onetime.Demands), to be compared: a time in seconds,
 //	least most added   numbers of bytes,
 //	types              types with a comma before and behind each, and a comma alone for any,
-//	sole sha           "yes" or not there
+//	sole sha tagged    "yes" or not there
 //	claim nonce why    body of the expired entry, its nonce and its reason
 //	parts              body of the parts entry
 //	forget             when DynamoDB may delete the item, in seconds
@@ -52,12 +52,12 @@
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 //
 //	operation                          request     partition     attributes beside p and k
-//	WriteValid                         UpdateItem  url#*         valid expires least most types sole sha added forget
-//	WriteAtOnce                        UpdateItem  url#*         valid expires least most types sole sha added forget claim nonce why parts
+//	WriteValid                         UpdateItem  url#*         valid expires least most types sole sha tagged added forget
+//	WriteAtOnce                        UpdateItem  url#*         valid expires least most types sole sha tagged added forget claim nonce why parts
 //	ReadValid                          GetItem     url#*         valid
 //	HeadExpired                        GetItem     url#*         nonce why
 //	ReadExpired, ListExpired           GetItem     url#*         claim nonce
-//	Spend, with ReturnValues ALL_NEW   UpdateItem  url#*         claim nonce why; valid expires least most types sole sha added
+//	Spend, with ReturnValues ALL_NEW   UpdateItem  url#*         claim nonce why; valid expires least most types sole sha tagged added
 //	Claim                              UpdateItem  url#*         claim nonce why; valid
 //	DeleteExpired                      UpdateItem  url#*         claim nonce why
 //	WriteParts                         UpdateItem  url#*         parts; valid

@@ -70,7 +70,10 @@ func (x *Index) mint(body []byte) (expression string, values Item, err error) {
 	if demands.SHA256 {
 		expression += ", sha = :yes"
 	}
-	if demands.OnlyType || demands.SHA256 {
+	if demands.Tags {
+		expression += ", tagged = :yes"
+	}
+	if demands.OnlyType || demands.SHA256 || demands.Tags {
 		values[":yes"] = text("yes")
 	}
 	return expression, values, nil
@@ -122,6 +125,9 @@ func (x *Index) Spend(ctx context.Context, limit time.Duration, id onetime.ID, c
 	condition := "attribute_exists(valid) AND attribute_not_exists(nonce) AND expires > :now AND least <= :length AND most >= :length AND added <= :room"
 	if !terms.SHA256 {
 		condition += " AND attribute_not_exists(sha)"
+	}
+	if !terms.Tags {
+		condition += " AND attribute_not_exists(tagged)"
 	}
 	switch kind, _, _ := strings.Cut(terms.Type, "/"); {
 	case terms.Type == "":

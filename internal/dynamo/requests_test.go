@@ -83,7 +83,7 @@ var operations = []operation{
 	}, 1},
 	{"Spend", minted, func(x *dynamo.Index, ctx context.Context, limit time.Duration, id onetime.ID) error {
 		unmet := terms()
-		unmet.SHA256, unmet.Type = false, "" // only such a request names sha and sole
+		unmet.SHA256, unmet.Tags, unmet.Type = false, false, "" // only such a request names sha, tagged and sole
 		spent, err := x.Spend(ctx, limit, id, claim(onetime.Used, "first"), unmet)
 		if err == nil && spent.Claimed {
 			err = errors.New("the entry's demands were not met")

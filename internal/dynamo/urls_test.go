@@ -195,7 +195,7 @@ func TestMintedItem(t *testing.T) {
 	w := newWorld(t)
 	demanding, plain := newID(t, "demanding"), newID(t, "plain")
 	full, empty := entry(), entry()
-	empty.Name, empty.Limits = "", onetime.Limits{}
+	empty.Name, empty.Tags, empty.Limits = "", "", onetime.Limits{}
 	several := empty
 	several.Limits.Type = "image/*,text/plain"
 	for id, e := range map[onetime.ID]onetime.ValidEntry{demanding: full, plain: empty, newID(t, "several"): several} {
@@ -211,7 +211,8 @@ func TestMintedItem(t *testing.T) {
 		}
 		switch id {
 		case demanding:
-			want["types"], want["sole"], want["sha"] = dynamo.Value{Text: ",image/png,"}, dynamo.Value{Text: "yes"}, dynamo.Value{Text: "yes"}
+			yes := dynamo.Value{Text: "yes"}
+			want["types"], want["sole"], want["sha"], want["tagged"] = dynamo.Value{Text: ",image/png,"}, yes, yes, yes
 		case newID(t, "several"):
 			want["types"] = dynamo.Value{Text: ",image/*,text/plain,"}
 		}

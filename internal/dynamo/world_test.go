@@ -116,7 +116,7 @@ const uploadKey = "uploads/123e4567-e89b-42d3-a456-426614174000"
 func entry() onetime.ValidEntry {
 	created := time.Now().UTC().Truncate(time.Second)
 	return onetime.ValidEntry{
-		Version: 1, Created: created, Expires: created.Add(time.Hour), Key: uploadKey, Name: "a name",
+		Version: 1, Created: created, Expires: created.Add(time.Hour), Key: uploadKey, Name: "a name", Tags: "project=blue",
 		Limits: onetime.Limits{MinBytes: 2, MaxBytes: 9, Type: "image/png", SHA256: strings.Repeat("A", 43) + "="},
 	}
 }
@@ -128,7 +128,7 @@ func claim(reason onetime.Reason, who string) onetime.ExpiredEntry {
 
 // terms are met by entry.
 func terms() onetime.Terms {
-	return onetime.Terms{Now: time.Now(), Length: 5, Type: "image/png", SHA256: true, Room: 1 << 10}
+	return onetime.Terms{Now: time.Now(), Length: 5, Type: "image/png", SHA256: true, Tags: true, Room: 1 << 10}
 }
 
 func (w *world) mint(id onetime.ID) []byte {

@@ -23,7 +23,7 @@ const ValidAttribute = "valid"
 // Attributes of a URL's item besides its keys, for permissions.
 var (
 	// MintedAttributes are all that a mint writes.
-	MintedAttributes = []string{ValidAttribute, "expires", "least", "most", "types", "sole", "sha", "added", TableTimeToLive}
+	MintedAttributes = []string{ValidAttribute, "expires", "least", "most", "types", "sole", "sha", "tagged", "added", TableTimeToLive}
 	// ClaimAttributes are the expired entry.
 	ClaimAttributes = []string{"claim", "nonce", "why"}
 )

@@ -13,25 +13,29 @@ import (
 // FuzzDemands: what meets an entry's demands is allowed by the rule. Where nothing but one plain
 // type is sent, what is allowed meets them.
 func FuzzDemands(f *testing.F) {
-	f.Add(int64(0), int64(0), "", "", false, int64(5), "", true, true, 0, 0, int64(0))
-	f.Add(int64(1), int64(9), "image/*,a/b", "näme", true, int64(9), "IMAGE/png; x", true, true, 1900, 1, int64(9))
-	f.Add(int64(1), int64(9), "a/b", "n", true, int64(9), "a/b", false, false, 2020, 5000, int64(8))
-	f.Add(int64(0), int64(9), "a/b", strings.Repeat("ä", 120), false, int64(9), "", false, true, 1200, 4700, int64(0))
-	f.Add(int64(0), int64(9), "a/*", "", false, int64(9), "a/*", true, true, 0, 0, int64(0))
-	f.Add(int64(0), int64(9), "a/*,b/c", "", false, int64(9), "a/b,b/c", true, true, 0, 0, int64(0))
-	f.Add(int64(0), int64(9), "a/*,b/c", "", false, int64(9), "a/b;x,b/c", true, true, 0, 0, int64(0))
-	f.Fuzz(func(t *testing.T, least, most int64, types, name string, sum bool, length int64, sent string, sends, can bool, stored, others int, settings int64) {
+	f.Add(int64(0), int64(0), "", "", false, int64(5), "", true, true, true, true, 0, 0, int64(0))
+	f.Add(int64(1), int64(9), "image/*,a/b", "näme", true, int64(9), "IMAGE/png; x", true, true, true, true, 1900, 1, int64(9))
+	f.Add(int64(1), int64(9), "a/b", "n", true, int64(9), "a/b", false, false, true, true, 2020, 5000, int64(8))
+	f.Add(int64(0), int64(9), "a/b", strings.Repeat("ä", 120), false, int64(9), "", false, true, true, true, 1200, 4700, int64(0))
+	f.Add(int64(0), int64(9), "a/*", "", false, int64(9), "a/*", true, true, true, true, 0, 0, int64(0))
+	f.Add(int64(0), int64(9), "a/*,b/c", "", false, int64(9), "a/b,b/c", true, true, true, true, 0, 0, int64(0))
+	f.Add(int64(0), int64(9), "a/*,b/c", "", false, int64(9), "a/b;x,b/c", true, true, true, true, 0, 0, int64(0))
+	f.Add(int64(0), int64(0), "", "", false, int64(5), "", false, true, true, false, 0, 0, int64(0))
+	f.Fuzz(func(t *testing.T, least, most int64, types, name string, sum bool, length int64, sent string, sends, can, tagged, tags bool, stored, others int, settings int64) {
 		entry := onetime.ValidEntry{Version: 1, Created: start, Expires: start.Add(life), Key: "uploads/" + aUUID, Name: name,
 			Limits: onetime.Limits{MinBytes: least, MaxBytes: most, Type: types}}
 		if sum {
 			entry.Limits.SHA256 = strings.Repeat("A", 43) + "="
+		}
+		if tagged {
+			entry.Tags = "project=blue"
 		}
 		if _, err := onetime.ParseValidEntry(entry.Marshal()); err != nil || length < 0 || length > onetime.MaxBytes || settings < 0 {
 			return
 		}
 		w := newWorld(t)
 		gate, _ := w.spender()
-		gate.SHA256, gate.MaxBytes = can, settings
+		gate.SHA256, gate.Tags, gate.MaxBytes = can, tags, settings
 		h := headers{"content-length": {strconv.FormatInt(length, 10)}}
 		if sends {
 			h["content-type"] = []string{sent}

@@ -34,6 +34,8 @@ type ValidEntry struct {
 	By string `json:"by,omitempty"`
 	// Meta is what S3 keeps with the object.
 	Meta Meta `json:"meta,omitempty"`
+	// Tags are the object's.
+	Tags Tags `json:"tags,omitempty"`
 }
 
 // UploadEntry is the content of signatures/uploads/<name>: the way back from an
@@ -45,6 +47,7 @@ type UploadEntry struct {
 	Name    string `json:"name,omitempty"`
 	By      string `json:"by,omitempty"`
 	Meta    Meta   `json:"meta,omitempty"`
+	Tags    Tags   `json:"tags,omitempty"`
 }
 
 // ExpiredEntry is the content of signatures/expired/<hash>.
@@ -77,6 +80,7 @@ func (e ValidEntry) Marshal() []byte {
 	w.StringIf("label", e.Label)
 	w.StringIf("by", e.By)
 	w.StringIf("meta", string(e.Meta))
+	w.StringIf("tags", string(e.Tags))
 	return w.Bytes()
 }
 
@@ -89,6 +93,7 @@ func (e UploadEntry) Marshal() []byte {
 	w.StringIf("name", e.Name)
 	w.StringIf("by", e.By)
 	w.StringIf("meta", string(e.Meta))
+	w.StringIf("tags", string(e.Tags))
 	return w.Bytes()
 }
 
@@ -135,6 +140,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 		Label: fields.Text("label"),
 		By:    fields.Text("by"),
 		Meta:  Meta(fields.Text("meta")),
+		Tags:  Tags(fields.Text("tags")),
 	}
 	if err := errors.Join(fields.Done(), limits.Done()); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: not the JSON of an entry: %w", err)
@@ -145,7 +151,7 @@ func ParseValidEntry(body []byte) (ValidEntry, error) {
 	if life := e.Expires.Sub(e.Created); life < time.Second || life > MaxLife {
 		return ValidEntry{}, errors.New("valid entry: expires is not within seven days of created")
 	}
-	if err := errors.Join(e.Limits.Check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText), e.Meta.Check()); err != nil {
+	if err := errors.Join(e.Limits.Check(), checkName(e.Name, storedText), checkLabel(e.Label, storedText), e.Meta.Check(), e.Tags.Check()); err != nil {
 		return ValidEntry{}, fmt.Errorf("valid entry: %w", err)
 	}
 	return e, nil
@@ -164,6 +170,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 		Name:    fields.Text("name"),
 		By:      fields.Text("by"),
 		Meta:    Meta(fields.Text("meta")),
+		Tags:    Tags(fields.Text("tags")),
 	}
 	if err := fields.Done(); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: not the JSON of an entry: %w", err)
@@ -171,7 +178,7 @@ func ParseUploadEntry(body []byte) (UploadEntry, error) {
 	if _, err := ParseID(string(e.ID)); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
-	if err := errors.Join(checkLabel(e.Label, storedText), checkName(e.Name, storedText), e.Meta.Check()); err != nil {
+	if err := errors.Join(checkLabel(e.Label, storedText), checkName(e.Name, storedText), e.Meta.Check(), e.Tags.Check()); err != nil {
 		return UploadEntry{}, fmt.Errorf("upload entry: %w", err)
 	}
 	return e, nil

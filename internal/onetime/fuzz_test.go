@@ -85,6 +85,7 @@ func FuzzParseValidEntry(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, `{}`, `{"minBytes":1,"maxBytes":5,"type":"image/*","sha256":"`+sumBase64+`"},"name":"\u00e9\ud83d\ude00","label":"<&>","by":"\ud800"`, 1)))
 	f.Add([]byte(strings.Replace(good, "uploads/", "uploads/teams/red/", 1)))
 	f.Add([]byte(strings.Replace(good, "{}", `{},"meta":"a=1&b=%20c"`, 1)))
+	f.Add([]byte(strings.Replace(good, "{}", `{},"tags":"a=1&b%20c=%C3%A9"`, 1)))
 	f.Add([]byte(good + good))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, body []byte) {

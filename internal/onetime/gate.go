@@ -45,6 +45,9 @@ type Gate struct {
 	// SHA256 says that CloudFront forwards x-amz-checksum-sha256. If it did not, S3
 	// would miss a signed header and quote in its refusal what was signed.
 	SHA256 bool
+	// Tags says that the gate may tag uploads, and that CloudFront forwards x-amz-tagging.
+	// Without the right S3 would refuse an upload with tags once its URL is spent.
+	Tags bool
 	// MaxBytes bounds every upload, whatever its URL was minted with: settings that
 	// became stricter hold for URLs from before. 0: no bound but the URL's own.
 	MaxBytes int64
@@ -116,8 +119,19 @@ func (g *Gate) allow(entry ValidEntry, length int64, put Put) (add additions, er
 	if entry.Limits.SHA256 != "" && !g.SHA256 {
 		return additions{}, refuse(IndexUnavailable, errors.New("the URL was minted with a sha256, which the settings no longer have"))
 	}
+	if err := g.checkTags(entry); err != nil {
+		return additions{}, err
+	}
 	add = g.additions(entry, put.Headers)
 	return add, put.checkSizes(add.plain)
+}
+
+// checkTags refuses a URL with tags where the gate may not tag.
+func (g *Gate) checkTags(entry ValidEntry) error {
+	if entry.Tags != "" && !g.Tags {
+		return refuse(IndexUnavailable, errors.New("the URL was minted with tags, which the settings no longer have"))
+	}
+	return nil
 }
 
 // pass lets through an upload whose URL was claimed for it. at is the time by S3's clock,
@@ -161,9 +175,10 @@ func (g *Gate) checkClaim(ctx context.Context, id ID, version string, deadline t
 }
 
 // additions are what the gate adds to an upload. Headers that S3 must not see altered
-// are signed. Nothing that the viewer or the owner phrased is among them, for S3 shows
-// signed headers to the client when a signature does not match. Metadata is signed as part of
-// the query, which reaches S3 as the gate wrote it.
+// are signed. Nothing that the viewer phrased is among them, and of what the minter phrased only
+// the tags, which S3 takes from no other place: it shows signed headers to the client when a
+// signature does not match. Metadata is signed as part of the query, which reaches S3 as the
+// gate wrote it.
 func (g *Gate) additions(entry ValidEntry, viewer Headers) additions {
 	signed, plain := map[string]string{}, map[string]string{}
 	if g.WriteOnce {
@@ -171,6 +186,9 @@ func (g *Gate) additions(entry ValidEntry, viewer Headers) additions {
 	}
 	if entry.Limits.SHA256 != "" {
 		signed["x-amz-checksum-sha256"] = entry.Limits.SHA256
+	}
+	if entry.Tags != "" {
+		signed[taggingHeader] = string(entry.Tags)
 	}
 	if t := entry.Limits.OnlyType(); t != "" && viewer.Values("content-type") == nil {
 		plain["content-type"] = t

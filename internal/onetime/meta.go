@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"oncegate/internal/lean/sigv4"
 	"oncegate/internal/lean/strictjson"
-	"oncegate/internal/lean/urlquery"
 )
 
 // Meta is what a minter has S3 keep with the object as x-amz-meta-*: name=value pairs with &
@@ -29,27 +27,15 @@ var errMeta = fmt.Errorf("meta: want up to %d pairs name=value with & between th
 
 // ParseMeta reads pairs in any order and any spelling. "" has none. Its error is for the client.
 func ParseMeta(s string) (Meta, error) {
-	if s == "" {
-		return "", nil
-	}
-	var pairs []sigv4.Pair
 	size := 0
-	for one := range strings.SplitSeq(s, "&") {
-		name, value, ok := strings.Cut(one, "=")
-		name, nameErr := urlquery.Unescape(name)
-		value, valueErr := urlquery.Unescape(value)
+	all, ok := parsePairs(s, MaxMetaPairs, func(name, value string) bool {
 		size += len(name) + len(value)
-		if !ok || nameErr != nil || valueErr != nil || !validMetaName(name) || !validMetaValue(value) || size > MaxMetaBytes || len(pairs) == MaxMetaPairs {
-			return "", errMeta
-		}
-		for _, other := range pairs {
-			if other.Name == name {
-				return "", errMeta
-			}
-		}
-		pairs = append(pairs, sigv4.Pair{Name: name, Value: value})
+		return validMetaName(name) && validMetaValue(value) && size <= MaxMetaBytes
+	})
+	if !ok {
+		return "", errMeta
 	}
-	return Meta(sigv4.Encode(pairs)), nil
+	return Meta(all), nil
 }
 
 // AnyMeta is ParseMeta for those who call Check later: of what cannot be read, Check says so.
@@ -93,29 +79,7 @@ func (m Meta) Check() error {
 }
 
 // Values are the values by their names, nil if there are none.
-func (m Meta) Values() map[string]string {
-	values := map[string]string{}
-	m.each(func(name, value string) { values[name] = value })
-	if len(values) == 0 {
-		return nil
-	}
-	return values
-}
-
-func (m Meta) each(do func(name, value string)) {
-	for one := range strings.SplitSeq(string(m), "&") {
-		if name, value, ok := strings.Cut(one, "="); ok {
-			value, _ = urlquery.Unescape(value) // ParseMeta has seen to it
-			do(name, value)
-		}
-	}
-}
+func (m Meta) Values() map[string]string { return pairs(m).values() }
 
 // WriteIf writes the pairs as an object with this name, if there are any.
-func (m Meta) WriteIf(w *strictjson.Writer, name string) {
-	if m != "" {
-		w.Object(name, m.write)
-	}
-}
-
-func (m Meta) write(w *strictjson.Writer) { m.each(w.String) }
+func (m Meta) WriteIf(w *strictjson.Writer, name string) { pairs(m).writeIf(w, name) }

@@ -86,6 +86,7 @@ func (m *Minter) Mint(ctx context.Context, order Order, deadline time.Time) (Min
 		Label:   order.Label,
 		By:      order.By,
 		Meta:    order.Meta,
+		Tags:    order.Tags,
 	}.Marshal()
 	if err := m.register(ctx, minted, entry, deadline); err != nil {
 		return Minted{}, refuse(IndexUnavailable, err)
@@ -107,7 +108,7 @@ func (m *Minter) register(ctx context.Context, minted Minted, valid []byte, dead
 		writeValid()
 	} else {
 		together(writeValid, func() {
-			body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By, minted.Order.Meta}.Marshal()
+			body := UploadEntry{entryVersion, minted.ID, minted.Order.Label, minted.Order.Name, minted.Order.By, minted.Order.Meta, minted.Order.Tags}.Marshal()
 			uploadErr = r.repeat(ctx, deadline, leastLimit, writeLimit, func(limit time.Duration) error {
 				return m.Uploads.WriteUpload(ctx, limit, minted.Key, body)
 			})

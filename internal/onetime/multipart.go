@@ -31,8 +31,9 @@ type PartRecords interface {
 // PartObjects are the multipart uploads. They are in the bucket, wherever the index is.
 type PartObjects interface {
 	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
-	// this key, these headers and this metadata. A second call starts a second upload.
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (upload string, err error)
+	// this key, these headers and this metadata. The headers of signed are part of what is
+	// signed, as S3 wants it for all that begin with x-amz-. A second call starts a second upload.
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (upload string, err error)
 	// ListParts returns the parts of the upload, in the order of their numbers, MaxParts at
 	// most. ErrAbsent: there is no such upload, or no longer.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) ([]StoredPart, error)
@@ -127,12 +128,12 @@ func (m *Multipart) start(ctx context.Context, url URL, put Put, deadline time.T
 // begin aborts its own upload and returns the other. If it is not known which came first, it
 // aborts nothing, because others may use the upload. The bucket's lifecycle removes it.
 func (m *Multipart) begin(ctx context.Context, url URL, entry ValidEntry, put Put, plan PartPlan, deadline time.Time) (*PartsEntry, error) {
+	if err := m.checkTags(entry); err != nil {
+		return nil, err
+	}
 	add := m.additions(entry, put.Headers)
 	headers := add.plain
 	delete(add.signed, "if-none-match") // the last step sends it
-	if len(add.signed) != 0 {
-		return nil, refuse(Internal, errors.New("a header that must be signed"))
-	}
 	if err := put.checkSizes(headers); err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (m *Multipart) begin(ctx context.Context, url URL, entry ValidEntry, put Pu
 	r := requests{m.Clock, m.Entropy}
 	own := PartsEntry{Version: entryVersion, Created: m.Clock.Now().UTC().Truncate(time.Second), PartBytes: plan.Bytes}
 	err := r.repeat(ctx, deadline.Add(-writeLimit-readBackLimit), leastLimit, writeLimit, func(limit time.Duration) (err error) {
-		own.Upload, err = m.Parts.CreateUpload(ctx, limit, url.Key, headers, add.metadata)
+		own.Upload, err = m.Parts.CreateUpload(ctx, limit, url.Key, headers, add.signed, add.metadata)
 		return err
 	})
 	if err != nil {

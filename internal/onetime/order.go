@@ -19,6 +19,7 @@ type Order struct {
 	Label  string // note to the operator
 	Prefix string // of the object's name
 	Meta   Meta   // that S3 keeps with the object
+	Tags   Tags   // of the object
 	By     string // the credential that mints (Credential.By)
 }
 
@@ -30,6 +31,7 @@ type Bounds struct {
 	MinBytes int64         // of a URL that asks for none
 	SHA256   bool          // the distribution forwards the checksum to S3
 	Prefixes []string      // that may be asked for; patterns of package layout
+	Tags     []string      // keys of the tags that may be asked for
 }
 
 // within returns the order with the bounds filled in, or refuses what is out of
@@ -55,7 +57,7 @@ func (o Order) within(b Bounds) (Order, error) {
 	if o.Limits.SHA256 != "" && !b.SHA256 {
 		return o, refuseOption(fmt.Errorf("sha256: not enabled here; set \"sha256\" in config.json"))
 	}
-	for _, err := range []error{o.Limits.Check(), b.CheckPrefix(o.Prefix), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible), o.Meta.Check()} {
+	for _, err := range []error{o.Limits.Check(), b.CheckPrefix(o.Prefix), checkName(o.Name, text.Visible), checkLabel(o.Label, text.Visible), o.Meta.Check(), b.CheckTags(o.Tags)} {
 		if err != nil {
 			return o, refuseOption(err)
 		}

@@ -40,6 +40,8 @@ type Terms struct {
 	Type string
 	// SHA256 says that the gate can have S3 hold the body to a sha256.
 	SHA256 bool
+	// Tags says that the gate can have S3 tag the object.
+	Tags bool
 	// Room is how many bytes the headers may have that the gate adds, names and values.
 	Room int
 }
@@ -54,6 +56,7 @@ type Demands struct {
 	Types              string // as Limits.Type
 	OnlyType           bool   // Types is one type, which an upload without any gets
 	SHA256             bool
+	Tags               bool
 	Added              int // bytes of the headers that the gate adds, at most
 }
 
@@ -66,6 +69,7 @@ func (e ValidEntry) Demands() Demands {
 		Types:    e.Limits.Type,
 		OnlyType: e.Limits.OnlyType() != "",
 		SHA256:   e.Limits.SHA256 != "",
+		Tags:     e.Tags != "",
 	}
 	if d.OnlyType {
 		d.Added += len("content-type") + len(e.Limits.Type)
@@ -79,7 +83,7 @@ func (e ValidEntry) Demands() Demands {
 // Meet reports whether the terms meet the demands.
 func (d Demands) Meet(t Terms) bool {
 	switch {
-	case !t.Now.Before(d.Expires), t.Length < d.MinBytes, t.Length > d.MaxBytes, d.SHA256 && !t.SHA256, d.Added > t.Room:
+	case !t.Now.Before(d.Expires), t.Length < d.MinBytes, t.Length > d.MaxBytes, d.SHA256 && !t.SHA256, d.Tags && !t.Tags, d.Added > t.Room:
 		return false
 	case d.Types == "":
 		return true
@@ -94,7 +98,7 @@ func (g *Gate) terms(length int64, put Put) (terms Terms, ok bool) {
 	if length > (Limits{}).within(g.MaxBytes).most() {
 		return Terms{}, false
 	}
-	terms = Terms{Now: g.Clock.Now(), Length: length, SHA256: g.SHA256}
+	terms = Terms{Now: g.Clock.Now(), Length: length, SHA256: g.SHA256, Tags: g.Tags}
 	if given := put.Headers.Values("content-type"); len(given) != 0 {
 		if terms.Type = essenceOf(given); terms.Type == "" {
 			return Terms{}, false

@@ -46,6 +46,7 @@ func (s Status) Write(w *strictjson.Writer) {
 		w.StringIf("name", e.Name)
 		w.StringIf("label", e.Label)
 		e.Meta.WriteIf(w, "meta")
+		e.Tags.WriteIf(w, "tags")
 	}
 	if o := s.Object; o != nil {
 		w.Object("object", o.write)

@@ -44,7 +44,7 @@ func (w *world) minter() (*onetime.Minter, *onetimetest.Index) {
 		Clock:   w.clock,
 		Entropy: w.entropy,
 		Region:  onetimetest.Region,
-		Bounds:  onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true},
+		Bounds:  onetime.Bounds{Life: life, MaxLife: onetime.MaxLife, MaxBytes: onetime.MaxBytes, SHA256: true, Tags: []string{"project", "customer", "cost center"}},
 	}, index
 }
 
@@ -58,6 +58,7 @@ func (w *world) gate(mode onetime.FirstVersion) (*onetime.Gate, *onetimetest.Ind
 		Region:       onetimetest.Region,
 		FirstVersion: mode,
 		SHA256:       true,
+		Tags:         true,
 	}, index
 }
 

@@ -372,7 +372,7 @@ func TestSameFaults(t *testing.T) {
 				"ReadExpired": func(ctx context.Context, id onetime.ID) error { _, _, err := x.ReadExpired(ctx, limit, id); return err },
 				"ListExpired": func(ctx context.Context, id onetime.ID) error { _, err := x.ListExpired(ctx, limit, id); return err },
 				"CreateUpload": func(ctx context.Context, id onetime.ID) error {
-					_, err := parts.CreateUpload(ctx, limit, "uploads/"+string(id), nil, nil)
+					_, err := parts.CreateUpload(ctx, limit, "uploads/"+string(id), nil, nil, nil)
 					return err
 				},
 				"WriteParts": func(ctx context.Context, id onetime.ID) error { return parts.WriteParts(ctx, limit, id, []byte("{}")) },

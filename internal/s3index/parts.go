@@ -14,9 +14,9 @@ import (
 type PartBucket interface {
 	Lister
 	// CreateUpload starts a multipart upload of key. The headers go with the request and
-	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one. The metadata
-	// is, as S3 demands of every header x-amz-*.
-	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (PartsAnswer, error)
+	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one. Those of signed
+	// are, and the metadata, as S3 demands of every header x-amz-*.
+	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (PartsAnswer, error)
 	// ListParts asks for the first onetime.MaxParts parts.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) (PartsAnswer, error)
 	// CompleteUpload makes the object of these parts with If-None-Match: *.
@@ -44,6 +44,7 @@ type PartsAnswer struct {
 // Parts is onetime.PartStore in a bucket. Requests and the actions that a role needs:
 //
 //	CreateMultipartUpload, UploadPart, CompleteMultipartUpload  s3:PutObject on uploads/*
+//	CreateMultipartUpload with tags                             s3:PutObjectTagging on uploads/*
 //	ListParts                    s3:ListMultipartUploadParts on uploads/*
 //	AbortMultipartUpload         s3:AbortMultipartUpload on uploads/*
 //	ListObjectsV2                s3:ListBucket
@@ -58,9 +59,9 @@ var _ onetime.PartStore = (*Parts)(nil)
 func NewParts(bucket PartBucket) *Parts { return &Parts{bucket} }
 
 // CreateUpload implements onetime.PartStore.
-func (p *Parts) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (string, error) {
+func (p *Parts) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (string, error) {
 	const op = "CreateUpload"
-	answer, err := p.bucket.CreateUpload(ctx, limit, key, headers, metadata)
+	answer, err := p.bucket.CreateUpload(ctx, limit, key, headers, signed, metadata)
 	if err = partsOutcome(op, answer, err, nil); err != nil {
 		return "", err
 	}

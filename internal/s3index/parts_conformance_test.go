@@ -40,7 +40,7 @@ func bothParts(t *testing.T, run func(t *testing.T, parts *s3index.Parts, c clie
 // create starts an upload.
 func create(t *testing.T, parts *s3index.Parts, key string, headers map[string]string) string {
 	t.Helper()
-	upload, err := parts.CreateUpload(t.Context(), limit, key, headers, map[string]string{"order": "17", "note": "a, b"})
+	upload, err := parts.CreateUpload(t.Context(), limit, key, headers, nil, map[string]string{"order": "17", "note": "a, b"})
 	if err != nil || upload == "" {
 		t.Fatalf("CreateUpload = %q, %v", upload, err)
 	}
@@ -384,7 +384,7 @@ func TestAnswersAboutParts(t *testing.T) {
 	call := func(p *s3index.Parts, op string) (string, error) {
 		switch op {
 		case "create":
-			return p.CreateUpload(t.Context(), limit, "uploads/x", nil, nil)
+			return p.CreateUpload(t.Context(), limit, "uploads/x", nil, nil, nil)
 		case "list":
 			parts, err := p.ListParts(t.Context(), limit, "uploads/x", "u")
 			return fmt.Sprint(parts), err

@@ -19,14 +19,23 @@ import (
 )
 
 // CreateUpload implements s3index.PartBucket.
-func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (s3index.PartsAnswer, error) {
+func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (s3index.PartsAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key, Metadata: metadata}, unsigned(headers))
+	out, err := c.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &c.bucket, Key: &key, Metadata: metadata}, added(signed), unsigned(headers))
 	if err != nil {
 		return partsAnswerOf(err)
 	}
 	return s3index.PartsAnswer{Status: http.StatusOK, Upload: aws.ToString(out.UploadId)}, nil
+}
+
+// added adds headers to a request before it is signed.
+func added(headers map[string]string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		for name, value := range headers {
+			o.APIOptions = append(o.APIOptions, smithyhttp.AddHeaderValue(name, value))
+		}
+	}
 }
 
 // unsigned adds headers to a request that has been signed.

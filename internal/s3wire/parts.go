@@ -16,17 +16,20 @@ import (
 
 // CreateUpload implements s3index.PartBucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
-func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, metadata map[string]string) (s3index.PartsAnswer, error) {
+func (c *Client) CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (s3index.PartsAnswer, error) {
 	unsigned := make([]wire.Header, 0, len(headers))
 	for name, value := range headers {
 		unsigned = append(unsigned, wire.Header{Name: name, Value: value})
 	}
-	signed := make([]wire.Header, 0, len(metadata)+2)
+	own := make([]wire.Header, 0, len(signed)+len(metadata)+2)
+	for name, value := range signed {
+		own = append(own, wire.Header{Name: name, Value: value})
+	}
 	for name, value := range metadata {
-		signed = append(signed, wire.Header{Name: s3index.MetadataPrefix + name, Value: value})
+		own = append(own, wire.Header{Name: s3index.MetadataPrefix + name, Value: value})
 	}
 	// A body of no bytes has a length; without one Node would send it in chunks.
-	reply, err := c.sendWith(ctx, limit, "POST", "/"+key, "uploads=", signed, unsigned, []byte{})
+	reply, err := c.sendWith(ctx, limit, "POST", "/"+key, "uploads=", own, unsigned, []byte{})
 	return partsAnswer(reply, err, "InitiateMultipartUploadResult", func(result element, answer *s3index.PartsAnswer) (err error) {
 		answer.Upload, err = result.text("UploadId")
 		return err

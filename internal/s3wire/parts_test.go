@@ -178,16 +178,17 @@ func TestPartRequests(t *testing.T) {
 	sent := &keeping{}
 	c := s3wire.New("bucket", "us-east-1", endpoint, sigv4.Credentials{AccessKeyID: "role", SecretAccessKey: "role"}, sent, time.Now)
 
-	c.CreateUpload(t.Context(), time.Second, "uploads/x", map[string]string{"content-disposition": "ä €", "content-type": "text/plain"}, nil)
+	c.CreateUpload(t.Context(), time.Second, "uploads/x", map[string]string{"content-disposition": "ä €", "content-type": "text/plain"}, nil, nil)
 	if sent.method != "POST" || sent.target != "/uploads/x?uploads=" || sent.header("content-length") != "0" || sent.header("content-disposition") != "ä €" {
 		t.Errorf("create: %+v", sent)
 	}
 	if signed := sent.header("authorization"); !strings.Contains(signed, "SignedHeaders=host;x-amz-content-sha256;x-amz-date,") {
 		t.Errorf("create signs more than its own headers: %s", signed)
 	}
-	c.CreateUpload(t.Context(), time.Second, "uploads/x", map[string]string{"content-type": "text/plain"}, map[string]string{"order": "17"})
-	if signed := sent.header("authorization"); sent.header("x-amz-meta-order") != "17" || !strings.Contains(signed, "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-meta-order,") {
-		t.Errorf("create signs %s, want the metadata too: %+v", signed, sent)
+	c.CreateUpload(t.Context(), time.Second, "uploads/x", map[string]string{"content-type": "text/plain"}, map[string]string{"x-amz-tagging": "a=1&b=2"}, map[string]string{"order": "17"})
+	if signed := sent.header("authorization"); sent.header("x-amz-meta-order") != "17" || sent.header("x-amz-tagging") != "a=1&b=2" ||
+		!strings.Contains(signed, "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-meta-order;x-amz-tagging,") {
+		t.Errorf("create signs %s, want metadata and tags too: %+v", signed, sent)
 	}
 	c.CompleteUpload(t.Context(), time.Second, "uploads/x", "a+b/c=&d", []onetime.StoredPart{{Number: 1, Size: 9, ETag: "aa-1"}, {Number: 2, Size: 1, ETag: `<&>"`}})
 	const body = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Part><ETag>aa-1</ETag><PartNumber>1</PartNumber></Part>` +

@@ -219,7 +219,7 @@ func complete(name string) part {
 // startUpload has a multipart upload of one part under way.
 func (r *run) startUpload() {
 	ctx, truth := context.Background(), r.replicas[0]
-	upload, err := truth.CreateUpload(ctx, plenty, url().Key, nil, nil)
+	upload, err := truth.CreateUpload(ctx, plenty, url().Key, nil, nil, nil)
 	if err != nil || !r.store.PutPart(upload, 1, []byte("a part")) {
 		panic(err)
 	}

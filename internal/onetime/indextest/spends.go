@@ -14,7 +14,7 @@ import (
 
 // terms are those of five bytes of no type.
 func (x Index) terms() onetime.Terms {
-	return onetime.Terms{Now: x.now(), Length: 5, SHA256: true, Room: 1 << 10}
+	return onetime.Terms{Now: x.now(), Length: 5, SHA256: true, Tags: true, Room: 1 << 10}
 }
 
 // spend asks for a URL and checks that the answer says what is there.
@@ -188,6 +188,13 @@ func demands() []demanded {
 			}
 		}, func(t *onetime.Terms) { t.SHA256 = can }, met}
 	}
+	tags := func(asked, can, met bool) demanded {
+		return demanded{fmt.Sprintf("tags %t, %t", asked, can), func(e *onetime.ValidEntry) {
+			if asked {
+				e.Tags = "customer=acme&project=blue"
+			}
+		}, func(t *onetime.Terms) { t.Tags = can }, met}
+	}
 	// A name of so many plain letters is content-disposition: attachment; filename*=UTF-8''…
 	room := func(name string, types string, room int, met bool) demanded {
 		return demanded{fmt.Sprintf("name %q, type %q, room for %d", name, types, room),
@@ -211,6 +218,7 @@ func demands() []demanded {
 		types("application/vnd.a+b", "application/vnd.a+b", true), types("application/vnd.a+b", "application/vnd.a", false),
 		types("application/vnd.a", "application/vnd.a+b", false), types("x-a/*,x/b", "x/c", false), types("x-a/*,x/b", "x-a/c", true), types("x-a/*", "a/c", false),
 		sum(false, false, true), sum(false, true, true), sum(true, true, true), sum(true, false, false),
+		tags(false, false, true), tags(false, true, true), tags(true, true, true), tags(true, false, false),
 		room("", "", 0, true), room("", "", -1, false), room("abc", "", disposition+3, true), room("abc", "", disposition+2, false),
 		room("ä", "", disposition+6, true), room("ä", "", disposition+5, false), room("", "a/b", len("content-type")+3, true), room("", "a/b", len("content-type")+2, false),
 		room("abc", "a/b", disposition+len("content-type")+6, true), room("abc", "a/b", disposition+len("content-type")+5, false),
@@ -256,12 +264,16 @@ func testRandomDemands(t *testing.T, x Index) {
 		if random.IntN(3) == 0 {
 			entry.Limits.SHA256 = strings.Repeat("A", 43) + "="
 		}
+		if random.IntN(3) == 0 {
+			entry.Tags = "project=blue"
+		}
 		d := entry.Demands()
 		x.demand(t, id, entry, onetime.Terms{
 			Now:    entry.Created.Add(time.Duration(random.Int64N(int64(4 * time.Second)))),
 			Length: []int64{near(d.MinBytes), near(d.MaxBytes), d.MinBytes, d.MaxBytes}[random.IntN(4)],
 			Type:   sent[random.IntN(len(sent))],
 			SHA256: random.IntN(3) > 0,
+			Tags:   random.IntN(3) > 0,
 			Room:   d.Added + random.IntN(4) - 1,
 		})
 	}

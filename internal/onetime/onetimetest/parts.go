@@ -53,7 +53,7 @@ func (s *Store) UploadHeaders(id string) map[string]string {
 }
 
 // CreateUpload implements onetime.PartStore.
-func (x *Index) CreateUpload(_ context.Context, limit time.Duration, key string, headers, metadata map[string]string) (id string, err error) {
+func (x *Index) CreateUpload(_ context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (id string, err error) {
 	err = x.do("CreateUpload", limit, "", func() error {
 		s := x.Store
 		s.mu.Lock()
@@ -61,6 +61,7 @@ func (x *Index) CreateUpload(_ context.Context, limit time.Duration, key string,
 		s.lastID++
 		id = "upload" + strconv.Itoa(s.lastID)
 		all := maps.Clone(headers)
+		maps.Copy(all, signed)
 		for name, value := range metadata {
 			all["x-amz-meta-"+name] = value
 		}

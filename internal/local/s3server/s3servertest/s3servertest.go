@@ -91,3 +91,17 @@ func ClientAs(s *s3server.Server, r s3server.Role) *s3.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
 	})
 }
+
+// Tags are those of the newest version of an object, as S3 tells them.
+func Tags(t testing.TB, s *s3server.Server, key string) map[string]string {
+	t.Helper()
+	out, err := Client(s).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(Bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags := map[string]string{}
+	for _, tag := range out.TagSet {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return tags
+}
