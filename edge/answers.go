@@ -26,6 +26,7 @@ type mintedJSON struct {
 	Label     string
 	Prefix    string
 	Meta      onetime.Meta
+	Tags      onetime.Tags
 }
 
 // refusalJSON is a refusal.
@@ -85,6 +86,7 @@ func (c *call) minted(base string, urls []onetime.Minted, single bool) *Response
 			Label:     m.Order.Label,
 			Prefix:    m.Order.Prefix,
 			Meta:      m.Order.Meta,
+			Tags:      m.Order.Tags,
 		}
 		if t := m.Order.Limits.OnlyType(); t != "" {
 			all[i].Headers["content-type"] = t

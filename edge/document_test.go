@@ -144,6 +144,7 @@ func TestOptionsAreDocumented(t *testing.T) {
 		"label":    fmt.Sprintf("1 to %d bytes", onetime.MaxLabelBytes),
 		"prefix":   fmt.Sprintf("1 to %d of a-z", layout.MaxPrefixBytes),
 		"meta":     fmt.Sprintf("up to %d pairs", onetime.MaxMetaPairs),
+		"tags":     fmt.Sprintf("up to %d pairs", onetime.MaxTags),
 		"count":    "1 to the setting maxCount",
 	}
 	want := edge.OptionNames()

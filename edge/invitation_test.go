@@ -371,7 +371,7 @@ func TestHostIsTold(t *testing.T) {
 		`{"label":"x","uploads":1,"life":604801}`:        "life: want",
 		`{"label":"x","uploads":1,"maxBytes":0}`:         "maxBytes: want",
 		`{"label":"x","uploads":1,"type":"x"}`:           "type: want",
-		`{"label":"x","uploads":1,"name":"x"}`:           "there is an unknown option; known are label, uploads, expires, life, minBytes, maxBytes, prefix, meta, type",
+		`{"label":"x","uploads":1,"name":"x"}`:           "there is an unknown option; known are label, uploads, expires, life, minBytes, maxBytes, prefix, meta, tags, type",
 		`{"label":"x","label":"x","uploads":1}`:          "an option is given twice",
 		`{"label":"` + strings.Repeat("x", 129) + `"}`:   "label: want",
 		`{"label":"a\u202eb","uploads":1,"expires":100}`: "label: want",

@@ -33,6 +33,7 @@ var invitationOptions = []invitationOption{
 	{"maxBytes", func(r *invite.Record, v string, _ time.Time) { r.Limits.MaxBytes = positive(size(v)) }},
 	{"prefix", func(r *invite.Record, v string, _ time.Time) { r.Prefix = v }},
 	{"meta", func(r *invite.Record, v string, _ time.Time) { r.Meta = onetime.AnyMeta(v) }},
+	{"tags", func(r *invite.Record, v string, _ time.Time) { r.Tags = onetime.AnyTags(v) }},
 	{"type", func(r *invite.Record, v string, _ time.Time) { r.Limits.Type = ascii.Lower(v) }},
 }
 

@@ -163,4 +163,5 @@ func (m mintedJSON) write(w *strictjson.Writer) {
 	w.StringIf("label", m.Label)
 	w.StringIf("prefix", m.Prefix)
 	m.Meta.WriteIf(w, "meta")
+	m.Tags.WriteIf(w, "tags")
 }

@@ -32,6 +32,7 @@ var options = []option{
 	{"label", func(o *orders, v string) error { o.Label = v; return present("label", v) }},
 	{"prefix", func(o *orders, v string) error { o.Prefix = v; return present("prefix", v) }},
 	{"meta", func(o *orders, v string) error { o.Meta = onetime.AnyMeta(v); return present("meta", v) }},
+	{"tags", func(o *orders, v string) error { o.Tags = onetime.AnyTags(v); return present("tags", v) }},
 	{"count", func(o *orders, v string) error { o.count = number(v); return nil }},
 }
 

@@ -89,6 +89,7 @@ func TestOptions(t *testing.T) {
 	name := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Name = s }) }
 	prefixed := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Key = s }) }
 	meta := func(s onetime.Meta) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Meta = s }) }
+	tags := func(s onetime.Tags) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Tags = s }) }
 	label := func(s string) *onetime.ValidEntry { return entry(func(e *onetime.ValidEntry) { e.Label = s }) }
 	const (
 		expiresRule  = "expires: want whole seconds from 1 to 3600"
@@ -98,6 +99,7 @@ func TestOptions(t *testing.T) {
 		nameRule     = "name: want "
 		labelRule    = "label: want "
 		metaRule     = "meta: want "
+		tagsRule     = "tags: want "
 		prefixRule   = "prefix: want "
 		sha256Rule   = "sha256: want "
 		countRule    = "count: want 1 to 4"
@@ -133,6 +135,8 @@ func TestOptions(t *testing.T) {
 		{"prefix", "teams/red/5", prefixed("teams/red/5"), ""},
 		{"meta", "order=17&customer=acme", meta("customer=acme&order=17"), ""},
 		{"meta", "order=a+b%26", meta("order=a%20b%26"), ""},
+		{"tags", "project=blue&customer=M%C3%BCller", tags("customer=M%C3%BCller&project=blue"), ""},
+		{"tags", "project=a+b", tags("project=a%20b"), ""},
 		{"count", "1", entry(func(*onetime.ValidEntry) {}), ""},
 
 		{"expires", "3601", nil, expiresRule},
@@ -149,13 +153,15 @@ func TestOptions(t *testing.T) {
 		{"name", "secret\x00", nil, nameRule}, {"name", "secret\u202egpj.exe", nil, nameRule}, {"name", "..", nil, nameRule}, {"name", long, nil, nameRule},
 		{"prefix", "secret", nil, "prefix: allowed are invoices, teams/*"}, {"prefix", "teams/../secret", nil, prefixRule}, {"prefix", "invoices/", nil, prefixRule}, {"prefix", long, nil, prefixRule},
 		{"meta", "secret", nil, metaRule}, {"meta", "secret=a\r\nx-amz-acl: public-read", nil, metaRule}, {"meta", "oncegate-version=secret", nil, metaRule}, {"meta", "a=" + long, nil, metaRule},
+		{"tags", "secret", nil, tagsRule}, {"tags", "project=a\r\nx-amz-acl: public-read", nil, tagsRule}, {"tags", "oncegate=secret", nil, tagsRule}, {"tags", "project=" + long, nil, tagsRule},
+		{"tags", "secret=1", nil, "tags: allowed are project, customer"},
 		{"label", strings.Repeat("x", 129), nil, labelRule}, {"label", "secret\nsecret", nil, labelRule}, {"label", long, nil, labelRule},
 		{"colour", "red", nil, "there is an unknown option"}, {"Expires", "5", nil, "there is an unknown option"},
 		{"maxbytes", "5", nil, "there is an unknown option"}, {"", "5", nil, "there is an unknown option"}, {"<script>", "5", nil, "there is an unknown option"},
 	}
 	for option, rule := range map[string]string{
 		"expires": expiresRule, "maxBytes": maxBytesRule, "minBytes": minBytesRule, "count": countRule,
-		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule, "prefix": prefixRule, "meta": metaRule,
+		"type": typeRule, "sha256": sha256Rule, "name": nameRule, "label": labelRule, "prefix": prefixRule, "meta": metaRule, "tags": tagsRule,
 	} {
 		rows = append(rows, row{option, "", nil, rule})
 		if option == "name" || option == "label" || option == "prefix" {
@@ -189,7 +195,7 @@ func TestOptions(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s %s=%q", how, r.option, shown), func(t *testing.T) {
 				w := newWorld(t)
-				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, MinBytes: 1, SHA256: true, Prefixes: []string{"invoices", "teams/*"}}
+				w.Minter.Bounds = onetime.Bounds{Life: 15 * time.Minute, MaxLife: time.Hour, MaxBytes: 1000, MinBytes: 1, SHA256: true, Prefixes: []string{"invoices", "teams/*"}, Tags: []string{"project", "customer"}}
 				w.MaxCount = 4
 				response := w.run(t, edge.MintFunction, event).Response
 				if r.want == nil {

@@ -45,6 +45,7 @@ or by its link or token on standard input (-).
                      application/pdf,image/*
     --prefix PREFIX  before the name of each object, one that the settings allow
     --meta PAIRS     metadata that S3 keeps with each object: order=17&customer=acme
+    --tags PAIRS     tags of each object, with keys that the settings allow: project=blue
     --qr             also draw the link as a QR code, on standard error
     --config PATH    settings of the deployment (config.json)
     --json           print JSON; for list one object per line
@@ -92,7 +93,7 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	if s.conf == nil {
 		return fmt.Errorf("the settings of the bucket %s, which say how long an invitation may live, are not known: name them with --config", s.bucket)
 	}
-	book.keeper.Keep, book.keeper.Prefixes = s.conf.Deploy.KeepsEntries(), s.conf.Prefixes
+	book.keeper.Keep, book.keeper.Prefixes, book.keeper.Tags = s.conf.Deploy.KeepsEntries(), s.conf.Prefixes, s.conf.Tags
 	if in.base == "" && s.conf.Deploy.Domain != "" {
 		in.base = "https://" + s.conf.Deploy.Domain
 	}
@@ -103,7 +104,7 @@ func runInvite(ctx context.Context, args []string, stdout, stderr io.Writer) err
 }
 
 // createFlags are those that are for a new invitation alone.
-var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "prefix", "meta", "qr"}
+var createFlags = []string{"label", "uploads", "expires", "life", "max-bytes", "min-bytes", "type", "prefix", "meta", "tags", "qr"}
 
 func parseInvite(args []string) (in inviting, err error) {
 	fs := newFlags("invite")
@@ -117,7 +118,7 @@ func parseInvite(args []string) (in inviting, err error) {
 	fs.Var(&least, "min-bytes", "")
 	kind := fs.String("type", "", "")
 	fs.StringVar(&in.record.Prefix, "prefix", "", "")
-	meta := fs.String("meta", "", "")
+	meta, tags := fs.String("meta", "", ""), fs.String("tags", "", "")
 	fs.BoolVar(&in.qr, "qr", false, "")
 	fs.BoolVar(&in.json, "json", false, "")
 	fs.StringVar(&in.config, "config", "", "")
@@ -170,6 +171,9 @@ func parseInvite(args []string) (in inviting, err error) {
 		in.record.Expires = time.Now().Add(time.Duration(expires))
 	}
 	if in.record.Meta, err = onetime.ParseMeta(*meta); err != nil {
+		return in, usagef(fs, "--%w", err)
+	}
+	if in.record.Tags, err = onetime.ParseTags(*tags); err != nil {
 		return in, usagef(fs, "--%w", err)
 	}
 	in.record.Limits = onetime.Limits{MaxBytes: int64(most), MinBytes: int64(least), Type: strings.ToLower(*kind)}

@@ -57,6 +57,7 @@ begins anew. With --url nothing is kept: give the same URL, here or on another m
     --label LABEL        note to the operator, kept in the index
     --prefix PREFIX      before the object's name, as far as the deployment allows it
     --meta PAIRS         metadata that S3 keeps with the object: order=17&customer=acme
+    --tags PAIRS         tags of the object, as far as the deployment allows them
     --json               print one JSON object per file
 
 The file - is standard input. It is sent in parts while it is read, and so many parts
@@ -120,6 +121,7 @@ func runPut(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	fs.String("label", "", "")
 	fs.String("prefix", "", "")
 	fs.String("meta", "", "")
+	fs.String("tags", "", "")
 	asJSON := fs.Bool("json", false, "")
 	f := newDeploymentFlags(fs)
 	files, err := parseWords(fs, args)
@@ -180,7 +182,7 @@ func (p *putting) check(files []string, withURL bool) error {
 		if withURL && forMint {
 			err = usagef(p.fs, "--%s is for making a URL, and --url has one", f.Name)
 		}
-		if slices.Contains([]string{"expires", "label", "prefix", "meta"}, f.Name) {
+		if slices.Contains([]string{"expires", "label", "prefix", "meta", "tags"}, f.Name) {
 			p.options.Set(mintOptions[f.Name], f.Value.String())
 		}
 		if f.Name == "name" && len(files) > 1 {

@@ -85,6 +85,7 @@ func scripts(t *testing.T, dir string, options ...testbed.Option) {
 	st := testbed.New(t, append(options, func(s *testbed.Setup) {
 		s.Settings["sha256"] = true
 		s.Settings["prefixes"] = []string{"teams/*"}
+		s.Settings["tags"] = []string{"project", "cost center"}
 		s.Settings["timeout"] = 30 // for all scripts begin at once
 	})...)
 	assembly := testbed.Assembly(t, map[string]any{"bucket": "bucket-of-the-test"}, nil)

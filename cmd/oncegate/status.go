@@ -66,6 +66,7 @@ func statusText(s onetime.Status, next string) string {
 		line("name", e.Name)
 		line("label", e.Label)
 		line("meta", string(e.Meta))
+		line("tags", string(e.Tags))
 		line("by", shortBy(e.By))
 		line("limits", limitsText(e.Limits))
 	}

@@ -34,6 +34,7 @@ are omitted are not sent. The deployment decides about all of them.
     --label LABEL    note to the operator, kept in the index
     --prefix PREFIX  before the object's name, as far as the setting prefixes allows
     --meta PAIRS     metadata that S3 keeps with the object: order=17&customer=acme
+    --tags PAIRS     tags of the object, with keys that the setting tags has: project=blue
     --count N        this many equal URLs
     --json           print the JSON that the deployment sends
     --direct         make the URL here, for DISTRIBUTION-URL, and write its entry into
@@ -49,7 +50,7 @@ Example: oncegate url --max-bytes 1000000 --type 'image/*' https://d111111abcdef
 // mintOptions maps flags to options of /url.
 var mintOptions = map[string]string{
 	"expires": "expires", "max-bytes": "maxBytes", "min-bytes": "minBytes", "type": "type",
-	"sha256": "sha256", "name": "name", "label": "label", "prefix": "prefix", "meta": "meta", "count": "count",
+	"sha256": "sha256", "name": "name", "label": "label", "prefix": "prefix", "meta": "meta", "tags": "tags", "count": "count",
 }
 
 // given returns the options whose flags were given, with their values unchanged.

@@ -50,6 +50,7 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 		FirstVersion: onetime.FirstVersion(conf.FirstVersion),
 		WriteOnce:    conf.WriteOnce,
 		SHA256:       conf.SHA256,
+		Tags:         len(conf.Tags) > 0,
 		MaxBytes:     conf.MaxBytes,
 	}
 	var multipart *onetime.Multipart
@@ -68,13 +69,14 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 			MinBytes: conf.MinBytes,
 			SHA256:   conf.SHA256,
 			Prefixes: conf.Prefixes,
+			Tags:     conf.Tags,
 		},
 		Uploads: uploads,
 	}
 	closer, keep := &onetime.Closer{Records: index, Clock: Clock{}, Entropy: entropy}, conf.Deploy.KeepsEntries()
 	var keeper *invite.Keeper
 	if conf.OwnerAPI {
-		keeper = &invite.Keeper{Ledger: invitations, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep, Prefixes: conf.Prefixes}
+		keeper = &invite.Keeper{Ledger: invitations, Closer: closer, Clock: Clock{}, Entropy: entropy, Keep: keep, Prefixes: conf.Prefixes, Tags: conf.Tags}
 	}
 	return &edge.Functions{
 		Owner:          owner,

@@ -24,6 +24,7 @@ type Settings struct {
 	Auth         any       `json:"auth,omitempty"`
 	OwnerAPI     *bool     `json:"ownerApi,omitempty"`
 	Prefixes     []*string `json:"prefixes,omitempty"`
+	Tags         []*string `json:"tags,omitempty"`
 	SHA256       *bool     `json:"sha256,omitempty"`
 	WriteOnce    *bool     `json:"writeOnce,omitempty"`
 	FirstVersion *string   `json:"firstVersion,omitempty"`

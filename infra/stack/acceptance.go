@@ -58,7 +58,7 @@ func newAcceptance(stack awscdk.Stack, conf config.Config, o Options, bucket aws
 		allow("ReadUploads", []string{"s3:GetObjectVersion", "s3:GetObjectVersionTagging"}, objects(conf, uploadKeys)),
 		allow("MarkUploads", []string{"s3:PutObjectVersionTagging"}, objects(conf, uploadKeys)),
 		allow("ReadAccepted", []string{"s3:GetObject", "s3:GetObjectVersion"}, objects(conf, acceptedKeys)),
-		allow("WriteAccepted", []string{"s3:PutObject"}, objects(conf, acceptedKeys)),
+		allow("WriteAccepted", []string{"s3:PutObject", "s3:PutObjectTagging"}, objects(conf, acceptedKeys)),
 		allow("ListAndDropCopies", []string{"s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, objects(conf, acceptedKeys)),
 		allow("GoOn", []string{"sqs:ChangeMessageVisibility"}, *queue.QueueArn()),
 		readUploadEntries(stack, conf),

@@ -127,11 +127,16 @@ func mintIndexStatements(scope constructs.Construct, conf config.Config) []awsia
 	return statements
 }
 
-// gateStatements lets the gate read the index, write expired entries, and sign uploads.
+// gateStatements lets the gate read the index, write expired entries, and sign uploads, with
+// tags where the settings have some. Tags are what acceptance goes by, so other gates may set none.
 // Creating and completing a multipart upload is s3:PutObject, as a part is:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
 func gateStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {
-	return append(gateIndexStatements(scope, conf), keyStatements(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+	statements := append(gateIndexStatements(scope, conf), keyStatements(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+	if len(conf.Tags) > 0 {
+		statements = append(statements, allow("TagUploads", []string{"s3:PutObjectTagging"}, objects(conf, uploadKeys)))
+	}
+	return statements
 }
 
 func gateIndexStatements(scope constructs.Construct, conf config.Config) []awsiam.PolicyStatement {

@@ -54,7 +54,7 @@ const (
 
 	// Tag and TagValue mark a version of an upload for which everything is done. The
 	// bucket's lifecycle removes such versions.
-	Tag      = "oncegate"
+	Tag      = layout.AcceptanceTag
 	TagValue = "accepted"
 )
 
@@ -80,14 +80,14 @@ type Store interface {
 	// SetTags replaces the tags of one version of an upload. ErrAbsent: it is gone.
 	SetTags(ctx context.Context, key, version string, tags map[string]string) error
 
-	// Copy copies one version of an upload to the accepted object: content, headers and
+	// Copy copies one version of an upload to the accepted object: content, headers, tags and
 	// checksum, with CopyMetadata. It returns the copy's version. It asks S3 to copy only
 	// if there is no accepted object, which a server may ignore. ErrExists: there is one.
 	// ErrAbsent: the source is gone. ErrConflict: S3 could not decide, and nothing was
 	// written.
 	Copy(ctx context.Context, source Object, to string) (version string, err error)
 
-	// BeginCopy begins a copy in parts of one version of an upload, with its headers and
+	// BeginCopy begins a copy in parts of one version of an upload, with its headers, tags and
 	// CopyMetadata, and returns the id of the multipart upload.
 	BeginCopy(ctx context.Context, source Object, to string) (upload string, err error)
 
@@ -125,7 +125,7 @@ type Version struct {
 	Size int64
 }
 
-// Object is one version of an object, as HEAD describes it.
+// Object is one version of an object, as HEAD describes it, with its tags where it is to be copied.
 type Object struct {
 	Key, Version string
 	Size         int64
@@ -136,6 +136,7 @@ type Object struct {
 	Modified     time.Time
 	Metadata     map[string]string // lower-case names
 	Headers      map[string]string // what S3 keeps with the content, by lower-case name: content-type and the like
+	Tags         map[string]string // without Tag
 }
 
 // CopyMetadata is the metadata of an accepted object that is copied from source.
@@ -166,10 +167,11 @@ type Event struct {
 	Parts      int        `json:"parts,omitempty"`      // of the upload; 0 for one PUT
 	SHA256     string     `json:"sha256,omitempty"`     // of the content in hex, if the upload had one
 	CRC64NVME  string     `json:"crc64nvme,omitempty"`  // of the content in base64, if S3 has it
-	Label      string     `json:"label,omitempty"`      // as minted, like the next three
+	Label      string     `json:"label,omitempty"`      // as minted, like the next four
 	Name       string     `json:"name,omitempty"`
 	By         string     `json:"by,omitempty"`
-	Meta       Pairs      `json:"meta,omitempty"`
+	Meta       MetaPairs  `json:"meta,omitempty"`
+	Tags       TagPairs   `json:"tags,omitempty"`
 	At         time.Time  `json:"at"` // when it was accepted
 }
 
@@ -286,6 +288,7 @@ func (a *Acceptor) accept(ctx context.Context, key string, hint Hint) (Result, e
 	if err != nil {
 		return result, fmt.Errorf("look at %s, version %s: %w", key, first, err)
 	}
+	source.Tags = withoutTag(tags)
 	result.Outcome = Finished
 	if !decided {
 		if copied, err = a.copy(ctx, source, tags, to); err != nil {
@@ -401,7 +404,8 @@ func (a *Acceptor) event(ctx context.Context, key, version string, copied Object
 		if err != nil {
 			return Event{}, err
 		}
-		e.ID, e.Label, e.Name, e.By, e.Meta = entry.ID, entry.Label, entry.Name, entry.By, Pairs(entry.Meta)
+		e.ID, e.Label, e.Name, e.By = entry.ID, entry.Label, entry.Name, entry.By
+		e.Meta, e.Tags = MetaPairs(entry.Meta), TagPairs(entry.Tags)
 	}
 	return e, nil
 }
@@ -411,8 +415,8 @@ func (a *Acceptor) event(ctx context.Context, key, version string, copied Object
 // if nothing was accepted, or was consumed so long ago that no version is left, and
 // ErrForeign if the key is not an upload's. It makes nothing and needs no Bus.
 //
-// The entry of the URL is kept for 8 days. After that the event has no id, label, name and
-// by.
+// The entry of the URL is kept for 8 days. After that the event has no id and nothing else of
+// what was minted.
 func (a *Acceptor) Event(ctx context.Context, key string) (Event, error) {
 	key, err := onetime.UploadKey("/" + key)
 	if err != nil {

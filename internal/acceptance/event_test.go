@@ -38,7 +38,7 @@ func TestEvent(t *testing.T) {
 		// The URL's entry goes before the object does.
 		delete(w.objects, layout.UploadEntry(key))
 		want := w.events[0]
-		want.ID, want.Label, want.Name, want.By = "", "", "", ""
+		want.ID, want.Label, want.Name, want.By, want.Tags = "", "", "", "", ""
 		if e, err := (&view{world: w}).event(key); err != nil || e != want {
 			t.Errorf("without its entry: %+v, %v, want %+v", e, err, want)
 		}

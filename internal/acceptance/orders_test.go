@@ -161,7 +161,7 @@ func TestListsThatChange(t *testing.T) {
 	for op, _ := c.next(); op != "Copy"; op, _ = c.next() {
 	}
 	w.last++
-	earlier := version{id: "mpu", content: "content", metadata: map[string]string{"of": "content"}}
+	earlier := version{id: "mpu", content: "content", metadata: map[string]string{"of": "content"}, tags: map[string]string{"project": "content"}}
 	w.objects[key] = append(w.objects[key], earlier)
 	if r, err := w.deliver("mpu"); err != nil || r.First != "mpu" {
 		t.Fatalf("%+v, %v", r, err)

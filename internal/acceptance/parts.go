@@ -59,9 +59,16 @@ func upload(tags map[string]string) string {
 	return id
 }
 
-// withTag returns the tags with one more, or another value of it.
+// withTag returns the tags with Tag, whatever its value was.
 func withTag(tags map[string]string, value string) map[string]string {
-	all := map[string]string{Tag: value}
+	all := withoutTag(tags)
+	all[Tag] = value
+	return all
+}
+
+// withoutTag returns the tags without Tag: those that the minter has given, or others.
+func withoutTag(tags map[string]string) map[string]string {
+	all := map[string]string{}
 	for name, value := range tags {
 		if name != Tag {
 			all[name] = value

@@ -16,6 +16,7 @@ import (
 type multipart struct {
 	to, version string
 	metadata    map[string]string
+	tags        map[string]string
 	parts       map[int]string
 }
 
@@ -53,7 +54,7 @@ func (v *view) BeginCopy(_ context.Context, source acceptance.Object, to string)
 	return do(v, "BeginCopy", func() (string, error) {
 		v.last++
 		id := fmt.Sprintf("u%d", v.last)
-		v.uploads[id] = &multipart{to, source.Version, acceptance.CopyMetadata(source), map[int]string{}}
+		v.uploads[id] = &multipart{to, source.Version, acceptance.CopyMetadata(source), maps.Clone(source.Tags), map[int]string{}}
 		return id, nil
 	})
 }
@@ -105,7 +106,7 @@ func (v *view) CompleteCopy(_ context.Context, source acceptance.Object, to, upl
 			return nil, errors.New("another size")
 		}
 		delete(v.uploads, upload)
-		v.put(to, version{content: content, metadata: m.metadata})
+		v.put(to, version{content: content, metadata: m.metadata, tags: m.tags})
 		return nil, nil
 	})
 	return err
@@ -214,7 +215,7 @@ func TestNothingIsBegunAfterAFault(t *testing.T) {
 func TestTagOfSomebodyElse(t *testing.T) {
 	w := inParts(t)
 	first := w.upload("content")
-	w.find(key, first).tags = map[string]string{acceptance.Tag: "u1"}
+	w.find(key, first).tags[acceptance.Tag] = "u1"
 	if got, _, err := w.ops(first, nil); err != nil || strings.Contains(got, "CopiedParts") {
 		t.Errorf("%v, operations %s", err, got)
 	}

@@ -53,7 +53,7 @@ type world struct {
 
 func newWorld(t testing.TB, conditional bool) *world {
 	w := &world{t: t, conditional: conditional, objects: map[string][]version{}, uploads: map[string]*multipart{}}
-	entry := onetime.UploadEntry{Version: 1, ID: id, Label: "a label"}
+	entry := onetime.UploadEntry{Version: 1, ID: id, Label: "a label", Tags: "cost%20center=4%2B2&project=blue"}
 	w.put(layout.UploadEntry(key), version{content: string(entry.Marshal())})
 	return w
 }
@@ -67,7 +67,7 @@ func (w *world) put(key string, v version) string {
 
 // upload stores a version as a PUT does.
 func (w *world) upload(content string) string {
-	return w.put(key, version{content: content, metadata: map[string]string{"of": content}})
+	return w.put(key, version{content: content, metadata: map[string]string{"of": content}, tags: map[string]string{"project": content}})
 }
 
 // consume hides the accepted object, as a consumer does.
@@ -101,6 +101,9 @@ func (w *world) want(first string) {
 		if v.metadata[acceptance.VersionMetadata] != first || source != nil && (v.content != source.content || v.metadata["of"] != source.content) {
 			w.t.Errorf("%s has %q of version %s, want version %s", to, v.content, v.metadata[acceptance.VersionMetadata], first)
 		}
+		if source != nil && !maps.Equal(v.tags, map[string]string{"project": source.content}) {
+			w.t.Errorf("%s has the tags %v, want those of %q", to, v.tags, source.content)
+		}
 	}
 	// A call that had looked before it was consumed may copy once more: S3's condition
 	// passes over a delete marker. It is the same version, and not announced again.
@@ -112,13 +115,16 @@ func (w *world) want(first string) {
 	}
 	for _, e := range w.events {
 		if e.Version != first || e.ID != id || e.Label != "a label" || e.Key != key || e.Accepted != to || e.Size != int64(len("content")) || e.At.IsZero() || e.ETag != w.etag() || e.SHA256 != "sum" ||
-			e.UploadETag != w.etag() || (e.Parts == 12) != w.parts || e.CRC64NVME != "crc" {
+			e.UploadETag != w.etag() || (e.Parts == 12) != w.parts || e.CRC64NVME != "crc" || e.Tags != "cost%20center=4%2B2&project=blue" {
 			w.t.Errorf("announced %+v, want version %s", e, first)
 		}
 	}
 	for _, v := range w.objects[key] {
 		if tagged := v.tags[acceptance.Tag] == acceptance.TagValue; tagged != (v.id == first) {
 			w.t.Errorf("version %s is tagged: %v, want %v", v.id, tagged, v.id == first)
+		}
+		if !v.marker && v.tags["project"] != v.content {
+			w.t.Errorf("version %s has the tags %v, want those of its minter besides", v.id, v.tags)
 		}
 	}
 }
@@ -239,7 +245,7 @@ func (v *view) Copy(_ context.Context, source acceptance.Object, to string) (str
 		if there := v.objects[to]; v.conditional && len(there) > 0 && !there[0].marker {
 			return "", acceptance.ErrExists
 		}
-		return v.put(to, version{content: o.content, metadata: acceptance.CopyMetadata(source)}), nil
+		return v.put(to, version{content: o.content, metadata: acceptance.CopyMetadata(source), tags: maps.Clone(source.Tags)}), nil
 	})
 }
 

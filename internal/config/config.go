@@ -54,6 +54,9 @@ type Config struct {
 	SHA256 bool
 	// Prefixes are those that may be asked for: patterns of package layout.
 	Prefixes []string
+	// Tags are the keys of the tags that may be asked for. The gate signs x-amz-tagging, and
+	// CloudFront forwards it.
+	Tags []string
 	// Multipart lets a URL also be used by a multipart upload.
 	Multipart bool
 	// Auth is who may mint.

@@ -30,6 +30,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MinBytes:       1,
 		MaxCount:       10,
 		Prefixes:       []string{},
+		Tags:           []string{},
 		Multipart:      true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -43,7 +44,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
-		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "prefixes": ["invoices", "teams/*", "*"], "sha256": true, "multipart": false,
+		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "prefixes": ["invoices", "teams/*", "*"], "tags": ["project", "Cost Center"], "sha256": true, "multipart": false,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +62,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		MinBytes:       0,
 		MaxCount:       3,
 		Prefixes:       []string{"invoices", "teams/*", "*"},
+		Tags:           []string{"project", "Cost Center"},
 		SHA256:         true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -156,6 +158,11 @@ func TestParseRefuses(t *testing.T) {
 		{"prefix with a star within", `{` + b + `, "prefixes": ["a/*/b"]}`, []string{`it has "a/*/b"`}},
 		{"prefix number", `{` + b + `, "prefixes": [1]}`, []string{`it has 1`}},
 		{"prefix twice", `{` + b + `, "prefixes": ["a", "a"]}`, []string{`it has "a" twice`}},
+		{"tags not a list", `{` + b + `, "tags": "a"}`, []string{`tags is "a"`, "a list of up to 50 keys of tags"}},
+		{"tag with a value", `{` + b + `, "tags": ["a", "b=c", "d&e"]}`, []string{`it has "d&e"`, "1 to 128 letters, digits"}},
+		{"tag of AWS", `{` + b + `, "tags": ["aws:x"]}`, []string{`it has "aws:x"`, "not beginning with aws: or oncegate"}},
+		{"tag of acceptance", `{` + b + `, "tags": ["oncegate"]}`, []string{`it has "oncegate"`}},
+		{"tag twice", `{` + b + `, "tags": ["a", "a"]}`, []string{`it has "a" twice`}},
 		{"many prefixes", `{` + b + `, "prefixes": [` + strings.Repeat(`"a",`, 50) + `"b"]}`, []string{"up to 50"}},
 		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"; allowed fields are`}},
 	} {

@@ -143,20 +143,30 @@ func (origins) allowed() string {
 	return `a list of origins as browsers send them, lower-case "scheme://host[:port]", or ["*"] alone`
 }
 
-// prefixes is Config.Prefixes.
-type prefixes struct{}
+// texts is a list of different strings, short enough that a refusal can name them all.
+type texts struct {
+	of    func(*Config) *[]string
+	valid func(string) bool
+	what  string // what is in the list, in the words of a refusal
+}
 
-// maxPrefixes keeps the refusal short that lists them.
-const maxPrefixes = 50
+const maxTexts = 50
 
-func (prefixes) read(c *Config, value strictjson.Value) (string, bool) {
-	if value.Kind != strictjson.Array || len(value.Members) > maxPrefixes {
+var (
+	prefixes = texts{func(c *Config) *[]string { return &c.Prefixes }, layout.ValidPrefixPattern,
+		`prefixes such as "invoices", or "teams/*" for all below one, or "*" for any; a prefix is ` + layout.PrefixRule}
+	tags = texts{func(c *Config) *[]string { return &c.Tags }, layout.ValidTagKey,
+		`keys of tags such as "project"; a key is ` + layout.TagKeyRule}
+)
+
+func (t texts) read(c *Config, value strictjson.Value) (string, bool) {
+	if value.Kind != strictjson.Array || len(value.Members) > maxTexts {
 		return "", false
 	}
 	all := make([]string, 0, len(value.Members))
 	for _, item := range value.Members {
 		s, ok := item.Text()
-		if !ok || !layout.ValidPrefixPattern(s) {
+		if !ok || !t.valid(s) {
 			return "it has " + shown(item.Value) + ": ", false
 		}
 		for _, other := range all {
@@ -166,15 +176,13 @@ func (prefixes) read(c *Config, value strictjson.Value) (string, bool) {
 		}
 		all = append(all, s)
 	}
-	c.Prefixes = all
+	*t.of(c) = all
 	return "", true
 }
 
-func (prefixes) print(c Config) []byte { return appendTexts(nil, c.Prefixes) }
+func (t texts) print(c Config) []byte { return appendTexts(nil, *t.of(&c)) }
 
-func (prefixes) allowed() string {
-	return fmt.Sprintf(`a list of up to %d prefixes such as "invoices", or "teams/*" for all below one, or "*" for any; a prefix is %s`, maxPrefixes, layout.PrefixRule)
-}
+func (t texts) allowed() string { return fmt.Sprintf("a list of up to %d %s", maxTexts, t.what) }
 
 // appendTexts writes a list of strings on one line.
 func appendTexts(b []byte, texts []string) []byte {

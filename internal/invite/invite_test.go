@@ -181,7 +181,7 @@ func TestWhenItMintsNoMore(t *testing.T) {
 
 func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 	record := invitation(100)
-	record.Limits, record.Prefix, record.Meta = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}, "teams/red", "order=17"
+	record.Limits, record.Prefix, record.Meta, record.Tags = onetime.Limits{MinBytes: 10, MaxBytes: 1000, Type: "image/*"}, "teams/red", "order=17", "project=blue"
 	for name, test := range map[string]struct {
 		order   onetime.Order
 		refused string // what the detail begins with
@@ -201,12 +201,14 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 		"its own prefix":   {onetime.Order{Prefix: "teams/red"}, "", record.Limits, time.Hour},
 		"its own metadata": {onetime.Order{Meta: "order=17"}, "", record.Limits, time.Hour},
 		"other metadata":   {onetime.Order{Meta: "order=18"}, "meta", onetime.Limits{}, 0},
+		"its own tags":     {onetime.Order{Tags: "project=blue"}, "", record.Limits, time.Hour},
+		"other tags":       {onetime.Order{Tags: "project=red"}, "tags", onetime.Limits{}, 0},
 		"another prefix":   {onetime.Order{Prefix: "teams/blue"}, "prefix", onetime.Limits{}, 0},
 		"a name that lies": {onetime.Order{Name: "a\u202egnp.exe"}, "name", onetime.Limits{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newBucket(t, record).client(1, start)
-			c.minter.URLs.Bounds.Prefixes = []string{"teams/*"}
+			c.minter.URLs.Bounds.Prefixes, c.minter.URLs.Bounds.Tags = []string{"teams/*"}, []string{"project"}
 			url, err := c.minter.Mint(t.Context(), c.id, test.order, c.deadline())
 			if refusal, ok := errors.AsType[*onetime.Refusal](err); test.refused != "" {
 				if !ok || refusal.Reason != onetime.Options || !strings.HasPrefix(refusal.Detail, test.refused) {
@@ -217,7 +219,7 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life || url.Order.Meta != "order=17" || !strings.HasPrefix(url.Key, "uploads/teams/red/") {
+			if err != nil || url.Order.Limits != test.want || url.Order.Life != test.life || url.Order.Meta != "order=17" || url.Order.Tags != "project=blue" || !strings.HasPrefix(url.Key, "uploads/teams/red/") {
 				t.Errorf("%+v, %v, want %+v for %s", url.Order, err, test.want, test.life)
 			}
 		})
@@ -228,14 +230,23 @@ func TestOrdersAreHeldToTheInvitation(t *testing.T) {
 // deployment allows to others; and one that the deployment allows no more mints nothing.
 func TestGuestsChooseNoPrefix(t *testing.T) {
 	c := newBucket(t, invitation(1)).client(1, start)
-	c.minter.URLs.Bounds.Prefixes = []string{"*"}
+	c.minter.URLs.Bounds.Prefixes, c.minter.URLs.Bounds.Tags = []string{"*"}, []string{"project"}
 	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Prefix: "teams"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
 		t.Errorf("a guest with a prefix: %+v, %v", url, err)
 	}
 	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Meta: "order=17"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
 		t.Errorf("a guest with metadata: %+v, %v", url, err)
 	}
+	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{Tags: "project=blue"}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("a guest with tags: %+v, %v", url, err)
+	}
 	record := invitation(1)
+	record.Tags = "project=blue"
+	c = newBucket(t, record).client(1, start)
+	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
+		t.Errorf("tags that the settings do not have: %+v, %v", url, err)
+	}
+	record = invitation(1)
 	record.Prefix = "teams"
 	c = newBucket(t, record).client(1, start)
 	if url, err := c.minter.Mint(t.Context(), c.id, onetime.Order{}, c.deadline()); onetime.ReasonOf(err) != onetime.Options {
@@ -348,7 +359,7 @@ func TestUnclearTakeHandsNothingOut(t *testing.T) {
 
 func TestCreateIsHeldToBounds(t *testing.T) {
 	c := newBucket(t, invitation(1)).client(1, start)
-	c.keeper.Prefixes = []string{"red"}
+	c.keeper.Prefixes, c.keeper.Tags = []string{"red"}, []string{"project"}
 	for name, change := range map[string]func(r *invite.Record){
 		"uploads":         func(r *invite.Record) { r.Uploads = 1001 },
 		"no uploads":      func(r *invite.Record) { r.Uploads = 0 },
@@ -362,6 +373,8 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		"sha256":          func(r *invite.Record) { r.Limits.SHA256 = strings.Repeat("A", 43) + "=" },
 		"prefix":          func(r *invite.Record) { r.Prefix = "a//b" },
 		"metadata":        func(r *invite.Record) { r.Meta = "A=1" },
+		"tags":            func(r *invite.Record) { r.Tags = "project" },
+		"other tags":      func(r *invite.Record) { r.Tags = "customer=acme" },
 		"another prefix":  func(r *invite.Record) { r.Prefix = "blue" },
 		"limits":          func(r *invite.Record) { r.Limits.MaxBytes = -1 },
 	} {
@@ -372,9 +385,9 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 		}
 	}
 	record := invitation(1)
-	record.Life, record.Expires, record.Prefix = 0, time.Time{}, "red"
+	record.Life, record.Expires, record.Prefix, record.Tags = 0, time.Time{}, "red", "project=blue"
 	_, _, made, err := c.keeper.Create(t.Context(), record, c.deadline())
-	if err != nil || made.Prefix != "red" || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
+	if err != nil || made.Prefix != "red" || made.Tags != "project=blue" || made.Life != 24*time.Hour || made.Expires != start.Add(14*24*time.Hour) {
 		t.Errorf("what is left open: %+v, %v", made, err)
 	}
 	c.keeper.Keep = 2 * invite.MaxLife
@@ -392,18 +405,37 @@ func TestCreateIsHeldToBounds(t *testing.T) {
 func TestRecordIsReadAsWritten(t *testing.T) {
 	record := invite.Record{
 		Version: 1, Label: "Ä & <b>", Uploads: 1000, Life: onetime.MaxLife, Created: start, Expires: start.Add(invite.MaxLife),
-		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start, Prefix: "teams/red", Meta: "a=1",
+		Limits: onetime.Limits{MinBytes: 1, MaxBytes: 2, Type: "image/*"}, By: "key:x y", Revoked: start, Prefix: "teams/red", Meta: "a=1", Tags: "b=1",
 	}
 	if got, err := invite.ParseRecord(record.Marshal()); err != nil || got != record {
 		t.Errorf("%+v, %v, want %+v", got, err, record)
 	}
 	for _, body := range []string{"", "{}", `{"version":2}`, strings.Replace(string(record.Marshal()), `"version":1`, `"version":2`, 1),
-		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), string(record.Marshal()) + strings.Repeat(" ", 4096),
+		strings.Replace(string(record.Marshal()), `"uploads":1000`, `"uploads":1001`, 1), string(record.Marshal()) + strings.Repeat(" ", 8192),
 		strings.Replace(string(record.Marshal()), `"life":604800`, `"life":36028797018967568`, 1), // 3,600 of 2^55 seconds more
-		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1), strings.Replace(string(record.Marshal()), "teams/red", "../red", 1), strings.Replace(string(record.Marshal()), "a=1", "A=1", 1)} {
+		strings.Replace(string(record.Marshal()), `"by"`, `"bi"`, 1), strings.Replace(string(record.Marshal()), "teams/red", "../red", 1), strings.Replace(string(record.Marshal()), "a=1", "A=1", 1), strings.Replace(string(record.Marshal()), "b=1", "aws:b=1", 1)} {
 		if _, err := invite.ParseRecord([]byte(body)); err == nil {
 			t.Errorf("%q is taken for a record", body)
 		}
+	}
+}
+
+// TestLargestRecord: what is made can be read, however long its texts are.
+func TestLargestRecord(t *testing.T) {
+	meta, err := onetime.ParseMeta("a=" + strings.Repeat("%25", 1023))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := onetime.ParseTags("a=" + strings.Repeat("%2B", 170) + "&b=" + strings.Repeat("%2B", 167))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := invitation(1)
+	record.Created, record.Expires = start, start.Add(time.Hour)
+	record.Version, record.Label, record.Meta, record.Tags = 1, strings.Repeat(`"`, 128), meta, tags
+	record.Prefix, record.Limits.Type, record.By = strings.Repeat("x", 64), strings.Repeat("a/b,", 63)+"c/d", "key:"+strings.Repeat(`"`, 128)
+	if got, err := invite.ParseRecord(record.Marshal()); err != nil || got.Meta != meta || got.Tags != tags {
+		t.Errorf("a record of %d bytes: %v", len(record.Marshal()), err)
 	}
 }
 

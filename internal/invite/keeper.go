@@ -21,10 +21,12 @@ type Keeper struct {
 	Keep time.Duration
 	// Prefixes are those that an invitation may have, as in onetime.Bounds.
 	Prefixes []string
+	// Tags are the keys of those that an invitation may have, as in onetime.Bounds.
+	Tags []string
 }
 
 // Create makes an invitation that begins now. Of the record it takes Label, Uploads,
-// Limits, Prefix, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
+// Limits, Prefix, Meta, Tags, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
 // DefaultLife from now. The token is shown only now. The error is a *onetime.Refusal of the
 // record, or ErrUnavailable: then there may be an invitation, whose token nobody has.
 //
@@ -39,7 +41,8 @@ func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) 
 	if err := record.check(); err != nil {
 		return "", "", Record{}, refuse(err)
 	}
-	if err := (onetime.Bounds{Prefixes: k.Prefixes}).CheckPrefix(record.Prefix); err != nil {
+	bounds := onetime.Bounds{Prefixes: k.Prefixes, Tags: k.Tags}
+	if err := cmp.Or(bounds.CheckPrefix(record.Prefix), bounds.CheckTags(record.Tags)); err != nil {
 		return "", "", Record{}, refuse(err)
 	}
 	if record.Expires.Sub(record.Created) > k.Keep {

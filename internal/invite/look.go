@@ -58,6 +58,7 @@ func (r Record) WriteTerms(w *strictjson.Writer) {
 	w.Int("life", int64(r.Life/time.Second))
 	w.StringIf("prefix", r.Prefix)
 	r.Meta.WriteIf(w, "meta")
+	r.Tags.WriteIf(w, "tags")
 	r.Limits.Write(w)
 }
 

@@ -1,6 +1,7 @@
 package invite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -30,7 +31,7 @@ const (
 const recordVersion = 1
 
 // maxRecordBytes bounds a record and a slot; what is larger was not written here.
-const maxRecordBytes = 4 << 10
+const maxRecordBytes = 8 << 10
 
 // Record is what the bucket holds of an invitation. Only Revoked ever changes.
 type Record struct {
@@ -42,6 +43,7 @@ type Record struct {
 	Life    time.Duration
 	Prefix  string // of the names of all its objects
 	Meta    onetime.Meta
+	Tags    onetime.Tags
 	Created time.Time
 	Expires time.Time // first moment at which it mints no more, and none of its URLs is good
 	By      string    // who made it: Credential.By, or "" for an operator
@@ -64,10 +66,7 @@ func (r Record) check() error {
 	case r.Limits.SHA256 != "":
 		return errors.New("sha256: an invitation is for more than one content")
 	}
-	if err := r.Meta.Check(); err != nil {
-		return err
-	}
-	return r.Limits.Check()
+	return cmp.Or(r.Meta.Check(), r.Tags.Check(), r.Limits.Check())
 }
 
 // Marshal writes the record as it is stored.
@@ -80,6 +79,7 @@ func (r Record) Marshal() []byte {
 	w.Int("life", int64(r.Life/time.Second))
 	w.StringIf("prefix", r.Prefix)
 	w.StringIf("meta", string(r.Meta))
+	w.StringIf("tags", string(r.Tags))
 	w.Time("created", r.Created)
 	w.Time("expires", r.Expires)
 	w.StringIf("by", r.By)
@@ -102,6 +102,7 @@ func ParseRecord(body []byte) (Record, error) {
 		Limits:  onetime.Limits{MinBytes: limits.Int("minBytes"), MaxBytes: limits.Int("maxBytes"), Type: limits.Text("type")},
 		Prefix:  fields.Text("prefix"),
 		Meta:    onetime.Meta(fields.Text("meta")),
+		Tags:    onetime.Tags(fields.Text("tags")),
 		Created: fields.Time("created"),
 		Expires: fields.Time("expires"),
 		By:      fields.Text("by"),
@@ -170,6 +171,12 @@ func (r Record) within(order onetime.Order, bounds onetime.Bounds, left time.Dur
 		order.Meta = r.Meta
 	case order.Meta != r.Meta:
 		return order, bounds, refuse(errors.New("meta: this invitation has its own, or none; omit the option"))
+	}
+	switch {
+	case order.Tags == "":
+		order.Tags = r.Tags
+	case order.Tags != r.Tags:
+		return order, bounds, refuse(errors.New("tags: this invitation has its own, or none; omit the option"))
 	}
 	allowed := onetime.Allowance{MinBytes: r.Limits.MinBytes, MaxBytes: r.Limits.MaxBytes, Type: r.Limits.Type}
 	return allowed.Narrow(order, bounds, "this invitation")

@@ -73,7 +73,7 @@ func (b *bucket) client(seed uint64, now time.Time) *client {
 		},
 		Closer: c.closer, Clock: c.clock, Entropy: entropy, Keep: keep,
 	}
-	c.keeper = &invite.Keeper{Ledger: c.store, Closer: c.closer, Clock: c.clock, Entropy: entropy, Keep: keep, Prefixes: []string{"*"}}
+	c.keeper = &invite.Keeper{Ledger: c.store, Closer: c.closer, Clock: c.clock, Entropy: entropy, Keep: keep, Prefixes: []string{"*"}, Tags: []string{"project"}}
 	c.gate = &onetime.Gate{
 		Index: c.index, Presigner: onetimetest.Presigner{}, Clock: c.clock, Entropy: entropy,
 		Region: onetimetest.Region, FirstVersion: onetime.Conditional,

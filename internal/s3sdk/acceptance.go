@@ -23,7 +23,7 @@ import (
 // repeats requests by itself: whatever acceptance does may be done twice.
 //
 // Actions that the role needs: s3:GetObject, s3:GetObjectVersion, s3:PutObject,
-// s3:ListMultipartUploadParts and s3:AbortMultipartUpload on accepted/*;
+// s3:PutObjectTagging, s3:ListMultipartUploadParts and s3:AbortMultipartUpload on accepted/*;
 // s3:GetObjectVersion, s3:GetObjectVersionTagging and s3:PutObjectVersionTagging on
 // uploads/*; s3:GetObject on signatures/uploads/*;
 // s3:ListBucket (for 404 where an object is absent) and s3:ListBucketVersions on
@@ -127,13 +127,14 @@ func (a *AcceptanceStore) SetTags(ctx context.Context, key, version string, tags
 }
 
 // Copy implements acceptance.Store. The metadata is replaced, by what it was and one
-// thing more; the tags by none. S3 computes the checksum that the source has:
+// thing more; the tags by all but that of acceptance. S3 computes the checksum that the source has:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to string) (string, error) {
 	h := headersOf(source)
 	in := &s3.CopyObjectInput{
 		Bucket: &a.bucket, Key: &to, IfNoneMatch: aws.String("*"), CopySource: a.source(source),
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: acceptance.CopyMetadata(source), TaggingDirective: types.TaggingDirectiveReplace,
+		Tagging:     tagging(source),
 		ContentType: h.text("content-type"), ContentDisposition: h.text("content-disposition"), ContentEncoding: h.text("content-encoding"),
 		ContentLanguage: h.text("content-language"), CacheControl: h.text("cache-control"), Expires: h.time("expires"),
 	}
@@ -145,6 +146,18 @@ func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to
 		return "", answered("CopyObject", err, writes)
 	}
 	return aws.ToString(out.VersionId), nil
+}
+
+// tagging is the header with the tags of a copy, spelled as the gate does, nil if there are none.
+func tagging(source acceptance.Object) *string {
+	if len(source.Tags) == 0 {
+		return nil
+	}
+	tags := url.Values{}
+	for key, value := range source.Tags {
+		tags.Set(key, value)
+	}
+	return aws.String(strings.ReplaceAll(tags.Encode(), "+", "%20"))
 }
 
 // writes are the answers to a conditional write of what may be gone.

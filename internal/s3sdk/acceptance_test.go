@@ -68,9 +68,13 @@ func TestAcceptanceStore(t *testing.T) {
 	if err != nil || source.Version != first || source.Size != 11 || source.SHA256 != sum || source.ETag != aws.ToString(out.ETag) {
 		t.Fatalf("%+v, %v", source, err)
 	}
+	source.Tags = map[string]string{"project": "blue", "cost center": "4+2 / ü"}
 	copied, err := a.Copy(ctx, source, acceptedKey)
 	if err != nil || copied == "" {
 		t.Fatalf("copy: %q, %v", copied, err)
+	}
+	if tags := s3servertest.Tags(t, server, acceptedKey); !maps.Equal(tags, source.Tags) {
+		t.Errorf("the copy has the tags %v, want %v", tags, source.Tags)
 	}
 	got, err := a.HeadAccepted(ctx, acceptedKey)
 	if err != nil || got.Size != 11 || got.ETag != source.ETag || got.SHA256 != sum || got.Metadata["mine"] != "yes" ||

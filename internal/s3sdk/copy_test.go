@@ -61,6 +61,7 @@ func TestCopyInParts(t *testing.T) {
 	if err != nil || source.Size != int64(len(content)) || !strings.HasSuffix(source.ETag, `-2"`) || source.CRC64NVME == "" {
 		t.Fatalf("%+v, %v", source, err)
 	}
+	source.Tags = map[string]string{"project": "blue", "cost center": "4+2 / ü"}
 	begin := func() string {
 		t.Helper()
 		id, err := a.BeginCopy(ctx, source, acceptedKey)
@@ -108,6 +109,9 @@ func TestCopyInParts(t *testing.T) {
 	if err != nil || got.Size != source.Size || got.CRC64NVME != source.CRC64NVME || got.Metadata["mine"] != "yes" ||
 		got.Metadata[acceptance.VersionMetadata] != first || `"`+got.Metadata[acceptance.ETagMetadata]+`"` != source.ETag || !maps.Equal(got.Headers, source.Headers) || !strings.HasSuffix(got.ETag, `-4"`) {
 		t.Errorf("the copy is %+v, %v\nof %+v", got, err, source)
+	}
+	if tags := s3servertest.Tags(t, server, acceptedKey); !maps.Equal(tags, source.Tags) {
+		t.Errorf("the copy has the tags %v, want %v", tags, source.Tags)
 	}
 	// Two calls, one object.
 	if err := a.CompleteCopy(ctx, source, acceptedKey, other, late); !errors.Is(err, acceptance.ErrExists) {

@@ -38,6 +38,8 @@ export interface Order {
   prefix?: string;
   /** Pairs as in a query: new URLSearchParams({ order: '17' }).toString() */
   meta?: string;
+  /** Pairs as in a query, with keys that the deployment allows. */
+  tags?: string;
 }
 
 /** A one-time URL. */

@@ -33,7 +33,7 @@ func jobs(conf config.Config) []job {
 			"Allow s3:GetObjectVersion on " + arn + "/" + layout.Uploads + "*", "Allow s3:GetObjectVersionTagging on " + arn + "/" + layout.Uploads + "*",
 			"Allow s3:PutObjectVersionTagging on " + arn + "/" + layout.Uploads + "*",
 			"Allow s3:GetObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:GetObjectVersion on " + arn + "/" + layout.Accepted + "*",
-			"Allow s3:PutObject on " + arn + "/" + layout.Accepted + "*",
+			"Allow s3:PutObject on " + arn + "/" + layout.Accepted + "*", "Allow s3:PutObjectTagging on " + arn + "/" + layout.Accepted + "*",
 			"Allow s3:ListMultipartUploadParts on " + arn + "/" + layout.Accepted + "*", "Allow s3:AbortMultipartUpload on " + arn + "/" + layout.Accepted + "*",
 			"Allow sqs:ChangeMessageVisibility on arn:aws:sqs:" + conf.Region + ":${AWS::AccountId}:" + conf.Deploy.Name + "-accept",
 			readUploadEntries(conf),

@@ -188,6 +188,7 @@ var needs = []struct {
 	{"s3:GetObjectVersion", []string{layout.Uploads, layout.Accepted}},
 	{"s3:ListMultipartUploadParts", []string{layout.Uploads, layout.Accepted}},
 	{"s3:AbortMultipartUpload", []string{layout.Uploads, layout.Accepted}},
+	{"s3:PutObjectTagging", []string{layout.Uploads, layout.Accepted}},
 	{"s3:PutObjectVersionTagging", []string{layout.Uploads}},
 	{"s3:GetObjectVersionTagging", []string{layout.Uploads}},
 	{"s3:ListBucket", nil},

@@ -82,7 +82,11 @@ func keyPermissions(conf config.Config, actions ...string) []string {
 
 // decisionPermissions are what the decisions of mint or gate need.
 func decisionPermissions(function string, conf config.Config) []string {
-	return append(indexPermissions(function, conf), keyPermissions(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+	lines := append(indexPermissions(function, conf), keyPermissions(conf, "kms:GenerateDataKey", "kms:Decrypt")...)
+	if function == "gate" && len(conf.Tags) > 0 {
+		lines = append(lines, "Allow s3:PutObjectTagging on arn:aws:s3:::"+conf.Bucket+"/"+layout.Uploads+"*")
+	}
+	return lines
 }
 
 func indexPermissions(function string, conf config.Config) []string {
