@@ -114,3 +114,79 @@ func TestMetadata(t *testing.T) {
 	}
 	f.untouched(t)
 }
+
+// TestTags: an uploader can neither alter nor omit the tags of a URL, nor add to them, in one PUT or in parts.
+func TestTags(t *testing.T) {
+	f := newField(t, func(s *testbed.Setup) { s.Settings["tags"] = []string{"project"} })
+	mint := func(t *testing.T) target {
+		a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url?tags=project%3Dblue", nil, nil)
+		if a.Status != http.StatusOK {
+			t.Fatalf("mint: %v", a)
+		}
+		return aim(testbed.ParseMinted(t, a.Body))
+	}
+	var all []attempt
+	const queryWhy = "the query of a URL is the minted one, and what the gate signs is made of the entry"
+	for _, more := range []string{"x-amz-tagging=project%3Dred", "X-Amz-Tagging=project%3Dred", "x-amz-tagging=", "tags=project%3Dred", "tagging", "tagging=", "x-amz-tagging-directive=REPLACE"} {
+		all = append(all,
+			attempt{"query: " + more, queryWhy, edge, put(good + "&" + more), "403 unknown"},
+			attempt{"query, in front: " + more, queryWhy, edge, put("@path?" + more + "&@query"), "403 unknown"},
+			attempt{"start: " + more, queryWhy, edge, head("POST", good+"&uploads&"+more, "Content-Length: 0"), anyhow},
+			attempt{"part: " + more, queryWhy, edge, put(good + "&partNumber=1&" + more), anyhow},
+			attempt{"S3's own host: " + more, "S3 knows no such access key", bucket, put(good + "&" + more), "403 InvalidAccessKeyId"},
+		)
+	}
+	f.allWith(t, mint(t), all)
+	headers := []string{
+		"x-amz-tagging: project=red", "X-Amz-Tagging: project=red", "X-AMZ-TAGGING: project=blue", "x-amz-tagging:", "x-amz-tagging: mine=1", "x-amz-tagging: project=blue&mine=1",
+		"x-amz-tagging: oncegate=accepted", "x-amz-tagging: project=blue\r\nx-amz-tagging: mine=1", "Connection: x-amz-tagging", "x-amz-tagging-directive: REPLACE", "x-amz-tagging-count: 0",
+		"x_amz_tagging: project=red", "tagging: project=red",
+	}
+	for _, header := range headers {
+		t.Run("header: "+header, func(t *testing.T) {
+			m := mint(t)
+			f.step(t, m, head("PUT", good, header, "Content-Length: 11")+"the owner's", "PUT")
+			f.wantTags(t, m.Key)
+		})
+		t.Run("in parts, header: "+header, func(t *testing.T) {
+			m := mint(t)
+			f.step(t, m, head("POST", good+"&uploads", header, "Content-Length: 0"), "POST")
+			f.step(t, m, head("PUT", good+"&partNumber=1", header, "Content-Length: 11")+"the owner's", "PUT")
+			f.step(t, m, head("POST", good+"&complete", header, "Content-Length: 0"), "POST")
+			f.wantTags(t, m.Key)
+		})
+	}
+	for _, tags := range []string{
+		"project", "=1", "project%3D", "Project%3D1", "project%3D1%26project%3D2", "project%3D1%26%2570roject%3D2", "project%3D%250d%250ax-amz-acl:public-read", "project%3D%0d%0ax-amz-acl:%20public-read",
+		"project%3D%00", "oncegate%3Daccepted", "OnceGate%3Daccepted", "aws:x%3D1", "AWS:x%3D1", "project%3D%2520", "project%3Da%2526b", "project%3Da%26", "project%3D%25ff", "project%3D" + strings.Repeat("x", 257),
+		"project%3D" + strings.Repeat("%25F0%259D%2592%25B3", 129), "other%3D1", "project%3D1%26other%3D1",
+	} {
+		if t.Run("minted: "+tags[:min(len(tags), 40)], func(t *testing.T) {
+			f.refused(t, attempt{"", "what is minted cannot become another tag, nor another header", edge, head("GET", "/url?tags="+tags), "400 options"}, target{})
+		}) {
+			total.add(1)
+		}
+	}
+	f.untouched(t)
+}
+
+// step sends a request with a URL that must succeed.
+func (f *field) step(t *testing.T, m target, wire, method string) {
+	t.Helper()
+	answer := f.speak(t, edge, f.fill(attempt{wire: wire}, m))
+	f.CheckLeak(t, string(answer))
+	if got := verdict(method, answer); got != "200" {
+		t.Errorf("answered %q, want 200", got)
+	}
+}
+
+// wantTags checks that an object has the tag that was minted, and no other.
+func (f *field) wantTags(t *testing.T, key string) {
+	t.Helper()
+	if got := s3servertest.Tags(t, f.S3, key); len(got) != 1 || got["project"] != "blue" {
+		t.Errorf("stored with the tags %v", got)
+	}
+	if !t.Failed() {
+		total.add(1)
+	}
+}

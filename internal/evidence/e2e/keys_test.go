@@ -3,6 +3,7 @@ package e2e
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/layout"
 	"oncegate/internal/local/s3server/s3servertest"
+	"oncegate/internal/onetime"
 )
 
 // TestPrefix: an object with a prefix is stored under it by one PUT and in parts, its copy by
@@ -110,6 +112,64 @@ func TestMeta(t *testing.T) {
 		for _, raw := range a.Services.Events() {
 			if !strings.Contains(string(raw), `"meta":{"customer":"acme/\u0026=+%","order":"17 b"}`) {
 				t.Errorf("event %s", raw)
+			}
+		}
+	})
+}
+
+// TestTags: S3 tags the object with what was minted, however the upload comes, and with nothing of
+// what the uploader sends. The copy by acceptance has the same tags, and the version that was copied has
+// that of acceptance besides.
+func TestTags(t *testing.T) {
+	testbed.EachIndex(t, func(t *testing.T, index string) {
+		a := newAccepting(t, testbed.In(index), func(s *testbed.Setup) {
+			s.Settings["tags"] = []string{"project", "cost center", "a", "b", "c", "d", "e", "f", "g"}
+		})
+		for tags, why := range map[string]string{
+			"customer%3Dacme": "tags: allowed are project, cost center", "oncegate%3Daccepted": "tags: want ", "project%3Da%250d%250ax-amz-acl:x": "tags: want ",
+		} {
+			if answer := a.Do(t, http.MethodGet, a.Edge.URL()+"/url?tags="+tags, nil, nil); answer.Reason() != "options" || !strings.Contains(answer.Body, why) {
+				t.Errorf("%s: %v", tags, answer)
+			}
+		}
+		const good = "tags=project%3DM%25C3%25BCller%2520%2526%26"
+		if answer := a.Do(t, http.MethodGet, a.Edge.URL()+"/url?"+good, nil, nil); answer.Reason() != "options" {
+			t.Errorf("what no tag may hold: %v", answer)
+		}
+		want := map[string]string{"project": "Müller+1 / @", "cost center": "42", "a": "1", "b": "1", "c": "1", "d": "1", "e": "1", "f": "1", "g": "1"}
+		asked := url.Values{}
+		for key, value := range want {
+			asked.Set(key, value)
+		}
+		order := "label=kept&tags=" + url.QueryEscape(asked.Encode())
+		whole, parts, plain := ask(t, a.Stack, order), ask(t, a.Stack, order), ask(t, a.Stack, "label=kept")
+		own := http.Header{"X-Amz-Tagging": {"project=red&mine=1"}, "X-Amz-Tagging-Directive": {"REPLACE"}, "X-Amz-Tagging-Count": {"0"}}
+		for _, m := range []testbed.Minted{whole, plain} {
+			if answer := a.Do(t, http.MethodPut, m.URL, own.Clone(), strings.NewReader("content")); answer.Status != http.StatusOK {
+				t.Fatalf("upload: %v", answer)
+			}
+		}
+		for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", "content"}, {http.MethodPost, "&complete", ""}} {
+			if answer := a.Do(t, request.method, parts.URL+request.more, own.Clone(), strings.NewReader(request.body)); answer.Status != http.StatusOK {
+				t.Fatalf("%s: %v", request.more, answer)
+			}
+		}
+		a.settle(t)
+		for _, m := range []testbed.Minted{whole, parts, plain} {
+			minted, all := want, maps.Clone(want)
+			if m.ID == plain.ID {
+				minted, all = map[string]string{}, map[string]string{}
+			}
+			all["oncegate"] = "accepted"
+			if got := s3servertest.Tags(t, a.S3, m.Key); !maps.Equal(got, all) {
+				t.Errorf("%s has the tags %v, want %v", m.Key, got, all)
+			}
+			if got := s3servertest.Tags(t, a.S3, layout.AcceptedCopy(m.Key)); !maps.Equal(got, minted) {
+				t.Errorf("the copy of %s has the tags %v, want %v", m.Key, got, minted)
+			}
+			events := a.events(t, m.Key)
+			if len(events) == 0 || !maps.Equal(onetime.Tags(events[0].Tags).Values(), onetime.Tags(asked.Encode()).Values()) != (m.ID == plain.ID) {
+				t.Errorf("announced %+v", events)
 			}
 		}
 	})
