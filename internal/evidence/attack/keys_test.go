@@ -148,13 +148,6 @@ func TestTags(t *testing.T) {
 			f.step(t, m, head("PUT", good, header, "Content-Length: 11")+"the owner's", "PUT")
 			f.wantTags(t, m.Key)
 		})
-		t.Run("in parts, header: "+header, func(t *testing.T) {
-			m := mint(t)
-			f.step(t, m, head("POST", good+"&uploads", header, "Content-Length: 0"), "POST")
-			f.step(t, m, head("PUT", good+"&partNumber=1", header, "Content-Length: 11")+"the owner's", "PUT")
-			f.step(t, m, head("POST", good+"&complete", header, "Content-Length: 0"), "POST")
-			f.wantTags(t, m.Key)
-		})
 	}
 	for _, tags := range []string{
 		"project", "=1", "project%3D", "Project%3D1", "project%3D1%26project%3D2", "project%3D1%26%2570roject%3D2", "project%3D%250d%250ax-amz-acl:public-read", "project%3D%0d%0ax-amz-acl:%20public-read",
@@ -168,6 +161,15 @@ func TestTags(t *testing.T) {
 		}
 	}
 	f.untouched(t)
+	for _, header := range headers {
+		t.Run("in parts, header: "+header, func(t *testing.T) {
+			m := mint(t)
+			f.step(t, m, head("POST", good+"&uploads", header, "Content-Length: 0"), "POST")
+			f.step(t, m, head("PUT", good+"&partNumber=1", header, "Content-Length: 11")+"the owner's", "PUT")
+			f.step(t, m, head("POST", good+"&complete", header, "Content-Length: 0"), "POST")
+			f.wantTags(t, m.Key)
+		})
+	}
 }
 
 // step sends a request with a URL that must succeed.

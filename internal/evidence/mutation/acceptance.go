@@ -55,6 +55,8 @@ var acceptanceMutants = []mutant{
 	{copies, "what is too late stays", "if errors.Is(err, ErrExists) {\n\t\tif err := a.drop", "if false {\n\t\tif err := a.drop", false},
 	{copies, "an upload that is gone is not begun again", "if !errors.Is(err, ErrAbsent) {\n\t\t\treturn id, have, err", "if true {\n\t\t\treturn id, have, err", false},
 	{copies, "every tag names an upload", "if id == tags[Tag] {", "if false {", false},
+	{accepts, "the copy has no tags", "source.Tags = withoutTag(tags)", removed, false},
+	{accepts, "the copy has acceptance's own tag", "source.Tags = withoutTag(tags)", "source.Tags = tags", false},
 	{copies, "others' tags are lost", "all[name] = value", "_ = value", false},
 
 	{accepts, "nothing waits for its scan", "err != nil || outcome != \"\" {", "false && (err != nil || outcome != \"\") {", false},

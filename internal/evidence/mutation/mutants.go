@@ -31,6 +31,9 @@ const (
 	limits     = "internal/onetime/limits.go"
 	order      = "internal/onetime/order.go"
 	metaPairs  = "internal/onetime/meta.go"
+	anyPairs   = "internal/onetime/pairs.go"
+	tagPairs   = "internal/onetime/tags.go"
+	tagNames   = "internal/layout/tag.go"
 	keyNames   = "internal/layout/prefix.go"
 	removed    = "" // the new text of what is simply removed
 )

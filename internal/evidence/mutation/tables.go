@@ -25,6 +25,8 @@ var tableMutants = []mutant{
 	{tableURLs, "a type is part of another", "text(\",\" + terms.Type + \",\")", "text(terms.Type)", false},
 	{tableURLs, "a kind is part of another", "text(\",\" + kind + \"/*,\")", "text(kind + \"/*,\")", false},
 	{tableURLs, "several types in one", "case strings.Contains(terms.Type, \",\"):", "case false:", false},
+	{tableURLs, "tags that nobody may set", "if !terms.Tags {", "if false {", false},
+	{tableURLs, "the tags are not noted", "if demands.Tags {", "if false {", false},
 	{tableURLs, "no type fits any one", "(types = :any OR attribute_exists(sole))", "(types = :any OR attribute_exists(types))", false},
 	{tableURLs, "no type fits none", "(types = :any OR attribute_exists(sole))", "(types = :any)", false},
 	{tableURLs, "a spent URL is spent", "AND attribute_not_exists(nonce) AND expires", "AND expires", false},

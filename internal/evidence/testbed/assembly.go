@@ -68,9 +68,15 @@ func Assembly(t testing.TB, settings map[string]any, change func(*Templates)) st
 	if both.Regional != nil && conf.Acceptance.On {
 		accept(t, &both, dir, filepath.Join(fixtures, "accepting"))
 	}
-	adapt(t, &both, conf, cfntest.Load(t, filepath.Join(fixtures, "full")))
+	full := cfntest.Load(t, filepath.Join(fixtures, "full"))
+	adapt(t, &both, conf, full)
 	if conf.Index == config.IndexDynamoDB {
 		inTable(t, &both, conf, fixtures)
+	}
+	if len(conf.Tags) > 0 {
+		s := cfntest.Statement(full.RolePolicy("Gate"), "TagUploads")
+		s["Resource"] = ofBucket(s["Resource"], conf.Bucket)
+		cfntest.With(both.RolePolicy("Gate"), s)
 	}
 	write := func() { both.Write(t, dir, "plain-uploads", conf.Bucket, "accepting-uploads", conf.Bucket) }
 	write()
