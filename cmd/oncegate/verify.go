@@ -92,7 +92,7 @@ func runVerify(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		}
 	}
 	if conf := s.conf; conf != nil {
-		o.Expires, o.WriteOnce, o.SHA256 = conf.Expires, conf.WriteOnce, conf.SHA256
+		o.Expires, o.WriteOnce, o.SHA256, o.Tags = conf.Expires, conf.WriteOnce, conf.SHA256, conf.Tags
 		o.OwnerAPI, o.Page, o.Versioned = &conf.OwnerAPI, &conf.Page.On, &conf.Versioned
 		if o.Origin == "" && len(conf.AllowedOrigins) > 0 {
 			o.Origin = conf.AllowedOrigins[0]

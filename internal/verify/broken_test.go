@@ -386,6 +386,36 @@ func TestChecksum(t *testing.T) {
 	}
 }
 
+// TestTags: whether the gate's tags get as far as S3.
+func TestTags(t *testing.T) {
+	tagged := func(s *testbed.Setup) { s.Settings["tags"] = []string{"cost center"} }
+	for _, c := range []struct {
+		name   string
+		with   []testbed.Option
+		told   []string
+		result verify.Result
+		failed []string
+	}{
+		{"on", []testbed.Option{tagged}, []string{"cost center"}, verify.OK, nil},
+		{"not known", []testbed.Option{tagged}, nil, verify.Skipped, nil},
+		{"not built in", nil, []string{"cost center"}, verify.Fail, []string{"tag-forwarding"}},
+		{"not forwarded", []testbed.Option{tagged, notForwarded("x-amz-tagging")}, []string{"cost center"}, verify.Fail, []string{"tag-forwarding", "no-leak"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			t.Cleanup(func() { <-slots })
+			o := options(newStack(t, c.with...))
+			o.Tags = c.told
+			for _, l := range check(t, o, c.failed...).Lines {
+				if l.ID == "tag-forwarding" && l.Result != c.result {
+					t.Errorf("%s", l.Text())
+				}
+			}
+		})
+	}
+}
+
 func TestOrigins(t *testing.T) {
 	const page = "https://app.example.com"
 	allow := func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{page} }

@@ -107,6 +107,8 @@ var promises = []promise{
 		text: "with writeOnce the gate's If-None-Match reaches S3: an object that exists is not replaced (412)"},
 	{id: "checksum-forwarding", needs: []string{"first-put"}, check: (*run).checksum,
 		text: "with sha256 S3 stores the body that the URL was minted for and refuses any other (S3's 4xx), which spends the URL"},
+	{id: "tag-forwarding", needs: []string{"first-put"}, check: (*run).tags,
+		text: "with tags the gate's x-amz-tagging reaches S3, which stores the body"},
 
 	{id: "access-log", bucket: true, check: (*run).accessLog,
 		text: "CloudFront's access logs hold the URLs of uploads as viewers sent them, and nothing that the gate signed"},

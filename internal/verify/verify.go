@@ -58,6 +58,8 @@ type Options struct {
 	Expires time.Duration
 	// WriteOnce and SHA256 are the settings of these names.
 	WriteOnce, SHA256 bool
+	// Tags is the setting of this name; nil when not known.
+	Tags []string
 	// Credential is for minting, if the deployment asks for one.
 	Credential client.Credential
 
