@@ -185,7 +185,7 @@ func (u *uploads) WriteUpload(_ context.Context, _ time.Duration, key string, bo
 // TestMintForAcceptance: an upload leads back to its URL, or the URL is not handed
 // out.
 func TestMintForAcceptance(t *testing.T) {
-	order := onetime.Order{Label: "a label", Name: "photo.jpg", By: "someone", Meta: "a=1"}
+	order := onetime.Order{Label: "a label", Name: "photo.jpg", By: "someone", Meta: "a=1", Tags: "project=blue"}
 	for fail := range 4 {
 		w := newWorld(t)
 		minter, index := w.minter()
@@ -205,7 +205,7 @@ func TestMintForAcceptance(t *testing.T) {
 			t.Fatal(err)
 		}
 		entry, _, _ := w.store.Current(layout.UploadEntry(minted.Key))
-		want := `{"version":1,"id":"` + string(minted.ID) + `","label":"a label","name":"photo.jpg","by":"someone","meta":"a=1"}`
+		want := `{"version":1,"id":"` + string(minted.ID) + `","label":"a label","name":"photo.jpg","by":"someone","meta":"a=1","tags":"project=blue"}`
 		if string(entry.Body) != want {
 			t.Errorf("entry %s\nwant  %s", entry.Body, want)
 		}
@@ -213,7 +213,7 @@ func TestMintForAcceptance(t *testing.T) {
 			t.Errorf("read as %+v, %v", got, err)
 		}
 	}
-	for _, body := range []string{``, `{}`, `{"version":2,"id":"` + strings.Repeat("0", 64) + `"}`, `{"version":1,"id":"x"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","name":"a/b"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","meta":"A=1"}`} {
+	for _, body := range []string{``, `{}`, `{"version":2,"id":"` + strings.Repeat("0", 64) + `"}`, `{"version":1,"id":"x"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","name":"a/b"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","meta":"A=1"}`, `{"version":1,"id":"` + strings.Repeat("0", 64) + `","tags":"aws:x=1"}`} {
 		if got, err := onetime.ParseUploadEntry([]byte(body)); err == nil {
 			t.Errorf("%s is read as %+v", body, got)
 		}
