@@ -64,6 +64,12 @@ func dying(function string) testbed.Option {
 	}
 }
 
+// unhurried gives functions half a minute. Many stacks start at the same time, and a function
+// that comes too late for that is a failure, which the alarms are right to tell.
+func unhurried(s *testbed.Setup) { s.Settings["timeout"] = 30 }
+
+func hurried(s *testbed.Setup) { s.Settings["timeout"] = 5 }
+
 // hasty gives a message up after a few seconds. What works must have answered before.
 func hasty(s *testbed.Setup) { s.Jobs.Visibility = time.Second }
 
@@ -156,7 +162,7 @@ func outages() []outage {
 			s.Template = func(t *testbed.Templates) { testbed.Without(t.RolePolicy("Gate"), "WriteExpiredEntries") }
 		}}, fails(503), nil},
 		{"the gate throws", []testbed.Option{edgeCode(`gate = () => { throw new Error('broken on purpose') }`)}, fails(503), []string{"Failures"}},
-		{"the gate never ends", []testbed.Option{edgeCode(`gate = () => new Promise((r) => setTimeout(r, 60_000))`)},
+		{"the gate never ends", []testbed.Option{hurried, edgeCode(`gate = () => new Promise((r) => setTimeout(r, 60_000))`)},
 			fails(503), []string{"Failures"}},
 		{"the mint throws", []testbed.Option{edgeCode(`mint = () => { throw new Error('broken on purpose') }`)}, mintFails(503), []string{"Failures"}},
 		{"the gate's answer is none", []testbed.Option{edgeCode(`gate = () => ({ status: 'broken' })`)}, fails(502), []string{"Failures"}},
@@ -242,7 +248,7 @@ func TestOutagesRaiseAlarms(t *testing.T) {
 		for _, o := range outages() {
 			t.Run(o.name, func(t *testing.T) {
 				t.Parallel()
-				st := testbed.New(t, append([]testbed.Option{inBucket}, o.options...)...)
+				st := testbed.New(t, append([]testbed.Option{inBucket, unhurried}, o.options...)...)
 				before := st.Alarms(t)
 				for alarm, off := range before {
 					if off && !slices.Contains(o.want, strings.TrimPrefix(alarm, name)) {

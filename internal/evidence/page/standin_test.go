@@ -27,7 +27,7 @@ type site struct {
 
 	mu      sync.Mutex
 	invited map[string]*invitation   // by token
-	seen    map[string]int           // "METHOD operation" -> how many
+	seen    map[string]int           // "METHOD operation" -> how many; "stored number" of parts that S3 has
 	cut     map[string]int           // parts, by number, that break off so often
 	held    map[string]chan struct{} // parts, by number, that wait
 	waiting chan string              // numbers of parts that have come to wait
@@ -63,6 +63,11 @@ func newSite(t *testing.T, st *testbed.Stack) *site {
 		ModifyResponse: func(r *http.Response) error {
 			if r.Request.Method == http.MethodDelete && r.StatusCode == http.StatusOK {
 				s.freed(r.Request.URL.Path)
+			}
+			if number := r.Request.URL.Query().Get("partNumber"); number != "" && r.StatusCode == http.StatusOK {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.seen["stored "+number]++
 			}
 			return nil
 		},

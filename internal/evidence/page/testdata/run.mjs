@@ -6,6 +6,7 @@ import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 import { scenarios } from './scenarios.mjs';
@@ -77,6 +78,8 @@ class Person {
   /** Nothing is wrong with what is shown now. */
   async isGood(state, { rules = {} } = {}) {
     await this.tab.evaluate(axe);
+    // axe asks what lies over what, which the browser knows of a page that was drawn.
+    await this.tab.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
     const found = await this.tab.evaluate(async (rules) => {
       const { violations } = await globalThis.axe.run(document, { rules, resultTypes: ['violations'] });
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ').slice(0, 300)}`);
@@ -115,6 +118,10 @@ try {
     },
     mint: async () => new URL((await (await fetch(`${site}/url`)).text()).trim()),
     seen: async () => JSON.parse(await control('seen')),
+    /** Waits until S3 has these parts. What the page has sent, S3 may not have yet. */
+    kept: async (...parts) => {
+      while (!await world.seen().then((seen) => parts.every((part) => seen[`stored ${part}`]))) await setTimeout(50);
+    },
     stored: (name, path) => { stored[name] = path.replace(/^\//, ''); },
   };
   // Which object a file became is seen from the requests.

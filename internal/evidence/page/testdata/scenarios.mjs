@@ -102,6 +102,7 @@ export const scenarios = {
     await control('hold', { part: 3 });
     await me.choose('medium.bin');
     assert.equal(await control('waiting'), '3');
+    await world.kept(1, 2);
     await me.tab.waitForFunction(() => document.querySelector('#list progress').value > 0.79);
     await me.isGood('sending');
     assert.equal(await me.seen('keep-open'), true);
@@ -128,6 +129,7 @@ export const scenarios = {
     await control('hold', { part: 3 });
     await me.choose('medium.bin');
     await control('waiting');
+    await world.kept(1);
     await me.tab.waitForFunction(() => document.querySelector('#list progress').value > 0.79);
     // To stop keeps what was sent; the URL is the link's and stays good.
     await me.button('Stop', 'medium.bin').click();
