@@ -118,6 +118,9 @@ func TestStoredByComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if other, err := complete(aws.String(`"d41d8cd98f00b204e9800998ecf8427e"`)); status(err) != http.StatusNotFound {
+		t.Errorf("completed again of another part: %+v, %v", other, err)
+	}
 	client.ListParts(t.Context(), &s3.ListPartsInput{Bucket: bucket(), Key: key, UploadId: created.UploadId})
 	mu.Lock()
 	defer mu.Unlock()

@@ -160,6 +160,9 @@ func (p *proxy) putRight(res *http.Response) error {
 	if r.Method == http.MethodPut && callOf(r).absent.Load() {
 		answerNoSuchKey(res)
 	}
+	if err := p.putCompleteRight(res); err != nil {
+		return err
+	}
 	p.tellStored(res)
 	// S3 sends both with every answer, and a client must be able to read them:
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
