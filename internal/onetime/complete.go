@@ -124,7 +124,7 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	err := ErrAbsent
 	if u.used {
 		// An earlier try has claimed, and may have made the object.
-		err = m.recogniseObject(ctx, url.Key, &completed, ErrAbsent, deadline.Add(-leastLimit))
+		err = m.recogniseObject(ctx, url.Key, &completed, claim.ETag, ErrAbsent, deadline.Add(-leastLimit))
 	}
 	if err != nil {
 		err = completeParts()
@@ -137,7 +137,7 @@ func (m *Multipart) join(ctx context.Context, url URL, u underURL, claim Expired
 	}
 	if errors.Is(err, ErrExists) || errors.Is(err, ErrAbsent) || errors.Is(err, ErrConflict) {
 		// Another try has made the object, or nobody can.
-		err = m.recogniseObject(ctx, url.Key, &completed, err, deadline)
+		err = m.recogniseObject(ctx, url.Key, &completed, claim.ETag, err, deadline)
 	}
 	switch {
 	case err == nil:
@@ -178,8 +178,10 @@ func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim Ex
 
 // recogniseObject looks whether the object of these parts is there, and takes its ETag. The error
 // is nil if it is, why if there is no object, ErrExists if there is another one, or what went
-// wrong. An ETag that is not made of MD5s still ends in the number of parts.
-func (m *Multipart) recogniseObject(ctx context.Context, key string, completed *Completed, why error, until time.Time) error {
+// wrong. An ETag that is not made of MD5s still ends in the number of parts, and so does the one
+// of an object in which a late part has taken the place of another (sameShape). If the client has
+// named the ETag, only that will do.
+func (m *Multipart) recogniseObject(ctx context.Context, key string, completed *Completed, named string, why error, until time.Time) error {
 	var size int64
 	var etag string
 	err := requests{m.Clock, m.Entropy}.repeat(ctx, until, leastLimit, readBackLimit, func(limit time.Duration) (err error) {
@@ -192,7 +194,7 @@ func (m *Multipart) recogniseObject(ctx context.Context, key string, completed *
 	case err != nil:
 		return err
 	case size != completed.Size || etag != uploadETag(completed.Parts) &&
-		!(m.OpaqueETags && strings.HasSuffix(etag, "-"+strconv.Itoa(len(completed.Parts)))):
+		!((m.OpaqueETags || named == "") && strings.HasSuffix(etag, "-"+strconv.Itoa(len(completed.Parts)))):
 		return fmt.Errorf("another object is there: %w", ErrExists)
 	}
 	completed.ETag = etag

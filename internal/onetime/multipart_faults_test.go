@@ -116,6 +116,10 @@ func TestLateParts(t *testing.T) {
 			if exists && (int64(len(entry.Body)) != done.Size || entry.ETag != done.ETag) {
 				t.Errorf("the answer %d %s, the object %d %s", done.Size, done.ETag, len(entry.Body), entry.ETag)
 			}
+			again, err := m.Complete(t.Context(), ask(minted, "POST", operation), w.deadline())
+			if got := reasonOf(t, err); got != test.want || again.ETag != done.ETag || again.Size != done.Size {
+				t.Errorf("again: %q, %d %s, first %d %s", got, again.Size, again.ETag, done.Size, done.ETag)
+			}
 		})
 	}
 }

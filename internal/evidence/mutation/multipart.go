@@ -76,8 +76,9 @@ var multipartMutants = []mutant{
 	{completing, "late parts whatever the etag", "if claim.ETag != \"\" && uploadETag(parts) != claim.ETag {", "if false {", false},
 	{completing, "late parts are never looked at", "if errors.Is(err, ErrParts) {", "if false {", false},
 	{completing, "any object is ours", "case size != completed.Size || etag != uploadETag(completed.Parts) &&", "case size < 0 && etag != \"\" &&", false},
-	{completing, "an object of any number of parts is ours", "m.OpaqueETags && strings.HasSuffix(etag, \"-\"+strconv.Itoa(len(completed.Parts)))", "m.OpaqueETags && strings.HasPrefix(etag, strconv.Itoa(0)[1:])", false},
-	{completing, "every bucket has ETags of KMS", "m.OpaqueETags && strings.HasSuffix", "strings.HasSuffix", false},
+	{completing, "an object of any number of parts is ours", "named == \"\") && strings.HasSuffix(etag, \"-\"+strconv.Itoa(len(completed.Parts)))", "named == \"\") && strings.HasPrefix(etag, strconv.Itoa(0)[1:])", false},
+	{completing, "an object with a late part is another", "(m.OpaqueETags || named == \"\") && strings.HasSuffix", "m.OpaqueETags && strings.HasSuffix", false},
+	{completing, "every bucket has ETags of KMS", "(m.OpaqueETags || named == \"\") && strings.HasSuffix", "strings.HasSuffix", false},
 	{completing, "an object that is there is not looked for", "if errors.Is(err, ErrExists) || errors.Is(err, ErrAbsent) || errors.Is(err, ErrConflict) {", "if false {", false},
 
 	{enable, "a URL that was moved is enabled", "if claim.Nonce == moveNonce(target.ID) {", "if false {", false},
