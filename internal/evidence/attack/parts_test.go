@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/local/s3server"
 	"oncegate/internal/local/s3server/s3servertest"
 )
@@ -37,17 +38,20 @@ func TestParts(t *testing.T) {
 		return s3server.Fault{}
 	})
 	m, other := aim(f.Mint(t)), aim(f.Mint(t))
+	start := func(url string) testbed.Answer {
+		return testbed.Patiently(func() testbed.Answer { return f.Do(t, http.MethodPost, url+"&uploads", nil, nil) })
+	}
 	// 50 clients begin at once. All have the same upload.
 	var together sync.WaitGroup
 	for range 50 {
 		together.Go(func() {
-			if a := f.Do(t, http.MethodPost, m.URL+"&uploads", nil, nil); a.Status != http.StatusOK {
+			if a := start(m.URL); a.Status != http.StatusOK {
 				t.Errorf("start: %v", a)
 			}
 		})
 	}
 	together.Wait()
-	if a := f.Do(t, http.MethodPost, other.URL+"&uploads", nil, nil); a.Status != http.StatusOK {
+	if a := start(other.URL); a.Status != http.StatusOK {
 		t.Fatalf("start: %v", a)
 	}
 	uploads, err := s3servertest.Client(f.S3).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(s3servertest.Bucket)})
