@@ -31,13 +31,14 @@ type JWT struct {
 	BoundsClaim string
 }
 
-// registeredClaims mean something else in every token: RFC 7519, 4.1.
+// registeredClaims are the claims whose meaning is the same in every token: RFC 7519, 4.1.
 var registeredClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 const maxBoundsClaimBytes = 128
 
-// validBoundsClaim accepts names of an issuer's own claims. Auth0 wants URLs for them,
-// others plain words. A registered name in another case would refuse every token.
+// validBoundsClaim reports whether an issuer can have a claim of its own with this name. Auth0
+// takes only URLs, others take plain words. A registered name in another case is refused too:
+// with it, no token would hold.
 func validBoundsClaim(s string) bool {
 	return validClaim(s) && len(s) <= maxBoundsClaimBytes && !slices.Contains(registeredClaims, strings.ToLower(s))
 }

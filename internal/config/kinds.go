@@ -203,8 +203,8 @@ type member struct {
 	to    *string
 }
 
-// readMembers reads an object that must have the required members, may have the optional
-// ones, and has no others. Its results are those of kind.read.
+// readMembers reads an object that must have the required members and may have the optional
+// ones. Any other member is refused. Its results are those of kind.read.
 func readMembers(object strictjson.Value, required []member, optional ...member) (why string, ok bool) {
 	if object.Kind != strictjson.Object {
 		return "it is not an object: ", false

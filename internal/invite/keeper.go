@@ -26,9 +26,10 @@ type Keeper struct {
 }
 
 // Create makes an invitation that begins now. Of the record it takes Label, Uploads,
-// Limits, Prefix, Meta, Tags, Life, Expires and By. If Life or Expires is zero, it is DefaultURLLife, or
-// DefaultLife from now. The token is shown only now. The error is a *onetime.Refusal of the
-// record, or ErrUnavailable: then there may be an invitation, whose token nobody has.
+// Limits, Prefix, Meta, Tags, Life, Expires and By. A Life of zero becomes DefaultURLLife, and an
+// Expires of zero the time DefaultLife from now. The token is shown only now. The error is a
+// *onetime.Refusal of the record, or ErrUnavailable: then there may be an invitation, whose
+// token nobody has.
 //
 // Actions: s3:PutObject on invitations/*.
 func (k *Keeper) Create(ctx context.Context, record Record, deadline time.Time) (token string, id ID, made Record, err error) {

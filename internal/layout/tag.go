@@ -11,8 +11,8 @@ const AcceptanceTag = "oncegate"
 // TagKeyRule says what the key of a tag may be, in the words of a refusal.
 const TagKeyRule = "1 to 128 letters, digits, spaces and + - = . _ : / @, with no space at either end, and not beginning with aws: or oncegate"
 
-// ValidTagKey reports whether objects can get a tag with this key from their minter. aws: is
-// AWS's own, in any case of letters, and what begins with oncegate is ours.
+// ValidTagKey reports whether a URL can be minted with a tag that has this key. Keys that begin
+// with aws: are AWS's own, and keys that begin with oncegate are ours, in upper or lower case.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 func ValidTagKey(s string) bool {
 	lower := strings.ToLower(s)

@@ -178,9 +178,9 @@ func (m *Multipart) sameShape(ctx context.Context, url URL, u underURL, claim Ex
 
 // recogniseObject looks whether the object of these parts is there, and takes its ETag. The error
 // is nil if it is, why if there is no object, ErrExists if there is another one, or what went
-// wrong. An ETag that is not made of MD5s still ends in the number of parts, and so does the one
-// of an object in which a late part has taken the place of another (sameShape). If the client has
-// named the ETag, only that will do.
+// wrong. An ETag that is not made of MD5s still ends in the number of parts, and so does the ETag
+// of an object in which a late part has taken the place of another (sameShape). named is the ETag
+// that the client has named, or "": with it, the object must have exactly these parts.
 func (m *Multipart) recogniseObject(ctx context.Context, key string, completed *Completed, named string, why error, until time.Time) error {
 	var size int64
 	var etag string

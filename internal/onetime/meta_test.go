@@ -9,14 +9,16 @@ import (
 	"oncegate/internal/onetime"
 )
 
-func TestParseMeta(t *testing.T) {
-	pairs := func(n int) string {
-		var all []string
-		for i := range n {
-			all = append(all, string(rune('a'+i))+"=1")
-		}
-		return strings.Join(all, "&")
+// pairsOf are n pairs with different names.
+func pairsOf(n int) string {
+	var all []string
+	for i := range n {
+		all = append(all, string(rune('a'+i))+"=1")
 	}
+	return strings.Join(all, "&")
+}
+
+func TestParseMeta(t *testing.T) {
 	for given, want := range map[string]string{
 		"":                                "",
 		"order=17":                        "order=17",
@@ -27,7 +29,7 @@ func TestParseMeta(t *testing.T) {
 		"a=b=c":                           "a=b%3Dc",
 		"a=b%26c":                         "a=b%26c",
 		"a=/%7E~!\"":                      "a=%2F~~%21%22",
-		pairs(10):                         pairs(10),
+		pairsOf(10):                       pairsOf(10),
 		"a=" + strings.Repeat("x", 1023):  "a=" + strings.Repeat("x", 1023),
 		strings.Repeat("n", 32) + "=1":    strings.Repeat("n", 32) + "=1",
 		"x-amz-meta-order=17":             "x-amz-meta-order=17", // it becomes x-amz-meta-x-amz-meta-order
@@ -40,7 +42,7 @@ func TestParseMeta(t *testing.T) {
 	for _, given := range []string{
 		"a", "=1", "a=", "a=1&", "&a=1", "a=1&&b=2", "a=1&a=2", "a=1&%61=2", "A=1", "a_b=1", "a.b=1", "1a=1", "-a=1", "a b=1", "é=1", "a%0d=1", "a:=1",
 		"a=%0d%0ax: y", "a=\n", "a=\x00", "a=\x7f", "a=é", "a=%zz", "a=%e", "a=+x", "a=x+", "a=%20", "a=1;b=2\t",
-		"oncegate=1", "oncegate-version=1", pairs(11), "a=" + strings.Repeat("x", 1024), strings.Repeat("n", 33) + "=1",
+		"oncegate=1", "oncegate-version=1", pairsOf(11), "a=" + strings.Repeat("x", 1024), strings.Repeat("n", 33) + "=1",
 	} {
 		got, err := onetime.ParseMeta(given)
 		if err == nil || !strings.HasPrefix(err.Error(), "meta: want up to 10 pairs name=value") || got != "" {

@@ -31,8 +31,8 @@ type PartRecords interface {
 // PartObjects are the multipart uploads. They are in the bucket, wherever the index is.
 type PartObjects interface {
 	// CreateUpload starts a multipart upload and returns S3's upload id. The object will have
-	// this key, these headers and this metadata. The headers of signed are part of what is
-	// signed, as S3 wants it for all that begin with x-amz-. A second call starts a second upload.
+	// this key, these headers and this metadata. S3 wants every header that begins with x-amz-
+	// to be signed: those are in signed. A second call starts a second upload.
 	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (upload string, err error)
 	// ListParts returns the parts of the upload, in the order of their numbers, MaxParts at
 	// most. ErrAbsent: there is no such upload, or no longer.
@@ -263,10 +263,9 @@ func partsMissing(err error) bool {
 	return false
 }
 
-// lookAgain says what became of a URL that was good when the index was read, and of whose
-// parts S3 does not list all: another request may have completed the upload since, or given
-// it up. While S3 does that, nobody promises that its list is whole. If nobody did, the error
-// is missing.
+// lookAgain says what became of a URL that was good when the index was read, and some of whose
+// parts S3 does not list. Another request may have completed the upload since, or given it up,
+// and meanwhile nobody promises that S3's list is whole. If no request has, the error is missing.
 func (m *Multipart) lookAgain(ctx context.Context, url URL, missing error, until time.Time) (underURL, error) {
 	u, err := m.find(ctx, url, until)
 	if err == nil && !u.used {

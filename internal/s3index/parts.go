@@ -14,8 +14,8 @@ import (
 type PartBucket interface {
 	Lister
 	// CreateUpload starts a multipart upload of key. The headers go with the request and
-	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one. Those of signed
-	// are, and the metadata, as S3 demands of every header x-amz-*.
+	// are not signed: S3 takes a signature over bytes above 0x7F for a wrong one. The headers in
+	// signed are signed, and so is the metadata: S3 demands it of every header x-amz-*.
 	CreateUpload(ctx context.Context, limit time.Duration, key string, headers, signed, metadata map[string]string) (PartsAnswer, error)
 	// ListParts asks for the first onetime.MaxParts parts.
 	ListParts(ctx context.Context, limit time.Duration, key, upload string) (PartsAnswer, error)

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"net/url"
 )
 
@@ -14,8 +13,8 @@ func (r *run) tags(ctx context.Context) error {
 	}
 	pair := url.Values{r.o.Tags[0]: {"oncegate verify"}}.Encode()
 	m, _, err := r.mintFor(ctx, "tags="+url.QueryEscape(pair))
-	if wrong, ok := errors.AsType[*mismatch](err); ok && wrong.got == "400 options" {
-		return want("a URL with a tag, as config.json says", "%s", wrong.got)
+	if got, refused := optionsRefused(err); refused {
+		return want("a URL with a tag, as config.json says", "%s", got)
 	}
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -399,9 +398,9 @@ func (r *run) checksum(ctx context.Context) error {
 	var made [2]*minted
 	for i := range made {
 		m, _, err := r.mintFor(ctx, "sha256="+hex.EncodeToString(sum[:]))
-		if wrong, ok := errors.AsType[*mismatch](err); ok && wrong.got == "400 options" {
+		if got, refused := optionsRefused(err); refused {
 			if r.o.SHA256 {
-				return want("a URL for the SHA-256 of a body, as config.json says", "%s", wrong.got)
+				return want("a URL for the SHA-256 of a body, as config.json says", "%s", got)
 			}
 			return skip("the setting sha256 is off")
 		}

@@ -350,6 +350,15 @@ type mismatch struct {
 
 func (m *mismatch) Error() string { return "expected " + m.expected + ", got " + m.got }
 
+// optionsRefused reports whether a mint was refused for its options, and what was answered.
+func optionsRefused(err error) (got string, refused bool) {
+	wrong, ok := errors.AsType[*mismatch](err)
+	if !ok || wrong.got != "400 options" {
+		return "", false
+	}
+	return wrong.got, true
+}
+
 func want(expected, got string, args ...any) error {
 	return &mismatch{expected: expected, got: fmt.Sprintf(got, args...)}
 }

@@ -65,22 +65,34 @@ func TestParsePolicyRefuses(t *testing.T) {
 	}
 }
 
-func existing(t testing.TB) Existing {
-	conf, err := config.Parse([]byte(`{"bucket":"theirs","existingBucket":true,"acceptance":true}`))
+// existing is a bucket that was there, with more settings.
+func existing(t testing.TB, more string) Existing {
+	t.Helper()
+	conf, err := config.Parse([]byte(`{"bucket":"theirs","region":"eu-west-1","existingBucket":true` + more + `}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Existing{conf, "123456789012", "arn:aws:iam::123456789012:role/accept"}
 }
 
+// parsed are the statements as they come from a bucket's policy.
+func parsed(t testing.TB, all []cfn.Statement) []Statement {
+	t.Helper()
+	text, err := json.Marshal(cfn.PolicyDocument{Version: "2012-10-17", Statement: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := ParsePolicy(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
 // TestWantedRules: what is asked for is what is found right, whatever the settings keep.
 func TestWantedRules(t *testing.T) {
 	for _, more := range []string{``, `,"acceptance":true`, `,"keepUploadsDays":3`, `,"acceptance":{"removeAfterDays":9},"keepUploadsDays":30`, `,"keepExpiredDays":9`} {
-		conf, err := config.Parse([]byte(`{"bucket":"theirs","existingBucket":true` + more + `}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e := Existing{Settings: conf}
+		e := existing(t, more)
 		var rules []Rule
 		for _, r := range e.wanted() {
 			rules = append(rules, Rule{LifecycleRule: r})
@@ -100,7 +112,7 @@ func TestWantedRules(t *testing.T) {
 // FuzzParsePolicy: no policy makes it fail, and a policy that has what it must and nothing else
 // has no finding.
 func FuzzParsePolicy(f *testing.F) {
-	e := existing(f)
+	e := existing(f, `,"acceptance":true`)
 	good, err := json.Marshal(cfn.PolicyDocument{Version: "2012-10-17", Statement: statements(e.Settings, e.AcceptanceRole)})
 	if err != nil {
 		f.Fatal(err)
@@ -123,16 +135,8 @@ func FuzzParsePolicy(f *testing.F) {
 }
 
 func TestAGoodPolicyHasNoFindings(t *testing.T) {
-	e := existing(t)
-	text, err := json.Marshal(cfn.PolicyDocument{Version: "2012-10-17", Statement: statements(e.Settings, e.AcceptanceRole)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := ParsePolicy(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found := e.Policy(policy); found != nil {
+	e := existing(t, `,"acceptance":true`)
+	if found := e.Policy(parsed(t, e.Statements())); found != nil {
 		t.Errorf("%+v", found)
 	}
 }

@@ -8,19 +8,8 @@ import (
 	"testing"
 
 	"oncegate/internal/cfn"
-	"oncegate/internal/config"
 	"oncegate/internal/layout"
 )
-
-// with are the settings of a bucket that was there, and more of them.
-func with(t testing.TB, more string) Existing {
-	t.Helper()
-	conf, err := config.Parse([]byte(`{"bucket":"theirs","region":"eu-west-1","existingBucket":true` + more + `}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Existing{conf, "123456789012", "${AcceptRole.Arn}"}
-}
 
 // said are the details of findings, after how much each matters.
 func said(found []Finding) string {
@@ -49,7 +38,7 @@ func TestEvents(t *testing.T) {
 		"no acceptance, and a queue":  {``, Event{"e", created, layout.Uploads, "", other}, nil},
 		"no acceptance, and an index": {``, Event{"e", created, "", "", other}, []string{"0 the notification e, to " + other + ", is also of entries of the index"}},
 	} {
-		found := with(t, c.more).Events([]Event{c.event}, false)
+		found := existing(t, c.more).Events([]Event{c.event}, false)
 		if len(found) != len(c.want) {
 			t.Errorf("%s: %s", name, said(found))
 			continue
@@ -65,7 +54,7 @@ func TestEvents(t *testing.T) {
 // TestVersionsThatNobodyNeeds: with the index in a table, a bucket whose versioning is suspended
 // is as good as one that never had any.
 func TestVersionsThatNobodyNeeds(t *testing.T) {
-	e := with(t, `,"index":"dynamodb","versioned":false`)
+	e := existing(t, `,"index":"dynamodb","versioned":false`)
 	for status, fits := range map[string]bool{"": true, "Suspended": true, "Enabled": false} {
 		if found := e.Versions(status, false); (found == nil) != fits {
 			t.Errorf("%q: %s", status, said(found))
@@ -74,7 +63,7 @@ func TestVersionsThatNobodyNeeds(t *testing.T) {
 }
 
 func TestAnUnknownEncryption(t *testing.T) {
-	if got := said(with(t, "").Encryption("AES512", "", true)); got != `1 the bucket's encryption is "AES512", which oncegate does not know` {
+	if got := said(existing(t, "").Encryption("AES512", "", true)); got != `1 the bucket's encryption is "AES512", which oncegate does not know` {
 		t.Error(got)
 	}
 }
@@ -86,7 +75,7 @@ func TestKeysOfOthers(t *testing.T) {
 		layout.Uploads + id: true, layout.Uploads + "a/b/" + id: true, layout.Accepted + id: true, layout.ValidEntries + strings.Repeat("0a", 32): true,
 		layout.Uploads + id + ".jpg": false, layout.Uploads + "cat.jpg": false, layout.ValidEntries + strings.Repeat("0a", 32) + "x": false,
 	} {
-		if found := with(t, "").Keys([]string{key}); (found == nil) != ours {
+		if found := existing(t, "").Keys([]string{key}); (found == nil) != ours {
 			t.Errorf("%s: %s", key, said(found))
 		}
 	}
@@ -107,7 +96,7 @@ func TestParsePolicyBounds(t *testing.T) {
 
 // TestNearlyThePolicy: what denies less than it must is not what the policy must say.
 func TestNearlyThePolicy(t *testing.T) {
-	e := with(t, "")
+	e := existing(t, "")
 	for name, change := range map[string]func(*cfn.Statement){
 		"to some alone":       func(s *cfn.Statement) { s.Principal = cfn.Principal{"AWS": {"arn:aws:iam::210987654321:root"}} },
 		"allowed":             func(s *cfn.Statement) { s.Effect = "Allow" },
@@ -123,20 +112,6 @@ func TestNearlyThePolicy(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-}
-
-// parsed are the statements as they come from a bucket's policy.
-func parsed(t testing.TB, all []cfn.Statement) []Statement {
-	t.Helper()
-	text, err := json.Marshal(cfn.PolicyDocument{Version: "2012-10-17", Statement: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := ParsePolicy(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return policy
 }
 
 // TestDenials: whom a denial must name, and what, to keep the functions from their work.
@@ -156,7 +131,7 @@ func TestDenials(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := said(with(t, "").Policy(policy)); strings.Contains(got, "Theirs denies the functions "+c.action) != c.hits {
+		if got := said(existing(t, "").Policy(policy)); strings.Contains(got, "Theirs denies the functions "+c.action) != c.hits {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
@@ -164,7 +139,7 @@ func TestDenials(t *testing.T) {
 
 // TestRulesOfOthers: rules that do nothing to what the functions need are left alone.
 func TestRulesOfOthers(t *testing.T) {
-	e := with(t, "")
+	e := existing(t, "")
 	var ours []Rule
 	for _, r := range e.LifecycleRules() {
 		ours = append(ours, Rule{LifecycleRule: r})
@@ -182,7 +157,7 @@ func TestRulesOfOthers(t *testing.T) {
 // TestRulesThatAreAskedFor: in place of a rule with other days the right one is asked for, and
 // with it that delete markers go where nothing else does.
 func TestRulesThatAreAskedFor(t *testing.T) {
-	e := with(t, "")
+	e := existing(t, "")
 	rules := []Rule{{LifecycleRule: cfn.LifecycleRule{Id: "theirs", Prefix: layout.ExpiredEntries, Status: "Enabled", ExpirationInDays: 1}}}
 	found := e.Rules(rules)
 	if len(found) == 0 {
@@ -198,10 +173,10 @@ func TestRulesThatAreAskedFor(t *testing.T) {
 	}
 }
 
-// TestTheirBucket: a bucket that somebody makes in the same app is held to what doctor asks of
-// one that is there; of one that is not in the templates, an output says what its policy needs.
+// TestTheirBucket: a bucket that somebody makes in the same app must have what doctor asks of a
+// bucket. If the bucket is in no template, an output says what its policy needs.
 func TestTheirBucket(t *testing.T) {
-	e := with(t, "")
+	e := existing(t, "")
 	e.AcceptanceRole = "(no role)"
 	e.Account = "${AWS::AccountId}"
 	fits := func() *cfn.Deployment {
@@ -256,7 +231,7 @@ func TestTheirBucket(t *testing.T) {
 		d := fits()
 		c.change(d)
 		var all []string
-		checkTheirBucket(d, with(t, c.more).Settings, func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) })
+		checkTheirBucket(d, existing(t, c.more).Settings, func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) })
 		if got := strings.Join(all, "\n"); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

@@ -57,6 +57,16 @@ func aim(m testbed.Minted) target {
 	return target{m, query}
 }
 
+// order mints a URL with these options, each as it stands in the query.
+func (f *field) order(t *testing.T, options string) target {
+	t.Helper()
+	a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url"+options, nil, nil)
+	if a.Status != http.StatusOK {
+		t.Fatalf("mint: %v", a)
+	}
+	return aim(testbed.ParseMinted(t, a.Body))
+}
+
 // marker is in every body that an attempt sends. No object may ever hold it.
 const marker = "stolen passage"
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +23,6 @@ func TestErrorBodies(t *testing.T) {
 	everything := func(s *testbed.Setup) { s.Settings["sha256"], s.Settings["writeOnce"] = true, true }
 	f := newField(t, everything)
 	wrongMD5 := md5.Sum([]byte("something else"))
-	mint := func(t *testing.T, options string) target {
-		a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url"+options, nil, nil)
-		if a.Status != http.StatusOK {
-			t.Fatal(a)
-		}
-		return aim(testbed.ParseMinted(t, a.Body))
-	}
 	for _, c := range []struct {
 		name, options, wire, want string
 		before                    func(t *testing.T, m target)
@@ -45,7 +37,7 @@ func TestErrorBodies(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := mint(t, c.options)
+			m := f.order(t, c.options)
 			stored := 0
 			if c.before != nil {
 				c.before(t, m)
@@ -74,7 +66,7 @@ func TestErrorBodies(t *testing.T) {
 		"Content-Type: a/b\r\nContent-Type: c/d", "Content-Length: 0014", "Access-Control-Request-Method: X", "Via: " + strings.Repeat("v", 1900), "X-Forwarded-For: ' OR 1=1",
 	} {
 		t.Run(header[:min(len(header), 60)], func(t *testing.T) {
-			m := mint(t, "")
+			m := f.order(t, "")
 			wire := put(good, header)
 			if strings.HasPrefix(header, "Content-Length:") {
 				wire = head("PUT", good, header) + marker

@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -16,11 +15,7 @@ import (
 // with another, and below or above it, it is another URL, which nobody has minted.
 func TestPrefixes(t *testing.T) {
 	f := newField(t, func(s *testbed.Setup) { s.Settings["prefixes"] = []string{"teams/*"} })
-	a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url?prefix=teams/red", nil, nil)
-	if a.Status != http.StatusOK {
-		t.Fatalf("mint: %v", a)
-	}
-	m := aim(testbed.ParseMinted(t, a.Body))
+	m := f.order(t, "?prefix=teams/red")
 	const oneKey = "a URL is good for the key that was minted, and for no other under it, above it or beside it"
 	var all []attempt
 	for name, p := range map[string]string{
@@ -63,13 +58,7 @@ func TestPrefixes(t *testing.T) {
 // TestMetadata: an uploader can neither alter nor omit the metadata of a URL, nor add to it.
 func TestMetadata(t *testing.T) {
 	f := newField(t)
-	mint := func(t *testing.T) target {
-		a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url?meta=order%3D17", nil, nil)
-		if a.Status != http.StatusOK {
-			t.Fatalf("mint: %v", a)
-		}
-		return aim(testbed.ParseMinted(t, a.Body))
-	}
+	mint := func(t *testing.T) target { return f.order(t, "?meta=order%3D17") }
 	var all []attempt
 	const queryWhy = "the query of a URL is the minted one, and what the gate signs is made of the entry"
 	for _, more := range []string{"x-amz-meta-order=18", "X-Amz-Meta-Order=18", "x-amz-meta-order=17", "x-amz-meta-mine=1", "meta=order%3D18", "x-amz-meta-=1", "x-amz-tagging=a%3Db", "x-amz-meta-order"} {
@@ -118,13 +107,7 @@ func TestMetadata(t *testing.T) {
 // TestTags: an uploader can neither alter nor omit the tags of a URL, nor add to them, in one PUT or in parts.
 func TestTags(t *testing.T) {
 	f := newField(t, func(s *testbed.Setup) { s.Settings["tags"] = []string{"project"} })
-	mint := func(t *testing.T) target {
-		a := f.Do(t, http.MethodGet, f.Edge.URL()+"/url?tags=project%3Dblue", nil, nil)
-		if a.Status != http.StatusOK {
-			t.Fatalf("mint: %v", a)
-		}
-		return aim(testbed.ParseMinted(t, a.Body))
-	}
+	mint := func(t *testing.T) target { return f.order(t, "?tags=project%3Dblue") }
 	var all []attempt
 	const queryWhy = "the query of a URL is the minted one, and what the gate signs is made of the entry"
 	for _, more := range []string{"x-amz-tagging=project%3Dred", "X-Amz-Tagging=project%3Dred", "x-amz-tagging=", "tags=project%3Dred", "tagging", "tagging=", "x-amz-tagging-directive=REPLACE"} {

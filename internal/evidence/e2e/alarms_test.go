@@ -64,8 +64,8 @@ func dying(function string) testbed.Option {
 	}
 }
 
-// unhurried gives functions half a minute. Many stacks start at the same time, and a function
-// that comes too late for that is a failure, which the alarms are right to tell.
+// unhurried gives functions half a minute. A function that comes too late because the machine is
+// busy is a failure, and the alarms are right to tell it.
 func unhurried(s *testbed.Setup) { s.Settings["timeout"] = 30 }
 
 func hurried(s *testbed.Setup) { s.Settings["timeout"] = 5 }

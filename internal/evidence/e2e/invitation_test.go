@@ -185,7 +185,7 @@ func TestGuestsRace(t *testing.T) { testbed.EachIndex(t, guestsRace) }
 func guestsRace(t *testing.T, index string) {
 	const uploads = 5
 	guests, rounds := testbed.Asked(t, "ONCEGATE_GUESTS", 30), testbed.Asked(t, "ONCEGATE_GUEST_ROUNDS", 1)
-	st := testbed.New(t, owners, testbed.In(index), func(s *testbed.Setup) { s.Settings["timeout"] = 30 })
+	st := testbed.New(t, owners, testbed.In(index), unhurried)
 	key := keyFor(t, st, "alice")
 	for round := range rounds {
 		in := invited(t, st, key, fmt.Sprintf(`{"label":"x","uploads":%d}`, uploads))

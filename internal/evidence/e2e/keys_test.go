@@ -38,11 +38,7 @@ func TestPrefix(t *testing.T) {
 			if answer := a.Put(t, whole, content); answer.Reason() != "used" {
 				t.Errorf("again: %v", answer)
 			}
-			for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", content}, {http.MethodPost, "&complete", ""}} {
-				if answer := a.Do(t, request.method, parts.URL+request.more, nil, strings.NewReader(request.body)); answer.Status != http.StatusOK {
-					t.Fatalf("%s: %v", request.more, answer)
-				}
-			}
+			uploadInParts(t, a.Stack, parts, nil, content)
 			a.settle(t)
 			for _, m := range []testbed.Minted{whole, parts} {
 				a.WantVersions(t, m.Key, 1)
@@ -88,11 +84,7 @@ func TestMeta(t *testing.T) {
 		if answer := a.Do(t, http.MethodPut, whole.URL, own, strings.NewReader("content")); answer.Status != http.StatusOK {
 			t.Fatalf("upload: %v", answer)
 		}
-		for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", "content"}, {http.MethodPost, "&complete", ""}} {
-			if answer := a.Do(t, request.method, parts.URL+request.more, own.Clone(), strings.NewReader(request.body)); answer.Status != http.StatusOK {
-				t.Fatalf("%s: %v", request.more, answer)
-			}
-		}
+		uploadInParts(t, a.Stack, parts, own, "content")
 		a.settle(t)
 		for _, m := range []testbed.Minted{whole, parts} {
 			if got := a.metadata(t, m.Key); !maps.Equal(got, want) {
@@ -149,11 +141,7 @@ func TestTags(t *testing.T) {
 				t.Fatalf("upload: %v", answer)
 			}
 		}
-		for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", "content"}, {http.MethodPost, "&complete", ""}} {
-			if answer := a.Do(t, request.method, parts.URL+request.more, own.Clone(), strings.NewReader(request.body)); answer.Status != http.StatusOK {
-				t.Fatalf("%s: %v", request.more, answer)
-			}
-		}
+		uploadInParts(t, a.Stack, parts, own, "content")
 		a.settle(t)
 		for _, m := range []testbed.Minted{whole, parts, plain} {
 			minted, all := want, maps.Clone(want)

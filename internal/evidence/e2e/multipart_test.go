@@ -63,6 +63,16 @@ func TestMultipartPage(t *testing.T) {
 	st.WantVersions(t, key, 1)
 }
 
+// uploadInParts uploads content as one part, each request with these headers.
+func uploadInParts(t *testing.T, st *testbed.Stack, m testbed.Minted, header http.Header, content string) {
+	t.Helper()
+	for _, request := range []struct{ method, more, body string }{{http.MethodPost, "&uploads", ""}, {http.MethodPut, "&partNumber=1", content}, {http.MethodPost, "&complete", ""}} {
+		if a := st.Do(t, request.method, m.URL+request.more, header.Clone(), strings.NewReader(request.body)); a.Status != http.StatusOK {
+			t.Fatalf("%s: %v", request.more, a)
+		}
+	}
+}
+
 // TestMultipartRace: completes, PUTs and a DELETE with one URL at once, through real Node
 // against the real S3 server. One of the three wins, and completes agree.
 func TestMultipartRace(t *testing.T) { testbed.EachIndex(t, multipartRace) }

@@ -77,6 +77,9 @@ type call struct {
 	by atomic.Pointer[identity] // set once its signature was verified
 	// absent is set where a conditional delete or write was stopped because its object is not there.
 	absent atomic.Bool
+	// size and etag are of the object that a complete has made, -1 and "" where they are not known.
+	size int64
+	etag string
 }
 
 type callKey struct{}
@@ -142,7 +145,7 @@ func (a *access) identify(key, token string) (identity, error) {
 
 // begin announces a request to versitygw's questions about it.
 func (a *access) begin(r *http.Request) (*call, context.Context) {
-	c := &call{id: rand.Text(), r: r}
+	c := &call{id: rand.Text(), r: r, size: -1}
 	a.calls.Store(c.id, c)
 	return c, context.WithValue(r.Context(), callKey{}, c)
 }

@@ -3,7 +3,6 @@ package s3server
 import (
 	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"regexp"
 )
@@ -52,12 +51,10 @@ func (p *proxy) putDeleteRight(res *http.Response, bucket string) error {
 	if res.StatusCode != http.StatusBadRequest || !versionID.MatchString(id) {
 		return nil
 	}
-	body, err := io.ReadAll(res.Body)
+	body, err := readBody(res)
 	if err != nil {
 		return err
 	}
-	res.Body.Close()
-	setBody(res, string(body))
 	if bytes.Contains(body, []byte("<Message>Invalid version id specified</Message>")) {
 		setBody(res, "")
 		res.StatusCode, res.Status = http.StatusNoContent, ""

@@ -152,6 +152,17 @@ func truncate(res *http.Response) error {
 	return nil
 }
 
+// readBody returns the body of an answer, which stays there to be read again.
+func readBody(res *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	res.Body.Close()
+	setBody(res, string(body))
+	return body, nil
+}
+
 func setBody(res *http.Response, body string) {
 	res.Body, res.ContentLength = http.NoBody, 0
 	res.Header.Del("Content-Length")

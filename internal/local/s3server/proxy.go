@@ -90,8 +90,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, errorAnswer(r, http.StatusForbidden, "AccessDenied", "Request is not valid yet"))
 		return
 	}
-	if upload := r.URL.Query().Get("uploadId"); r.Method == http.MethodPost && upload != "" {
-		lock, _ := p.completing.LoadOrStore(upload, &sync.Mutex{})
+	if completes(r) {
+		lock, _ := p.completing.LoadOrStore(r.URL.Query().Get("uploadId"), &sync.Mutex{})
 		lock.(*sync.Mutex).Lock()
 		defer lock.(*sync.Mutex).Unlock()
 		// The server goes on when the client is gone, so the lock is held until it is done.

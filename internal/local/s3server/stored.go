@@ -1,7 +1,6 @@
 package s3server
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,22 +19,18 @@ type Stored struct {
 // tellStored calls Options.Stored if the request has stored something.
 func (p *proxy) tellStored(res *http.Response) {
 	r := res.Request
-	bucket, key := target(r)
+	_, key := target(r)
 	if p.stored == nil || res.StatusCode != http.StatusOK || key == "" {
 		return
 	}
-	q := r.URL.Query()
 	s := Stored{
 		Event: "ObjectCreated:Put", Key: key, Version: res.Header.Get("X-Amz-Version-Id"), ETag: strings.Trim(res.Header.Get("Etag"), `"`),
 		Size: r.ContentLength, RequestID: res.Header.Get("X-Amz-Request-Id"), SourceIP: "127.0.0.1",
 	}
 	switch {
-	case r.Method == http.MethodPost && q.Has("uploadId"):
-		s.Event, s.Size = "ObjectCreated:CompleteMultipartUpload", -1
-		// Neither is in the answer's head, and its client may be gone already.
-		if size, etag, err := p.describe(context.WithoutCancel(r.Context()), bucket, key, s.Version); err == nil {
-			s.Size, s.ETag = size, etag
-		}
+	case completes(r):
+		c := callOf(r)
+		s.Event, s.Size, s.ETag = "ObjectCreated:CompleteMultipartUpload", c.size, c.etag
 	case r.Method != http.MethodPut || strings.Contains(Call(r), "?"):
 		return
 	case r.Header.Get("X-Amz-Copy-Source") != "":
