@@ -1,3 +1,5 @@
+//go:build !js
+
 package s3index_test
 
 import (
