@@ -200,7 +200,7 @@ func TestDocumentedOptions(t *testing.T) {
 	doc := document(t)
 	st := testbed.New(t, func(s *testbed.Setup) {
 		s.Settings["sha256"], s.Settings["maxExpires"], s.Settings["maxBytes"] = true, 604800, config.MaxUpload
-		s.Settings["prefixes"] = []string{"*"}
+		s.Settings["prefixes"], s.Settings["tags"] = []string{"*"}, []string{"project", "customer"}
 	})
 	d := &driver{st, doc, &sightings{rows: map[string]bool{}}}
 	accept := http.Header{"Accept": {"application/json"}}
