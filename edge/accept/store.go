@@ -18,7 +18,7 @@ import (
 
 // newStore is the bucket with the entries of uploads, which are where the index is.
 func newStore(conf config.Config, provider aws.CredentialsProvider) acceptance.Store {
-	bucket := s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), provider)
+	bucket := s3sdk.NewAcceptanceStore(conf.Bucket, conf.Region, os.Getenv("AWS_ENDPOINT_URL_S3"), conf.CopyClass(), provider)
 	if conf.Index != config.IndexDynamoDB {
 		return bucket
 	}

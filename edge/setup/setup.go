@@ -51,6 +51,7 @@ func New(conf config.Config, index Index, invitations invite.Ledger, presigner o
 		WriteOnce:    conf.WriteOnce,
 		SHA256:       conf.SHA256,
 		Tags:         len(conf.Tags) > 0,
+		StorageClass: conf.UploadClass(),
 		MaxBytes:     conf.MaxBytes,
 	}
 	var multipart *onetime.Multipart

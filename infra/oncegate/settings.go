@@ -25,6 +25,7 @@ type Settings struct {
 	OwnerAPI     *bool     `json:"ownerApi,omitempty"`
 	Prefixes     []*string `json:"prefixes,omitempty"`
 	Tags         []*string `json:"tags,omitempty"`
+	StorageClass *string   `json:"storageClass,omitempty"`
 	SHA256       *bool     `json:"sha256,omitempty"`
 	WriteOnce    *bool     `json:"writeOnce,omitempty"`
 	FirstVersion *string   `json:"firstVersion,omitempty"`

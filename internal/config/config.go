@@ -57,6 +57,9 @@ type Config struct {
 	// Tags are the keys of the tags that may be asked for. The gate signs x-amz-tagging, and
 	// CloudFront forwards it.
 	Tags []string
+	// StorageClass is where S3 keeps what was uploaded, one of the four classes whose objects
+	// outlive a data centre and can be read at once. UploadClass and CopyClass say of what.
+	StorageClass string
 	// Multipart lets a URL also be used by a multipart upload.
 	Multipart bool
 	// Auth is who may mint.
@@ -88,6 +91,33 @@ const (
 	// uploads.
 	IndexDynamoDB = "dynamodb"
 )
+
+// The values of Config.StorageClass, which are S3's:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+const (
+	Standard           = "STANDARD"
+	InfrequentAccess   = "STANDARD_IA"
+	IntelligentTiering = "INTELLIGENT_TIERING"
+	InstantRetrieval   = "GLACIER_IR"
+)
+
+// UploadClass is the storage class that the gate asks S3 for, "" for S3's own choice. With
+// Acceptance that is what it asks for: an upload then is removed after Acceptance.RemoveAfter,
+// and the other classes bill 30 or 90 days of it at least.
+func (c Config) UploadClass() string {
+	if c.Acceptance.On || c.StorageClass == Standard {
+		return ""
+	}
+	return c.StorageClass
+}
+
+// CopyClass is the storage class that acceptance asks S3 for, "" for S3's own choice.
+func (c Config) CopyClass() string {
+	if c.StorageClass == Standard {
+		return ""
+	}
+	return c.StorageClass
+}
 
 // Table is the name of the table with the signature index, if there is one.
 func (c Config) Table() string { return c.Bucket + "-index" }

@@ -31,6 +31,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		MaxCount:       10,
 		Prefixes:       []string{},
 		Tags:           []string{},
+		StorageClass:   "STANDARD",
 		Multipart:      true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -44,7 +45,7 @@ func TestParseFillsDefaults(t *testing.T) {
 func TestParseTakesEveryField(t *testing.T) {
 	got, err := config.Parse([]byte(`{
 		"allowedOrigins": ["https://app.example.com", "http://localhost:5173", "http://[::1]:8080"],
-		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "prefixes": ["invoices", "teams/*", "*"], "tags": ["project", "Cost Center"], "sha256": true, "multipart": false,
+		"maxBytes": 1048576, "minBytes": 0, "maxCount": 3, "prefixes": ["invoices", "teams/*", "*"], "tags": ["project", "Cost Center"], "storageClass": "GLACIER_IR", "sha256": true, "multipart": false,
 		"firstVersion": "listed", "expires": 604800, "region": "eu-central-1", "bucket": "a-1"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +64,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		MaxCount:       3,
 		Prefixes:       []string{"invoices", "teams/*", "*"},
 		Tags:           []string{"project", "Cost Center"},
+		StorageClass:   "GLACIER_IR",
 		SHA256:         true,
 		Auth:           config.Auth{Kind: "none"},
 		Page:           config.Page{On: true},
@@ -162,6 +164,9 @@ func TestParseRefuses(t *testing.T) {
 		{"tag with a value", `{` + b + `, "tags": ["a", "b=c", "d&e"]}`, []string{`it has "d&e"`, "1 to 128 letters, digits"}},
 		{"tag of AWS", `{` + b + `, "tags": ["aws:x"]}`, []string{`it has "aws:x"`, "not beginning with aws: or oncegate"}},
 		{"tag of acceptance", `{` + b + `, "tags": ["oncegate"]}`, []string{`it has "oncegate"`}},
+		{"a class that cannot be read at once", `{` + b + `, "storageClass": "GLACIER"}`, []string{`storageClass is "GLACIER"`, `"STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING" or "GLACIER_IR"`}},
+		{"a class in another case", `{` + b + `, "storageClass": "standard_ia"}`, []string{`storageClass is "standard_ia"`}},
+		{"no class", `{` + b + `, "storageClass": ""}`, []string{`storageClass is ""`}},
 		{"tag twice", `{` + b + `, "tags": ["a", "a"]}`, []string{`it has "a" twice`}},
 		{"many prefixes", `{` + b + `, "prefixes": [` + strings.Repeat(`"a",`, 50) + `"b"]}`, []string{"up to 50"}},
 		{"several at once", `{"bucket": "A", "expires": 0, "colour": 1}`, []string{"bucket is", "expires is", `unknown field "colour"; allowed fields are`}},
@@ -267,4 +272,20 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestStorageClass: with acceptance the copy is what stays, so only the copy is in the class.
+func TestStorageClass(t *testing.T) {
+	for _, c := range []struct{ settings, upload, copied string }{
+		{``, "", ""},
+		{`, "acceptance": true`, "", ""},
+		{`, "storageClass": "STANDARD"`, "", ""},
+		{`, "storageClass": "STANDARD_IA"`, "STANDARD_IA", "STANDARD_IA"},
+		{`, "storageClass": "INTELLIGENT_TIERING", "acceptance": true`, "", "INTELLIGENT_TIERING"},
+	} {
+		got, err := config.Parse([]byte(`{"bucket": "abc"` + c.settings + `}`))
+		if err != nil || got.UploadClass() != c.upload || got.CopyClass() != c.copied {
+			t.Errorf("%s: uploads %q, copies %q, %v, want %q and %q", c.settings, got.UploadClass(), got.CopyClass(), err, c.upload, c.copied)
+		}
+	}
 }

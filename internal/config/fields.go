@@ -47,6 +47,7 @@ var fields = []Field{
 	{"ownerApi", `false`, functions, boolean(func(c *Config) *bool { return &c.OwnerAPI })},
 	{"prefixes", `[]`, functions, prefixes},
 	{"tags", `[]`, functions, tags},
+	{"storageClass", `"STANDARD"`, functions, oneOf{func(c *Config) *string { return &c.StorageClass }, []string{Standard, InfrequentAccess, IntelligentTiering, InstantRetrieval}}},
 	{"sha256", `false`, functions, boolean(func(c *Config) *bool { return &c.SHA256 })},
 	{"writeOnce", `false`, functions, boolean(func(c *Config) *bool { return &c.WriteOnce })},
 	{"firstVersion", `"conditional"`, functions, oneOf{func(c *Config) *string { return &c.FirstVersion }, []string{Conditional, Listed}}},

@@ -48,6 +48,8 @@ type Gate struct {
 	// Tags says that the gate may tag uploads, and that CloudFront forwards x-amz-tagging.
 	// Without the right S3 would refuse an upload with tags once its URL is spent.
 	Tags bool
+	// StorageClass is where S3 is to keep uploads, "" for its own choice. CloudFront must forward x-amz-storage-class for that.
+	StorageClass string
 	// MaxBytes bounds every upload, whatever its URL was minted with: settings that
 	// became stricter hold for URLs from before. 0: no bound but the URL's own.
 	MaxBytes int64
@@ -189,6 +191,9 @@ func (g *Gate) additions(entry ValidEntry, viewer Headers) additions {
 	}
 	if entry.Tags != "" {
 		signed[taggingHeader] = string(entry.Tags)
+	}
+	if g.StorageClass != "" {
+		signed["x-amz-storage-class"] = g.StorageClass
 	}
 	if t := entry.Limits.OnlyType(); t != "" && viewer.Values("content-type") == nil {
 		plain["content-type"] = t

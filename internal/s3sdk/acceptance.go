@@ -30,14 +30,16 @@ import (
 // the bucket.
 type AcceptanceStore struct {
 	bucket string
+	class  types.StorageClass
 	s3     *s3.Client
 }
 
 var _ acceptance.Store = (*AcceptanceStore)(nil)
 
 // NewAcceptanceStore returns a store in the bucket in region. endpoint is as for New.
-func NewAcceptanceStore(bucket, region, endpoint string, provider aws.CredentialsProvider) *AcceptanceStore {
-	return &AcceptanceStore{bucket, s3.New(s3.Options{
+// class is the storage class of copies, "" for S3's own choice.
+func NewAcceptanceStore(bucket, region, endpoint, class string, provider aws.CredentialsProvider) *AcceptanceStore {
+	return &AcceptanceStore{bucket, types.StorageClass(class), s3.New(s3.Options{
 		Region: region, Credentials: provider, BaseEndpoint: endpointOption(endpoint), UsePathStyle: endpoint != "",
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 2*time.Second }),
 		// Neither asks for a checksum of the SDK's own choosing.
@@ -134,7 +136,7 @@ func (a *AcceptanceStore) Copy(ctx context.Context, source acceptance.Object, to
 	in := &s3.CopyObjectInput{
 		Bucket: &a.bucket, Key: &to, IfNoneMatch: aws.String("*"), CopySource: a.source(source),
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: acceptance.CopyMetadata(source), TaggingDirective: types.TaggingDirectiveReplace,
-		Tagging:     tagging(source),
+		Tagging: tagging(source), StorageClass: a.class,
 		ContentType: h.text("content-type"), ContentDisposition: h.text("content-disposition"), ContentEncoding: h.text("content-encoding"),
 		ContentLanguage: h.text("content-language"), CacheControl: h.text("cache-control"), Expires: h.time("expires"),
 	}

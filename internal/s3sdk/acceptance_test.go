@@ -28,7 +28,7 @@ const (
 
 func acceptanceStore(server *s3server.Server) *s3sdk.AcceptanceStore {
 	provider := credentials.NewStaticCredentialsProvider(s3servertest.AccessKey, s3servertest.SecretKey, "")
-	return s3sdk.NewAcceptanceStore(s3servertest.Bucket, s3servertest.Region, server.URL(), provider)
+	return s3sdk.NewAcceptanceStore(s3servertest.Bucket, s3servertest.Region, server.URL(), "GLACIER_IR", provider)
 }
 
 // TestAcceptanceStore: everything that package acceptance asks of S3, and what the
@@ -72,6 +72,9 @@ func TestAcceptanceStore(t *testing.T) {
 	copied, err := a.Copy(ctx, source, acceptedKey)
 	if err != nil || copied == "" {
 		t.Fatalf("copy: %q, %v", copied, err)
+	}
+	if class := s3servertest.StorageClass(t, server, acceptedKey); class != "GLACIER_IR" {
+		t.Errorf("the copy is in class %q", class)
 	}
 	if tags := s3servertest.Tags(t, server, acceptedKey); !maps.Equal(tags, source.Tags) {
 		t.Errorf("the copy has the tags %v, want %v", tags, source.Tags)

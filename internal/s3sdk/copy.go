@@ -17,7 +17,7 @@ import (
 func (a *AcceptanceStore) BeginCopy(ctx context.Context, source acceptance.Object, to string) (string, error) {
 	h := headersOf(source)
 	out, err := a.s3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &a.bucket, Key: &to, Metadata: acceptance.CopyMetadata(source), Tagging: tagging(source),
+		Bucket: &a.bucket, Key: &to, Metadata: acceptance.CopyMetadata(source), Tagging: tagging(source), StorageClass: a.class,
 		ContentType: h.text("content-type"), ContentDisposition: h.text("content-disposition"), ContentEncoding: h.text("content-encoding"),
 		ContentLanguage: h.text("content-language"), CacheControl: h.text("cache-control"), Expires: h.time("expires"),
 	})

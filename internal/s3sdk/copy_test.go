@@ -110,6 +110,9 @@ func TestCopyInParts(t *testing.T) {
 		got.Metadata[acceptance.VersionMetadata] != first || `"`+got.Metadata[acceptance.ETagMetadata]+`"` != source.ETag || !maps.Equal(got.Headers, source.Headers) || !strings.HasSuffix(got.ETag, `-4"`) {
 		t.Errorf("the copy is %+v, %v\nof %+v", got, err, source)
 	}
+	if class := s3servertest.StorageClass(t, server, acceptedKey); class != "GLACIER_IR" {
+		t.Errorf("the copy is in class %q", class)
+	}
 	if tags := s3servertest.Tags(t, server, acceptedKey); !maps.Equal(tags, source.Tags) {
 		t.Errorf("the copy has the tags %v, want %v", tags, source.Tags)
 	}

@@ -254,7 +254,7 @@ func TestForeignNames(t *testing.T) {
 		t.Errorf("keys %q, %v, want %q", keys, err, names)
 	}
 	const upload = "uploads/7f1e2d3c-4b5a-4678-9abc-def012345678"
-	versions, err := s3sdk.NewAcceptanceStore(s3servertest.Bucket, s3servertest.Region, s3.URL, provider).ListVersions(t.Context(), upload)
+	versions, err := s3sdk.NewAcceptanceStore(s3servertest.Bucket, s3servertest.Region, s3.URL, "", provider).ListVersions(t.Context(), upload)
 	if err != nil || len(versions) != 1 {
 		t.Errorf("versions %v, %v, want the one of exactly this key", versions, err)
 	}

@@ -416,6 +416,13 @@ func TestTags(t *testing.T) {
 	}
 }
 
+// TestStorageClass: a class that does not arrive ends the first upload.
+func TestStorageClass(t *testing.T) {
+	classed := func(s *testbed.Setup) { s.Settings["storageClass"] = "STANDARD_IA" }
+	check(t, options(newStack(t, classed)))
+	check(t, options(newStack(t, classed, notForwarded("x-amz-storage-class"))), "first-put", "no-leak")
+}
+
 func TestOrigins(t *testing.T) {
 	const page = "https://app.example.com"
 	allow := func(s *testbed.Setup) { s.Settings["allowedOrigins"] = []string{page} }

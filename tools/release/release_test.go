@@ -193,7 +193,7 @@ func TestPlainTemplatesRefuse(t *testing.T) {
 // other has another value than the default for each setting that one can change alone.
 var other = map[string]string{
 	"expires": `60`, "maxExpires": `3600`, "maxBytes": `1000`, "minBytes": `0`, "maxCount": `1`, "firstVersion": `"listed"`,
-	"region": `"eu-west-1"`, "prefixes": `["invoices"]`, "tags": `["project"]`, "allowedOrigins": `["https://a.example"]`, "multipart": `false`, "auth": `"api-key"`,
+	"region": `"eu-west-1"`, "prefixes": `["invoices"]`, "tags": `["project"]`, "storageClass": `"STANDARD_IA"`, "allowedOrigins": `["https://a.example"]`, "multipart": `false`, "auth": `"api-key"`,
 	"sha256": `true`, "writeOnce": `true`, "index": `"dynamodb"`, "acceptance": `true`, "page": `false`,
 	"name": `"other"`, "runtime": `"regional"`, "memory": `512`, "timeout": `6`, "nodeRuntime": `"nodejs24.x"`,
 	"keepExpiredDays": `40`, "keepUploadsDays": `1`, "priceClass": `"PriceClass_100"`, "waf": `true`, "accessLogs": `true`,

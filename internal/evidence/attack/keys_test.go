@@ -106,7 +106,9 @@ func TestMetadata(t *testing.T) {
 
 // TestTags: an uploader can neither alter nor omit the tags of a URL, nor add to them, in one PUT or in parts.
 func TestTags(t *testing.T) {
-	f := newField(t, func(s *testbed.Setup) { s.Settings["tags"] = []string{"project"} })
+	f := newField(t, func(s *testbed.Setup) {
+		s.Settings["tags"], s.Settings["storageClass"] = []string{"project"}, "STANDARD_IA"
+	})
 	mint := func(t *testing.T) target { return f.order(t, "?tags=project%3Dblue") }
 	var all []attempt
 	const queryWhy = "the query of a URL is the minted one, and what the gate signs is made of the entry"

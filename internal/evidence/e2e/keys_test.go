@@ -163,6 +163,42 @@ func TestTags(t *testing.T) {
 	})
 }
 
+// TestStorageClass: S3 keeps what is to stay in the class of the settings, however it comes and
+// whatever the uploader sends: uploads, and with acceptance only their copies.
+func TestStorageClass(t *testing.T) {
+	settings := func(s *testbed.Setup) { s.Settings["storageClass"] = config.InstantRetrieval }
+	uploads := func(t *testing.T, st *testbed.Stack) (all [2]testbed.Minted) {
+		own := http.Header{"X-Amz-Storage-Class": {"DEEP_ARCHIVE"}}
+		for i := range all {
+			all[i] = ask(t, st, "")
+		}
+		if answer := st.Do(t, http.MethodPut, all[0].URL, own.Clone(), strings.NewReader("content")); answer.Status != http.StatusOK {
+			t.Fatalf("upload: %v", answer)
+		}
+		uploadInParts(t, st, all[1], own, "content")
+		return all
+	}
+	testbed.EachIndex(t, func(t *testing.T, index string) {
+		st := testbed.New(t, testbed.In(index), settings)
+		for _, m := range uploads(t, st) {
+			if got := s3servertest.StorageClass(t, st.S3, m.Key); got != config.InstantRetrieval {
+				t.Errorf("%s is in class %q", m.Key, got)
+			}
+		}
+		a := newAccepting(t, testbed.In(index), settings)
+		all := uploads(t, a.Stack)
+		a.settle(t)
+		for _, m := range all {
+			if got := s3servertest.StorageClass(t, a.S3, m.Key); got != "" {
+				t.Errorf("%s is in class %q", m.Key, got)
+			}
+			if got := s3servertest.StorageClass(t, a.S3, layout.AcceptedCopy(m.Key)); got != config.InstantRetrieval {
+				t.Errorf("the copy of %s is in class %q", m.Key, got)
+			}
+		}
+	})
+}
+
 // metadata is the object's, as S3's HEAD gives it.
 func (a *acceptingStack) metadata(t *testing.T, key string) map[string]string {
 	t.Helper()

@@ -260,7 +260,7 @@ func TestRollout(t *testing.T) {
 		name     string
 		settings map[string]any
 	}{
-		{"defaults", nil}, {"writeOnce", map[string]any{"writeOnce": true}}, {"sha256", map[string]any{"sha256": true}},
+		{"defaults", nil}, {"writeOnce", map[string]any{"writeOnce": true}}, {"sha256 and a class", map[string]any{"sha256": true, "storageClass": config.InfrequentAccess}},
 		{"one origin", map[string]any{"allowedOrigins": []string{"https://app.example"}}}, {"any origin", map[string]any{"allowedOrigins": []string{"*"}}},
 		{"listed", map[string]any{"firstVersion": config.Listed}}, {"acceptance", map[string]any{"acceptance": true}},
 		{"keys", map[string]any{"auth": "api-key", "ownerApi": true}}, {"node 24", map[string]any{"memory": 256, "nodeRuntime": config.Node24}},

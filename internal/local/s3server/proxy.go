@@ -29,6 +29,7 @@ type proxy struct {
 	closing  chan struct{}
 	// completing has a lock for each upload that was ever completed.
 	completing sync.Map
+	classes    classes
 
 	mu     sync.Mutex // guards closed, and orders active.Add before active.Wait
 	closed bool
@@ -88,6 +89,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if datedAhead(r, time.Now()) {
 		write(w, errorAnswer(r, http.StatusForbidden, "AccessDenied", "Request is not valid yet"))
+		return
+	}
+	if unknownClass(r) {
+		write(w, errorAnswer(r, http.StatusBadRequest, "InvalidStorageClass", "The storage class you specified is not valid"))
 		return
 	}
 	if completes(r) {
@@ -161,6 +166,9 @@ func (p *proxy) putRight(res *http.Response) error {
 		answerNoSuchKey(res)
 	}
 	if err := p.putCompleteRight(res); err != nil {
+		return err
+	}
+	if err := p.classes.putClassRight(res); err != nil {
 		return err
 	}
 	p.tellStored(res)

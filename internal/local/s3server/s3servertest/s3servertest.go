@@ -105,3 +105,13 @@ func Tags(t testing.TB, s *s3server.Server, key string) map[string]string {
 	}
 	return tags
 }
+
+// StorageClass is that of the newest version of an object, as S3's HEAD tells it: "" for STANDARD.
+func StorageClass(t testing.TB, s *s3server.Server, key string) string {
+	t.Helper()
+	out, err := Client(s).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(Bucket), Key: &key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out.StorageClass)
+}
