@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/config"
+	"oncegate/internal/evidence/testbed"
 	"oncegate/internal/layout"
 	"oncegate/internal/local/s3server/s3servertest"
 	"oncegate/internal/onetime"
