@@ -204,7 +204,7 @@ release: ## the files of a release in dist: programs, edge zip, templates, check
 	@$(MAKE) --no-print-directory CONFIG=config.json build $(TEMPLATES)
 	@rm -rf dist
 	@$(GO) run ./tools/release -version '$(VERSION)'
-release-check: $(VERSITYGW) ## make the release of this commit in two clones, compare them, and run it without a clone (slow)
+release-check: $(VERSITYGW) $(NPM) ## make the release of this commit in two clones, compare them, and run it without a clone (slow)
 	@tools/release/check.sh '$(VERSION)'
 
 # From here on: files, and what builds them.
