@@ -3,9 +3,44 @@ package s3server
 import (
 	"context"
 	"encoding/xml"
+	"errors"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
+
+// undoCompletes has the uploads whose completion a crash has ended be as they were before it, as S3
+// does. versitygw, which must not run, renames the folder of an upload while it completes it, and
+// answers 200 to every complete for as long as it finds that name, whether there is an object or not.
+// What it makes the object of are copies of the parts.
+func undoCompletes(objects string) error {
+	left, err := filepath.Glob(filepath.Join(objects, "*", ".sgwtmp", "multipart", "*", "*.inprogress"))
+	if err != nil {
+		return err
+	}
+	for _, from := range left {
+		id, _, _ := strings.Cut(filepath.Base(from), ".")
+		to := filepath.Join(filepath.Dir(from), id)
+		// Parts that came meanwhile made a folder of the old name.
+		late, err := os.ReadDir(to)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, part := range late {
+			if err := os.Rename(filepath.Join(to, part.Name()), filepath.Join(from, part.Name())); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(os.RemoveAll(to), os.Rename(from, to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // completes reports whether the request completes a multipart upload.
 func completes(r *http.Request) bool {
@@ -33,8 +68,12 @@ func (p *proxy) putCompleteRight(res *http.Response) error {
 	bucket, key := target(r)
 	// Neither is in the answer's head, and its client may be gone already.
 	size, etag, err := p.describe(context.WithoutCancel(r.Context()), bucket, key, res.Header.Get("X-Amz-Version-Id"))
-	if err != nil {
+	if _, absent := errors.AsType[*types.NotFound](err); absent {
+		*res = *errorAnswer(r, http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
 		return nil
+	}
+	if err != nil {
+		return err // whether there is an object is not known, so say nothing at all
 	}
 	c := callOf(r)
 	c.size, c.etag = size, etag

@@ -235,6 +235,9 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // run starts the child and waits until it answers; the caller holds mu or is alone.
 func (s *Server) run(ctx context.Context) (err error) {
+	if err := undoCompletes(s.objects); err != nil {
+		return fmt.Errorf("undo what a crash has left of a complete: %w", err)
+	}
 	for range 5 {
 		if err = s.runOnce(ctx); !errors.Is(err, errPortTaken) {
 			break

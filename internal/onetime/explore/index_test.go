@@ -112,10 +112,11 @@ func (x scheduled) ListExpired(ctx context.Context, limit time.Duration, id onet
 	})
 }
 
-// wrote is the event that wrote this version.
+// wrote is the event that wrote this version of the expired entry. In a table claims and objects
+// are counted apart, so an object may have the same version.
 func (r *run) wrote(version string) event {
 	for _, e := range r.log {
-		if e.version == version && e.what != "delete" {
+		if e.version == version && (e.claim() || e.what == "moved") {
 			return e
 		}
 	}
