@@ -58,7 +58,7 @@ type Config struct {
 	// CloudFront forwards it.
 	Tags []string
 	// StorageClass is where S3 keeps what was uploaded, one of the four classes whose objects
-	// outlive a data centre and can be read at once. UploadClass and CopyClass say of what.
+	// survive the loss of a data centre and can be read at once. UploadClass and CopyClass say of what.
 	StorageClass string
 	// Multipart lets a URL also be used by a multipart upload.
 	Multipart bool
@@ -105,10 +105,10 @@ const (
 // Acceptance that is what it asks for: an upload then is removed after Acceptance.RemoveAfter,
 // and the other classes bill 30 or 90 days of it at least.
 func (c Config) UploadClass() string {
-	if c.Acceptance.On || c.StorageClass == Standard {
+	if c.Acceptance.On {
 		return ""
 	}
-	return c.StorageClass
+	return c.CopyClass()
 }
 
 // CopyClass is the storage class that acceptance asks S3 for, "" for S3's own choice.

@@ -2,7 +2,7 @@
 # Makes the release of the commit that is checked out in two clones, compares their checksums,
 # and uses what was made without a clone: dev, an upload, the same upload again. The second
 # clone is in a directory with a longer name and has a build cache of its own, so that nothing
-# is the same because it is only copied. Here versitygw and the Node runtimes must be there.
+# is the same because it is only copied. The release runs with this clone's versitygw and Node, which must be there.
 #
 #   tools/release/check.sh 1.2.3
 set -euo pipefail

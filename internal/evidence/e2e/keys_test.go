@@ -164,8 +164,8 @@ func TestTags(t *testing.T) {
 	})
 }
 
-// TestStorageClass: S3 keeps what is to stay in the class of the settings, however it comes and
-// whatever the uploader sends: uploads, and with acceptance only their copies.
+// TestStorageClass: S3 stores an upload in the class of the settings, in one PUT or in parts, whatever
+// the uploader sends. With acceptance it stores only the copy so.
 func TestStorageClass(t *testing.T) {
 	settings := func(s *testbed.Setup) { s.Settings["storageClass"] = config.InstantRetrieval }
 	uploads := func(t *testing.T, st *testbed.Stack) (all [2]testbed.Minted) {

@@ -22,8 +22,8 @@ func unknownClass(r *http.Request) bool {
 	return len(class) > 0 && !slices.Contains(storageClasses, strings.Join(class, ","))
 }
 
-// classes are the storage classes that were asked for, other than STANDARD, for versitygw keeps
-// everything in that. They last as long as the server.
+// classes are the storage classes that were asked for, other than STANDARD. versitygw knows only
+// that one. They last as long as the server.
 type classes struct {
 	mu sync.Mutex
 	// of has them by bucket, key and version, and by upload id for those that are not complete.

@@ -13,8 +13,8 @@ import (
 	"oncegate/internal/local/s3server/s3servertest"
 )
 
-// TestStorageClasses: an object is in the class that it was stored with, each version in its own,
-// and S3 names every class but STANDARD.
+// TestStorageClasses: each version of an object is in the class that it was stored with. S3 names
+// every class but STANDARD.
 func TestStorageClasses(t *testing.T) {
 	s := s3servertest.New(t)
 	client := s3servertest.Client(s)

@@ -13,10 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// undoCompletes has the uploads whose completion a crash has ended be as they were before it, as S3
-// does. versitygw, which must not run, renames the folder of an upload while it completes it, and
-// answers 200 to every complete for as long as it finds that name, whether there is an object or not.
-// What it makes the object of are copies of the parts.
+// undoCompletes brings back the uploads that versitygw was completing when it crashed: each can be
+// completed again, as at S3. versitygw renames the folder of an upload while it completes it. If it finds
+// a folder so renamed, it answers 200 to every complete, even if there is no object. It copies the parts
+// into the object, so they are all still there. It must not be running.
 func undoCompletes(objects string) error {
 	left, err := filepath.Glob(filepath.Join(objects, "*", ".sgwtmp", "multipart", "*", "*.inprogress"))
 	if err != nil {

@@ -1,7 +1,6 @@
 package s3server_test
 
 import (
-	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
@@ -48,7 +47,7 @@ func TestCompleteBrokenOff(t *testing.T) {
 		t.Fatalf("folders of the upload: %v, %v", folders, err)
 	}
 	complete := func() error {
-		_, err := client.CompleteMultipartUpload(context.WithoutCancel(t.Context()), &s3.CompleteMultipartUploadInput{
+		_, err := client.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
 			Bucket: bucket(), Key: key, UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 		})
 		return err

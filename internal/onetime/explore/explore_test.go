@@ -299,8 +299,11 @@ func TestRepeat(t *testing.T) {
 	if text == "" {
 		t.Skip("ONCEGATE_SCHEDULE names no schedule to repeat")
 	}
-	end := max(0, strings.LastIndex(text, ": ")) // a name may have ": " in it
-	name, schedule := text[:end], strings.TrimPrefix(text[end:], ": ")
+	end := strings.LastIndex(text, ": ") // a name may have ": " in it
+	if end < 0 {
+		t.Fatal(`ONCEGATE_SCHEDULE has no ": " between a scenario and its schedule`)
+	}
+	name, schedule := text[:end], text[end+len(": "):]
 	s := lookup(name)
 	if s == nil {
 		t.Fatalf("there is no scenario %q", name)
