@@ -348,6 +348,12 @@ func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u under
 	if lookErr != nil {
 		return u, lookErr
 	}
+	if u.used && u.parts == nil && partsErr == nil {
+		// The two were not read at one moment: since parts was read, another request may have
+		// begun the upload, and completed it. Who completes has seen the entry, so read after
+		// the claim it says whether the claim can be of an upload.
+		u.parts, partsErr = m.readParts(ctx, url.ID, until)
+	}
 	return u, partsErr
 }
 

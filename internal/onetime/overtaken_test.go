@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"oncegate/internal/onetime"
+	"oncegate/internal/onetime/onetimetest"
 )
 
 // overtaken is a PartStore where something happens just before the parts are listed for
@@ -103,6 +104,120 @@ func beOvertaken(t *testing.T, what, by string, torn []onetime.StoredPart) {
 	}
 	if w.claimed(minted.ID) != "" && by == "somebody else" {
 		t.Error("a refusal spent the URL")
+	}
+}
+
+// moment is when something happens: after the parts entry was read for the first time, and
+// before the claim is.
+type moment struct {
+	once sync.Once
+	what func()
+	over chan struct{}
+}
+
+type beforeMoment struct {
+	onetime.PartStore
+	*moment
+}
+
+func (b beforeMoment) ReadParts(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
+	body, err := b.PartStore.ReadParts(ctx, limit, id)
+	b.once.Do(func() {
+		b.what()
+		close(b.over)
+	})
+	return body, err
+}
+
+type afterMoment struct {
+	onetime.Index
+	*moment
+}
+
+func (a afterMoment) HeadExpired(ctx context.Context, limit time.Duration, id onetime.ID) (onetime.Reason, error) {
+	<-a.over
+	return a.Index.HeadExpired(ctx, limit, id)
+}
+
+// TestTornFind: between a request's reads of the parts entry and of the claim, another request
+// begins the upload and completes it, or a PUT spends the URL. List and complete answer about
+// the object that was made, as if they came after it, and nothing else does.
+func TestTornFind(t *testing.T) {
+	faults := map[string]func(call onetimetest.Call) *onetimetest.Fault{
+		"":                                    func(onetimetest.Call) *onetimetest.Fault { return nil },
+		"and the second read fails":           func(call onetimetest.Call) *onetimetest.Fault { return failOf(call, call.N == 2) },
+		"and no read comes through after one": func(call onetimetest.Call) *onetimetest.Fault { return failOf(call, call.N > 1) },
+	}
+	for _, by := range []string{"complete", "put", "put, the upload is begun"} {
+		for _, what := range []string{"complete", "list", "start", "part", "give up"} {
+			for told, fault := range faults {
+				t.Run(what+" torn by "+by+" "+told, func(t *testing.T) {
+					gone := told == "and no read comes through after one"
+					findTorn(t, what, by, fault, gone)
+				})
+			}
+		}
+	}
+}
+
+func failOf(call onetimetest.Call, fails bool) *onetimetest.Fault {
+	if call.Op == "ReadParts" && fails {
+		return &onetimetest.Fault{}
+	}
+	return nil
+}
+
+func findTorn(t *testing.T, what, by string, fault func(onetimetest.Call) *onetimetest.Fault, gone bool) {
+	w := newWorld(t)
+	minted := w.mint(t)
+	m, index := w.multipart(onetime.Conditional)
+	index.Intercept = fault
+	other, _ := w.multipart(onetime.Conditional)
+	between := &moment{over: make(chan struct{}), what: func() {
+		if by != "put" {
+			w.send(t, other, minted, w.begin(t, other, minted), 1, tiny)
+		}
+		var err error
+		if by == "complete" {
+			_, err = complete(t, w, other, minted)
+		} else {
+			_, err = other.Decide(t.Context(), uploadOf(minted), w.deadline())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+	m.Parts, m.Index = beforeMoment{m.Parts, between}, afterMoment{m.Index, between}
+	var err error
+	var parts []onetime.StoredPart
+	switch what {
+	case "complete":
+		var done onetime.Completed
+		done, err = complete(t, w, m, minted)
+		if parts = done.Parts; err == nil && (!done.Stored || done.ETag != etagOf(tiny)) {
+			t.Errorf("%+v", done)
+		}
+	case "list":
+		_, parts, err = m.List(t.Context(), ask(minted, "GET", "parts"), w.deadline())
+	case "start":
+		_, err = m.Start(t.Context(), ask(minted, "POST", "uploads"), w.deadline())
+	case "part":
+		_, err = m.Part(t.Context(), partOf(minted, 1, len(tiny)), w.deadline())
+	case "give up":
+		_, err = m.GiveUp(t.Context(), ask(minted, "DELETE", ""), w.deadline())
+	}
+	want, wantParts := onetime.Used, 0
+	switch {
+	case gone:
+		want = onetime.IndexUnavailable
+	case by == "complete" && (what == "complete" || what == "list"):
+		want, wantParts = "", 1
+	}
+	if got := reasonOf(t, err); got != want || len(parts) != wantParts {
+		t.Errorf("%d parts, %v, want %d, %q", len(parts), err, wantParts, want)
+	}
+	if n := len(w.claimants(t, minted.ID)); n != 1 {
+		t.Errorf("%d claims, want the one of who was first", n)
 	}
 }
 

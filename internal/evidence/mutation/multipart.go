@@ -54,6 +54,8 @@ var multipartMutants = []mutant{
 	{multipart, "a list that is not whole is believed", "case Incomplete, TooSmall:\n\t\treturn true", "case Incomplete, TooSmall:\n\t\treturn false", false},
 	{multipart, "too few parts to be enough are believed", "case Incomplete, TooSmall:", "case Incomplete:", false},
 	{multipart, "a list that is empty is believed", "partsMissing(err) || err == nil && len(parts) == 0 {", "partsMissing(err) {", false},
+	{multipart, "an entry that was written since it was read is none", "if u.used && u.parts == nil && partsErr == nil {", "if false {", false},
+	{multipart, "an entry that cannot be read again is none", "\t\tu.parts, partsErr = m.readParts(ctx, url.ID, until)\n\t}\n\treturn u, partsErr", "\t\tu.parts, _ = m.readParts(ctx, url.ID, until)\n\t}\n\treturn u, partsErr", false},
 	{multipart, "giving up spends nothing", "if err != nil && ReasonOf(err) != Revoked {\n\t\t\treturn err", "if false {\n\t\t\treturn err", false},
 	{multipart, "giving up leaves the parts", "if limit := deadline.Sub(m.Clock.Now()); u.parts != nil", "if limit := deadline.Sub(m.Clock.Now()); false && u.parts != nil", false},
 	{multipart, "giving up is a use", "ExpiredEntry{Reason: Revoked, Request", "ExpiredEntry{Reason: Used, Request", false},
