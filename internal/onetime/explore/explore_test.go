@@ -204,6 +204,7 @@ func TestOutcomes(t *testing.T) {
 		"table: gate, revoke":                     {"g1 pass, revoke not, used", "g1 revoked, revoke revoked"},
 		"table: gate, enable":                     {"g1 pass, enable enabled", "g1 pass, enable not, minted"},
 		"table: gate, complete":                   {"g1 pass, c1 used", "g1 used, c1 stored"},
+		"table: not begun, 2 completes, c2":       {"c1 stored, c2 not-started", "c1 stored, c2 stored"},
 		"table: 2 gates, forgotten at any moment": {"g1 pass, g2 unknown", "g1 pass, g2 used", "g1 unknown, g2 pass", "g1 unknown, g2 unknown", "g1 used, g2 pass"},
 		"table: never minted, g2":                 {"g1 unknown, g2 unknown"},
 	} {

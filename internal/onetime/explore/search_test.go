@@ -20,6 +20,8 @@ type scenario struct {
 	cast     []part
 	before   []string // writes to the expired entry, long ago
 	unminted bool
+	unbegun  bool                           // the multipart upload is not under way at first
+	readOnce bool                           // a mistake: an absent parts entry is not read again
 	lie      func(scheduled) onetime.Ledger // stands between the participants and S3
 	// table: the index is in a table, where gates look up and claim in one request. regions
 	// is in how many it is written, if in more than one.

@@ -129,6 +129,8 @@ func tableBugs() []bug {
 			}
 			return s, err
 		})}, "the protocol's table says revoked"},
+		{scenario{name: "the parts entry is not read again", unbegun: true, readOnce: true, cast: []part{beginFirst(complete("c1")), complete("c2")}},
+			"no PUT has used the URL"},
 	}
 	for i := range all {
 		all[i].name, all[i].table = "table: "+all[i].name, true

@@ -58,7 +58,7 @@ func (r *run) openTable() {
 		r.replicas = append(r.replicas, &onetimetest.Ledger{Index: onetimetest.Index{Store: store}})
 	}
 	r.store = r.replicas[0].Store
-	if r.scenario.has(completes) {
+	if r.scenario.has(completes) && !r.scenario.unbegun {
 		r.startUpload()
 	}
 }
@@ -216,6 +216,20 @@ func complete(name string) part {
 	}}
 }
 
+// beginFirst is who begins the multipart upload before it completes it.
+func beginFirst(p part) part {
+	play := p.play
+	p.play = func(a *actor, entropy onetime.Entropy) (string, error) {
+		_, _ = ask(a, "Begin", nil, func() (struct{}, string, error) {
+			a.run.startUpload()
+			a.run.log = append(a.run.log, event{a.name, "begun", ""})
+			return struct{}{}, "", nil
+		})
+		return play(a, entropy)
+	}
+	return p
+}
+
 // startUpload has a multipart upload of one part under way.
 func (r *run) startUpload() {
 	ctx, truth := context.Background(), r.replicas[0]
@@ -233,6 +247,9 @@ type parts struct {
 }
 
 func (p parts) ReadParts(ctx context.Context, limit time.Duration, id onetime.ID) ([]byte, error) {
+	if p.run.scenario.readOnce && p.last("ReadParts") == "absent" {
+		return nil, onetime.ErrAbsent
+	}
 	return ask(p.actor, "ReadParts", nil, func() ([]byte, string, error) {
 		body, err := p.truth().ReadParts(ctx, limit, id)
 		return body, "", err
@@ -256,6 +273,13 @@ func (r *run) checkComplete(a *actor) string {
 	case string(onetime.Revoked):
 		if !r.wroteAny(func(e event) bool { return e.what == "revoked" }) {
 			return "not true: the URL was not revoked"
+		}
+	case string(onetime.NotStarted):
+		if !r.scenario.unbegun {
+			return "not true: the upload was begun"
+		}
+		if own {
+			return "the client is told that nothing was spent, and it was"
 		}
 	case string(onetime.IndexUnavailable), string(onetime.ClaimUnknown), "not yet":
 		switch {
@@ -304,6 +328,11 @@ func tableFamilies() (all []family) {
 	add("gate, complete", 1, 2, nil, g1, complete("c1"))
 	add("gate, 2 completes", 0, 1, nil, g1, complete("c1"), complete("c2"))
 	add("gate, complete, revoke", 0, 1, nil, g1, complete("c1"), revoke)
+	begins := beginFirst(complete("c1"))
+	for _, cast := range [][]part{{begins, complete("c2")}, {begins, complete("c2"), g1}, {begins, complete("c2"), revoke}} {
+		add("not begun, 2 completes, "+cast[len(cast)-1].name, 0, 1, nil, cast...)
+		all[len(all)-1].unbegun = true
+	}
 	add("2 gates, mint again", 2, 4, nil, g1, g2, mintAgain("mint"))
 	add("2 gates, forgotten at any moment", 2, 4, nil, g1, g2, expiry("expiry", true, false))
 	add("gate asked again, forgotten at any moment", 1, 3, nil, twice1, expiry("expiry", true, false))
