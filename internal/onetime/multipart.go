@@ -349,9 +349,9 @@ func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u under
 		return u, lookErr
 	}
 	if u.used && u.parts == nil && partsErr == nil {
-		// The two were not read at one moment: since parts was read, another request may have
-		// begun the upload, and completed it. Who completes has seen the entry, so read after
-		// the claim it says whether the claim can be of an upload.
+		// The two reads do not see the same moment. Another request may have started the upload
+		// after the entry was read, and completed it before the claim was read. A complete
+		// claims only when the entry is there, so a read after the claim finds it.
 		u.parts, partsErr = m.readParts(ctx, url.ID, until)
 	}
 	return u, partsErr

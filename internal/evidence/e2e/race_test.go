@@ -39,8 +39,8 @@ func manners() (all []manner) {
 	return all
 }
 
-// inTime is how long a round takes in which no request to the index can have run out of its time
-// (onetime's limits). On a machine that has much to do, a round may take longer.
+// inTime is the shortest limit that the gate sets for a request to the index (onetime's
+// readBackLimit). In a round that takes less, no request can have reached its limit.
 const inTime = time.Second
 
 // TestRaceForOneURL is the product: many clients put one URL at the same moment,
@@ -81,19 +81,20 @@ func TestRaceForOneURL(t *testing.T) {
 							t.Errorf("client %d, again: %v, want 403 used", i, a)
 						}
 					case slow && a.Reason() == string(onetime.ClaimUnknown):
-						open++ // the first of all claims may be its own
+						open++ // its claim may be the first one
 					case a.Status != http.StatusForbidden || a.Reason() != "used":
 						t.Errorf("client %d: %v, want 403 used", i, a)
 					}
 				}
 				if winner < 0 && open > 0 {
-					// Who has claimed was not told so in time. The URL is spent then, for all.
+					// The client whose claim is the first one was not told so in time. The URL is
+					// spent, and nobody else may pass.
 					if undecided++; undecided > n/10 {
 						t.Fatalf("nobody passed in %d rounds", undecided)
 					}
 					stored := 0
 					if a := putUntilClear(t, st, m, "afterwards"); a.Status == http.StatusOK {
-						stored = 1 // no claim had come through
+						stored = 1 // there was no claim yet
 					} else if a.Reason() != "used" {
 						t.Errorf("afterwards: %v, want 403 used", a)
 					}
@@ -119,7 +120,7 @@ func TestRaceForOneURL(t *testing.T) {
 	}
 }
 
-// putUntilClear puts again for as long as nothing is spent because the index is too slow.
+// putUntilClear puts, 20 times at most, until the answer is not index-unavailable.
 func putUntilClear(t *testing.T, st *testbed.Stack, m testbed.Minted, body string) (a testbed.Answer) {
 	t.Helper()
 	for range 20 {

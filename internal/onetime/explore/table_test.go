@@ -216,7 +216,7 @@ func complete(name string) part {
 	}}
 }
 
-// beginFirst is who begins the multipart upload before it completes it.
+// beginFirst is a participant that first starts the multipart upload, and then completes it.
 func beginFirst(p part) part {
 	play := p.play
 	p.play = func(a *actor, entropy onetime.Entropy) (string, error) {
