@@ -271,17 +271,27 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.answer(w)
 		return
 	}
+	// A refusal can come while the client still sends. It is passed on at once, and then the rest
+	// of the body is read. Else net/http closes the connection with bytes that it has not read,
+	// at once if the client has said Expect, and the reset can overtake the answer.
+	rc := http.NewResponseController(w)
+	if err := rc.EnableFullDuplex(); err != nil {
+		panic(err)
+	}
 	answer, body, err := p.pass(r)
 	if err != nil || f.Kind == "lose" {
 		panic(http.ErrAbortHandler)
 	}
 	if f.Status != 0 {
 		f.answer(w)
-		return
+	} else {
+		maps.Copy(w.Header(), answer.Header)
+		w.WriteHeader(answer.StatusCode)
+		w.Write(body)
 	}
-	maps.Copy(w.Header(), answer.Header)
-	w.WriteHeader(answer.StatusCode)
-	w.Write(body)
+	rc.Flush()
+	rc.SetReadDeadline(time.Now().Add(time.Minute))
+	io.Copy(io.Discard, r.Body) // ends also when the client has gone
 }
 
 // answer answers as the fault says.
@@ -306,7 +316,7 @@ func (p *proxy) pass(r *http.Request) (*http.Response, []byte, error) {
 	}
 	u := *r.URL
 	u.Scheme, u.Host = next.Scheme, next.Host
-	out := &http.Request{Method: r.Method, URL: &u, Header: r.Header.Clone(), Body: r.Body, ContentLength: r.ContentLength, Host: next.Host}
+	out := &http.Request{Method: r.Method, URL: &u, Header: r.Header.Clone(), Body: io.NopCloser(r.Body), ContentLength: r.ContentLength, Host: next.Host}
 	if r.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
