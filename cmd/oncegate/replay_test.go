@@ -18,7 +18,7 @@ import (
 // TestReplay: a failed message is moved back, and accepted.
 func TestReplay(t *testing.T) {
 	st := testbed.New(t, testbed.Accepting, func(s *testbed.Setup) {
-		s.Jobs.Deliver = func(string) []time.Duration { return nil } // every notification gets lost
+		s.Jobs.Deliver = func(string, func()) {} // every notification gets lost
 	})
 	const key = "uploads/123e4567-e89b-42d3-a456-426614174000"
 	_, err := s3servertest.Client(st.S3).PutObject(t.Context(), &s3.PutObjectInput{

@@ -53,6 +53,20 @@ export function context(ms = 5000) {
 
 export const reasonOf = (response) => response?.headers?.['x-oncegate-reason']?.[0]?.value;
 
+// pausesOf runs work and returns the lengths of its pauses before second tries, in ms. The time
+// limits of requests are timers too, but none of them is so short.
+export async function pausesOf(work) {
+  const timers = [];
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (fn, ms, ...rest) => { timers.push(ms); return setTimeout(fn, ms, ...rest); };
+  try {
+    await work();
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  return timers.filter((ms) => ms < 150);
+}
+
 // tempDir makes a folder that is removed when all tests of the file are over. A copy of the
 // artifact reads its files again when it restarts, so they must stay until then.
 export function tempDir() {

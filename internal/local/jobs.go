@@ -36,9 +36,9 @@ type Jobs struct {
 	Parameters map[string]string
 	// Visibility, if set, replaces the visibility timeout of every queue.
 	Visibility time.Duration
-	// Deliver, if set, gives the delays of a notification about a key. It is sent once for
-	// each.
-	Deliver func(key string) []time.Duration
+	// Deliver, if set, gets each notification about a key instead of the queue. Each call of
+	// send puts it into the queue, now or later. After the close nobody reads the queue.
+	Deliver func(key string, send func())
 	// Scan, if set, gives what GuardDuty finds in a version that was stored: each is told once,
 	// after its time. Without it every version is told to be clean. It is asked only if the
 	// templates have a rule for scans.
@@ -169,17 +169,11 @@ func (j *jobs) stored(s s3server.Stored) {
 			continue
 		}
 		body := j.notification(s)
-		delays := []time.Duration{0}
+		send := func() { j.queues[n.Queue].Send(body) }
 		if j.o.Deliver != nil {
-			delays = j.o.Deliver(s.Key)
-		}
-		for _, d := range delays {
-			if d == 0 {
-				j.queues[n.Queue].Send(body)
-				continue
-			}
-			// After close nobody follows the queue.
-			time.AfterFunc(d, func() { j.queues[n.Queue].Send(body) })
+			j.o.Deliver(s.Key, send)
+		} else {
+			send()
 		}
 	}
 	j.scanned(s)

@@ -349,7 +349,7 @@ func (m *Multipart) find(ctx context.Context, url URL, until time.Time) (u under
 		return u, lookErr
 	}
 	if u.used && u.parts == nil && partsErr == nil {
-		// The two reads do not see the same moment. Another request may have started the upload
+		// The two reads are not made at the same moment. Another request may have started the upload
 		// after the entry was read, and completed it before the claim was read. A complete
 		// claims only when the entry is there, so a read after the claim finds it.
 		u.parts, partsErr = m.readParts(ctx, url.ID, until)

@@ -109,7 +109,7 @@ func beOvertaken(t *testing.T, what, by string, torn []onetime.StoredPart) {
 }
 
 // moment is the time between two reads: the first one of the parts entry, and the one of the
-// claim. what happens then.
+// claim. what is called then, once.
 type moment struct {
 	once sync.Once
 	what func()
@@ -141,8 +141,9 @@ func (a afterMoment) HeadExpired(ctx context.Context, limit time.Duration, id on
 }
 
 // TestTornFind: between a request's reads of the parts entry and of the claim, another request
-// starts the upload and completes it, or a PUT spends the URL. After a complete, list and complete
-// give the parts of its object. All other requests are refused, because the URL is used.
+// starts the upload and completes it, or a PUT spends the URL. If the upload was completed, a list
+// and another complete answer with the parts of its object. All other requests are refused,
+// because the URL is used.
 func TestTornFind(t *testing.T) {
 	// After the first read of the parts entry, so many fail.
 	faults := map[string]int{"no fault": 0, "one read fails": 1, "all reads fail": math.MaxInt - 1}

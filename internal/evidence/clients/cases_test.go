@@ -272,8 +272,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// A refusal can come while the client still sends. It is passed on at once, and then the rest
-	// of the body is read. Else net/http closes the connection with bytes that it has not read,
-	// at once if the client has said Expect, and the reset can overtake the answer.
+	// of the body is read. Otherwise net/http closes the connection while the client still sends,
+	// and if the client sent Expect, it closes at once. The client can then get a connection reset
+	// before it has read the refusal.
 	rc := http.NewResponseController(w)
 	if err := rc.EnableFullDuplex(); err != nil {
 		panic(err)

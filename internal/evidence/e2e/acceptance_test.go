@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -35,48 +34,61 @@ type acceptingStack struct {
 	*testbed.Stack
 	s3 *s3.Client
 
-	mu     sync.Mutex
-	delays map[string]func() []time.Duration // by key: when its next notification comes
+	mu         sync.Mutex
+	deliveries map[string][]delivery // by key
 }
 
 const acceptFunction, acceptQueue, acceptDead = "oncegate-accept", "oncegate-accept", "oncegate-accept-dead"
 
 func newAccepting(t *testing.T, options ...testbed.Option) *acceptingStack {
 	t.Helper()
-	a := &acceptingStack{delays: map[string]func() []time.Duration{}}
+	a := &acceptingStack{deliveries: map[string][]delivery{}}
 	a.Stack = testbed.New(t, append([]testbed.Option{testbed.Accepting, func(s *testbed.Setup) {
 		s.Jobs.Visibility = 5 * time.Second
-		s.Jobs.Deliver = func(key string) []time.Duration {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			if f := a.delays[key]; f != nil {
-				return f()
-			}
-			return []time.Duration{0}
-		}
+		s.Jobs.Deliver = func(key string, send func()) { a.delivery(key)(send) }
 	}}, options...)...)
 	a.s3 = s3servertest.Client(a.S3)
 	return a
 }
 
-// deliver says when the notifications of a key come, in the order of its versions.
-func (a *acceptingStack) deliver(key string, delays ...[]time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.delays[key] = func() []time.Duration {
-		next := delays[0]
-		if len(delays) > 1 {
-			delays = delays[1:]
+// delivery decides what becomes of one notification. Each call of send puts it into the queue.
+type delivery func(send func())
+
+// times sends a notification n times at once.
+func times(n int) delivery {
+	return func(send func()) {
+		for range n {
+			send()
 		}
-		return next
 	}
 }
 
-// notify sends the queue S3's notification of this version.
-func (a *acceptingStack) notify(key, version string) {
-	a.Queues[acceptQueue].Send(fmt.Sprintf(`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","eventTime":"2026-03-04T05:06:07.000Z",
-		"eventName":"ObjectCreated:Put","s3":{"s3SchemaVersion":"1.0","bucket":{"name":%q},"object":{"key":%q,"versionId":%q,"sequencer":"0055AED6DCD90281E5"}}}]}`,
-		s3servertest.Bucket, url.QueryEscape(key), version))
+// held keeps one notification back until release is called.
+func held() (d delivery, release func()) {
+	kept := make(chan func(), 1)
+	return func(send func()) { kept <- send }, func() { (<-kept)() }
+}
+
+// deliver sets how the notifications of a key's versions are delivered, one after the other. The
+// last delivery is for all that follow.
+func (a *acceptingStack) deliver(key string, deliveries ...delivery) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.deliveries[key] = deliveries
+}
+
+// delivery returns how the next notification of a key is delivered.
+func (a *acceptingStack) delivery(key string) delivery {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := a.deliveries[key]
+	if len(all) == 0 {
+		return times(1)
+	}
+	if len(all) > 1 {
+		a.deliveries[key] = all[1:]
+	}
+	return all[0]
 }
 
 // newUploadKey returns a key that no URL was minted for.
@@ -179,8 +191,6 @@ func (a *acceptingStack) want(t *testing.T, key, first, content string, late ...
 	}
 }
 
-var now = []time.Duration{0}
-
 // TestAcceptance tries everything that can reach acceptance, with the built bootstrap in
 // real processes, the role of the templates and a real S3 server.
 func TestAcceptance(t *testing.T) {
@@ -241,18 +251,19 @@ func TestAcceptance(t *testing.T) {
 	})
 	t.Run("event 5 times", func(t *testing.T) {
 		key := newUploadKey()
-		a.deliver(key, []time.Duration{0, 0, 0, 0, 0})
+		a.deliver(key, times(5))
 		first := a.store(t, key, "first")
 		a.settle(t)
 		a.want(t, key, first, "first")
 	})
 	t.Run("events reversed", func(t *testing.T) {
 		key := newUploadKey()
-		a.deliver(key, nil, now)
+		later, release := held()
+		a.deliver(key, later, times(1))
 		first, late := a.store(t, key, "first"), a.store(t, key, "second")
 		a.settle(t)
 		a.want(t, key, first, "first", late)
-		a.notify(key, first)
+		release()
 		a.settle(t)
 		a.want(t, key, first, "first", late)
 		if n := len(a.events(t, key)); n != 1 {
@@ -262,7 +273,7 @@ func TestAcceptance(t *testing.T) {
 	t.Run("two at once", func(t *testing.T) {
 		for range 5 {
 			key := newUploadKey()
-			a.deliver(key, []time.Duration{0, 0}, []time.Duration{0, 0})
+			a.deliver(key, times(2))
 			first, late := a.store(t, key, "first"), a.store(t, key, "second")
 			a.settle(t)
 			a.want(t, key, first, "first", late)
@@ -353,26 +364,32 @@ func TestRaceAcceptance(t *testing.T) {
 		versions []string
 	}
 	var uploads []upload
+	var onTheWay sync.WaitGroup // notifications
 	began := time.Now()
 	for round := range rounds {
 		r := rand.New(rand.NewPCG(uint64(round), 1))
 		u := upload{key: newUploadKey()}
 		n := 1 + r.IntN(3)
-		var delays [][]time.Duration
+		var deliveries []delivery
 		for range n {
-			var d []time.Duration
+			var delays []time.Duration
 			for range 1 + r.IntN(3) {
-				d = append(d, time.Duration(r.IntN(3))*50*time.Millisecond)
+				delays = append(delays, time.Duration(r.IntN(3))*50*time.Millisecond)
 			}
-			delays = append(delays, d)
+			onTheWay.Add(len(delays))
+			deliveries = append(deliveries, func(send func()) {
+				for _, d := range delays {
+					time.AfterFunc(d, func() { send(); onTheWay.Done() })
+				}
+			})
 		}
-		a.deliver(u.key, delays...)
+		a.deliver(u.key, deliveries...)
 		for i := range n {
 			u.versions = append(u.versions, a.store(t, u.key, fmt.Sprintf("content%d", i)))
 		}
 		uploads = append(uploads, u)
 	}
-	time.Sleep(150 * time.Millisecond) // the latest notification is on its way
+	onTheWay.Wait()
 	a.settle(t)
 	for _, u := range uploads {
 		a.want(t, u.key, u.versions[0], "content0", u.versions[1:]...)

@@ -202,11 +202,7 @@ func guestsRace(t *testing.T, index string) {
 						continue
 					}
 					m := testbed.ParseMinted(t, a.Body)
-					put := st.Put(t, m, "hello")
-					for put.Reason() == "index-unavailable" { // nothing was spent
-						put = st.Put(t, m, "hello")
-					}
-					if put.Status == http.StatusOK {
+					if put := putUntilClear(t, st, m, "hello"); put.Status == http.StatusOK {
 						acknowledged.Add(1)
 					}
 					return

@@ -40,7 +40,7 @@ func manners() (all []manner) {
 }
 
 // inTime is the shortest limit that the gate sets for a request to the index (onetime's
-// readBackLimit). In a round that takes less, no request can have reached its limit.
+// readBackLimit). If a round takes less time, no request has reached its limit.
 const inTime = time.Second
 
 // TestRaceForOneURL is the product: many clients put one URL at the same moment,
@@ -120,7 +120,8 @@ func TestRaceForOneURL(t *testing.T) {
 	}
 }
 
-// putUntilClear puts, 20 times at most, until the answer is not index-unavailable.
+// putUntilClear sends the same PUT until the answer is not index-unavailable, at most 20 times.
+// That answer means that nothing was spent.
 func putUntilClear(t *testing.T, st *testbed.Stack, m testbed.Minted, body string) (a testbed.Answer) {
 	t.Helper()
 	for range 20 {

@@ -132,11 +132,12 @@ func TestScan(t *testing.T) {
 	t.Run("the scan comes before the notification", func(t *testing.T) {
 		t.Parallel()
 		key := newUploadKey()
-		a.deliver(key, nil)
+		later, release := held()
+		a.deliver(key, later)
 		first := a.store(t, key, "content")
 		a.settleKey(t, key)
 		a.want(t, key, first, "content")
-		a.notify(key, first)
+		release()
 		a.settleKey(t, key)
 		a.want(t, key, first, "content")
 		if n := len(a.events(t, key)); n != 1 {
@@ -148,7 +149,7 @@ func TestScan(t *testing.T) {
 		key := newUploadKey()
 		clean := local.ScanResult{Status: "NO_THREATS_FOUND"}
 		a.find(key, clean, clean, clean)
-		a.deliver(key, []time.Duration{0, 0, 0})
+		a.deliver(key, times(3))
 		first := a.store(t, key, "content")
 		a.settleKey(t, key)
 		a.want(t, key, first, "content")
@@ -157,7 +158,7 @@ func TestScan(t *testing.T) {
 		t.Parallel()
 		key := newUploadKey()
 		a.find(key) // of the first version nothing is told
-		a.deliver(key, nil, now)
+		a.deliver(key, times(0), times(1))
 		first, late := a.store(t, key, "first"), a.store(t, key, "second")
 		a.tell(key, late, "NO_THREATS_FOUND")
 		a.tell(key, "no-such-version", "NO_THREATS_FOUND")
